@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Builds the demo guest, vmlinuz and initrd.gz, from Debian 12 packages; does nothing when nothing changed.
+
+Nothing is installed: the packages are downloaded, kept in the output folder, and taken apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import cpio
+import debian
+import driver
+import elf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HERE = Path(__file__).resolve().parent
+
+# One row per kernel: the package that depends on it, and the modules loaded besides virtio_net.
+# The cloud kernel boots faster and has neither e1000 nor e1000e.
+_MODULES = ("virtio_pci", "virtio_console", "virtio_blk", "evdev", "button")
+KERNELS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "cloud": ("linux-image-cloud-amd64", _MODULES),
+        "full": ("linux-image-amd64", (*_MODULES, "e1000e", "e1000")),
+    }
+)
+
+PROGRAMS = ("bin/busybox", "sbin/ethtool", "usr/bin/iperf3", "usr/sbin/qemu-ga")
+LOADER = "ld-linux-x86-64.so.2"
+LIBRARY_FOLDERS = tuple(map(PurePosixPath, ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")))
+PACKAGES = (
+    "busybox-static",
+    "ethtool",
+    "iperf3",
+    "qemu-guest-agent",
+    # their libraries
+    "libc6",
+    "libglib2.0-0",
+    "libiperf0",
+    "libmnl0",
+    "libnuma1",
+    "libpcre2-8-0",
+    "libsctp1",
+    "libssl3",
+    "libudev1",
+    "liburing2",
+)
+
+
+def say(text: str) -> None:
+    """Report progress where it does not mix with output."""
+    print(f"guest: {text}", file=sys.stderr)
+
+
+def kernel_package(meta: debian.Package) -> str:
+    """The package with the kernel itself, on which the meta package depends."""
+    for dependency in meta.depends.split(","):
+        name = dependency.strip().split(" ")[0]
+        if name.startswith("linux-image-"):
+            return name
+    raise debian.PackageError(f"{meta.spec} depends on no kernel: {meta.depends!r}")
+
+
+def stamp_of(packages: Sequence[debian.Package], kernel: str) -> str:
+    """What decides the result: the packages and the files of this folder."""
+    sources = [HERE / "init", *sorted(HERE.glob("*.py"))]
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sources}
+    versions = {package.spec: package.sha256 for package in packages}
+    return json.dumps({"kernel": kernel, "packages": versions, "sources": hashes}, indent=1) + "\n"
+
+
+def modules_in_order(tree: Path, wanted: Sequence[str]) -> dict[str, bytes]:
+    """The modules and all that they need, by name, in the order in which insmod takes them.
+
+    :raise debian.PackageError: when the kernel has no such module.
+    """
+    # Files may have a dash where the kernel's own name for the module has an underscore.
+    files = {path.stem.replace("-", "_"): path for path in sorted(tree.glob("lib/modules/*/kernel/**/*.ko"))}
+    ordered: dict[str, bytes] = {}
+
+    def add(name: str) -> None:
+        if name in ordered:
+            return
+        if name not in files:
+            raise debian.PackageError(
+                f"the kernel has no module {name} (built in, or compressed?): see guest/build.py"
+            )
+        content = files[name].read_bytes()
+        for needed in elf.needed_modules(content):
+            add(needed)
+        ordered[name] = content
+
+    for name in wanted:
+        add(name)
+    return ordered
+
+
+def module_entries(tree: Path, wanted: Sequence[str]) -> dict[str, cpio.Entry]:
+    """The modules, the driver and its variants, and in which order init loads all but the driver."""
+    modules = modules_in_order(tree, [*wanted, "virtio_net"])
+    order = [name for name in modules if name != "virtio_net"]
+    for name, swaps in driver.VARIANTS.items():
+        modules[name] = driver.patched(modules["virtio_net"], swaps)
+    entries = {f"modules/{name}.ko": cpio.plain(content) for name, content in modules.items()}
+    return entries | {"modules/order": cpio.plain("".join(f"{name}\n" for name in order).encode())}
+
+
+def program_entries(tree: Path) -> dict[str, cpio.Entry]:
+    """The programs, the loader, and every library that one of them needs, directly or not.
+
+    :raise debian.PackageError: when a program or library is in none of the packages.
+    """
+    root = PurePosixPath()
+    entries = {name: cpio.program(debian.find_file(tree, name, [root]).read_bytes()) for name in PROGRAMS}
+    pending = [name for entry in entries.values() for name in elf.needed_libraries(entry.content)]
+    while pending:
+        soname = pending.pop()
+        folder = PurePosixPath("lib64") if soname == LOADER else LIBRARY_FOLDERS[0]
+        if str(folder / soname) in entries:
+            continue
+        content = debian.find_file(tree, soname, LIBRARY_FOLDERS).read_bytes()
+        entries[str(folder / soname)] = cpio.program(content)
+        pending += elf.needed_libraries(content)
+    return entries
+
+
+def build(kernel: str, packages: Sequence[debian.Package], output: Path) -> None:
+    """Make vmlinuz and initrd.gz of packages, whose first is the kernel, and put both in place at the end."""
+    debs = output / "debs"
+    say(f"packages: {', '.join(package.spec for package in packages)}")
+    debian.fetch(packages, debs)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".build-") as folder:
+        work = Path(folder)
+        say("taking the packages apart")
+        debian.unpack(packages[:1], debs, work / "kernel")
+        debian.unpack(packages[1:], debs, work / "tree")
+        say("making the driver variants and the initramfs")
+        entries = program_entries(work / "tree") | module_entries(work / "kernel", KERNELS[kernel][1])
+        entries |= {"init": cpio.program((HERE / "init").read_bytes()), "dev/console": cpio.node(5, 1)}
+        (work / "initrd.gz").write_bytes(cpio.archive(entries))
+        next((work / "kernel/boot").glob("vmlinuz-*")).rename(work / "vmlinuz")
+        for name in ("vmlinuz", "initrd.gz"):
+            (work / name).replace(output / name)
+            say(f"{output / name}: {(output / name).stat().st_size / 1e6:.1f} MB")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the output folder: a second build waits for the first, and then finds its work done."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build what is not up to date; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "-o", "--output", type=Path, default=HERE.parent / "build/guest", help="folder of the result"
+    )
+    parser.add_argument(
+        "--kernel", choices=sorted(KERNELS), default="cloud", help="full: slower to boot, has e1000(e)"
+    )
+    options = parser.parse_args(arguments)
+    output: Path = options.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with locked(output):
+            (meta,) = debian.candidates([KERNELS[options.kernel][0]], output)
+            packages = debian.candidates([kernel_package(meta), *PACKAGES], output)
+            stamp, wanted = output / "stamp.json", stamp_of(packages, options.kernel)
+            if stamp.is_file() and stamp.read_text() == wanted:
+                return 0
+            # Without a stamp a build that is cut off is made again.
+            stamp.unlink(missing_ok=True)
+            build(options.kernel, packages, output)
+            stamp.write_text(wanted)
+    except (debian.PackageError, elf.ElfError, OSError) as error:
+        say(f"not built: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

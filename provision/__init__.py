@@ -1,0 +1,1 @@
+"""Provision RSC-ready VMs on QEMU/KVM and judge their NICs."""

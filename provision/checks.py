@@ -1,0 +1,225 @@
+"""What a lab file's values must be to each other; each check is one function over what could be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from provision.backends import BACKENDS
+from provision.offloads import BY_NAME, HCK, unmet
+from provision.positions import Where
+from provision.profiles import PROFILES
+from provision.spec import FirmwareFiles, LabFile, Machine, Nic
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A fault before it has a line: where it is, what it says, and what else it rests on."""
+
+    where: Where
+    message: str
+    reads: tuple[Where, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """One NIC and where it stands."""
+
+    where: Where
+    machine: Machine
+    nic: Nic
+
+    def complain(self, key: str, message: str, *reads: str) -> Complaint:
+        """A complaint about one of the NIC's keys; `reads` are others that it rests on."""
+        machine = self.where[:2]
+        rests_on = ((*machine, key) if key in {"purpose", "backend"} else (*self.where, key) for key in reads)
+        return Complaint((*self.where, key) if key else self.where, message, tuple(rests_on))
+
+
+_KINDS = ("bridge", "tap", "macvtap", "user")
+
+
+def _backend(at: _At) -> Iterator[Complaint]:
+    given = [kind for kind in _KINDS if getattr(at.nic, kind)]
+    if len(given) != 1:
+        seen = " and ".join(given) or "none"
+        yield at.complain("", f"needs exactly one of bridge, tap, macvtap and user, and has {seen}", *_KINDS)
+    if at.nic.macvtap and at.machine.backend == "qemu":
+        yield at.complain("macvtap", "needs backend libvirt", "backend")
+    if not BACKENDS[at.nic.kind].device:
+        for key in ("ifname", "mtu"):
+            if getattr(at.nic, key):
+                yield at.complain(key, "has no meaning with user: there is no TAP", *_KINDS)
+        if at.nic.vhost == "true":
+            yield at.complain("vhost", "needs a TAP, and user has none", *_KINDS)
+        if at.nic.queues > 1:
+            yield at.complain("queues", "needs a TAP, and user has none", *_KINDS)
+
+
+def _profile(at: _At) -> Iterator[Complaint]:
+    nic, profile = at.nic, PROFILES[at.nic.profile]
+    if profile.hck_only and at.machine.purpose != "hck":
+        yield at.complain("rsc", "hck needs `purpose: hck`: it breaks every other kind of traffic", "purpose")
+    if nic.model != "virtio" and profile.name != "false":
+        yield at.complain("rsc", f"{nic.model} has no RSC: only `rsc: false` is true of it", "model")
+    elif nic.kind not in profile.backends:
+        reason = "has no vnet header, so the guest is offered neither checksum nor TSO"
+        if nic.kind == "macvtap":
+            reason = "cannot be held wire-like, which the HCK engine needs"
+        yield at.complain(
+            "rsc", f"{profile.name} does not work on {nic.kind}: it {reason}; say `rsc: false`", *_KINDS
+        )
+    if nic.rsc_interval is not None and profile.name != "hck":
+        yield at.complain("rsc_interval", "is only for `rsc: hck`", "rsc")
+
+
+def _hck(at: _At) -> Iterator[Complaint]:
+    nic = at.nic
+    if nic.profile != "hck":
+        return
+    if nic.vhost == "true":
+        yield at.complain(
+            "vhost", "must not be true with `rsc: hck`: vhost carries packets past QEMU's engine", "rsc"
+        )
+    if nic.queues > 1:
+        yield at.complain("queues", f"must be 1 with `rsc: hck`, not {nic.queues}", "rsc")
+    on = frozenset(name for name, is_on in nic.wanted().items() if is_on)
+    if need := unmet(BY_NAME[HCK], on):
+        yield at.complain("offloads", f"must leave {need} on with `rsc: hck`: the engine needs it", "rsc")
+
+
+def _needs(at: _At) -> Iterator[Complaint]:
+    if at.nic.model != "virtio":
+        for key in ("offloads", "rx_queue_size"):
+            if getattr(at.nic, key):
+                yield at.complain(key, f"is for virtio, and this NIC is {at.nic.model}", "model")
+        if at.nic.queues > 1:
+            yield at.complain("queues", f"must be 1 on {at.nic.model}", "model")
+        if at.nic.vhost == "true":
+            yield at.complain("vhost", f"is for virtio, and this NIC is {at.nic.model}", "model")
+        return
+    wanted = at.nic.wanted()
+    on = frozenset(name for name, is_on in wanted.items() if is_on)
+    for name in on - {HCK}:
+        if need := unmet(BY_NAME[name], on):
+            blamed = f"offloads.{name}" if name in at.nic.offloads else "offloads"
+            key, _, inner = blamed.partition(".")
+            complaint = at.complain(key, f"{name} needs {need}, which is off", "rsc")
+            yield Complaint(
+                (*complaint.where, inner) if inner else complaint.where, complaint.message, complaint.reads
+            )
+    if at.nic.queues > 1 and not wanted["ctrl_vq"]:
+        yield at.complain("queues", "more than one needs ctrl_vq, which is off", "offloads")
+
+
+_NIC_CHECKS: tuple[Callable[[_At], Iterator[Complaint]], ...] = (_backend, _profile, _hck, _needs)
+
+
+def _nics(file: LabFile) -> Iterator[_At]:
+    for name, machine in file.machines.items():
+        for index, nic in enumerate(machine.nics):
+            yield _At(("machines", name, "nics", index), machine, nic)
+
+
+def _twice(file: LabFile) -> Iterator[Complaint]:
+    """MACs are one to the file, TAP names one to the host, NIC names one to the machine."""
+    seen: dict[tuple[str, str, str], Where] = {}
+    bridges = {(at.machine.host, at.nic.bridge) for at in _nics(file)}
+    for at in _nics(file):
+        keys = {
+            "name": ("name", str(at.where[1]), at.nic.name),
+            "mac": ("mac", "", at.nic.mac),
+            "ifname": ("ifname", at.machine.host, at.nic.ifname),
+        }
+        for key, unique in keys.items():
+            first = seen.setdefault(unique, at.where)
+            if unique[2] and first != at.where:
+                yield at.complain(key, f"{unique[2]} is already that of {first[1]}.nics[{first[3]}]")
+        if (at.machine.host, at.nic.ifname) in bridges:
+            yield at.complain("ifname", f"{at.nic.ifname} is the name of a bridge on that host")
+
+
+def _machines(file: LabFile) -> Iterator[Complaint]:
+    for name, machine in file.machines.items():
+        where = ("machines", name)
+        if machine.tpm and machine.backend == "qemu":
+            yield Complaint(
+                (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
+            )
+        if machine.boots_with == "uefi-secure-boot" and "q35" not in machine.machine:
+            yield Complaint((*where, "firmware"), "secure boot needs machine q35", ((*where, "machine"),))
+        if machine.host != "local":
+            yield from _remote_paths(where, machine)
+
+
+def _remote_paths(where: Where, machine: Machine) -> Iterator[Complaint]:
+    paths: list[tuple[Where, str | None]] = [
+        *((("disks", i, "image"), disk.image) for i, disk in enumerate(machine.disks)),
+        *((("cdroms", i), path) for i, path in enumerate(machine.cdroms)),
+    ]
+    if machine.kernel:
+        paths += [(("kernel", "image"), machine.kernel.image), (("kernel", "initrd"), machine.kernel.initrd)]
+    if isinstance(machine.firmware, FirmwareFiles):
+        paths += [
+            (("firmware", "code"), machine.firmware.code),
+            (("firmware", "vars"), machine.firmware.vars),
+        ]
+    for inner, path in paths:
+        if path is not None and not path.startswith("/"):
+            yield Complaint(
+                (*where, *inner), f"must be absolute: it is a path on {machine.host}", ((*where, "host"),)
+            )
+
+
+def _hosts(file: LabFile) -> Iterator[Complaint]:
+    for section, things in (("machines", file.machines), ("labs", file.labs)):
+        for name, thing in things.items():
+            if thing.host != "local" and thing.host not in file.hosts:
+                yield Complaint(
+                    (section, name, "host"),
+                    f"{thing.host} is not declared under hosts",
+                    (("hosts", thing.host),),
+                )
+    for name, host in file.hosts.items():
+        if name != "local":
+            if host.address is None:
+                yield Complaint(("hosts", name, "address"), "is required for every host but local")
+            continue
+        for key in ("address", "port", "user", "identity"):
+            if getattr(host, key) is not None:
+                yield Complaint(("hosts", name, key), "has no meaning on local, which needs no SSH")
+
+
+_ROLES = {"hlk-two-machine": ("controller", "dut", "support"), "dut-only": ("dut",)}
+
+
+def _labs(file: LabFile) -> Iterator[Complaint]:
+    for name, lab in file.labs.items():
+        where = ("labs", name)
+        roles = _ROLES[lab.topology]
+        for role in ("controller", "dut", "support"):
+            given = getattr(lab, role) is not None
+            if given != (role in roles):
+                message = f"has no place in {lab.topology}" if given else f"is required by {lab.topology}"
+                yield Complaint((*where, role), message, ((*where, "topology"),))
+            if f"{name}-{role}" in file.machines and role in roles:
+                yield Complaint(("machines", f"{name}-{role}"), f"is also what labs.{name} makes")
+
+
+def _state(file: LabFile) -> Iterator[Complaint]:
+    remote = [name for name, machine in file.machines.items() if machine.host != "local"]
+    if remote and not file.state_dir.startswith("/"):
+        yield Complaint(("state_dir",), f"must be absolute: {remote[0]} is on another host")
+
+
+def complaints(stem: str, file: LabFile) -> Iterator[Complaint]:
+    """Every fault between the values of a lab file whose name is `stem`."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", stem):
+        yield Complaint(
+            (), f"the file's name {stem!r} names the lab: 1 to 63 of letters, digits, `.`, `_` and `-`"
+        )
+    yield from chain.from_iterable(check(at) for at in _nics(file) for check in _NIC_CHECKS)
+    for check in (_twice, _machines, _hosts, _labs, _state):
+        yield from check(file)

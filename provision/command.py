@@ -1,0 +1,143 @@
+"""A command, where it ran and what it said; and the protocols that the edges fill.
+
+Commands are argv tuples and never strings: quoting is the edge's job. What is above the edges is
+handed these protocols and builds none of their implementations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from provision.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NOT_FOUND = 127
+"""Exit status of a program that is not there, as shells give it."""
+
+Argv = tuple[str, ...]
+
+# Where Debian keeps the programs that we call.
+_PACKAGES = {
+    "ethtool": "ethtool",
+    "ip": "iproute2",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one command ended on one host."""
+
+    host: str
+    argv: Argv
+    status: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.status == 0
+
+    def check(self) -> Result:
+        """Return itself.
+
+        :raise CommandError: when the command failed; the program's own words are in it.
+        """
+        if self.ok:
+            return self
+        program = self.argv[0]
+        if self.status == NOT_FOUND:
+            package = _PACKAGES.get(program, program)
+            raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
+        words = (self.err or self.out).strip().splitlines()[-10:]
+        said = "\n  ".join(words) or "it said nothing"
+        raise CommandError(f"{' '.join(self.argv[:6])} failed on {self.host} ({self.status}): {said}")
+
+
+class Runner(Protocol):
+    """A host that runs commands."""
+
+    @property
+    def name(self) -> str:
+        """The host's name in the lab file."""
+        ...
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:
+        """Run one command; a program that is missing gives status 127, not an exception.
+
+        :raise DeadlineError: when it does not end in time; it has been ended then.
+        """
+        ...
+
+    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
+        """Run commands in one round trip, each whatever became of the one before."""
+        ...
+
+
+class Monitor(Protocol):
+    """A running QEMU that answers QMP."""
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """Return the command's `return` value.
+
+        :raise RefusedError: when QEMU answers with an error.
+        """
+        ...
+
+
+class RefusedError(CommandError):
+    """QEMU understood and said no, or does not know the command; `kind` is QMP's error class."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A libvirt domain as found."""
+
+    name: str
+    state: str
+    """running, paused or off."""
+    live_xml: str
+    """What runs; of a domain that is off, its definition."""
+    persistent_xml: str
+    """What starts next time; empty for a transient domain."""
+
+
+class Hypervisor(Protocol):
+    """A libvirt daemon."""
+
+    def domain(self, name: str) -> Domain | None:
+        """The domain, or None where there is none of that name."""
+        ...
+
+    def emulator(self, kind: str, machine: str) -> str:
+        """Path of the QEMU that would run a domain of type `kvm` or `qemu`."""
+        ...
+
+    def define(self, xml: str) -> None:
+        """Define a domain, held against libvirt's schema."""
+        ...
+
+    def undefine(self, name: str, *, keep_state: bool = False) -> None:
+        """Remove a definition, with its NVRAM and TPM state unless they are kept."""
+        ...
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        """Start a defined domain."""
+        ...
+
+    def destroy(self, name: str) -> None:
+        """Pull a running domain's plug."""
+        ...
+
+    def monitor(self, name: str) -> Monitor:
+        """The domain's QMP; libvirt marks the domain as tainted by its use."""
+        ...

@@ -1,0 +1,83 @@
+"""What can go wrong, sorted by who has to act.
+
+    RscvmError              base: what happened, and a hint at what to do
+    ├── RequestError        the user amends the request        (exit 2)
+    │   └── LabFileError    every fault of a lab file, each with its place
+    ├── HostError           somebody mends a host              (exit 3)
+    │   ├── CommandError    a command ended badly; its own words are kept
+    │   ├── DeadlineError   something did not happen in time
+    │   └── UnreadableError a tool said what we cannot read; its text is kept
+    └── NotYetError         the lab file asks for what this version cannot do (exit 3)
+
+A machine that fails verification is a verdict, not an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class RscvmError(Exception):
+    """Anything that ends a command with a message instead of a traceback."""
+
+    status = 3
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class RequestError(RscvmError):
+    """What was asked for cannot be meant: usage, lab file, or a name that does not exist."""
+
+    status = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong in a lab file; line and column count from 1."""
+
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def at(self, file: str) -> str:
+        """The fault as compilers print them, so that editors can jump to it."""
+        where = f"{self.path}: " if self.path else ""
+        return f"{file}:{self.line}:{self.column}: {where}{self.message}"
+
+
+class LabFileError(RequestError):
+    """All faults of one lab file."""
+
+    def __init__(self, file: str, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(fault.at(file) for fault in faults))
+        self.file = file
+        self.faults = faults
+
+
+class HostError(RscvmError):
+    """A host, or something on it, is not as it must be."""
+
+
+class CommandError(HostError):
+    """A command that had to succeed did not."""
+
+
+class DeadlineError(HostError):
+    """What was waited for did not happen; the message tells the last thing seen."""
+
+
+class UnreadableError(HostError):
+    """A tool answered in words that its parser does not know."""
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(
+            f"cannot read {what}: {text[:200]!r}", hint="please report this with the tool's version"
+        )
+        self.text = text
+
+
+class NotYetError(RscvmError):
+    """Valid in a lab file, and not carried out by this version."""

@@ -1,0 +1,1 @@
+"""Parsers: a tool's text to facts, or UnreadableError with the text."""

@@ -1,0 +1,91 @@
+"""TABLE: one row per offload of a virtio NIC.
+
+A row says how QEMU, virtio, libvirt and the TAP call the same thing, and what it needs. Renderers,
+the lab file's checks and the verdict's rules read it; none of them spells an offload itself.
+Sources: hw/net/virtio-net.c (virtio_net_properties, virtio_net_get_features), drivers/net/tun.c
+(set_offload), libvirt's qemuBuildNicDevProps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """One switch of a virtio NIC, under each name it goes by."""
+
+    name: str
+    """QEMU's property, which is also its name in a lab file."""
+    virtio: str
+    """The feature as `x-query-virtio-status` prints it."""
+    libvirt: tuple[str, str] | None = None
+    """Element (`host` or `guest`) and attribute of `<driver>`; None: only `<qemu:override>` reaches it."""
+    tap: str = ""
+    """The TAP's ethtool feature that the guest's acceptance switches on."""
+    needs: tuple[str, ...] = ()
+    """Offloads without which this one is void; `a|b` is met by either."""
+    default: bool = True
+    """What QEMU does where nothing is said."""
+    everywhere: bool = True
+    """Whether every supported QEMU (7.2 and later) has the property."""
+
+
+OFFLOADS: tuple[Offload, ...] = (
+    # Host side: what the guest may leave to the host when it sends. No part in RSC.
+    Offload("csum", "VIRTIO_NET_F_CSUM", ("host", "csum")),
+    Offload("gso", "VIRTIO_NET_F_GSO", ("host", "gso")),
+    Offload("host_tso4", "VIRTIO_NET_F_HOST_TSO4", ("host", "tso4"), needs=("csum",)),
+    Offload("host_tso6", "VIRTIO_NET_F_HOST_TSO6", ("host", "tso6"), needs=("csum",)),
+    Offload("host_ecn", "VIRTIO_NET_F_HOST_ECN", ("host", "ecn"), needs=("host_tso4|host_tso6",)),
+    Offload("host_ufo", "VIRTIO_NET_F_HOST_UFO", ("host", "ufo"), needs=("csum",)),
+    Offload("host_uso", "VIRTIO_NET_F_HOST_USO", needs=("csum",), everywhere=False),
+    # Guest side: what the guest lets the host hand it. The first three are RSC.
+    Offload("guest_csum", "VIRTIO_NET_F_GUEST_CSUM", ("guest", "csum"), tap="tx-checksum-ip-generic"),
+    Offload(
+        "guest_tso4",
+        "VIRTIO_NET_F_GUEST_TSO4",
+        ("guest", "tso4"),
+        tap="tx-tcp-segmentation",
+        needs=("guest_csum",),
+    ),
+    Offload(
+        "guest_tso6",
+        "VIRTIO_NET_F_GUEST_TSO6",
+        ("guest", "tso6"),
+        tap="tx-tcp6-segmentation",
+        needs=("guest_csum",),
+    ),
+    # NetKVM takes none of the next four (it only prints them), so their absence on the TAP is normal.
+    Offload("guest_ecn", "VIRTIO_NET_F_GUEST_ECN", ("guest", "ecn"), needs=("guest_tso4|guest_tso6",)),
+    Offload("guest_ufo", "VIRTIO_NET_F_GUEST_UFO", ("guest", "ufo"), needs=("guest_csum",)),
+    # The TAP takes both USO bits or neither: one alone is EINVAL.
+    Offload("guest_uso4", "VIRTIO_NET_F_GUEST_USO4", needs=("guest_csum", "guest_uso6"), everywhere=False),
+    Offload("guest_uso6", "VIRTIO_NET_F_GUEST_USO6", needs=("guest_csum", "guest_uso4"), everywhere=False),
+    Offload("mrg_rxbuf", "VIRTIO_NET_F_MRG_RXBUF", ("host", "mrg_rxbuf")),
+    Offload("ctrl_vq", "VIRTIO_NET_F_CTRL_VQ"),
+    # By this the guest switches RSC while it runs.
+    Offload("ctrl_guest_offloads", "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS", needs=("ctrl_vq",)),
+    # QEMU's own coalescing in user space, for one HLK test; breaks ordinary traffic. One door: `rsc: hck`.
+    Offload(
+        "guest_rsc_ext",
+        "VIRTIO_NET_F_RSC_EXT",
+        needs=("guest_csum", "guest_tso4|guest_tso6", "ctrl_vq", "ctrl_guest_offloads"),
+        default=False,
+    ),
+)
+
+BY_NAME = {offload.name: offload for offload in OFFLOADS}
+
+HCK = "guest_rsc_ext"
+
+TSO = {"ipv4": "guest_tso4", "ipv6": "guest_tso6"}
+"""The offload that RSC is made of, by address family."""
+
+
+def unmet(offload: Offload, on: frozenset[str]) -> str:
+    """The first need of this offload that is not among those switched on, or nothing."""
+    for need in offload.needs:
+        if not on.intersection(need.split("|")):
+            return need.replace("|", " or ")
+    return ""

@@ -1,0 +1,55 @@
+"""What is called how under a lab's state directory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+_LONGEST_SOCKET = 107
+"""sun_path has 108 bytes, the last of them a NUL."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabPaths:
+    """Every file that a lab may leave on a host, by its name."""
+
+    state_dir: str
+    lab: str
+
+    @property
+    def directory(self) -> str:
+        """The lab's own directory, gone when nothing of the lab is left."""
+        return f"{self.state_dir}/{self.lab}"
+
+    @property
+    def journal(self) -> str:
+        """What has been made, or was about to be."""
+        return f"{self.directory}/journal.json"
+
+    @property
+    def accelerators(self) -> str:
+        """Which accelerator of this host works, as last measured; shared by all labs."""
+        return f"{self.state_dir}/accelerators.json"
+
+    def overlay(self, machine: str, index: int) -> str:
+        """A disk's overlay over its base image."""
+        return f"{self.directory}/{machine}-{index}.qcow2"
+
+    def firmware(self, machine: str) -> str:
+        """The machine's own copy of the firmware's variables."""
+        return f"{self.directory}/{machine}.vars.fd"
+
+    def pidfile(self, machine: str) -> str:
+        """Where QEMU writes its process id."""
+        return f"{self.directory}/{machine}.pid"
+
+    def console(self, machine: str) -> str:
+        """What the guest says on its serial console."""
+        return f"{self.directory}/{machine}.log"
+
+    def socket(self, machine: str, what: str) -> str:
+        """A socket of the machine's QEMU; a name too long for a socket is shortened to its digest."""
+        path = f"{self.directory}/{machine}.{what}"
+        if len(path.encode()) <= _LONGEST_SOCKET:
+            return path
+        return f"{self.state_dir}/{hashlib.sha256(path.encode()).hexdigest()[:12]}.{what}"

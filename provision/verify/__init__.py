@@ -1,0 +1,1 @@
+"""The verdict: collect evidence, hold it against the rules, judge, report."""
