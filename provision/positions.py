@@ -124,7 +124,9 @@ class _Reader:
 
     def _scalar(self, node: Node, where: Where) -> Any:
         text = str(node.value)
-        if isinstance(node, ScalarNode) and node.style is None:  # plain: YAML 1.2's core types; `on` is text there, and a switch to the models
+        if (
+            isinstance(node, ScalarNode) and node.style is None
+        ):  # plain: YAML 1.2's core types; `on` is text there, and a switch to the models
             return self._plain(text, node, where)
         return self._substituted(text, node, where)
 

@@ -193,7 +193,9 @@ def _disks(machine: Machine, name: str, paths: LabPaths) -> tuple[DiskView, ...]
         at = seen[bus]
         seen[bus] += 1
         extra, port = divmod(at, _SATA_PORTS)
-        return ("v" if bus == "virtio" else "s") + "d" + _letters(at), (f"sata{extra}" if extra else "ide") + f".{port}"
+        return ("v" if bus == "virtio" else "s") + "d" + _letters(at), (
+            f"sata{extra}" if extra else "ide"
+        ) + f".{port}"
 
     def disk(index: int, spec: Disk) -> DiskView:
         target, port = place(spec.bus)

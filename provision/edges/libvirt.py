@@ -1,0 +1,184 @@
+"""A libvirt daemon (through libvirt-python). Errors are told apart by code, never by text."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from lxml import etree
+
+from provision.command import Domain, RefusedError
+from provision.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _binding() -> Any:
+    """libvirt-python, quiet: it would otherwise print every error on stderr beside raising it."""
+    import libvirt  # noqa: PLC0415 - takes longer to load than --help takes to print
+
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    return libvirt
+
+
+class LibvirtMonitor:
+    """A domain's QMP through libvirt."""
+
+    def __init__(self, domain: Any) -> None:
+        self._domain = domain
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """Return the command's `return` value.
+
+        :raise RefusedError: when QEMU answers with an error.
+        :raise HostError: when libvirt cannot ask it.
+        """
+        import libvirt_qemu  # noqa: PLC0415
+
+        libvirt = _binding()
+        question = json.dumps({"execute": command, "arguments": dict(arguments or {})})
+        try:
+            answer = json.loads(libvirt_qemu.qemuMonitorCommand(self._domain, question, 0))
+        except libvirt.libvirtError as error:
+            raise HostError(f"libvirt could not ask {self._domain.name()} {command}: {error}") from error
+        if "error" in answer:
+            kind = answer["error"].get("class", "")
+            raise RefusedError(f"QEMU refused {command}: {answer['error'].get('desc', '')}", kind)
+        return answer.get("return")
+
+
+class Libvirt:
+    """A connection to one libvirt daemon, opened when first used."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._connection: Any = None
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            with suppress(_binding().libvirtError):
+                self._connection.close()
+            self._connection = None
+
+    def domain(self, name: str) -> Domain | None:
+        """The domain, or None where there is none of that name.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        libvirt = _binding()
+        found = self._find(name)
+        if found is None:
+            return None
+        try:
+            state, _ = found.state()
+            live = found.XMLDesc(0)
+            persistent = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if found.isPersistent() else ""
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
+                return None
+            raise self._failed(f"read {name}", error) from error
+        off = {libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_NOSTATE}
+        paused = {libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED}
+        words = "off" if state in off else "paused" if state in paused else "running"
+        return Domain(name, words, live, persistent)
+
+    def emulator(self, kind: str, machine: str) -> str:
+        """Path of the QEMU that would run a domain of type `kvm` or `qemu`.
+
+        :raise HostError: when libvirt has none.
+        """
+        libvirt = _binding()
+        try:
+            text = self._open().getDomainCapabilities(None, "x86_64", machine, kind, 0)
+        except libvirt.libvirtError as error:
+            raise self._failed(f"run {kind} domains of machine {machine}", error) from error
+        return str(etree.fromstring(text.encode()).findtext("path", ""))
+
+    def version(self) -> str:
+        """The daemon's version, as `9.0.0`.
+
+        :raise HostError: when it does not answer.
+        """
+        libvirt = _binding()
+        try:
+            number = self._open().getLibVersion()
+        except libvirt.libvirtError as error:
+            raise self._failed("tell its version", error) from error
+        return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+    def define(self, xml: str) -> None:
+        """Define a domain, held against libvirt's schema.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        flags = _binding().VIR_DOMAIN_DEFINE_VALIDATE
+        self._do("define the domain", lambda connection: connection.defineXMLFlags(xml, flags))
+
+    def undefine(self, name: str, *, keep_state: bool = False) -> None:
+        """Remove a definition; its NVRAM and TPM state go with it unless they are kept.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        libvirt = _binding()
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_state else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        self._do(f"undefine {name}", lambda connection: connection.lookupByName(name).undefineFlags(flags))
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        """Start a defined domain.
+
+        :raise HostError: with libvirt's own words when it does not start.
+        """
+        flags = _binding().VIR_DOMAIN_START_PAUSED if paused else 0
+        self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
+
+    def destroy(self, name: str) -> None:
+        """Pull a running domain's plug.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        self._do(f"stop {name}", lambda connection: connection.lookupByName(name).destroy())
+
+    def monitor(self, name: str) -> LibvirtMonitor:
+        """The domain's QMP.
+
+        :raise HostError: when there is no such domain.
+        """
+        found = self._find(name)
+        if found is None:
+            raise HostError(f"no domain {name} at {self._uri}")
+        return LibvirtMonitor(found)
+
+    def _do(self, what: str, action: Any) -> None:
+        libvirt = _binding()
+        try:
+            action(self._open())
+        except libvirt.libvirtError as error:
+            raise self._failed(what, error) from error
+
+    def _find(self, name: str) -> Any:
+        libvirt = _binding()
+        try:
+            return self._open().lookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise self._failed(f"look for {name}", error) from error
+
+    def _open(self) -> Any:
+        libvirt = _binding()
+        if self._connection is None:
+            try:
+                self._connection = libvirt.open(self._uri)
+            except libvirt.libvirtError as error:
+                raise HostError(
+                    f"libvirt does not answer at {self._uri}: {error}",
+                    hint="is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)",
+                ) from error
+        return self._connection
+
+    def _failed(self, what: str, error: Exception) -> HostError:
+        return HostError(f"libvirt at {self._uri} could not {what}: {error}")

@@ -1,0 +1,77 @@
+"""QMP over a UNIX socket, one question at a time (through qemu.qmp)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from provision.command import RefusedError
+from provision.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from qemu.qmp import QMPClient
+
+_T = TypeVar("_T")
+
+
+class QmpSocket:
+    """A QEMU's monitor socket; a context manager, because QEMU serves one client at a time."""
+
+    def __init__(self, path: str, *, timeout: float = 10) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._loop: asyncio.Runner | None = None
+        self._client: QMPClient | None = None
+
+    def __enter__(self) -> QmpSocket:
+        """Connect.
+
+        :raise HostError: when nothing answers at the socket.
+        """
+        from qemu.qmp import QMPClient, QMPError  # noqa: PLC0415 - only where a monitor is asked
+
+        self._loop = asyncio.Runner()
+        self._client = QMPClient("rscvm")
+        self._client.logger.disabled = True
+        try:
+            self._wait(self._client.connect(self._path))
+        except (QMPError, OSError, TimeoutError, EOFError) as error:
+            self._loop.close()
+            raise HostError(f"no monitor answers at {self._path}: {error}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hang up; a QEMU that is gone by now is no error."""
+        from qemu.qmp import QMPError  # noqa: PLC0415
+
+        if self._client is not None and self._loop is not None:
+            try:
+                self._wait(self._client.disconnect())
+            except (QMPError, OSError, TimeoutError, EOFError):
+                pass
+            finally:
+                self._loop.close()
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """Return the command's `return` value.
+
+        :raise RefusedError: when QEMU answers with an error.
+        :raise HostError: when it does not answer.
+        """
+        from qemu.qmp import ExecuteError, QMPError  # noqa: PLC0415
+
+        if self._client is None:
+            raise HostError(f"the monitor at {self._path} is not connected")
+        try:
+            return self._wait(self._client.execute(command, dict(arguments or {})))
+        except ExecuteError as error:
+            raise RefusedError(f"QEMU refused {command}: {error}", error.error.class_) from error
+        except (QMPError, OSError, TimeoutError, EOFError) as error:
+            raise HostError(f"the monitor at {self._path} did not answer {command}: {error}") from error
+
+    def _wait(self, answer: Coroutine[object, object, _T]) -> _T:
+        if self._loop is None:
+            raise HostError(f"the monitor at {self._path} is not connected")
+        return self._loop.run(asyncio.wait_for(answer, self._timeout))

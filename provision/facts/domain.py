@@ -1,0 +1,113 @@
+"""libvirt's domain XML to facts: whose it is, and its NICs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainNic:
+    """One `<interface>`."""
+
+    kind: str
+    """`bridge`, `network`, `ethernet`, `direct`, `user`, `vhostuser`, `vdpa`, `hostdev`, …"""
+    model: str
+    mac: str
+    alias: str
+    target: str
+    driver: str
+    rsc_asked: bool
+    """Whether an override asks for guest_rsc_ext under this NIC's alias."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Our metadata in a domain."""
+
+    lab: str
+    machine: str
+    purpose: str
+    nics: tuple[tuple[str, str, str], ...]
+    """Name, alias and `rsc` of each NIC."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFacts:
+    """What a domain's XML says that matters to us."""
+
+    name: str
+    uuid: str
+    mark: Mark | None
+    nics: tuple[DomainNic, ...]
+
+
+def _attribute(element: _Element, path: str, name: str) -> str:
+    found = element.find(path)
+    return str(found.get(name, "")) if found is not None else ""
+
+
+def _overridden(root: _Element) -> frozenset[str]:
+    """Aliases whose override switches guest_rsc_ext on."""
+    return frozenset(
+        str(device.get("alias", ""))
+        for device in root.iterfind(f"{_QEMU}override/{_QEMU}device")
+        for prop in device.iterfind(f"{_QEMU}frontend/{_QEMU}property")
+        if prop.get("name") == "guest_rsc_ext" and prop.get("value") in ("true", "on")
+    )
+
+
+def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
+    alias = _attribute(element, "alias", "name")
+    return DomainNic(
+        kind=str(element.get("type", "")),
+        model=_attribute(element, "model", "type"),
+        mac=_attribute(element, "mac", "address"),
+        alias=alias,
+        target=_attribute(element, "target", "dev"),
+        driver=_attribute(element, "driver", "name"),
+        rsc_asked=alias in overridden,
+    )
+
+
+def _mark(root: _Element, namespace: str) -> Mark | None:
+    found = root.find(f"metadata/{{{namespace}}}machine")
+    if found is None:
+        return None
+    nics = (
+        (str(nic.get("name", "")), str(nic.get("alias", "")), str(nic.get("rsc", "")))
+        for nic in found.iterfind(f"{{{namespace}}}nic")
+    )
+    return Mark(
+        str(found.get("lab", "")), str(found.get("name", "")), str(found.get("purpose", "")), tuple(nics)
+    )
+
+
+def parse_domain(text: str, namespace: str) -> DomainFacts:
+    """Facts of one domain; `namespace` is that of our metadata.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    from lxml import etree  # noqa: PLC0415 - only where XML is read
+
+    try:
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+        root = etree.fromstring(text.encode(), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise UnreadableError("the domain's XML", text) from error
+    if root.tag != "domain":
+        raise UnreadableError("the domain's XML", text)
+    overridden = _overridden(root)
+    return DomainFacts(
+        name=root.findtext("name", ""),
+        uuid=root.findtext("uuid", ""),
+        mark=_mark(root, namespace),
+        nics=tuple(_nic(element, overridden) for element in root.iterfind("devices/interface")),
+    )

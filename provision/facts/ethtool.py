@@ -1,0 +1,61 @@
+"""`ethtool --json -k` to facts, in the tool's own words: active, requested, fixed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provision.errors import UnreadableError
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature of one network device."""
+
+    active: bool
+    requested: bool | None
+    """What user space last asked for; None on group lines, which have none of their own."""
+    fixed: bool | None
+
+    def __str__(self) -> str:
+        """As `ethtool -k` prints it, for people who know that."""
+        words = "on" if self.active else "off"
+        if self.fixed:
+            return f"{words} [fixed]"
+        if self.requested is not None and self.requested != self.active:
+            return f"{words} [requested {'on' if self.requested else 'off'}]"
+        return words
+
+
+Features = Mapping[str, Feature]
+
+
+def _feature(name: str, value: object, text: str) -> Feature:
+    if not isinstance(value, dict) or not isinstance(value.get("active"), bool):
+        raise UnreadableError(f"ethtool's {name}", text)
+    requested, fixed = value.get("requested"), value.get("fixed")
+    if not isinstance(requested, bool | None) or not isinstance(fixed, bool | None):
+        raise UnreadableError(f"ethtool's {name}", text)
+    return Feature(value["active"], requested, fixed)
+
+
+def parse_features(text: str) -> dict[str, Features]:
+    """Features by device, from `ethtool --json -k '*'` or of one device.
+
+    :raise UnreadableError: when the text is anything else.
+    """
+    try:
+        devices = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError("ethtool's features", text) from error
+    if not isinstance(devices, list):
+        raise UnreadableError("ethtool's features", text)
+    found: dict[str, Features] = {}
+    for device in devices:
+        if not isinstance(device, dict) or not isinstance(device.get("ifname"), str):
+            raise UnreadableError("ethtool's features", text)
+        found[device["ifname"]] = {
+            name: _feature(name, value, text) for name, value in device.items() if name != "ifname"
+        }
+    return found

@@ -1,0 +1,59 @@
+"""`ip -json -details -stats link` to facts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from provision.errors import UnreadableError
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network device as the kernel shows it."""
+
+    name: str
+    kind: str
+    """`tun`, `bridge`, `veth`, …; empty for physical devices and loopback."""
+    alias: str
+    up: bool
+    mtu: int
+    master: str
+    tap: bool = False
+    vnet_hdr: bool = False
+    multi_queue: bool = False
+    sent_bytes: int = 0
+    """Of a TAP: what the host handed to the guest."""
+    sent_packets: int = 0
+
+
+def _link(data: dict[str, Any]) -> Link:
+    info = data.get("linkinfo", {})
+    details = info.get("info_data", {})
+    sent = data.get("stats64", {}).get("tx", {})
+    return Link(
+        name=str(data["ifname"]),
+        kind=str(info.get("info_kind", "")),
+        alias=str(data.get("ifalias", "")),
+        up="UP" in data["flags"],
+        mtu=int(data["mtu"]),
+        master=str(data.get("master", "")),
+        tap=details.get("type") == "tap",
+        vnet_hdr=details.get("vnet_hdr") is True,
+        multi_queue=details.get("multi_queue") is True,
+        sent_bytes=int(sent.get("bytes", 0)),
+        sent_packets=int(sent.get("packets", 0)),
+    )
+
+
+def parse_links(text: str) -> dict[str, Link]:
+    """Links by name.
+
+    :raise UnreadableError: when the text is not what `ip -json` prints.
+    """
+    try:
+        links = [_link(data) for data in json.loads(text or "[]") if data]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UnreadableError("ip's links", text) from error
+    return {link.name: link for link in links}

@@ -1,0 +1,52 @@
+"""What a QEMU says of itself on the command line, to facts."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from provision.errors import UnreadableError
+
+
+def parse_version(text: str) -> str:
+    """`7.2.22` out of `qemu-system-x86_64 --version`.
+
+    :raise UnreadableError: when there is no version in it.
+    """
+    found = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", text)
+    if not found:
+        raise UnreadableError("qemu --version", text)
+    return found[1]
+
+
+def parse_device_help(text: str) -> frozenset[str]:
+    """Property names out of `-device DRIVER,help`.
+
+    :raise UnreadableError: when there is none in it.
+    """
+    names = re.findall(r"^\s+([A-Za-z0-9_-]+)=<", text, re.MULTILINE)
+    if not names:
+        raise UnreadableError("qemu -device help", text)
+    return frozenset(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A disk image as qemu-img sees it."""
+
+    path: str
+    format: str
+    backing: str
+
+
+def parse_image_info(text: str) -> Image:
+    """Out of `qemu-img info --output=json`.
+
+    :raise UnreadableError: when it is not that.
+    """
+    try:
+        data = json.loads(text)
+        return Image(str(data["filename"]), str(data["format"]), str(data.get("backing-filename", "")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableError("qemu-img info", text) from error

@@ -1,0 +1,93 @@
+"""Spec to text that a machine reads: domain XML, QEMU argv, a script. Pure; touches no host."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from provision.command import Argv
+from provision.errors import RequestError
+from provision.view import Choices, MachineView, machine_view
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from provision.spec import Lab
+
+NAMESPACE = "urn:rscvm:domain:1"
+"""Of our metadata in a domain: by it we know what is ours."""
+
+PROGRAM = "qemu-system-x86_64"
+
+
+@cache
+def _environment(*, xml: bool) -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - --help stays fast
+
+    environment = Environment(
+        loader=FunctionLoader(lambda name: (files("provision") / "templates" / name).read_text("utf-8")),
+        autoescape=xml,
+        undefined=StrictUndefined,
+        trim_blocks=not xml,
+        lstrip_blocks=not xml,
+        keep_trailing_newline=True,
+    )
+    environment.filters["switch"] = lambda on: "on" if on else "off"
+    environment.filters["value"] = lambda text: str(text).replace(",", ",,")
+    environment.filters["sh"] = lambda words: shlex.join([words] if isinstance(words, str) else words)
+    return environment
+
+
+def _printed(template: str, view: MachineView, **more: Any) -> str:
+    own = {item.name: getattr(view, item.name) for item in dataclasses.fields(view)}
+    derived = {
+        name: getattr(view, name) for name in ("enlightened", "secure", "ports", "extra_sata", "socket")
+    }
+    return (
+        _environment(xml=template.endswith(".xml.j2")).get_template(template).render(**own, **derived, **more)
+    )
+
+
+def domain_xml(view: MachineView) -> str:
+    """The libvirt domain, with its HCK flags and any other property that libvirt has no word for as an override."""
+    overrides = [nic for nic in view.nics if nic.override]
+    return _printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides)
+
+
+def qemu_argv(view: MachineView, *, program: str = PROGRAM, foreground: bool = False) -> Argv:
+    """The command line, beginning with the program; in the foreground its console is the terminal.
+
+    :raise RequestError: when the machine has something that only libvirt can make.
+    """
+    _only_libvirt(view)
+    text = _printed("qemu.argv.j2", view, program=program, foreground=foreground)
+    return tuple(line for line in text.splitlines() if line)
+
+
+def _only_libvirt(view: MachineView) -> None:
+    missing = [f"macvtap (nic {nic.spec.name})" for nic in view.nics if not nic.backend.netdev]
+    missing += ["tpm"] if view.spec.tpm else []
+    missing += [] if "q35" in view.spec.machine else [f"machine {view.spec.machine}"]
+    if missing:
+        raise RequestError(
+            f"{view.name} cannot be started by QEMU alone: {', '.join(missing)} needs libvirt",
+            hint="render it --as xml",
+        )
+
+
+def script(lab: Lab, name: str) -> str:
+    """A self-contained shell script: makes bridge, TAPs and overlays, runs QEMU, takes it all back.
+
+    `auto` is decided when it runs, so it carries one command line for each outcome.
+    """
+    accel = lab.machines[name].accel
+    argvs: dict[str, Argv] = {}
+    for kvm, vhost in ((True, True), (True, False), (False, False)):
+        key = f"{'kvm' if kvm else 'tcg'}-{'vhost' if vhost else 'plain'}"
+        argvs[key] = qemu_argv(machine_view(lab, name, Choices(kvm=kvm, vhost=vhost)), foreground=True)
+    view = machine_view(lab, name)
+    bridges = lab.host(view.spec.host).bridges
+    return _printed("machine.sh.j2", view, argvs=argvs, accel=accel, bridges=bridges, program=PROGRAM)
