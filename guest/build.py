@@ -178,14 +178,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         output.mkdir(parents=True, exist_ok=True)
         with locked(output):
-            (meta,) = debian.candidates([KERNELS[options.kernel][0]], output)
-            packages = debian.candidates([kernel_package(meta), *PACKAGES], output)
-            stamp, wanted = output / "stamp.json", stamp_of(packages, options.kernel)
+            meta, *userland = debian.candidates([KERNELS[options.kernel][0], *PACKAGES], output)
+            stamp, wanted = output / "stamp.json", stamp_of([meta, *userland], options.kernel)
             if stamp.is_file() and stamp.read_text() == wanted:
                 return 0
             # Without a stamp a build that is cut off is made again.
             stamp.unlink(missing_ok=True)
-            build(options.kernel, packages, output)
+            kernels = debian.candidates([kernel_package(meta)], output)
+            build(options.kernel, [*kernels, *userland], output)
             stamp.write_text(wanted)
     except (debian.PackageError, elf.ElfError, OSError) as error:
         say(f"not built: {error}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
 from provision.offloads import BY_NAME, HCK, unmet
-from provision.positions import Where
 from provision.profiles import PROFILES
 from provision.spec import FirmwareFiles, LabFile, Machine, Nic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from provision.positions import Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ handed these protocols and builds none of their implementations.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,11 +14,15 @@ from provision.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 NOT_FOUND = 127
 """Exit status of a program that is not there, as shells give it."""
 
 Argv = tuple[str, ...]
+
+Say = Callable[[str], None]
+"""Where progress is told."""
 
 # Where Debian keeps the programs that we call.
 _PACKAGES = {
@@ -140,4 +145,20 @@ class Hypervisor(Protocol):
 
     def monitor(self, name: str) -> Monitor:
         """The domain's QMP; libvirt marks the domain as tainted by its use."""
+        ...
+
+
+class Edges(Protocol):
+    """Every way out, by the names of hosts in the lab file; built by the command line, or by a test."""
+
+    def host(self, name: str) -> Runner:
+        """The host that runs commands."""
+        ...
+
+    def hypervisor(self, host: str) -> Hypervisor:
+        """The host's libvirt."""
+        ...
+
+    def monitor(self, host: str, socket: str) -> AbstractContextManager[Monitor]:
+        """The QEMU that listens at a socket on the host."""
         ...

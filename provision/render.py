@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shlex
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from provision.command import Argv
 from provision.errors import RequestError
 from provision.view import Choices, MachineView, machine_view
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from provision.command import Argv
     from provision.spec import Lab
 
 NAMESPACE = "urn:rscvm:domain:1"
@@ -54,7 +55,11 @@ def _printed(template: str, view: MachineView, **more: Any) -> str:
 def domain_xml(view: MachineView) -> str:
     """The libvirt domain, with its HCK flags and any other property that libvirt has no word for as an override."""
     overrides = [nic for nic in view.nics if nic.override]
-    return _printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides)
+
+    def printed(digest: str) -> str:
+        return _printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides, digest=digest)
+
+    return printed(hashlib.sha256(printed("").encode()).hexdigest()[:16])
 
 
 def qemu_argv(view: MachineView, *, program: str = PROGRAM, foreground: bool = False) -> Argv:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from provision.command import RefusedError
 from provision.errors import HostError
@@ -25,7 +25,7 @@ class QmpSocket:
         self._loop: asyncio.Runner | None = None
         self._client: QMPClient | None = None
 
-    def __enter__(self) -> QmpSocket:
+    def __enter__(self) -> Self:
         """Connect.
 
         :raise HostError: when nothing answers at the socket.
@@ -67,7 +67,7 @@ class QmpSocket:
         try:
             return self._wait(self._client.execute(command, dict(arguments or {})))
         except ExecuteError as error:
-            raise RefusedError(f"QEMU refused {command}: {error}", error.error.class_) from error
+            raise RefusedError(f"QEMU refused {command}: {error}", error.error_class) from error
         except (QMPError, OSError, TimeoutError, EOFError) as error:
             raise HostError(f"the monitor at {self._path} did not answer {command}: {error}") from error
 

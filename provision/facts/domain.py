@@ -37,6 +37,8 @@ class Mark:
     purpose: str
     nics: tuple[tuple[str, str, str], ...]
     """Name, alias and `rsc` of each NIC."""
+    digest: str = ""
+    """Of the text that the domain was defined from; tells whether the lab file has changed since."""
 
 
 @dataclass(frozen=True, slots=True)

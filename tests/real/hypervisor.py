@@ -18,14 +18,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
-LIBVIRT_URI = "qemu:///system"
-LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock"
-OWN_STATE = "/var/lib/rscvm"
 LIBVIRT_DAEMONS = ("virtlogd", "libvirtd")
 
 QEMU_CONF = """\
@@ -114,7 +112,7 @@ class Snapshot:
     processes: tuple[str, ...]
     """Command lines, sorted."""
     files: Mapping[str, str]
-    """Below /var/lib/rscvm: path to file mode, and SHA-256 for a regular file."""
+    """Below /var/lib/rscvm: path to file mode and SHA-256 ("-" for what is no regular file)."""
     domains: Mapping[str, str] | None
     """Name to state; None while no libvirtd runs, which is not the same as no domains."""
 
@@ -127,10 +125,7 @@ class Hypervisor:
 
     @property
     def pid(self) -> int:
-        """A process in this host's network and mount namespaces, as `ip link set DEV netns PID` wants it.
-
-        It is the parent of the host's init and as such not in its PID namespace.
-        """
+        """The parent of this host's init: in all its namespaces but the PID one, as `ip link … netns` wants it."""
         if self._init is None:
             raise RuntimeError("this hypervisor is not running")
         return self._init.pid
@@ -142,22 +137,16 @@ class Hypervisor:
     def __enter__(self) -> Self:
         # cat ends at the end of its input, which comes with the death of the test run, however that dies; and as init
         # it has to leave reaping to the kernel, which does it where SIGCHLD is ignored.
-        unshare = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        init = subprocess.Popen(
-            [*unshare, "env", "--ignore-signal=CHLD", "cat"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-        self._init = init
+        unshare = ["unshare", "-nmuip", "--mount-proc", "--kill-child"]  # net, mount, uts, ipc, pid; forks
+        argv = [*unshare, "env", "--ignore-signal=CHLD", "cat"]
+        self._init = init = subprocess.Popen(argv, 0, stdin=PIPE, stdout=PIPE, start_new_session=True)
         try:
             assert init.stdin is not None
             assert init.stdout is not None
             init.stdin.write(b"?")
-            if init.stdout.read(1) != b"?":
-                raise RuntimeError("no namespaces could be made; the tests of real hosts need root")
-            self.output(["sh", "-ec", FURNISH], env={"ROOT_HOME": pwd.getpwuid(0).pw_dir, "QEMU_CONF": QEMU_CONF})
+            assert init.stdout.read(1) == b"?", "no namespaces could be made: this needs root"
+            furnishing = {"ROOT_HOME": pwd.getpwuid(0).pw_dir, "QEMU_CONF": QEMU_CONF}
+            self.output(["sh", "-ec", FURNISH], env=furnishing)
         except BaseException:
             self._end()
             raise
@@ -194,20 +183,16 @@ class Hypervisor:
         """
         pid = self.pid
         enter = ["nsenter", "--target", str(pid), "--net", "--mount", "--uts", "--ipc"]
-        enter += [f"--pid=/proc/{pid}/ns/pid_for_children", f"--wdns={os.getcwd()}", "--"]
+        enter += [f"--pid=/proc/{pid}/ns/pid_for_children", f"--wdns={Path.cwd()}", "--"]
         environment = dict(os.environ)
         if user is not None:
             entry = pwd.getpwnam(user)
             enter += ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--"]
             environment |= {"HOME": entry.pw_dir, "USER": user, "LOGNAME": user}
-        pipe = subprocess.PIPE
+        environment |= env or {}
+        entered = [*enter, *argv]
         with subprocess.Popen(
-            [*enter, *argv],
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            env=environment | dict(env or {}),
-            start_new_session=True,
+            entered, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
         ) as process:
             try:
                 out, err = process.communicate(input, timeout)
@@ -224,19 +209,20 @@ class Hypervisor:
         """
         done = self.run(argv, env={"LC_ALL": "C.UTF-8", **(env or {})})
         if done.returncode != 0:
-            raise RuntimeError(f"{shlex.join(argv)}: exit status {done.returncode}: {done.stderr.decode().strip()}")
+            said = done.stderr.decode().strip()
+            raise RuntimeError(f"{shlex.join(argv)}: exit status {done.returncode}: {said}")
         return done.stdout.decode()
 
     def virsh(self, *arguments: str) -> str:
         """Standard output of a virsh command that has to succeed."""
-        return self.output(["virsh", "--quiet", "--connect", LIBVIRT_URI, *arguments])
+        return self.output(["virsh", "--quiet", "--connect", "qemu:///system", *arguments])
 
     def start_libvirtd(self, *, timeout: float = 30) -> None:
         """Start virtlogd and libvirtd; both answer when this returns."""
         deadline = time.monotonic() + timeout
         for daemon in LIBVIRT_DAEMONS:
             self.output([daemon, "--daemon"])
-        wait_for(self.path(LIBVIRT_SOCKET).is_socket, deadline, LIBVIRT_SOCKET)
+        wait_for(self.path("/run/libvirt/libvirt-sock").is_socket, deadline, "libvirtd's socket")
         # A client is served only when the drivers are ready, and virsh waits for that by itself.
         self.virsh("version")
 
@@ -248,20 +234,20 @@ class Hypervisor:
         wait_for(lambda: not self._pids_of(*LIBVIRT_DAEMONS), deadline, f"the end of {pids}")
 
     def restart_libvirtd(self) -> None:
-        """Restart both daemons under running domains."""
+        """Stop and start."""
         self.stop_libvirtd()
         self.start_libvirtd()
 
     def _pids_of(self, *programs: str) -> list[int]:
-        return [pid for pid, argv in self.processes().items() if os.path.basename(argv[0]) in programs]
+        return [pid for pid, argv in self.processes().items() if Path(argv[0]).name in programs]
 
     def processes(self) -> dict[int, tuple[str, ...]]:
         """PID inside to command line (`[name]` for a zombie) of everything but this host's init."""
         found = {}
-        for pid in {int(name) for name in os.listdir(self.path("/proc")) if name.isdecimal()} - {1}:
+        for pid in {int(entry.name) for entry in self.path("/proc").glob("[1-9]*")} - {1}:
             # A process may end between being listed and being read.
             with suppress(FileNotFoundError, ProcessLookupError):
-                line = self.path(f"/proc/{pid}/cmdline").read_bytes().removesuffix(b"\0").decode(errors="replace")
+                line = self.path(f"/proc/{pid}/cmdline").read_text(errors="replace").removesuffix("\0")
                 name = self.path(f"/proc/{pid}/comm").read_text().strip()
                 found[pid] = tuple(line.split("\0")) if line else (f"[{name}]",)
         return found
@@ -277,7 +263,7 @@ class Hypervisor:
 
     def snapshot(self) -> Snapshot:
         """What this host consists of at this moment."""
-        top = self.path(OWN_STATE)
+        top = self.path("/var/lib/rscvm")
         return Snapshot(
             links={name: _without_clocks(link) for name, link in self.links().items()},
             processes=tuple(sorted(shlex.join(argv) for argv in self.processes().values())),
@@ -292,10 +278,9 @@ class Hypervisor:
     @contextmanager
     def without(self, *programs: str) -> Iterator[None]:
         """Let these programs be missing on this host, for whatever runs or starts there meanwhile."""
-        searched = [*os.environ["PATH"].split(os.pathsep), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"]
-        directories = sorted({os.path.realpath(directory) for directory in searched})
-        hide = ["sh", "-ec", HIDE, "sh", *programs]
-        covered = self.output(hide, env={"DIRECTORIES": " ".join(directories)}).split()
+        searched = [*os.environ["PATH"].split(os.pathsep), "/usr/sbin", "/usr/bin"]
+        directories = " ".join(sorted({os.path.realpath(directory) for directory in searched}))
+        covered = self.output(["sh", "-ec", HIDE, "sh", *programs], env={"DIRECTORIES": directories}).split()
         try:
             yield
         finally:
@@ -305,14 +290,11 @@ class Hypervisor:
 
 def _without_clocks(link: Mapping[str, Any]) -> dict[str, Any]:
     """A bridge reports what is left on its timers, which differs with every look."""
-    return {
-        key: _without_clocks(value) if isinstance(value, dict) else value
-        for key, value in link.items()
-        if not key.endswith("_timer")
-    }
+    kept = {key: value for key, value in link.items() if not key.endswith("_timer")}
+    return {key: _without_clocks(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _mode_and_hash(path: Path) -> str:
     mode = path.lstat().st_mode
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(mode) else ""
-    return f"{stat.filemode(mode)} {digest}".rstrip()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(mode) else "-"
+    return f"{stat.filemode(mode)} {digest}"

@@ -4,16 +4,18 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from hypervisor import Hypervisor, wait_for
+from tests.real.hypervisor import Hypervisor, wait_for
+
+pytestmark = pytest.mark.real
 
 DOMAIN = """\
 <domain type='qemu'>
@@ -32,11 +34,14 @@ DOMAIN = """\
 </domain>
 """
 
-QUERY_NIC = {"execute": "x-query-virtio-status", "arguments": {"path": "/machine/peripheral/ua-nic/virtio-backend"}}
+QUERY_NIC = {
+    "execute": "x-query-virtio-status",
+    "arguments": {"path": "/machine/peripheral/ua-nic/virtio-backend"},
+}
 
 LEFT_BY_A_KILLED_RUN = """
 import time
-from hypervisor import Hypervisor
+from tests.real.hypervisor import Hypervisor
 
 with Hypervisor() as host:
     host.start_libvirtd()
@@ -66,21 +71,25 @@ def outer_host() -> dict[str, object]:
         "links": sorted(link["ifname"] for link in json.loads(links)),
         "mounts": Path("/proc/mounts").read_text(),
         "libvirt": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in libvirt_files},
-        "run": sorted(os.listdir("/run")),
-        "state": sorted(os.listdir("/var/lib")),
+        "run": sorted(Path("/run").iterdir()),
+        "state": sorted(Path("/var/lib").iterdir()),
     }
 
 
 def processes_in(pid_namespace: str) -> list[str]:
     """The PIDs outside of all that lives in a PID namespace."""
     found = []
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            if os.readlink(f"/proc/{pid}/ns/pid") == pid_namespace:
-                found.append(pid)
-        except FileNotFoundError:  # it ended meanwhile
-            continue
+    for process in Path("/proc").glob("[1-9]*"):
+        # One that ended meanwhile is not in there, nor is one that root may not look at.
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if str((process / "ns/pid").readlink()) == pid_namespace:
+                found.append(process.name)
     return found
+
+
+def pid_namespace_of(pid: int) -> str:
+    """The PID namespace of the host whose `pid` this is."""
+    return str(Path(f"/proc/{pid}/ns/pid_for_children").readlink())
 
 
 def test_nothing_of_the_outer_host_changes() -> None:
@@ -88,7 +97,9 @@ def test_nothing_of_the_outer_host_changes() -> None:
     with Hypervisor() as host:
         host.start_libvirtd()
         host.output(["ip", "link", "add", "br0", "type", "bridge"])
-        host.output(["sh", "-c", "echo changed | tee -a /etc/libvirt/qemu.conf /var/lib/rscvm/x /var/lib/y /run/z"])
+        host.output(
+            ["sh", "-c", "echo changed | tee -a /etc/libvirt/qemu.conf /var/lib/rscvm/x /var/lib/y /run/z"]
+        )
         assert host.path("/etc/libvirt/qemu.conf").read_text().endswith("changed\n")
         assert outer_host() == before
     assert outer_host() == before
@@ -117,9 +128,7 @@ def test_two_hosts_know_nothing_of_each_other() -> None:
 
 
 def test_there_is_no_kvm_and_a_working_tun(host: Hypervisor) -> None:
-    looked = (
-        "import os; print(os.path.exists('/dev/kvm'), os.path.exists('/dev/vhost-net')); open('/dev/net/tun', 'rb')"
-    )
+    looked = "import os; print(os.path.exists('/dev/kvm'), os.path.exists('/dev/vhost-net')); open('/dev/net/tun', 'rb')"
 
     assert host.output([sys.executable, "-c", looked]) == "False False\n"
 
@@ -135,7 +144,9 @@ def test_libvirtd_answers_fast_and_knows_tcg_only(libvirt_host: Hypervisor) -> N
     assert "<domain type='kvm'/>" not in capabilities
 
 
-def test_a_domain_runs_and_its_nic_can_be_read_from_both_sides(libvirt_host: Hypervisor, tmp_path: Path) -> None:
+def test_a_domain_runs_and_its_nic_can_be_read_from_both_sides(
+    libvirt_host: Hypervisor, tmp_path: Path
+) -> None:
     (tmp_path / "guest.xml").write_text(DOMAIN)
     libvirt_host.output(["ip", "link", "add", "br0", "type", "bridge"])
     before = libvirt_host.snapshot()
@@ -149,7 +160,9 @@ def test_a_domain_runs_and_its_nic_can_be_read_from_both_sides(libvirt_host: Hyp
     assert running.links["tap0"]["master"] == "br0"
     assert any("qemu-system" in line for line in running.processes)
     assert libvirt_host.ethtool_features("tap0")["tx-tcp-segmentation"]["active"] is False
-    assert any(feature.startswith("VIRTIO_NET_F_GUEST_TSO4:") for feature in status["host-features"]["dev-features"])
+    assert any(
+        feature.startswith("VIRTIO_NET_F_GUEST_TSO4:") for feature in status["host-features"]["dev-features"]
+    )
 
     libvirt_host.restart_libvirtd()
     assert libvirt_host.snapshot() == running
@@ -169,13 +182,17 @@ def test_a_snapshot_tells_what_was_left_behind(host: Hypervisor) -> None:
     assert clean.domains is None
 
     host.output(
-        ["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & mkdir /var/lib/rscvm/lab; echo 1 >/var/lib/rscvm/lab/a"]
+        [
+            "sh",
+            "-c",
+            "setsid sleep 600 >/dev/null 2>&1 & mkdir /var/lib/rscvm/lab; echo 1 >/var/lib/rscvm/lab/a",
+        ]
     )
     host.output(["ip", "link", "set", "br0", "mtu", "9000"])
-    left = wait_for(
-        lambda: (seen := host.snapshot()).processes == ("sleep 600",) and seen, time.monotonic() + 5, "sleep 600"
-    )
+    wait_for(lambda: ("sleep", "600") in host.processes().values(), time.monotonic() + 5, "sleep 600")
+    left = host.snapshot()
 
+    assert left.processes == ("sleep 600",)
     assert set(left.files) == {"lab", "lab/a"}
     assert left.links["br0"]["mtu"] == 9000
     host.output(["sh", "-c", "echo 2 >/var/lib/rscvm/lab/a"])
@@ -189,7 +206,10 @@ def test_a_program_can_be_missing_for_a_while(host: Hypervisor) -> None:
     with host.without("ethtool", "qemu-system-x86_64"):
         assert host.run(["ethtool", "--version"]).returncode == 127
         assert host.run([ethtool, "--version"]).returncode == 127
-        assert host.run([sys.executable, "-c", "import shutil; assert not shutil.which('ethtool')"]).returncode == 0
+        assert (
+            host.run([sys.executable, "-c", "import shutil; assert not shutil.which('ethtool')"]).returncode
+            == 0
+        )
         assert host.run(["qemu-system-x86_64", "--version"]).returncode == 127
         assert host.links().keys() == {"lo"}
         assert Path(ethtool).exists()
@@ -199,8 +219,10 @@ def test_a_program_can_be_missing_for_a_while(host: Hypervisor) -> None:
 
 def test_a_run_gets_input_environment_directory_and_user(host: Hypervisor) -> None:
     assert host.run(["cat"], input=b"word").stdout == b"word"
-    assert host.output(["sh", "-c", "echo $LAB $PWD"], env={"LAB": "lab"}) == f"lab {os.getcwd()}\n"
-    as_nobody = host.run([sys.executable, "-c", "import os; print(os.getuid(), os.environ['USER'])"], user="nobody")
+    assert host.output(["sh", "-c", "echo $LAB $PWD"], env={"LAB": "lab"}) == f"lab {Path.cwd()}\n"
+    as_nobody = host.run(
+        [sys.executable, "-c", "import os; print(os.getuid(), os.environ['USER'])"], user="nobody"
+    )
     assert as_nobody.stdout.split()[1:] == [b"nobody"]
     assert as_nobody.stdout.split()[0] != b"0"
     assert host.run(["sh", "-c", "echo said >&2; exit 3"]).stderr == b"said\n"
@@ -219,27 +241,33 @@ def test_no_process_remains_also_when_a_test_fails() -> None:
     class TestFailedError(Exception):
         pass
 
-    with pytest.raises(TestFailedError), Hypervisor() as host:
-        namespace = os.readlink(f"/proc/{host.pid}/ns/pid_for_children")
-        host.start_libvirtd()
-        host.output(["sh", "-c", "setsid sh -c 'trap \"\" TERM HUP; sleep 600; true' >/dev/null 2>&1 &"])
-        assert len(processes_in(namespace)) >= 4
-        raise TestFailedError
+    host = Hypervisor()
+    namespaces = []
 
-    assert processes_in(namespace) == []
+    def fail_on_a_busy_host() -> None:
+        with host:
+            namespaces.append(pid_namespace_of(host.pid))
+            host.start_libvirtd()
+            host.output(["sh", "-c", "setsid sh -c 'trap \"\" TERM HUP; sleep 600; true' >/dev/null 2>&1 &"])
+            assert len(processes_in(namespaces[0])) >= 4
+            raise TestFailedError
+
+    with pytest.raises(TestFailedError):
+        fail_on_a_busy_host()
+    assert processes_in(namespaces[0]) == []
     with pytest.raises(RuntimeError, match="not running"):
         host.links()
 
 
 def test_no_process_remains_when_the_test_run_is_killed() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", LEFT_BY_A_KILLED_RUN],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
-    ) as run:
-        assert run.stdout is not None
-        namespace = os.readlink(f"/proc/{int(run.stdout.readline())}/ns/pid_for_children")
-        assert len(processes_in(namespace)) >= 3
-        run.send_signal(signal.SIGKILL)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    argv = [sys.executable, "-c", LEFT_BY_A_KILLED_RUN]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=environment) as run:
+        try:
+            assert run.stdout is not None
+            namespace = pid_namespace_of(int(run.stdout.readline()))
+            assert len(processes_in(namespace)) >= 3
+        finally:
+            run.kill()
 
     wait_for(lambda: not processes_in(namespace), time.monotonic() + 10, "the end of the host")

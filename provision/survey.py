@@ -1,0 +1,221 @@
+"""Read a host before anything is planned for it: few round trips, however many machines it has.
+
+The reading verb of `plan`, `up`, `down`, `status`, `check` and `doctor`. It changes nothing, but for
+keeping the probe of accelerators, which takes seconds, in the state directory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from provision.command import NOT_FOUND
+from provision.errors import HostError, UnreadableError
+from provision.facts.ethtool import parse_features
+from provision.facts.host import (
+    Accelerators,
+    HostFound,
+    QemuFound,
+    kept_accelerators,
+    parse_accelerators,
+    parse_processes,
+    written_accelerators,
+)
+from provision.facts.ip import parse_links
+from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
+from provision.ownership import parse_journal
+from provision.paths import LabPaths
+from provision.render import PROGRAM
+from provision.spec import FirmwareFiles
+from provision.view import machine_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.command import Argv, Domain, Edges, Result, Runner
+    from provision.facts.ethtool import Features
+    from provision.facts.qemu import Image
+    from provision.ownership import Thing
+    from provision.spec import Lab
+
+_CAP_NET_ADMIN = 12
+_PROGRAMS = ("ip", "ethtool", "qemu-img", PROGRAM)
+
+
+def _sh(script: str, *arguments: str) -> Argv:
+    """A constant script; what varies is an argument and never text of the script."""
+    return ("sh", "-c", script, "sh", *arguments)
+
+
+_PROCESSES = r"""
+for f do
+    p=$(cat "$f" 2>/dev/null) && [ -r "/proc/$p/cmdline" ] || continue
+    printf '%s\t%s\t%s\n' "$f" "$p" "$(base64 -w0 <"/proc/$p/cmdline")"
+done"""
+_TUN = "grep ^CapEff: /proc/self/status && : <>/dev/net/tun"
+_WRITABLE = (
+    'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
+)
+_FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
+
+
+def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
+    """Every path on the host that the machines need or that we may have made for them."""
+    paths: set[str] = set()
+    for name in lab.machines.keys() & set(names):
+        view = machine_view(lab, name)
+        paths.update(disk.base or disk.path for disk in view.disks)
+        paths.update(disk.path for disk in view.disks)
+        kernel = view.spec.kernel
+        paths.update(path for path in (kernel and kernel.image, kernel and kernel.initrd) if path)
+        if view.code and (view.spec.backend == "qemu" or isinstance(view.spec.firmware, FirmwareFiles)):
+            paths.update((view.code, view.vars, view.paths.firmware(name)))
+    return tuple(sorted(paths))
+
+
+def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFound:
+    """The host's devices, files, processes and domains, as far as these machines are concerned.
+
+    :raise HostError: when the host or its libvirt does not answer.
+    """
+    paths = LabPaths(lab.state_dir, lab.name)
+    pidfiles = [paths.pidfile(name) for name in names]
+    ip, ethtool, stat, processes, journal, tun, vhost, writable, programs = edges.host(host).run_all(
+        (
+            ("ip", "-json", "-details", "-stats", "link", "show"),
+            ("ethtool", "--json", "-k", "*"),
+            ("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",))),
+            _sh(_PROCESSES, *pidfiles),
+            ("cat", paths.journal),
+            _sh(_TUN),
+            _sh(": <>/dev/vhost-net"),
+            _sh(_WRITABLE, paths.directory),
+            _sh(_FOUND, *_PROGRAMS),
+        )
+    )
+    features, features_error = _features(ethtool)
+    made = parse_journal(journal.out)
+    return HostFound(
+        name=host,
+        links=parse_links(ip.check().out),
+        features=features,
+        features_error=features_error,
+        files=frozenset(stat.out.split("\0")) - {""},
+        writable=writable.ok,
+        journal=made,
+        processes={
+            pidfile: found
+            for pidfile, found in parse_processes(processes.out).items()
+            if pidfile in found.argv  # a pid that was used again is not our QEMU
+        },
+        domains=_domains(edges, lab, host, names, made),
+        vhost=vhost.ok,
+        tun=_tun_trouble(tun),
+        programs=frozenset(programs.out.split()),
+    )
+
+
+def _features(result: Result) -> tuple[Mapping[str, Features], str]:
+    if result.status == NOT_FOUND:
+        return {}, "ethtool is not installed"
+    try:
+        return parse_features(result.check().out), ""
+    except HostError as error:
+        return {}, str(error)
+
+
+def _tun_trouble(result: Result) -> str:
+    words = result.out.split()
+    if len(words) != 2 or not int(words[1], 16) >> _CAP_NET_ADMIN & 1:
+        return "making TAPs and bridges needs root (CAP_NET_ADMIN)"
+    return "" if result.ok else f"/dev/net/tun cannot be opened: {result.err.strip().rpartition(': ')[2]}"
+
+
+def _domains(
+    edges: Edges, lab: Lab, host: str, names: Sequence[str], made: Sequence[Thing]
+) -> dict[str, Domain]:
+    """The machines' domains; libvirt is left alone where no machine is or was its."""
+    once = {thing.name for thing in made if thing.kind == "domain"}
+    mine = [
+        name
+        for name in names
+        if name in once or (name in lab.machines and lab.machines[name].backend == "libvirt")
+    ]
+    if not mine:
+        return {}
+    hypervisor = edges.hypervisor(host)
+    found = ((name, hypervisor.domain(name)) for name in mine)
+    return {name: domain for name, domain in found if domain is not None}
+
+
+def read_means(edges: Edges, lab: Lab, found: HostFound, names: Sequence[str]) -> HostFound:
+    """The host with what would run the machines: QEMUs, images and, where `auto` asks, accelerators."""
+    runner = edges.host(found.name)
+    accelerators = None
+    if any(lab.machines[name].accel != "tcg" for name in names) and PROGRAM in found.programs:
+        accelerators = read_accelerators(runner, LabPaths(lab.state_dir, lab.name), PROGRAM)
+    programs = {name: _emulator(edges, lab, found.name, name, accelerators) for name in names}
+    qemus = read_qemus(runner, sorted(set(programs.values())))
+    views = [machine_view(lab, name) for name in names]
+    images = {disk.base or disk.path for view in views for disk in view.disks if not disk.cdrom}
+    return replace(
+        found,
+        accelerators=accelerators,
+        qemus={name: qemus[program] for name, program in programs.items()},
+        images=_images(runner, sorted(images & found.files)),
+    )
+
+
+def _emulator(edges: Edges, lab: Lab, host: str, name: str, accelerators: Accelerators | None) -> str:
+    machine = lab.machines[name]
+    if machine.backend == "qemu":
+        return PROGRAM
+    kvm = machine.accel == "kvm" or (machine.accel == "auto" and accelerators and accelerators.kvm_is_of_use)
+    return edges.hypervisor(host).emulator("kvm" if kvm else "qemu", machine.machine)
+
+
+def read_qemus(runner: Runner, programs: Sequence[str]) -> dict[str, QemuFound]:
+    """Version and properties of each QEMU; without version where it is not there."""
+    questions = [(program, *more) for program in programs for more in (("--version",), _DEVICE_HELP)]
+    answers = runner.run_all(questions)
+    found: dict[str, QemuFound] = {}
+    for program, version, device in zip(programs, answers[::2], answers[1::2], strict=True):
+        if version.status == NOT_FOUND:
+            found[program] = QemuFound(program)
+        else:
+            properties = parse_device_help(device.check().out)
+            found[program] = QemuFound(program, parse_version(version.check().out), properties)
+    return found
+
+
+_DEVICE_HELP = ("-device", "virtio-net-pci,help")
+
+
+def _images(runner: Runner, paths: Sequence[str]) -> dict[str, Image]:
+    answers = runner.run_all([("qemu-img", "info", "-U", "--output=json", "--", path) for path in paths])
+    images: dict[str, Image] = {}
+    for path, answer in zip(paths, answers, strict=True):
+        try:
+            images[path] = parse_image_info(answer.check().out)
+        except UnreadableError:
+            raise
+        except HostError:
+            continue  # what is no image is said with the other things that the host lacks
+    return images
+
+
+def read_accelerators(runner: Runner, paths: LabPaths, program: str, *, fresh: bool = False) -> Accelerators:
+    """Which accelerator works; measured once a boot and QEMU, and kept where the state directory can be written."""
+    boot, version, kept = runner.run_all(
+        (("cat", "/proc/sys/kernel/random/boot_id"), (program, "--version"), ("cat", paths.accelerators))
+    )
+    key = f"{boot.out.strip()} {version.out.splitlines()[0] if version.ok else ''}"
+    known = None if fresh else kept_accelerators(key, kept.out)
+    if known is None:
+        probe = (files("provision") / "templates" / "accelerators.sh").read_text("utf-8")
+        answer = runner.run(_sh(f'{probe}\nprobe_accelerators "$1"', program), timeout=90)
+        known = parse_accelerators(answer.check().out)
+        keep = 'mkdir -p -- "${1%/*}" && cat >"$1.$$" && mv -f -- "$1.$$" "$1"'
+        runner.run(_sh(keep, paths.accelerators), stdin=written_accelerators(key, known).encode())
+    return known
