@@ -127,6 +127,10 @@ class Hypervisor(Protocol):
         """Path of the QEMU that would run a domain of type `kvm` or `qemu`."""
         ...
 
+    def version(self) -> str:
+        """The daemon's version, as `9.0.0`."""
+        ...
+
     def define(self, xml: str) -> None:
         """Define a domain, held against libvirt's schema."""
         ...

@@ -21,6 +21,8 @@ class RscvmError(Exception):
     """Anything that ends a command with a message instead of a traceback."""
 
     status = 3
+    verbatim = False
+    """Whether its message stands without our name before it, as compilers' do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -50,6 +52,8 @@ class Fault:
 
 class LabFileError(RequestError):
     """All faults of one lab file."""
+
+    verbatim = True
 
     def __init__(self, file: str, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(fault.at(file) for fault in faults))

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from provision.errors import RequestError
+from provision.steps import machine_files
 from provision.view import Choices, MachineView, machine_view
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _environment(*, xml: bool) -> Environment:
 
     environment = Environment(
         loader=FunctionLoader(lambda name: (files("provision") / "templates" / name).read_text("utf-8")),
-        autoescape=xml,
+        autoescape=xml,  # noqa: S701 - argv and scripts have filters of their own, `value` and `sh`
         undefined=StrictUndefined,
         trim_blocks=not xml,
         lstrip_blocks=not xml,
@@ -94,5 +95,9 @@ def script(lab: Lab, name: str) -> str:
         key = f"{'kvm' if kvm else 'tcg'}-{'vhost' if vhost else 'plain'}"
         argvs[key] = qemu_argv(machine_view(lab, name, Choices(kvm=kvm, vhost=vhost)), foreground=True)
     view = machine_view(lab, name)
-    bridges = lab.host(view.spec.host).bridges
-    return _printed("machine.sh.j2", view, argvs=argvs, accel=accel, bridges=bridges, program=PROGRAM)
+    used = {nic.spec.bridge for nic in view.nics}
+    bridges = {key: bridge for key, bridge in lab.host(view.spec.host).bridges.items() if key in used}
+    files = machine_files(view.paths, name)
+    return _printed(
+        "machine.sh.j2", view, argvs=argvs, accel=accel, bridges=bridges, files=files, program=PROGRAM
+    )

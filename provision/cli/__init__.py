@@ -1,1 +1,84 @@
-"""The command line: arguments, wiring, exit status; one file per group of commands."""
+"""The command line: arguments, wiring, exit status; one file per group of commands.
+
+Modules in here import at their top only what `--help` needs; what a command works with is imported
+when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from provision.cli.files import export, render, validate
+from provision.cli.hosts import doctor
+from provision.cli.machines import check, down, status, up
+from provision.cli.output import Output, complain
+from provision.errors import RscvmError
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="rscvm")
+@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Say each command's details.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colours on stdout; auto: on a terminal, unless NO_COLOR is set.",
+)
+@click.pass_context
+def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> None:
+    """Windows on KVM that receives at full speed: make RSC-ready VMs, and tell which layer breaks RSC.
+
+    LAB is a lab file: one YAML file that says which machines there are. Progress goes to stderr,
+    results to stdout; every command takes --json.
+
+    Exit status: 0 done, or every NIC ready. 1 a NIC is not ready. 2 usage or lab file. 3 the host, or
+    something on it, failed. 4 something could not be asked. 130 interrupted.
+    """
+    context.obj = Output(quiet=quiet, verbose=verbose, color=color)
+
+
+for _command in (doctor, validate, render, up, down, status, check, export):
+    rscvm.add_command(_command)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit status; no exception leaves it."""
+    debug = os.environ.get("RSCVM_DEBUG") == "1"
+    try:
+        return int(rscvm.main(arguments, prog_name="rscvm", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        where = getattr(error, "ctx", None)
+        hint = f"{where.command_path} --help" if where else "rscvm --help"
+        complain(error.format_message(), hint=hint)
+        return 2
+    except RscvmError as error:
+        if debug:
+            raise
+        complain(str(error), hint=error.hint, verbatim=error.verbatim)
+        return error.status
+    except (KeyboardInterrupt, click.Abort):
+        complain("interrupted; what was under way has been taken back")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read us has gone; nothing is left to flush to
+        return _BROKEN_PIPE
+    except Exception as error:
+        if debug:
+            raise
+        complain(
+            f"internal error: {type(error).__name__}: {error}",
+            hint="RSCVM_DEBUG=1 shows where; please report it",
+        )
+        return 3
+
+
+def main() -> None:
+    """Entry point of the `rscvm` command."""
+    sys.exit(run())

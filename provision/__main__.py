@@ -1,0 +1,5 @@
+"""`python -m provision` is `rscvm`."""
+
+from provision.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""From a command line's LAB and MACHINE to a lab and its machines' names by host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.errors import Fault, LabFileError, NotYetError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.edges.wiring import RealEdges
+    from provision.spec import Lab
+
+
+def read_lab(path: str) -> Lab:
+    """The lab of a file.
+
+    :raise LabFileError: with every fault of it.
+    :raise RequestError: when the file cannot be read.
+    """
+    from provision.load import parse_lab
+
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise RequestError(f"cannot read the lab file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise LabFileError(path, (Fault(line, 1, "", "is not UTF-8"),)) from error
+    return parse_lab(text, path, str(Path(path).parent.absolute()), os.environ)
+
+
+def chosen(lab: Lab, names: Sequence[str]) -> list[str]:
+    """The machines that were named, or all, in the lab file's order.
+
+    :raise RequestError: when a name is no machine's.
+    :raise NotYetError: when it is one that a test lab makes.
+    """
+    made = {f"{name}-{role}" for name in lab.labs for role in ("controller", "dut", "support")}
+    for name in names:
+        if name not in lab.machines and name not in made:
+            known = ", ".join(lab.machines) or "none"
+            raise RequestError(f"no machine {name} in this lab file", hint=f"its machines: {known}")
+    if lab.labs and (not names or made & set(names)):
+        raise NotYetError(
+            f"labs.{next(iter(lab.labs))}: this version reads and validates test labs, and does not make them",
+            hint="name the machines that you mean",
+        )
+    return [name for name in lab.machines if not names or name in names]
+
+
+def on_local(lab: Lab, names: Sequence[str]) -> str:
+    """The one host that all these machines are on.
+
+    :raise NotYetError: when a machine is on another host than `local`.
+    """
+    for name in names:
+        if lab.machines[name].host != "local":
+            raise NotYetError(
+                f"{name} is on host {lab.machines[name].host}: this version works on `local` only",
+                hint="render works for machines of any host",
+            )
+    return "local"
+
+
+def edges_of(lab: Lab | None) -> RealEdges:
+    """The real edges, with each host's libvirt as the lab file names it."""
+    from provision.edges.wiring import RealEdges
+
+    hosts = {"local": lab.host("local"), **lab.hosts} if lab else {}
+    return RealEdges({name: host.libvirt for name, host in hosts.items()})

@@ -1,0 +1,155 @@
+"""Commands on a lab's machines: up, down, status, check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.labs import chosen, edges_of, on_local, read_lab
+from provision.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.steps import Plan
+    from provision.verify.judge import NicVerdict
+
+_LAB = click.argument("lab", type=click.Path())
+_MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...")
+_JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+
+
+@click.command(short_help="Make and start machines, check every NIC.")
+@_LAB
+@_MACHINES
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=180,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the guests' drivers are waited for.",
+)
+@click.option("--no-check", is_flag=True, help="Neither wait for the guests' drivers nor check.")
+@_JSON
+@click.pass_obj
+def up(
+    output: Output, lab: str, machines: Sequence[str], *, wait: float, no_check: bool, as_json: bool
+) -> int:
+    """Make and start machines, wait for their drivers, and check every NIC.
+
+    Bridges that the lab file declares are made where they are missing. What is there already stays as
+    it is; a second `up` changes nothing. When a step fails, the steps before it are taken back.
+    """
+    from provision.deadline import Deadline
+    from provision.lifecycle import Site, await_drivers, bring_up
+
+    read = read_lab(lab)
+    names = chosen(read, machines)
+    host = on_local(read, names)
+    with edges_of(read) as edges:
+        site = Site(edges, read, host)
+        plan = bring_up(site, names, output.say)
+        if not plan.steps:
+            output.say("nothing to change: every machine is there and runs")
+        verdicts: list[NicVerdict] = []
+        if not no_check:
+            output.say(f"waiting up to {wait:g} s for the guests' drivers")
+            verdicts = await_drivers(site, names, Deadline(wait))
+    changes = {"schema": "rscvm/up/1", "changed": _whats(plan), "notes": list(plan.notes)}
+    return _judged(output, verdicts, as_json=as_json, more=changes)
+
+
+def _whats(plan: Plan) -> list[str]:
+    return [step.what for step in plan.steps]
+
+
+def _judged(
+    output: Output, verdicts: list[NicVerdict], *, as_json: bool, more: Mapping[str, object] | None = None
+) -> int:
+    """Show verdicts, alone or as part of another document, and return their exit status."""
+    from provision.verify.report import as_json as documented
+    from provision.verify.report import as_text, exit_status
+
+    if as_json:
+        output.json({**documented(verdicts), **(more or {})})
+    else:
+        output.show(as_text(verdicts))
+    return exit_status(verdicts)
+
+
+@click.command(short_help="Remove exactly what `up` made.")
+@_LAB
+@_MACHINES
+@click.option("--keep-disks", is_flag=True, help="Leave overlays and firmware variables for the next `up`.")
+@_JSON
+@click.pass_obj
+def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool, as_json: bool) -> int:
+    """Stop machines and remove exactly what `up` made for them; base images never.
+
+    Without MACHINE also what `up` made for machines that the lab file no longer has.
+    """
+    from provision.lifecycle import Site, take_down
+
+    read = read_lab(lab)
+    names = chosen(read, machines) if machines else None
+    host = on_local(read, names or list(read.machines))
+    with edges_of(read) as edges:
+        plan = take_down(Site(edges, read, host), names, output.say, keep_disks=keep_disks)
+    for note in plan.notes:
+        output.say(note)
+    if not plan.steps:
+        output.say("nothing to remove: nothing of it is there")
+    if as_json:
+        output.json({"schema": "rscvm/down/1", "changed": _whats(plan), "notes": list(plan.notes)})
+    return 0
+
+
+@click.command(short_help="The ladder of every NIC: what breaks RSC.")
+@_LAB
+@_MACHINES
+@_JSON
+@click.pass_obj
+def check(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -> int:
+    """Every NIC's ladder: which layer hands RSC on, and which one breaks it. Changes nothing.
+
+    Asks QEMU by its monitor what the device offers and what the guest's driver took, and the TAP what
+    it hands on. libvirt marks a domain whose monitor was asked as tainted.
+    """
+    from provision.lifecycle import Site
+    from provision.lifecycle import check as check_machines
+
+    read = read_lab(lab)
+    names = chosen(read, machines)
+    host = on_local(read, names)
+    with edges_of(read) as edges:
+        verdicts = check_machines(Site(edges, read, host), names)
+    return _judged(output, verdicts, as_json=as_json)
+
+
+@click.command(short_help="What is there, and what has drifted.")
+@_LAB
+@_JSON
+@click.pass_obj
+def status(output: Output, lab: str, *, as_json: bool) -> int:
+    """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
+    from provision.lifecycle import Site
+    from provision.lifecycle import status as machine_status
+
+    read = read_lab(lab)
+    names = chosen(read, ())
+    host = on_local(read, names)
+    with edges_of(read) as edges:
+        rows = machine_status(Site(edges, read, host), names)
+    if as_json:
+        output.json({"schema": "rscvm/status/1", "machines": [asdict(row) for row in rows]})
+        return 0
+    for row in rows:
+        output.text(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
+        for what in row.absent:
+            output.text(f"  `up` would {what}")
+        for what in row.drift:
+            output.text(f"  differs: {what}")
+    return 0

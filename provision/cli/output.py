@@ -1,0 +1,66 @@
+"""What a command says: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+_WIDTH_WHEN_PIPED = 160
+
+
+def _printable(text: str) -> str:
+    """The text without control characters: what comes from outside must not steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
+    """Say what happened and what to do, on stderr."""
+    click.echo(_printable(message if verbatim else f"rscvm: {message}"), err=True)
+    if hint:
+        click.echo(_printable(f"hint: {hint}"), err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How this run speaks."""
+
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+
+    def say(self, line: str) -> None:
+        """Progress."""
+        if not self.quiet:
+            click.echo(_printable(line), err=True)
+
+    def json(self, document: Any) -> None:
+        """A result for a program."""
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def text(self, text: str) -> None:
+        """A result as it is."""
+        click.echo(text, nl=not text.endswith("\n"))
+
+    def show(self, blocks: Iterable[RenderableType]) -> None:
+        """A result for a person."""
+        from rich.console import Console
+
+        terminal = {"auto": None, "always": True, "never": False}[self.color]
+        width = None if sys.stdout.isatty() else _WIDTH_WHEN_PIPED
+        console = Console(
+            force_terminal=terminal,
+            no_color=True if self.color == "never" else None,
+            width=width,
+            highlight=False,
+        )
+        for block in blocks:
+            console.print(block)

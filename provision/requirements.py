@@ -1,0 +1,127 @@
+"""What a host lacks for a plan, all of it at once, before anything is touched. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.offloads import HCK
+from provision.plan import chosen_view
+from provision.spec import FirmwareFiles
+from provision.takedown import is_our_domain, is_our_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.facts.host import HostFound
+    from provision.spec import Lab
+    from provision.view import MachineView
+
+
+def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tuple[str, ...]:
+    """One sentence for each thing that stands in the way of `up`."""
+    views = [chosen_view(lab, name, found) for name in names]
+    sentences = [*_programs(views, found), *_networks(lab, host, views, found)]
+    for view in views:
+        sentences += _files(view, found)
+        sentences += _machine(lab, view, found)
+    return tuple(dict.fromkeys(sentences))
+
+
+def _programs(views: Sequence[MachineView], found: HostFound) -> Iterator[str]:
+    needed = {"ip": "iproute2", "ethtool": "ethtool"}
+    if any(disk.base for view in views for disk in view.disks):
+        needed["qemu-img"] = "qemu-utils"
+    for program, package in needed.items():
+        if program not in found.programs:
+            yield f"{program} is not installed (Debian: {package})"
+    for view in views:
+        qemu = found.qemus.get(view.name)
+        if qemu is None or not qemu.version:
+            yield f"{qemu.program if qemu else 'QEMU'} is not installed (Debian: qemu-system-x86)"
+
+
+def _networks(lab: Lab, host: str, views: Sequence[MachineView], found: HostFound) -> Iterator[str]:
+    declared = lab.host(host).bridges
+    taps = any(
+        view.spec.backend == "qemu" and nic.backend.netdev == "tap" for view in views for nic in view.nics
+    )
+    used = {nic.spec.bridge: view.name for view in views for nic in view.nics if nic.spec.bridge}
+    absent = [name for name in used if name not in found.links]
+    if (taps or absent) and found.tun:
+        yield found.tun
+    for name, machine in used.items():
+        if name in found.links:
+            if found.links[name].kind not in ("bridge", "openvswitch"):
+                yield f"{machine}: {name} is there and is no bridge"
+        elif name not in declared:
+            yield f"{machine}: bridge {name} is not there, and hosts.{host}.bridges does not declare it"
+        elif (uplink := declared[name].uplink) and uplink not in found.links:
+            yield f"bridge {name}: its uplink {uplink} is not there"
+    for view in views:
+        for nic in view.nics:
+            if nic.spec.macvtap and nic.spec.macvtap not in found.links:
+                yield f"{view.name}: {nic.spec.macvtap}, under its macvtap, is not there"
+
+
+def _files(view: MachineView, found: HostFound) -> Iterator[str]:
+    needed = {disk.base or disk.path: "disk image" if not disk.cdrom else "CD image" for disk in view.disks}
+    if kernel := view.spec.kernel:
+        needed[kernel.image] = "kernel"
+        needed |= {kernel.initrd: "initrd"} if kernel.initrd else {}
+    if view.code and (view.spec.backend == "qemu" or isinstance(view.spec.firmware, FirmwareFiles)):
+        needed |= {view.code: "firmware (Debian: ovmf)", view.vars: "firmware variables (Debian: ovmf)"}
+    for path, what in needed.items():
+        if path not in found.files:
+            yield f"{view.name}: no {what} at {path}"
+    yield from _formats(view, found)
+    ours = view.spec.backend == "qemu" or any(disk.base for disk in view.disks)
+    if ours and not found.writable:
+        yield f"{view.paths.directory} cannot be written"
+
+
+def _formats(view: MachineView, found: HostFound) -> Iterator[str]:
+    """Images that are not of the format that their names say, which QEMU is told."""
+    if "qemu-img" not in found.programs:
+        return
+    for disk in view.disks:
+        path, form = (disk.base, disk.base_format) if disk.base else (disk.path, disk.format)
+        image = found.images.get(path)
+        if disk.cdrom or path not in found.files:
+            continue
+        if image is None:
+            yield f"{view.name}: qemu-img cannot read {path}"
+        elif image.format != form:
+            yield f"{view.name}: {path} is {image.format}, and its name says {form}: name it .{image.format}"
+
+
+def _machine(lab: Lab, view: MachineView, found: HostFound) -> Iterator[str]:
+    name, qemu = view.name, found.qemus.get(view.name)
+    if view.spec.accel == "kvm" and found.accelerators and not found.accelerators.kvm_is_of_use:
+        yield f"{name}: accel is kvm, and KVM is of no use here ({_kvm_trouble(found)}): `rscvm doctor` tells more"
+    for nic in view.nics:
+        spec = nic.spec
+        for prop in spec.unknown_to(qemu.properties) if qemu and qemu.version else ():
+            why = "rsc: hck" if prop in (HCK, "rsc_interval") else "the lab file"
+            yield (
+                f"{name}.{spec.name}: {qemu.program} {qemu.version} has no {prop}, which {why} asks for"
+                if qemu
+                else ""
+            )
+        if spec.vhost == "true" and not found.vhost:
+            yield f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)"
+        link = found.links.get(spec.ifname) if spec.ifname else None
+        running = (domain := found.domains.get(name)) is not None and domain.state != "off"
+        if link is not None and not running and not is_our_link(lab, link, found.journal):
+            yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
+    domain = found.domains.get(name)
+    if view.spec.backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):
+        yield f"{name}: a domain of that name is there and is not ours"
+
+
+def _kvm_trouble(found: HostFound) -> str:
+    accelerators = found.accelerators
+    if accelerators is None:
+        return "not measured"
+    if isinstance(accelerators.kvm, int):
+        return f"slower than TCG: {accelerators.kvm} ms against {accelerators.tcg} ms"
+    return accelerators.kvm

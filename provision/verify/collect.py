@@ -1,0 +1,180 @@
+"""Ask every source about every NIC of a lab's machines. Reads only; edges are handed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.backends import BACKENDS
+from provision.command import RefusedError
+from provision.errors import HostError
+from provision.facts.domain import DomainFacts, DomainNic, parse_domain
+from provision.facts.virtio import VirtioFacts, parse_virtio_status
+from provision.offloads import BY_NAME, HCK, TSO
+from provision.paths import LabPaths
+from provision.render import NAMESPACE
+from provision.verify.evidence import NicEvidence, Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from provision.command import Domain, Edges, Monitor
+    from provision.facts.ethtool import Features
+    from provision.facts.host import HostFound
+    from provision.spec import Lab
+
+_ASKED = ("guest_csum", *TSO.values(), HCK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A machine and what its NICs have in common."""
+
+    host: str
+    name: str
+    state: str
+    purpose: str | None
+
+
+def read_properties(monitor: Monitor, alias: str) -> Mapping[str, bool] | Unasked:
+    """The device's own switches; one that this QEMU does not have is left out."""
+    found: dict[str, bool] = {}
+    for name in _ASKED:
+        try:
+            answer = monitor.execute("qom-get", {"path": f"/machine/peripheral/{alias}", "property": name})
+        except RefusedError as error:
+            if error.kind == "DeviceNotFound":
+                return Unasked(f"QEMU has no device {alias}")
+            continue
+        if isinstance(answer, bool):
+            found[name] = answer
+    return found or Unasked(f"QEMU tells no offloads of {alias}")
+
+
+def read_virtio(monitor: Monitor, alias: str) -> VirtioFacts | Unasked:
+    """What the device offers and the guest took."""
+    path = f"/machine/peripheral/{alias}/virtio-backend"
+    try:
+        return parse_virtio_status(monitor.execute("x-query-virtio-status", {"path": path}))
+    except RefusedError as error:
+        if error.kind == "CommandNotFound":
+            return Unasked("this QEMU has no x-query-virtio-status (7.2 and later have)")
+        return Unasked(str(error))
+
+
+def with_monitor(nic: NicEvidence, monitor: Monitor, alias: str) -> NicEvidence:
+    """The NIC with what QEMU tells of it."""
+    try:
+        return replace(nic, properties=read_properties(monitor, alias), virtio=read_virtio(monitor, alias))
+    except HostError as error:
+        return replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error)))
+
+
+def tap_features(tap: str | None, found: HostFound) -> Features | Unasked:
+    """The TAP's features, if they say all that is asked of them."""
+    if tap is None:
+        return Unasked("there is no TAP")
+    if found.features_error:
+        return Unasked(found.features_error)
+    features = found.features.get(tap)
+    if features is None:
+        return Unasked(f"no device {tap} on {found.name}")
+    lacking = [
+        BY_NAME[name].tap for name in ("guest_csum", *TSO.values()) if BY_NAME[name].tap not in features
+    ]
+    return Unasked(f"ethtool tells no {lacking[0]}") if lacking else features
+
+
+def _lab_nics(lab: Lab, machine: _Machine, found: HostFound) -> Iterator[tuple[NicEvidence, str]]:
+    """A machine's NICs as the lab file has them."""
+    for nic in lab.machines[machine.name].nics:
+        row = BACKENDS[nic.kind]
+        tap = nic.ifname if row.device else None
+        running = machine.state != "off"
+        yield (
+            NicEvidence(
+                machine.host,
+                machine.name,
+                nic.name,
+                nic.mac,
+                tap if running else None,
+                nic.profile,
+                machine.purpose,
+                machine.state,
+                row.interface,
+                nic.model,
+                nic.profile == "hck",
+                features=tap_features(tap, found) if running else Unasked("the machine is not running"),
+            ),
+            f"ua-{nic.name}",
+        )
+
+
+def _domain_nic(
+    machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic, found: HostFound
+) -> NicEvidence:
+    ours = {alias: (name, rsc) for name, alias, rsc in (facts.mark.nics if facts.mark else ())}
+    name, rsc = ours.get(nic.alias, (nic.alias or f"net{index}", None))
+    tap = (nic.target or None) if machine.state != "off" else None
+    return NicEvidence(
+        machine.host,
+        machine.name,
+        name,
+        nic.mac,
+        tap,
+        rsc,
+        machine.purpose,
+        machine.state,
+        nic.kind,
+        nic.model.removesuffix("-transitional").removesuffix("-non-transitional"),
+        nic.rsc_asked,
+        features=tap_features(tap, found),
+    )
+
+
+def collect_domain(edges: Edges, host: str, domain: Domain, found: HostFound) -> list[NicEvidence]:
+    """Every NIC of a libvirt domain."""
+    facts = parse_domain(domain.live_xml, NAMESPACE)
+    machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
+    nics = [(_domain_nic(machine, facts, i, nic, found), nic.alias) for i, nic in enumerate(facts.nics)]
+    if domain.state == "off":
+        return [nic for nic, _ in nics]
+    try:
+        monitor = edges.hypervisor(host).monitor(domain.name)
+    except HostError as error:
+        return [replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error))) for nic, _ in nics]
+    return [with_monitor(nic, monitor, alias) if nic.model == "virtio" else nic for nic, alias in nics]
+
+
+def _collect_process(edges: Edges, lab: Lab, machine: _Machine, found: HostFound) -> list[NicEvidence]:
+    """Every NIC of a machine that runs, or should, as a QEMU of our own."""
+    socket = LabPaths(lab.state_dir, lab.name).socket(machine.name, "qmp")
+    if machine.state == "off":
+        return [nic for nic, _ in _lab_nics(lab, machine, found)]
+    try:
+        with edges.monitor(machine.host, socket) as monitor:
+            status = monitor.execute("query-status")
+            if isinstance(status, dict) and status.get("running") is False:
+                machine = replace(machine, state="paused")
+            return [
+                with_monitor(nic, monitor, alias) if nic.model == "virtio" else nic
+                for nic, alias in _lab_nics(lab, machine, found)
+            ]
+    except HostError as error:
+        nics = (nic for nic, _ in _lab_nics(lab, machine, found))
+        return [replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error))) for nic in nics]
+
+
+def collect_lab(edges: Edges, lab: Lab, names: Sequence[str], found: HostFound) -> list[NicEvidence]:
+    """Every NIC of these machines on one host, in the lab file's order."""
+    nics: list[NicEvidence] = []
+    pidfile = LabPaths(lab.state_dir, lab.name).pidfile
+    for name in names:
+        spec = lab.machines[name]
+        domain = found.domains.get(name)
+        if spec.backend == "libvirt" and domain is not None:
+            nics += collect_domain(edges, found.name, domain, found)
+        else:
+            state = "running" if spec.backend == "qemu" and pidfile(name) in found.processes else "off"
+            nics += _collect_process(edges, lab, _Machine(found.name, name, state, spec.purpose), found)
+    return nics

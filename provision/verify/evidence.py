@@ -1,0 +1,55 @@
+"""What was seen of one NIC, from each source that could be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.facts.ethtool import Features
+    from provision.facts.virtio import VirtioFacts
+
+Family = Literal["ipv4", "ipv6"]
+FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A source that did not answer, and why; what it would have told is unknown, never a pass."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NicEvidence:
+    """One NIC of one machine."""
+
+    host: str
+    machine: str
+    nic: str
+    mac: str
+    tap: str | None
+    rsc: str | None
+    """`true`, `false` or `hck` where our own metadata says so; None of a machine that is not ours."""
+    purpose: str | None
+    state: str
+    """running, paused or off: the machine's."""
+    kind: str
+    """The interface's type: bridge, network, ethernet, direct, user, vhostuser, hostdev, …"""
+    model: str
+    rsc_asked: bool = False
+    """Whether the machine's configuration asks for guest_rsc_ext on this NIC."""
+    properties: Mapping[str, bool] | Unasked = Unasked("not asked")
+    """The device's own, by qom-get; what the device does not have is not in it."""
+    virtio: VirtioFacts | Unasked = Unasked("not asked")
+    features: Features | Unasked = Unasked("not asked")
+    """The TAP's."""
+    waited: bool = False
+    """Whether the guest's driver was waited for until the deadline."""
+
+    @property
+    def hck(self) -> bool:
+        """Whether this NIC is meant for QEMU's own engine."""
+        return self.rsc == "hck"

@@ -1,0 +1,106 @@
+"""Evidence to verdict: the first broken rung, its cause, and what to do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.offloads import BY_NAME, TSO
+from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
+from provision.verify.ladder import Rung, ladder
+from provision.verify.rules import CATALOGUE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from provision.verify.cause import Cause, Verdict
+
+_WORST: dict[Verdict, int] = {"not-ready": 0, "unknown": 1, "ready": 2}
+_DECIDING = ("configured", "offered", "negotiated", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict with its reason; of one address family, or of a NIC."""
+
+    verdict: Verdict
+    cause: Cause | None
+    seen: str
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Worse comes first; of two alike the one at the earlier rung."""
+        rung = _DECIDING.index(self.cause.rung) if self.cause else len(_DECIDING)
+        return _WORST[self.verdict], rung
+
+
+@dataclass(frozen=True, slots=True)
+class NicVerdict:
+    """What there is to say of one NIC."""
+
+    evidence: NicEvidence
+    families: Mapping[Family, Finding]
+    finding: Finding
+    ladder: tuple[Rung, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the NIC is as it is meant to be."""
+        return self.finding.verdict
+
+    @property
+    def fix(self) -> tuple[str, ...]:
+        """What to do, with this NIC's names in it."""
+        if self.finding.cause is None:
+            return ()
+        tap = self.evidence.tap or "TAP"
+        return tuple(words.replace("{tap}", tap) for words in self.finding.cause.fix)
+
+
+def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
+    """The first of these causes that holds."""
+    for cause in causes:
+        if seen := cause.holds(nic, family):
+            return Finding(cause.verdict(nic), cause, seen)
+    return None
+
+
+def _judge_family(nic: NicEvidence, rungs: tuple[Rung, ...], family: Family) -> Finding:
+    """Ready once `passed` holds and nothing is broken; what could not be asked is unknown, never a pass."""
+    states = {rung.name: rung.states[family] for rung in rungs}
+    broken = next((rung for rung in rungs if states[rung.name] == "fail"), None)
+    if broken is None:
+        if states["passed"] == "pass" and (not nic.hck or states["negotiated"] == "pass"):
+            return Finding("ready", None, "")
+        broken = next(rung for rung in rungs if states[rung.name] == "unknown")
+    causes = [cause for cause in CATALOGUE if cause.rung == broken.name and cause.scope == "family"]
+    verdict: Verdict = "not-ready" if states[broken.name] == "fail" else "unknown"
+    return _held(nic, causes, family) or Finding(verdict, None, broken.seen)
+
+
+def _not_meant_to(nic: NicEvidence) -> Finding:
+    """The verdict on `rsc: false`: guest TSO must not be offered."""
+    if isinstance(nic.virtio, Unasked):
+        return Finding("unknown", None, nic.virtio.reason)
+    offered = [name for name in TSO.values() if BY_NAME[name].virtio in nic.virtio.offered]
+    if offered:
+        return Finding("not-ready", None, f"`rsc: false`, and {' and '.join(offered)} offered all the same")
+    return Finding("ready", None, "")
+
+
+def judge_nic(nic: NicEvidence) -> NicVerdict:
+    """The verdict on one NIC: whether RSC works by family, and whether the NIC is as it is meant to be."""
+    rungs = ladder(nic)
+    settled = _held(nic, [cause for cause in CATALOGUE if cause.scope == "nic"])
+    families = {family: settled or _judge_family(nic, rungs, family) for family in FAMILIES}
+    own = settled or _held(nic, [cause for cause in CATALOGUE if cause.scope == "hck"])
+    if (
+        nic.rsc == "false"
+        and nic.state != "off"
+        and (own is None or own.cause is None or own.cause.id == "not-virtio")
+    ):
+        finding = Finding("ready", None, "") if nic.model != "virtio" else _not_meant_to(nic)
+    else:
+        finding = own or min((families[family] for family in FAMILIES), key=lambda found: found.rank)
+    return NicVerdict(nic, families, finding, rungs)

@@ -1,0 +1,102 @@
+"""Verdicts to what people and machines read: JSON, and text for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provision.verify.evidence import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from provision.verify.cause import Verdict
+    from provision.verify.judge import NicVerdict
+    from provision.verify.ladder import State
+
+_COLOURS: dict[str, str] = {
+    "ready": "green",
+    "pass": "green",
+    "not-ready": "red",
+    "fail": "red",
+    "unknown": "yellow",
+    "skipped": "dim",
+}
+_SIGNS: dict[State, str] = {"pass": "✓", "fail": "✗", "unknown": "?", "skipped": "·"}
+_STATUS: dict[Verdict, int] = {"ready": 0, "not-ready": 1, "unknown": 4}
+
+
+def exit_status(verdicts: Sequence[NicVerdict]) -> int:
+    """1 where a NIC is not ready, else 4 where one is not known to be, else 0."""
+    found = {_STATUS[verdict.verdict] for verdict in verdicts}
+    return next((status for status in (1, 4) if status in found), 0)
+
+
+def as_json(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
+    """The document of `check --json`, schema rscvm/check/1."""
+    return {"schema": "rscvm/check/1", "nics": [_nic(verdict) for verdict in verdicts]}
+
+
+def _nic(verdict: NicVerdict) -> dict[str, Any]:
+    nic, finding = verdict.evidence, verdict.finding
+    return {
+        "host": nic.host,
+        "machine": nic.machine,
+        "nic": nic.nic,
+        "mac": nic.mac,
+        "tap": nic.tap,
+        "rsc": nic.rsc,
+        "purpose": nic.purpose,
+        "verdict": finding.verdict,
+        "families": {
+            family: {"verdict": found.verdict, "cause": found.cause.id if found.cause else None}
+            for family, found in verdict.families.items()
+        },
+        "cause": finding.cause.id if finding.cause else None,
+        "seen": finding.seen,
+        "why": finding.cause.why if finding.cause else "",
+        "fix": list(verdict.fix),
+        "notes": list(verdict.notes),
+        "ladder": [{"rung": rung.name, **rung.states, "seen": rung.seen} for rung in verdict.ladder],
+    }
+
+
+def as_text(verdicts: Sequence[NicVerdict]) -> list[RenderableType]:
+    """One block a NIC: its verdict, its ladder, and what to do."""
+    from rich.table import Table  # noqa: PLC0415 - only where a person reads
+    from rich.text import Text  # noqa: PLC0415
+
+    blocks: list[RenderableType] = []
+    for verdict in verdicts:
+        nic, finding = verdict.evidence, verdict.finding
+        head = Text.assemble(
+            (f"{nic.machine}.{nic.nic}", "bold"),
+            f"  {nic.mac}  {nic.tap or 'no TAP'}  {_meaning(nic.rsc)}  ",
+            (finding.verdict.upper(), f"bold {_COLOURS[finding.verdict]}"),
+        )
+        table = Table(box=None, show_header=True, header_style="dim", padding=(0, 1))
+        for title in ("", *FAMILIES, "seen"):
+            table.add_column(title, no_wrap=title != "seen", overflow="fold")
+        for rung in verdict.ladder:
+            marks = [
+                Text(f"{_SIGNS[rung.states[f]]} {rung.states[f]}", _COLOURS[rung.states[f]]) for f in FAMILIES
+            ]
+            table.add_row(rung.name, *marks, Text(rung.seen))
+        blocks += [head, table, *(_advice(verdict) if finding.verdict != "ready" else []), Text("")]
+    return blocks
+
+
+def _meaning(rsc: str | None) -> str:
+    return f"rsc: {rsc}" if rsc else "not ours"
+
+
+def _advice(verdict: NicVerdict) -> list[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415
+
+    finding = verdict.finding
+    cause = finding.cause.id if finding.cause else "no cause known"
+    lines: list[RenderableType] = [Text.assemble((f"  {cause}", "bold"), f": {finding.seen}")]
+    if finding.cause:
+        lines.append(Text(f"  why: {finding.cause.why}"))
+    return lines + [Text(f"  fix: {words}") for words in verdict.fix]

@@ -1,0 +1,257 @@
+"""Why RSC fails: one function for each cause, with its condition, its words and its fix.
+
+Ids are stable: other tools match on them. A rule is asked about one NIC and
+address family and answers what it saw, or nothing. Order within a rung is the order of asking.
+"""
+
+from __future__ import annotations
+
+from provision.offloads import BY_NAME, HCK, TSO
+from provision.verify.cause import CAUSES, always, cause
+from provision.verify.evidence import Family, NicEvidence, Unasked
+from provision.verify.ladder import lacks_vnet_header, loaded, needed, readable, wire_like
+
+_CSUM = BY_NAME["guest_csum"]
+
+
+_POWER_CYCLE = "power-cycle the machine: a reboot from inside keeps the old device"
+
+
+@cause(
+    "configured",
+    "start it",
+    scope="nic",
+    unknown=always,
+)
+def machine_off(nic: NicEvidence, _family: Family) -> str:
+    """Nothing can be seen of a machine that is not running."""
+    return "the machine is not running" if nic.state == "off" else ""
+
+
+@cause(
+    "configured",
+    "resume the machine",
+    scope="nic",
+    unknown=always,
+)
+def machine_paused(nic: NicEvidence, _family: Family) -> str:
+    """The machine is paused before its driver took the device; what it would take is not known yet."""
+    early = nic.state == "paused" and not isinstance(nic.virtio, Unasked) and not loaded(nic)
+    return "the machine is paused, and no driver has taken the device" if early else ""
+
+
+@cause(
+    "configured",
+    "libvirt: <model type='virtio'/>; QEMU: -device virtio-net-pci; install NetKVM from virtio-win in the guest",
+    _POWER_CYCLE,
+    scope="nic",
+    unknown=lambda nic: nic.kind == "hostdev",
+)
+def not_virtio(nic: NicEvidence, _family: Family) -> str:
+    """virtio-net alone offers RSC to its guest; the emulated models are handed one wire frame at a time."""
+    if nic.kind == "hostdev":
+        return "a passed-through device: its own driver decides"
+    return f"the NIC's model is {nic.model}" if nic.model != "virtio" else ""
+
+
+@cause(
+    "configured",
+    "put the NIC on a TAP: `bridge:` or `tap: true` in the lab file, <interface type='bridge'> in libvirt",
+    "on bare QEMU leave out vnet_hdr=off",
+    _POWER_CYCLE,
+)
+def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
+    """Without the vnet header QEMU cannot be told about checksums and segments, so it offers neither to the guest."""
+    if not lacks_vnet_header(nic):
+        return ""
+    return "user-mode netdev" if nic.kind == "user" else "guest_csum is on at the device, and is not offered"
+
+
+@cause(
+    "configured",
+    "lab file: take guest_csum, guest_tso4 and guest_tso6 out of `offloads`, and `rsc: false` off the NIC",
+    "libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>; QEMU: guest_csum=on,guest_tso4=on,guest_tso6=on",
+    _POWER_CYCLE,
+)
+def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
+    """The guest is only offered what the device has on; its driver refuses guest TSO without guest checksum."""
+    if isinstance(nic.properties, Unasked):
+        return ""
+    off = [name for name in ("guest_csum", TSO[family]) if not nic.properties.get(name, False)]
+    return f"{' and '.join(off)} {'is' if len(off) == 1 else 'are'} off on the device" if off else ""
+
+
+@cause(
+    "configured",
+    "libvirt: an override under the NIC's own `ua-` alias, and <driver name='qemu'/>; QEMU: vhost=off",
+    _POWER_CYCLE,
+    scope="hck",
+)
+def hck_flags_ineffective(nic: NicEvidence, _family: Family) -> str:
+    """QEMU's own coalescing needs guest_rsc_ext at the device, its own datapath (vhost off), a vnet header and guest TSO."""
+    properties, facts = nic.properties, nic.virtio
+    has = not isinstance(properties, Unasked) and properties.get(HCK, False)
+    if not (nic.rsc_asked or nic.hck or has) or isinstance(properties, Unasked):
+        return ""
+    if not has:
+        return "guest_rsc_ext is asked for, and the device does not have it on"
+    if isinstance(facts, Unasked):
+        return ""
+    if facts.vhost:
+        return "guest_rsc_ext is on, and vhost carries the packets past QEMU"
+    if not any(BY_NAME[name].virtio in facts.offered for name in TSO.values()):
+        return "guest_rsc_ext is on, and no guest TSO is offered"
+    return (
+        "guest_rsc_ext is on, and is not offered (vhost?)" if BY_NAME[HCK].virtio not in facts.offered else ""
+    )
+
+
+@cause(
+    "offered",
+    "take guest_rsc_ext off the device (libvirt: remove its <qemu:override>), or mark the machine `purpose: hck`",
+    _POWER_CYCLE,
+    scope="hck",
+)
+def hck_flags_in_production(nic: NicEvidence, _family: Family) -> str:
+    """guest_rsc_ext is for one HLK test. It holds segments back and breaks checksums of ordinary traffic."""
+    offered = not isinstance(nic.virtio, Unasked) and BY_NAME[HCK].virtio in nic.virtio.offered
+    return (
+        "RSC_EXT is offered, and the machine is not marked for HCK"
+        if offered and nic.purpose != "hck"
+        else ""
+    )
+
+
+@cause(
+    "offered",
+    "compare `x-query-virtio-status` with the device's properties; report it with QEMU's version",
+)
+def not_offered(nic: NicEvidence, family: Family) -> str:
+    """The device has it on and still does not offer it; its backend or its machine type has taken it away."""
+    if isinstance(nic.virtio, Unasked):
+        return ""
+    short = _missing(nic, family, nic.virtio.offered)
+    return f"{short} on at the device, and not offered" if short else ""
+
+
+@cause(
+    "negotiated",
+    "wait for the guest to boot; install NetKVM from virtio-win if it does not have it",
+    unknown=lambda nic: not nic.waited,
+)
+def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
+    """Until the operating system's driver takes the device nothing is negotiated, and the TAP stays as it is."""
+    if isinstance(nic.virtio, Unasked) or loaded(nic):
+        return ""
+    return (
+        "only a firmware's driver has taken it" if nic.virtio.driver_ok else "no driver has taken the device"
+    )
+
+
+@cause(
+    "negotiated",
+    "guest: Set-NetAdapterAdvancedProperty -RegistryKeyword '*RscIPv4','*RscIPv6' -RegistryValue 1; update NetKVM",
+)
+def driver_declined(nic: NicEvidence, family: Family) -> str:
+    """The driver runs without it: an old driver, `*RscIPv4` or `*RscIPv6` set to 0, or no CTRL_GUEST_OFFLOADS."""
+    if isinstance(nic.virtio, Unasked) or not loaded(nic):
+        return ""
+    short = _missing(nic, family, nic.virtio.negotiated)
+    return f"{short} offered, and the guest's driver did not take it" if short else ""
+
+
+@cause(
+    "passed",
+    "ask the guest: Get-NetAdapterRsc | Format-List",
+    unknown=always,
+)
+def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
+    """This kind of backend does not show on the host what it passes on, or the host could not be asked."""
+    return readable(nic)
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} tx on",
+    "take `ethtool -K … tx off` out of the script or hook that runs it; a reboot of the guest undoes it too",
+)
+def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
+    """The guest took it, and somebody on the host switched the TAP's checksum off, which takes TSO with it."""
+    if isinstance(nic.features, Unasked) or nic.hck:
+        return ""
+    checksum, tso = nic.features[_CSUM.tap], nic.features[BY_NAME[TSO[family]].tap]
+    told = not checksum.active and not tso.active and tso.requested
+    return (
+        f"{_CSUM.tap} is {checksum}, {BY_NAME[TSO[family]].tap} {tso}, and the guest took both"
+        if told
+        else ""
+    )
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} sg on tso on",
+)
+def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
+    """The guest took it, and the host keeps the TAP from it: TSO needs scatter-gather, which only the host switches."""
+    if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
+        return ""
+    gather = nic.features.get("tx-scatter-gather")
+    return "tx-scatter-gather is off on the TAP" if gather is not None and not gather.active else ""
+
+
+@cause(
+    "passed",
+    "guest: Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
+)
+def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
+    """The guest took TSO and dropped it at run time: its stack has switched RSC off, and the host cannot switch it on."""
+    if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
+        return ""
+    tap = BY_NAME[TSO[family]].tap
+    return (
+        f"{tap} is {nic.features[tap]} on the TAP: asked for by the host, refused by the guest"
+        if (nic.features[tap].requested and not host_disabled_segmentation(nic, family))
+        else ""
+    )
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} tso on: if it takes, the host had done it; if it stays `off [requested on]`, the guest did",
+    "guest: Get-NetAdapterRsc tells why it dropped it (FailureReason)",
+)
+def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
+    """The guest took TSO, and the TAP has it off; whether guest or host did it, the host's view alone does not tell."""
+    if isinstance(nic.features, Unasked) or nic.hck:
+        return ""
+    tap = BY_NAME[TSO[family]].tap
+    return f"{tap} is {nic.features[tap]} on the TAP" if not nic.features[tap].active else ""
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} tx off, again after each start of the guest's driver",
+    scope="hck",
+)
+def not_wire_like(nic: NicEvidence, _family: Family) -> str:
+    """QEMU's engine clears the marks of what it held back, so senders on the same host must be like a wire."""
+    if not nic.hck or not loaded(nic) or wire_like(nic) is not False:
+        return ""
+    return "the test TAP has tx checksum or TSO on"
+
+
+def _tso_is_off(nic: NicEvidence, family: Family) -> bool:
+    """Checksum on and TSO off, of a NIC that wants both on."""
+    if isinstance(nic.features, Unasked) or nic.hck:
+        return False
+    return nic.features[_CSUM.tap].active and not nic.features[BY_NAME[TSO[family]].tap].active
+
+
+def _missing(nic: NicEvidence, family: Family, there: frozenset[str]) -> str:
+    names = (BY_NAME[name].virtio for name in needed(nic, family))
+    return ", ".join(name.removeprefix("VIRTIO_NET_F_") for name in names if name not in there)
+
+
+CATALOGUE = tuple(CAUSES)
+"""Every cause, in the order of asking."""
