@@ -207,7 +207,7 @@ def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
     for nic in view.nics if qemu else ():
         unsaid = sorted(nic.spec.wanted().keys() - dict(nic.properties))
         if qemu and unsaid:
-            yield f"{view.name}: QEMU {qemu.version} has no {', '.join(unsaid)}: left out for nic {nic.spec.name}"
+            yield f"QEMU {qemu.version} has no {', '.join(unsaid)}: left out"
 
 
 def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
@@ -225,7 +225,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
             steps += _domain_steps(lab, view, found)
         drift += _drift(view, found)
         notes += _left_out(view, found)
-    return Plan(_journalled(lab, host, steps, found), tuple(notes), tuple(drift))
+    return Plan(_journalled(lab, host, steps, found), tuple(dict.fromkeys(notes)), tuple(drift))
 
 
 def _journalled(lab: Lab, host: str, steps: list[Step], found: HostFound) -> tuple[Step, ...]:

@@ -53,7 +53,9 @@ for f do
     p=$(cat "$f" 2>/dev/null) && [ -r "/proc/$p/cmdline" ] || continue
     printf '%s\t%s\t%s\n' "$f" "$p" "$(base64 -w0 <"/proc/$p/cmdline")"
 done"""
-_TUN = "grep ^CapEff: /proc/self/status && : <>/dev/net/tun"
+# A redirection makes a plain file where there is no device, hence the `-c` before it.
+_OPENS = '[ -c "$1" ] || { echo "$1: not there" >&2; exit 1; }; : <>"$1"'
+_TUN = f"grep ^CapEff: /proc/self/status && {_OPENS}"
 _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
@@ -88,8 +90,8 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
             ("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",))),
             _sh(_PROCESSES, *pidfiles),
             ("cat", paths.journal),
-            _sh(_TUN),
-            _sh(": <>/dev/vhost-net"),
+            _sh(_TUN, "/dev/net/tun"),
+            _sh(_OPENS, "/dev/vhost-net"),
             _sh(_WRITABLE, paths.directory),
             _sh(_FOUND, *_PROGRAMS),
         )

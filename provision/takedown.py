@@ -90,7 +90,12 @@ def _foreign(lab: Lab, thing: Thing, found: HostFound) -> str:
         return f"{thing.name} does not bear this lab's mark: left alone"
     if thing.kind == "bridge":
         ports = [port.name for port in found.links.values() if port.master == thing.name]
-        others = [name for name in ports if not is_our_link(lab, found.links[name], found.journal)]
+        own = _taps_of_our_domains(lab, found)
+        others = [
+            name
+            for name in ports
+            if name not in own and not is_our_link(lab, found.links[name], found.journal)
+        ]
         uplink = {bridge.uplink for bridge in lab.host(found.name).bridges.values()}
         if others := sorted(set(others) - uplink):
             return f"bridge {thing.name} carries {', '.join(others)}, which we did not make: left alone"
@@ -98,6 +103,14 @@ def _foreign(lab: Lab, thing: Thing, found: HostFound) -> str:
     if thing.kind == "domain" and domain is not None and not is_our_domain(lab, domain):
         return f"domain {thing.name} does not bear this lab's mark: left alone"
     return ""
+
+
+def _taps_of_our_domains(lab: Lab, found: HostFound) -> set[str]:
+    """Libvirt makes the TAPs of its domains and takes them with it."""
+    ours = (domain for domain in found.domains.values() if is_our_domain(lab, domain))
+    return {
+        nic.target for domain in ours for nic in parse_domain(domain.live_xml, NAMESPACE).nics if nic.target
+    }
 
 
 _ORDER: tuple[Kind, ...] = ("process", "domain", "tap", "file", "disk", "bridge")

@@ -72,8 +72,9 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[RenderableType]:
         nic, finding = verdict.evidence, verdict.finding
         head = Text.assemble(
             (f"{nic.machine}.{nic.nic}", "bold"),
-            f"  {nic.mac}  {nic.tap or 'no TAP'}  {_meaning(nic.rsc)}  ",
+            f"  {nic.mac}  {nic.tap or 'no TAP'}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
             (finding.verdict.upper(), f"bold {_COLOURS[finding.verdict]}"),
+            " (RSC is off, as it is meant to be)" if _off_as_meant(verdict) else "",
         )
         table = Table(box=None, show_header=True, header_style="dim", padding=(0, 1))
         for title in ("", *FAMILIES, "seen"):
@@ -87,8 +88,14 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[RenderableType]:
     return blocks
 
 
-def _meaning(rsc: str | None) -> str:
-    return f"rsc: {rsc}" if rsc else "not ours"
+def _off_as_meant(verdict: NicVerdict) -> bool:
+    return verdict.evidence.rsc == "false" and verdict.verdict == "ready"
+
+
+def _mark(state: State, verdict: NicVerdict) -> RenderableType:
+    from rich.text import Text  # noqa: PLC0415
+
+    return Text(f"{_SIGNS[state]} {state}", "dim" if _off_as_meant(verdict) else _COLOURS[state])
 
 
 def _advice(verdict: NicVerdict) -> list[RenderableType]:
