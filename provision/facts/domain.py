@@ -87,9 +87,8 @@ def _mark(root: _Element, namespace: str) -> Mark | None:
         (str(nic.get("name", "")), str(nic.get("alias", "")), str(nic.get("rsc", "")))
         for nic in found.iterfind(f"{{{namespace}}}nic")
     )
-    return Mark(
-        str(found.get("lab", "")), str(found.get("name", "")), str(found.get("purpose", "")), tuple(nics)
-    )
+    lab, name, purpose, digest = (str(found.get(key, "")) for key in ("lab", "name", "purpose", "digest"))
+    return Mark(lab, name, purpose, tuple(nics), digest)
 
 
 def parse_domain(text: str, namespace: str) -> DomainFacts:

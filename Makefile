@@ -1,0 +1,52 @@
+# make demo   one real guest, from lab file to verdict, in a network namespace of its own
+# make test   linters, types, unit tests, and tests on real QEMU, libvirt, TAPs and a booted guest
+# Both install what is missing (Debian packages by apt-get, Python packages into .venv) and need root
+# or sudo: TAPs, bridges and namespaces are made.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
+RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux
+TEST_PACKAGES := libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck
+
+.PHONY: demo test guest packages test-packages clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed guest
+	@$(ROOT) unshare --net --mount --pid --fork --mount-proc --kill-child sh -c ' \
+	    ip link set lo up; \
+	    $(BIN)/rscvm up examples/demo.yaml; status=$$?; \
+	    $(BIN)/rscvm down examples/demo.yaml || status=$$?; \
+	    exit $$status'
+
+test: test-packages .venv/.installed guest
+	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest
+
+guest: packages
+	@$(PYTHON) guest/build.py -o build/guest
+
+.venv/.installed: pyproject.toml constraints.txt | packages
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# Asks apt-get only for what is missing, so that a second run needs neither network nor root.
+define install_packages
+	@missing=; for package in $(1); do \
+	    dpkg-query -W -f '$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] || { echo "installing:$$missing" >&2; \
+	    $(ROOT) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+endef
+
+packages:
+	$(call install_packages,$(BUILD_PACKAGES) $(RUN_PACKAGES))
+
+test-packages: packages
+	$(call install_packages,$(TEST_PACKAGES))
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,161 @@
+"""Labs, evidence and hosts for unit tests, built from captured output."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provision.command import Domain, Monitor, Result
+from provision.facts.ethtool import Features, parse_features
+from provision.facts.virtio import VirtioFacts, parse_virtio_status
+from provision.load import parse_lab
+from provision.verify.evidence import NicEvidence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.spec import Lab
+
+FIXTURES = Path(__file__).parent / "fixtures"
+ON = {"guest_csum": True, "guest_tso4": True, "guest_tso6": True, "guest_rsc_ext": False}
+
+ONE_VM = """\
+version: 1
+hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24}}}}
+machines:
+  vm:
+    backend: BACKEND
+    guest: linux
+    memory: 256MiB
+    accel: tcg
+    kernel: {image: /srv/vmlinuz, initrd: /srv/initrd.gz, cmdline: console=ttyS0}
+    nics: [{bridge: br-lab, ifname: tap0, mac: "52:54:00:12:34:56"}]
+"""
+
+
+def lab_of(text: str, *, file: str = "lab.yaml", **environment: str) -> Lab:
+    return parse_lab(text, file, "/srv/labs", environment)
+
+
+def one_vm(backend: str = "qemu", **changes: str) -> Lab:
+    text = ONE_VM.replace("BACKEND", backend)
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return lab_of(text)
+
+
+def features(name: str) -> Features:
+    return parse_features((FIXTURES / "ethtool-6.1" / f"tap-{name}.json").read_text())["tap0"]
+
+
+def virtio(name: str) -> VirtioFacts:
+    return parse_virtio_status(
+        json.loads((FIXTURES / "qemu-7.2.22" / f"virtio-status-{name}.json").read_text())
+    )
+
+
+def nic(**changes: Any) -> NicEvidence:
+    """A NIC with everything as it should be, as the demo guest showed it, but for these changes."""
+    fields: dict[str, Any] = {
+        "host": "local",
+        "machine": "vm",
+        "nic": "net0",
+        "mac": "52:54:00:12:34:56",
+        "tap": "tap0",
+        "rsc": "true",
+        "purpose": "production",
+        "state": "running",
+        "kind": "bridge",
+        "model": "virtio",
+        "properties": ON,
+        "virtio": virtio("linux"),
+        "features": features("negotiated-by-linux"),
+    }
+    return NicEvidence(**{**fields, **changes})
+
+
+@dataclass
+class FakeHost:
+    """Stands for a host that runs commands: answers by the program and remembers what it was asked.
+
+    `failing` names a word; a command that has it among its words fails.
+    """
+
+    name: str = "local"
+    failing: str = ""
+    said: list[tuple[str, ...]] = field(default_factory=list)
+    interrupted_at: str = ""
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:  # noqa: ARG002
+        self.said.append(tuple(argv))
+        if self.interrupted_at and self.interrupted_at in argv:
+            raise KeyboardInterrupt
+        bad = bool(self.failing) and self.failing in argv
+        return Result(self.name, tuple(argv), int(bad), "", "no such luck" if bad else "")
+
+    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
+        return [self.run(argv) for argv in argvs]
+
+
+@dataclass
+class FakeLibvirt:
+    """Stands for libvirt: remembers what it was asked to do."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+    def domain(self, name: str) -> Domain | None:  # noqa: ARG002
+        return None
+
+    def emulator(self, kind: str, machine: str) -> str:  # noqa: ARG002
+        return "/usr/bin/qemu-system-x86_64"
+
+    def version(self) -> str:
+        return "9.0.0"
+
+    def define(self, xml: str) -> None:
+        self.said.append(("define", xml))
+
+    def undefine(self, name: str, *, keep_state: bool = False) -> None:
+        self.said.append(("undefine", f"{name} {keep_state}"))
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        self.said.append(("start", f"{name} {paused}"))
+
+    def destroy(self, name: str) -> None:
+        self.said.append(("destroy", name))
+
+    def monitor(self, name: str) -> Monitor:
+        raise AssertionError(name)
+
+
+@dataclass
+class FakeMonitor:
+    """Stands for a QEMU: answers what the test gave it, by command."""
+
+    answers: Mapping[str, Any]
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        answer = self.answers[command]
+        found: object = answer(dict(arguments or {})) if callable(answer) else answer
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@dataclass
+class FakeEdges:
+    runner: FakeHost = field(default_factory=FakeHost)
+    libvirt: FakeLibvirt = field(default_factory=FakeLibvirt)
+    qmp: FakeMonitor = field(default_factory=lambda: FakeMonitor({}))
+
+    def host(self, name: str) -> FakeHost:  # noqa: ARG002
+        return self.runner
+
+    def hypervisor(self, host: str) -> FakeLibvirt:  # noqa: ARG002
+        return self.libvirt
+
+    def monitor(self, host: str, socket: str) -> AbstractContextManager[FakeMonitor]:  # noqa: ARG002
+        return nullcontext(self.qmp)

@@ -1,0 +1,52 @@
+"""Golden files, captured fixtures, and what the tests on real parts need to run at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regold", action="store_true", help="rewrite the golden files instead of comparing")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without root the tests on real parts are left out for a person, and fail where CI is true."""
+    for item in items:
+        if "real" not in item.path.relative_to(HERE).parts:
+            continue
+        item.add_marker(pytest.mark.real)
+        if os.geteuid() != 0 and os.environ.get("CI") != "true":
+            item.add_marker(pytest.mark.skip(reason="needs root; `make test` asks sudo for it"))
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with its golden file, or rewrite that under --regold."""
+
+    def compare(name: str, text: str) -> None:
+        path = HERE / "golden" / name
+        if request.config.getoption("--regold"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert text == path.read_text(), f"differs from {path}; --regold rewrites it"
+
+    return compare
+
+
+@pytest.fixture
+def fixture_text() -> Callable[[str], str]:
+    """Captured output by its path under tests/fixtures."""
+
+    def read(name: str) -> str:
+        return (HERE / "fixtures" / name).read_text()
+
+    return read

@@ -1,0 +1,95 @@
+#!/bin/sh
+# windows-argv of lab lab: makes bridge, TAPs and overlays, runs QEMU in the foreground, takes back
+# what it made. Rendered by rscvm; needs root, ip and QEMU, nothing of rscvm's. Ctrl-A X is not it: the
+# guest's console is this terminal, and the guest's own shutdown or this script's end ends QEMU.
+set -eu
+
+undo=
+later() { undo="$1
+$undo"; }
+trap 'status=$?; trap - EXIT; eval "$undo"; exit $status' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Which accelerator really works, and how fast. A /dev/kvm can open, create VMs and still run a guest
+# slower than TCG (nested, without hardware help); only running something tells.
+# A boot sector counts down from 100,000,000 and then writes 0x10 to isa-debug-exit, so that QEMU ends
+# with status 0x21. Prints `NAME MILLISECONDS` or `NAME failed WORDS` for tcg and kvm;
+# kvm is ended, and said to be slower, once it has taken three times as long as tcg.
+probe_accelerators() (
+    qemu=$1
+    work=$(mktemp -d) || exit 1
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT TERM
+    # 66 b9 00 e1 f5 05  mov ecx, 100000000    66 49  dec ecx    75 fc  jnz    b0 10  mov al, 16    e6 f4  out 0xf4, al    f4  hlt
+    { printf '\146\271\000\341\365\005\146\111\165\374\260\020\346\364\364'; head -c 495 /dev/zero; printf '\125\252'; } >"$work/boot"
+    limit=20
+    for accel in tcg kvm; do
+        start=$(date +%s%N)
+        said=$(timeout "$limit" "$qemu" -nodefaults -no-user-config -machine pc,accel="$accel" -m 16 -display none \
+            -device isa-debug-exit,iobase=0xf4,iosize=1 -drive file="$work/boot",format=raw,if=ide 2>&1)
+        status=$?
+        ended=$(date +%s%N)
+        if [ "$status" = 33 ]; then
+            took=$(( (ended - start) / 1000000 ))
+            echo "$accel $took"
+            limit=$(( took * 3 / 1000 + 2 ))
+        elif [ "$status" = 124 ]; then
+            echo "$accel failed it did not run 100 million instructions within $limit s"
+        else
+            echo "$accel failed $(printf '%s' "$said" | tail -n 1)"
+        fi
+    done
+)
+
+have() { command -v "$1" >/dev/null || { echo "$1 not found" >&2; exit 3; }; }
+have qemu-system-x86_64
+have ip
+
+accel=auto
+if [ "$accel" = auto ]; then
+    times=$(probe_accelerators qemu-system-x86_64)
+    tcg=$(printf '%s\n' "$times" | sed -n 's/^tcg //p')
+    kvm=$(printf '%s\n' "$times" | sed -n 's/^kvm \([0-9]*\)$/\1/p')
+    accel=tcg
+    if [ -n "$kvm" ] && [ "$kvm" -le "$tcg" ] 2>/dev/null; then accel=kvm; fi
+    echo "accelerator: $accel" >&2
+fi
+vhost=plain
+if [ "$accel" = kvm ] && [ -c /dev/vhost-net ] && (: <>/dev/vhost-net) 2>/dev/null; then vhost=vhost; fi
+
+directory=/var/lib/rscvm/lab
+mkdir -p -- "$directory"
+later 'rmdir --ignore-fail-on-non-empty -- "$directory"'
+later 'rm -f -- /var/lib/rscvm/lab/windows-argv.pid /var/lib/rscvm/lab/windows-argv.log /var/lib/rscvm/lab/windows-argv.qmp /var/lib/rscvm/lab/windows-argv.agent /var/lib/rscvm/lab/windows-argv.vnc'
+
+if ! ip link show dev br-lab >/dev/null 2>&1; then
+    ip link add name br-lab type bridge stp_state 0 forward_delay 0
+    later 'ip link del dev br-lab'
+    ip link set dev br-lab mtu 9000
+    ip address add 10.9.0.1/24 dev br-lab
+    ip link set dev br-lab up
+fi
+
+ip tuntap add dev cecafa68-window mode tap vnet_hdr multi_queue
+later 'ip link del dev cecafa68-window'
+ip link set dev cecafa68-window mtu 9000
+ip link set dev cecafa68-window master br-lab
+ip link set dev cecafa68-window up
+
+[ -e /var/lib/rscvm/lab/windows-argv-0.qcow2 ] || qemu-img create -q -f qcow2 -b '/srv/a,b<&'"'"'.qcow2' -F qcow2 /var/lib/rscvm/lab/windows-argv-0.qcow2
+
+[ -e /var/lib/rscvm/lab/windows-argv.vars.fd ] || cp -- /srv/VARS.fd /var/lib/rscvm/lab/windows-argv.vars.fd
+
+case $accel-$vhost in
+kvm-vhost)
+    set -- qemu-system-x86_64 -name guest=windows-argv,debug-threads=on -nodefaults -no-user-config -machine q35,vmport=off,hpet=off -accel kvm -cpu host,hv-time,hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,hv-vpindex,hv-runtime,hv-synic,hv-stimer,hv-stimer-direct,hv-reset,hv-frequencies,hv-reenlightenment,hv-tlbflush,hv-ipi -m size=8388608k -smp 2 -uuid 8da9af56-c3bc-5a3a-9a30-c2ae2e9e8e71 -rtc base=localtime,driftfix=slew -global kvm-pit.lost_tick_policy=delay -global ICH9-LPC.disable_s3=1 -global ICH9-LPC.disable_s4=1 -boot strict=on -drive if=pflash,unit=0,format=raw,readonly=on,file=/srv/CODE.fd -drive if=pflash,unit=1,format=raw,file=/var/lib/rscvm/lab/windows-argv.vars.fd -device pcie-root-port,id=port-ua-net0,chassis=1,addr=2.0,multifunction=on -device pcie-root-port,id=port-ua-net1,chassis=2,addr=2.1 -device pcie-root-port,id=port-vda,chassis=3,addr=2.2 -device pcie-root-port,id=port-channels,chassis=4,addr=2.3 -device pcie-root-port,id=port-usb,chassis=5,addr=2.4 -device ich9-ahci,id=sata1 -drive if=none,id=drive-vda,format=qcow2,file=/var/lib/rscvm/lab/windows-argv-0.qcow2 -device virtio-blk-pci,bus=port-vda,drive=drive-vda,id=vda,bootindex=1 -drive if=none,id=drive-sda,format=raw,file=/srv/data.raw -device ide-hd,bus=ide.0,drive=drive-sda,id=sda,bootindex=2 -drive if=none,id=drive-sdb,format=raw,media=cdrom,readonly=on,file=/srv/1.iso -device ide-cd,bus=ide.1,drive=drive-sdb,id=sdb,bootindex=3 -drive if=none,id=drive-sdc,format=raw,media=cdrom,readonly=on,file=/srv/2.iso -device ide-cd,bus=ide.2,drive=drive-sdc,id=sdc,bootindex=4 -drive if=none,id=drive-sdd,format=raw,media=cdrom,readonly=on,file=/srv/3.iso -device ide-cd,bus=ide.3,drive=drive-sdd,id=sdd,bootindex=5 -drive if=none,id=drive-sde,format=raw,media=cdrom,readonly=on,file=/srv/4.iso -device ide-cd,bus=ide.4,drive=drive-sde,id=sde,bootindex=6 -drive if=none,id=drive-sdf,format=raw,media=cdrom,readonly=on,file=/srv/5.iso -device ide-cd,bus=ide.5,drive=drive-sdf,id=sdf,bootindex=7 -drive if=none,id=drive-sdg,format=raw,media=cdrom,readonly=on,file=/srv/6.iso -device ide-cd,bus=sata1.0,drive=drive-sdg,id=sdg,bootindex=8 -netdev tap,id=host-net0,ifname=cecafa68-window,script=no,downscript=no,vhost=on,queues=4 -device virtio-net-pci,netdev=host-net0,id=ua-net0,mac=52:d1:6e:2f:03:6e,bus=port-ua-net0,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=on,guest_tso4=on,guest_tso6=on,guest_ecn=on,guest_ufo=on,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on,mq=on,vectors=10,rx_queue_size=1024,host_mtu=9000 -netdev user,id=host-net1 -device virtio-net-pci,netdev=host-net1,id=ua-net1,mac=52:cb:ab:0e:61:f7,bus=port-ua-net1,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on -device virtio-serial-pci,id=channels,bus=port-channels -chardev socket,id=agent,path=/var/lib/rscvm/lab/windows-argv.agent,server=on,wait=off -device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 -chardev stdio,id=console,signal=off -serial chardev:console -chardev socket,id=monitor,path=/var/lib/rscvm/lab/windows-argv.qmp,server=on,wait=off -mon chardev=monitor,mode=control -display none -vnc unix:/var/lib/rscvm/lab/windows-argv.vnc -device VGA,addr=1 -device qemu-xhci,id=usb,bus=port-usb -device usb-tablet,bus=usb.0 -pidfile /var/lib/rscvm/lab/windows-argv.pid
+    ;;
+kvm-plain)
+    set -- qemu-system-x86_64 -name guest=windows-argv,debug-threads=on -nodefaults -no-user-config -machine q35,vmport=off,hpet=off -accel kvm -cpu host,hv-time,hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,hv-vpindex,hv-runtime,hv-synic,hv-stimer,hv-stimer-direct,hv-reset,hv-frequencies,hv-reenlightenment,hv-tlbflush,hv-ipi -m size=8388608k -smp 2 -uuid 8da9af56-c3bc-5a3a-9a30-c2ae2e9e8e71 -rtc base=localtime,driftfix=slew -global kvm-pit.lost_tick_policy=delay -global ICH9-LPC.disable_s3=1 -global ICH9-LPC.disable_s4=1 -boot strict=on -drive if=pflash,unit=0,format=raw,readonly=on,file=/srv/CODE.fd -drive if=pflash,unit=1,format=raw,file=/var/lib/rscvm/lab/windows-argv.vars.fd -device pcie-root-port,id=port-ua-net0,chassis=1,addr=2.0,multifunction=on -device pcie-root-port,id=port-ua-net1,chassis=2,addr=2.1 -device pcie-root-port,id=port-vda,chassis=3,addr=2.2 -device pcie-root-port,id=port-channels,chassis=4,addr=2.3 -device pcie-root-port,id=port-usb,chassis=5,addr=2.4 -device ich9-ahci,id=sata1 -drive if=none,id=drive-vda,format=qcow2,file=/var/lib/rscvm/lab/windows-argv-0.qcow2 -device virtio-blk-pci,bus=port-vda,drive=drive-vda,id=vda,bootindex=1 -drive if=none,id=drive-sda,format=raw,file=/srv/data.raw -device ide-hd,bus=ide.0,drive=drive-sda,id=sda,bootindex=2 -drive if=none,id=drive-sdb,format=raw,media=cdrom,readonly=on,file=/srv/1.iso -device ide-cd,bus=ide.1,drive=drive-sdb,id=sdb,bootindex=3 -drive if=none,id=drive-sdc,format=raw,media=cdrom,readonly=on,file=/srv/2.iso -device ide-cd,bus=ide.2,drive=drive-sdc,id=sdc,bootindex=4 -drive if=none,id=drive-sdd,format=raw,media=cdrom,readonly=on,file=/srv/3.iso -device ide-cd,bus=ide.3,drive=drive-sdd,id=sdd,bootindex=5 -drive if=none,id=drive-sde,format=raw,media=cdrom,readonly=on,file=/srv/4.iso -device ide-cd,bus=ide.4,drive=drive-sde,id=sde,bootindex=6 -drive if=none,id=drive-sdf,format=raw,media=cdrom,readonly=on,file=/srv/5.iso -device ide-cd,bus=ide.5,drive=drive-sdf,id=sdf,bootindex=7 -drive if=none,id=drive-sdg,format=raw,media=cdrom,readonly=on,file=/srv/6.iso -device ide-cd,bus=sata1.0,drive=drive-sdg,id=sdg,bootindex=8 -netdev tap,id=host-net0,ifname=cecafa68-window,script=no,downscript=no,vhost=off,queues=4 -device virtio-net-pci,netdev=host-net0,id=ua-net0,mac=52:d1:6e:2f:03:6e,bus=port-ua-net0,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=on,guest_tso4=on,guest_tso6=on,guest_ecn=on,guest_ufo=on,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on,mq=on,vectors=10,rx_queue_size=1024,host_mtu=9000 -netdev user,id=host-net1 -device virtio-net-pci,netdev=host-net1,id=ua-net1,mac=52:cb:ab:0e:61:f7,bus=port-ua-net1,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on -device virtio-serial-pci,id=channels,bus=port-channels -chardev socket,id=agent,path=/var/lib/rscvm/lab/windows-argv.agent,server=on,wait=off -device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 -chardev stdio,id=console,signal=off -serial chardev:console -chardev socket,id=monitor,path=/var/lib/rscvm/lab/windows-argv.qmp,server=on,wait=off -mon chardev=monitor,mode=control -display none -vnc unix:/var/lib/rscvm/lab/windows-argv.vnc -device VGA,addr=1 -device qemu-xhci,id=usb,bus=port-usb -device usb-tablet,bus=usb.0 -pidfile /var/lib/rscvm/lab/windows-argv.pid
+    ;;
+tcg-plain)
+    set -- qemu-system-x86_64 -name guest=windows-argv,debug-threads=on -nodefaults -no-user-config -machine q35,vmport=off,hpet=off -accel tcg -cpu max -m size=8388608k -smp 2 -uuid 8da9af56-c3bc-5a3a-9a30-c2ae2e9e8e71 -rtc base=localtime,driftfix=slew -global ICH9-LPC.disable_s3=1 -global ICH9-LPC.disable_s4=1 -boot strict=on -drive if=pflash,unit=0,format=raw,readonly=on,file=/srv/CODE.fd -drive if=pflash,unit=1,format=raw,file=/var/lib/rscvm/lab/windows-argv.vars.fd -device pcie-root-port,id=port-ua-net0,chassis=1,addr=2.0,multifunction=on -device pcie-root-port,id=port-ua-net1,chassis=2,addr=2.1 -device pcie-root-port,id=port-vda,chassis=3,addr=2.2 -device pcie-root-port,id=port-channels,chassis=4,addr=2.3 -device pcie-root-port,id=port-usb,chassis=5,addr=2.4 -device ich9-ahci,id=sata1 -drive if=none,id=drive-vda,format=qcow2,file=/var/lib/rscvm/lab/windows-argv-0.qcow2 -device virtio-blk-pci,bus=port-vda,drive=drive-vda,id=vda,bootindex=1 -drive if=none,id=drive-sda,format=raw,file=/srv/data.raw -device ide-hd,bus=ide.0,drive=drive-sda,id=sda,bootindex=2 -drive if=none,id=drive-sdb,format=raw,media=cdrom,readonly=on,file=/srv/1.iso -device ide-cd,bus=ide.1,drive=drive-sdb,id=sdb,bootindex=3 -drive if=none,id=drive-sdc,format=raw,media=cdrom,readonly=on,file=/srv/2.iso -device ide-cd,bus=ide.2,drive=drive-sdc,id=sdc,bootindex=4 -drive if=none,id=drive-sdd,format=raw,media=cdrom,readonly=on,file=/srv/3.iso -device ide-cd,bus=ide.3,drive=drive-sdd,id=sdd,bootindex=5 -drive if=none,id=drive-sde,format=raw,media=cdrom,readonly=on,file=/srv/4.iso -device ide-cd,bus=ide.4,drive=drive-sde,id=sde,bootindex=6 -drive if=none,id=drive-sdf,format=raw,media=cdrom,readonly=on,file=/srv/5.iso -device ide-cd,bus=ide.5,drive=drive-sdf,id=sdf,bootindex=7 -drive if=none,id=drive-sdg,format=raw,media=cdrom,readonly=on,file=/srv/6.iso -device ide-cd,bus=sata1.0,drive=drive-sdg,id=sdg,bootindex=8 -netdev tap,id=host-net0,ifname=cecafa68-window,script=no,downscript=no,vhost=off,queues=4 -device virtio-net-pci,netdev=host-net0,id=ua-net0,mac=52:d1:6e:2f:03:6e,bus=port-ua-net0,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=on,guest_tso4=on,guest_tso6=on,guest_ecn=on,guest_ufo=on,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on,mq=on,vectors=10,rx_queue_size=1024,host_mtu=9000 -netdev user,id=host-net1 -device virtio-net-pci,netdev=host-net1,id=ua-net1,mac=52:cb:ab:0e:61:f7,bus=port-ua-net1,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on -device virtio-serial-pci,id=channels,bus=port-channels -chardev socket,id=agent,path=/var/lib/rscvm/lab/windows-argv.agent,server=on,wait=off -device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 -chardev stdio,id=console,signal=off -serial chardev:console -chardev socket,id=monitor,path=/var/lib/rscvm/lab/windows-argv.qmp,server=on,wait=off -mon chardev=monitor,mode=control -display none -vnc unix:/var/lib/rscvm/lab/windows-argv.vnc -device VGA,addr=1 -device qemu-xhci,id=usb,bus=port-usb -device usb-tablet,bus=usb.0 -pidfile /var/lib/rscvm/lab/windows-argv.pid
+    ;;
+esac
+"$@"

@@ -1,0 +1,104 @@
+"""Hypervisor hosts to run on, and the demo guest's files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.real.hypervisor import Hypervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent.parent
+GUEST = ROOT / "build" / "guest"
+
+# Kernel command line switches of the demo guest, by what they make it do.
+SWITCHES = {
+    "willing": "",
+    "declining": "rsc.driver=no-tso",
+    "driverless": "rsc.driver=none",
+    "dropping": "rsc.gro_hw=off",
+    "hck": "rsc.driver=hck",
+}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab file on a hypervisor host of its own, and rscvm on it."""
+
+    host: Hypervisor
+    path: Path
+
+    def rscvm(self, *arguments: str, user: str | None = None) -> CompletedProcess[str]:
+        done = self.host.run([sys.executable, "-m", "provision", *arguments], timeout=240, user=user)
+        return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def run(self, command: str, *arguments: str) -> CompletedProcess[str]:
+        return self.rscvm(command, str(self.path), *arguments)
+
+    def nics(self, *machines: str) -> dict[str, Any]:
+        """`check --json` by machine.nic."""
+        done = self.run("check", *machines, "--json")
+        assert done.returncode in (0, 1, 4), done.stderr
+        return {f"{nic['machine']}.{nic['nic']}": nic for nic in json.loads(done.stdout)["nics"]}
+
+
+def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more: str = "") -> str:
+    """One machine of a lab file that boots the demo guest."""
+    return f"""
+  {name}:
+    backend: {backend}
+    guest: linux
+    memory: 192MiB
+    vcpus: 1
+    accel: tcg
+    kernel:
+      image: {GUEST}/vmlinuz
+      initrd: {GUEST}/initrd.gz
+      cmdline: "console=ttyS0 quiet {switch}"
+    nics: {nics}
+    {more}
+"""
+
+
+HEAD = """version: 1
+hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24}}}}
+machines:
+"""
+
+
+@pytest.fixture(scope="session")
+def guest() -> Path:
+    """The demo guest; `make guest` builds it."""
+    assert (GUEST / "vmlinuz").exists(), "the demo guest is not built: run `make guest`"
+    return GUEST
+
+
+@pytest.fixture
+def hypervisor(guest: Path) -> Iterator[Hypervisor]:
+    """A host without libvirtd."""
+    assert guest
+    with Hypervisor() as host:
+        yield host
+
+
+@pytest.fixture
+def with_libvirt(hypervisor: Hypervisor) -> Hypervisor:
+    """A host whose libvirtd runs."""
+    hypervisor.start_libvirtd()
+    return hypervisor
+
+
+@pytest.fixture(params=["qemu", "libvirt"])
+def backend(request: pytest.FixtureRequest, hypervisor: Hypervisor) -> str:
+    """Each backend in turn; for libvirt its daemon runs."""
+    if request.param == "libvirt":
+        hypervisor.start_libvirtd()
+    return str(request.param)

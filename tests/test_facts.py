@@ -1,0 +1,170 @@
+"""Parsers give facts out of captured output, or UnreadableError with the text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from provision.errors import UnreadableError
+from provision.facts.domain import parse_domain
+from provision.facts.ethtool import Feature, parse_features
+from provision.facts.host import kept_accelerators, parse_accelerators, parse_processes, written_accelerators
+from provision.facts.ip import parse_links
+from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
+from provision.facts.virtio import parse_virtio_status
+from provision.offloads import OFFLOADS
+from provision.ownership import Thing, parse_journal, written_journal
+from provision.render import NAMESPACE, domain_xml
+from provision.view import machine_view
+from tests.builders import features, one_vm, virtio
+
+Read = Callable[[str], str]
+
+
+def test_features_keep_ethtools_three_words() -> None:
+    assert features("host-tx-off")["tx-tcp-segmentation"] == Feature(
+        active=False, requested=True, fixed=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("feature", "words"),
+    [
+        (Feature(active=True, requested=True, fixed=False), "on"),
+        (Feature(active=False, requested=True, fixed=False), "off [requested on]"),
+        (Feature(active=False, requested=False, fixed=True), "off [fixed]"),
+        (Feature(active=True, requested=None, fixed=None), "on"),
+    ],
+)
+def test_features_print_as_ethtool_prints_them(feature: Feature, words: str) -> None:
+    assert str(feature) == words
+
+
+def test_links_know_our_tap(fixture_text: Read) -> None:
+    links = parse_links(fixture_text("iproute2-6.1/links.json"))
+
+    assert (links["tap0"].tap, links["tap0"].vnet_hdr, links["tap0"].multi_queue) == (True, True, False)
+    assert links["tap0"].master == "br-lab"
+    assert links["tap0"].alias.startswith("rscvm lab m1 net0 ")
+    assert links["br-lab"].kind == "bridge"
+
+
+def test_virtio_status_tells_what_the_driver_took() -> None:
+    stock, declining = virtio("linux"), virtio("driver-without-tso")
+
+    assert stock.driver_ok
+    assert "VIRTIO_NET_F_GUEST_TSO4" in stock.negotiated
+    assert "VIRTIO_NET_F_GUEST_TSO4" in declining.offered - declining.negotiated
+
+
+def test_every_offload_of_this_qemu_has_the_name_that_qemu_prints() -> None:
+    printed = virtio("hck-driver").offered
+
+    assert {row.virtio for row in OFFLOADS if row.everywhere} <= printed
+
+
+def test_every_offload_is_a_property_of_virtio_net_pci(fixture_text: Read) -> None:
+    properties = parse_device_help(fixture_text("qemu-7.2.22/device-help.txt"))
+
+    assert {row.name for row in OFFLOADS if row.everywhere} | {"rsc_interval"} <= properties
+    assert not {row.name for row in OFFLOADS if not row.everywhere} & properties
+
+
+def test_every_tap_feature_of_the_table_is_one_of_ethtools() -> None:
+    assert {row.tap for row in OFFLOADS if row.tap} <= features("negotiated-by-linux").keys()
+
+
+def test_versions_and_images_are_read(fixture_text: Read) -> None:
+    assert parse_version(fixture_text("qemu-7.2.22/version.txt")) == "7.2.22"
+    assert parse_image_info(fixture_text("qemu-7.2.22/image-info.json")).format == "qcow2"
+
+
+def test_a_domain_of_ours_reads_back() -> None:
+    view = machine_view(one_vm("libvirt"), "vm")
+
+    facts = parse_domain(domain_xml(view), NAMESPACE)
+
+    assert facts.mark is not None
+    assert (facts.mark.lab, facts.mark.machine, facts.mark.purpose) == ("lab", "vm", "production")
+    assert facts.mark.nics == (("net0", "ua-net0", "true"),)
+    assert facts.uuid == view.uuid
+    assert [(nic.kind, nic.model, nic.alias, nic.target) for nic in facts.nics] == [
+        ("bridge", "virtio", "ua-net0", "tap0")
+    ]
+
+
+def test_a_domain_with_an_entity_is_not_followed(tmp_path: object) -> None:
+    text = f'<!DOCTYPE d [<!ENTITY e SYSTEM "file://{tmp_path}">]><domain><name>&e;</name></domain>'
+
+    assert parse_domain(text, NAMESPACE).name == ""
+
+
+def test_a_journal_reads_back() -> None:
+    things = (Thing("tap", "tap0", "vm"), Thing("domain", "vm", "vm", "qemu:///system"))
+
+    assert parse_journal(written_journal(things)) == things
+    assert parse_journal("") == ()
+
+
+def test_processes_are_read_with_their_arguments() -> None:
+    found = parse_processes("/run/a b.pid\t42\tcWVtdQAtcGlkZmlsZQAvcnVuL2EgYi5waWQA\n")
+
+    assert found["/run/a b.pid"].pid == 42
+    assert found["/run/a b.pid"].argv == ("qemu", "-pidfile", "/run/a b.pid")
+
+
+def test_kvm_is_of_use_only_when_it_is_not_slower() -> None:
+    assert parse_accelerators("tcg 590\nkvm 40\n").kvm_is_of_use
+    assert not parse_accelerators("tcg 590\nkvm 3900\n").kvm_is_of_use
+    assert not parse_accelerators("tcg 590\nkvm failed no such device\n").kvm_is_of_use
+
+
+def test_a_kept_probe_holds_for_its_key_alone() -> None:
+    probe = parse_accelerators("tcg 590\nkvm failed no such device\n")
+    text = written_accelerators("boot qemu", probe)
+
+    assert kept_accelerators("boot qemu", text) == probe
+    assert kept_accelerators("other boot", text) is None
+    assert kept_accelerators("boot qemu", "half") is None
+
+
+_GARBAGE = [
+    "",
+    "{",
+    "[1]",
+    '[{"ifname": 5}]',
+    '{"a": 1}',
+    "null",
+    '[{"ifname": "a", "tso": {"active": "on"}}]',
+    "[" * 9999,
+]
+
+
+@pytest.mark.parametrize("text", _GARBAGE)
+@pytest.mark.parametrize(
+    "parse",
+    [
+        parse_features,
+        parse_image_info,
+        parse_version,
+        parse_device_help,
+        parse_accelerators,
+        lambda text: parse_virtio_status(_data(text)),
+        lambda text: parse_domain(text, NAMESPACE),
+        lambda text: parse_links(text or "{"),
+        lambda text: parse_processes(text or "x"),
+        lambda text: parse_journal(text or "x"),
+    ],
+)
+def test_what_is_not_the_tools_output_is_unreadable(parse: Callable[[str], object], text: str) -> None:
+    with pytest.raises(UnreadableError):
+        parse(text)
+
+
+def _data(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

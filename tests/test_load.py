@@ -1,0 +1,245 @@
+"""What the loader makes of a lab file: the values, or every fault with its place."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel
+
+from provision import spec
+from provision.errors import LabFileError
+from provision.load import parse_lab
+from provision.names import derived_ifname, derived_mac
+from provision.positions import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FULL = (Path(__file__).parent / "fixtures" / "full-lab.yaml").read_text(encoding="utf-8")
+BASE = "version: 1\nmachines:\n  m:\n    guest: linux\n    memory: 1GiB\n"  # what is added begins at 6:5
+QUICK = 3.0  # seconds; what is not bounded takes minutes
+
+
+def load(text: str, **environment: str) -> spec.Lab:
+    return parse_lab(text, "lab.yaml", "/srv/lab", environment)
+
+
+def machine(keys: str = "", **environment: str) -> spec.Machine:
+    return load(f"{BASE}    {keys}\n", **environment).machines["m"]
+
+
+def faults(text: str, **environment: str) -> list[str]:
+    with pytest.raises(LabFileError) as caught:
+        load(text, **environment)
+    return str(caught.value).removeprefix("lab.yaml:").split("\nlab.yaml:")
+
+
+def keys_of(data: Any) -> Iterator[str]:
+    if isinstance(data, dict):
+        yield from data
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from keys_of(value)
+
+
+def test_the_full_example_is_read() -> None:
+    lab = load(FULL, INITRD="initrd.gz")
+    assert (lab.name, list(lab.machines), list(lab.labs)) == ("lab", ["win2022", "engine", "direct"], ["rsc"])
+    win, engine = lab.machines["win2022"], lab.machines["engine"]
+    assert (win.memory, win.vcpus, win.boots_with, win.disks[0].bus) == (8 * 2**30, 4, "uefi", "virtio")
+    assert (win.nics[0].rx_queue_size, dict(win.nics[0].offloads)) == (1024, {"guest_tso6": False})
+    assert [type(ask).__name__ for ask in win.ask] == ["str", "AskBySsh", "AskByWinrm"]
+    assert lab.host("hv1").nics["eno1"].coalesce == {"adaptive-rx": False, "rx-usecs": 3}
+    assert (engine.nics[0].kind, engine.nics[0].profile, engine.nics[0].vhost) == ("tap", "hck", "false")
+
+
+def test_the_full_example_uses_every_key() -> None:
+    models = [m for m in vars(spec).values() if isinstance(m, type) and issubclass(m, BaseModel)]
+    known = {key for model in models for key in model.model_fields if model is not spec.Lab}
+    assert not known - set(keys_of(read_yaml(FULL, {"INITRD": "x"})[0]))
+
+
+def test_what_is_left_out_has_the_documented_default() -> None:
+    lab = load(BASE + "    nics: [{bridge: br0}]\n")
+    read = lab.machines["m"]
+    assert lab.state_dir == "/var/lib/rscvm"
+    assert (read.host, read.backend, read.purpose, read.vcpus) == ("local", "libvirt", "production", 2)
+    assert (read.accel, read.machine, read.boots_with, read.tpm, read.ask) == (
+        "auto",
+        "q35",
+        "uefi",
+        False,
+        (),
+    )
+    nic = read.nics[0]
+    assert (nic.name, nic.model, nic.profile, nic.vhost, nic.queues) == ("net0", "virtio", "true", "auto", 1)
+    assert (nic.interval, nic.rx_queue_size, nic.mtu) == (1_000_000, None, None)
+    assert (lab.host("local").libvirt, lab.host("local").sudo) == ("qemu:///system", False)
+    assert machine("kernel: {image: k}").boots_with == "bios"
+    assert machine("disks: [{image: d}]").disks[0].overlay is True
+
+
+def test_derived_names_are_the_same_in_every_version() -> None:
+    nic = machine("nics: [{bridge: br0}]").nics[0]
+    assert (nic.name, nic.mac, nic.ifname) == ("net0", "52:0b:72:35:8e:db", "e261c07f-m")
+
+
+def test_derived_names_do_not_depend_on_the_neighbours() -> None:
+    text = f"{BASE}    nics: [{{tap: true}}, {{tap: true, name: x}}, {{user: true, rsc: off}}]\n"
+    alone = machine("nics: [{tap: true}]")
+    among = load(text + "  another: {guest: linux, memory: 1GiB, nics: [{tap: true}]}\n").machines["m"]
+    assert among.nics[0] == alone.nics[0]
+    assert [nic.name for nic in among.nics] == ["net0", "x", "net2"]
+    assert [bool(nic.ifname) for nic in among.nics] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", ["m", "vnet0", "vif1", "macvtap", "macvlan7", "x" * 63, "a.b_c-d"])
+def test_derived_tap_names_and_macs_can_be_used(name: str) -> None:
+    ifname, mac = derived_ifname("lab", name, "net0"), derived_mac("lab", name, "net0")
+    assert len(ifname.encode()) <= 15
+    assert not ifname.startswith(("vnet", "vif", "macvtap", "macvlan"))
+    assert int(mac[:2], 16) & 3 == 2  # locally administered, unicast
+    given = machine(f"nics: [{{tap: true, ifname: {ifname}, mac: '{mac}'}}]").nics[0]
+    assert (given.ifname, given.mac) == (ifname, mac)
+
+
+def test_derived_names_are_distinct_over_two_thousand_machines() -> None:
+    rows = "".join(f"  m{i}: {{guest: linux, memory: 1GiB, nics: [{{tap: on}}]}}\n" for i in range(2000))
+    nics = [machine.nics[0] for machine in load(f"version: 1\nmachines:\n{rows}").machines.values()]
+    assert len({nic.mac for nic in nics}) == len({nic.ifname for nic in nics}) == 2000
+
+
+def test_variables_are_taken_from_the_environment() -> None:
+    assert machine("cdroms: ['/${A}/x${B}.iso']", A="a", B="b").cdroms == ("/a/xb.iso",)
+    assert machine("tpm: ${T}", T="on").tpm is True
+
+
+def test_what_a_variable_holds_is_not_substituted_or_parsed_again() -> None:
+    assert machine("cdroms: ['/${A}']", A="${B}: [x]", B="b").cdroms == ("/${B}: [x]",)
+    assert machine("kernel: {image: k, cmdline: $HOME $}").kernel == spec.Kernel(
+        image="/srv/lab/k", cmdline="$HOME $"
+    )
+
+
+def test_an_unset_variable_is_the_only_fault_of_its_value() -> None:
+    assert faults(BASE + "    machine: a${X}\n") == [
+        "6:14: machines.m.machine: ${X} is not set in the environment"
+    ]
+    assert faults(BASE + "    machine: ${X}\n") == [
+        "6:14: machines.m.machine: ${X} is not set in the environment"
+    ]
+
+
+def test_a_password_is_only_named_and_need_not_be_set_to_read_the_file() -> None:
+    ask = machine("ask: [{winrm: {address: a, user: u, password_env: NOT_SET}}]").ask[0]
+    assert isinstance(ask, spec.AskByWinrm)
+    assert ask.winrm.password_env == "NOT_SET"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("true", True), ("on", True), ("'on'", True), ("false", False), ("off", False)]
+)
+def test_booleans_are_written_either_way(word: str, value: bool) -> None:  # noqa: FBT001
+    read = machine(f"nics: [{{tap: on, vhost: {word}, rsc: {word}, offloads: {{csum: {word}}}}}]").nics[0]
+    assert (read.vhost, read.rsc, read.offloads["csum"]) == (str(value).lower(), str(value).lower(), value)
+
+
+def test_local_paths_start_at_the_lab_file() -> None:
+    lab = load(
+        "version: 1\nstate_dir: state\n"
+        "machines: {m: {guest: linux, memory: 1GiB, disks: [{image: a}], cdroms: [../b, /c],"
+        " kernel: {image: ./k, initrd: i}, firmware: {code: c, vars: v}}}\n"
+    )
+    read = lab.machines["m"]
+    assert (lab.state_dir, read.disks[0].image) == ("/srv/lab/state", "/srv/lab/a")
+    assert (read.cdroms, read.kernel) == (
+        ("/srv/b", "/c"),
+        spec.Kernel(image="/srv/lab/k", initrd="/srv/lab/i"),
+    )
+    assert read.firmware == spec.FirmwareFiles(code="/srv/lab/c", vars="/srv/lab/v")
+
+
+def test_local_paths_of_a_test_lab_start_at_the_lab_file() -> None:
+    dut = load(
+        "version: 1\nlabs: {r: {topology: dut-only, dut: {guest: linux, memory: 1GiB, cdroms: [x]}}}\n"
+    )
+    role = dut.labs["r"].dut
+    assert role is not None
+    assert role.cdroms == ("/srv/lab/x",)
+
+
+def test_an_identity_starts_at_the_lab_file_or_at_home() -> None:
+    lab = load("version: 1\nhosts: {h: {address: h, identity: id, known_hosts: ~/.ssh/known_hosts}}\n")
+    assert lab.host("h").identity == "/srv/lab/id"
+    assert lab.host("h").known_hosts == "~/.ssh/known_hosts"
+
+
+def test_paths_on_another_host_are_left_alone() -> None:
+    lab = load(
+        "version: 1\nhosts: {h: {address: h}}\n"
+        "machines: {m: {host: h, guest: linux, memory: 1GiB, cdroms: [/a/../b]}}\n"
+    )
+    assert lab.machines["m"].cdroms == ("/a/../b",)
+
+
+def test_merge_keys_are_overlaid_and_anchors_repeat() -> None:
+    lab = load(
+        "version: 1\nmachines:\n"
+        "  a: &a {guest: linux, memory: 1GiB, vcpus: 3}\n"
+        "  b: &b {guest: windows, memory: 2GiB, accel: tcg}\n"
+        "  c: {<<: [*a, *b], memory: 4GiB}\n  d: *a\n"
+    )
+    c = lab.machines["c"]
+    assert (c.guest, c.vcpus, c.accel, c.memory) == ("linux", 3, "tcg", 4 * 2**30)
+    assert lab.machines["d"] == lab.machines["a"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ("machine: 2020-01-01", "2020-01-01"),
+        ("machine: 1:30", None),
+        ("machine: .nan", ".nan"),
+        ("machine: yes", "yes"),
+        ("machine: !!str 3", "3"),
+    ],
+)
+def test_text_that_other_yaml_takes_for_more_stays_text(keys: str, value: str | None) -> None:
+    if value is None:
+        assert "'1:30'" in faults(f"{BASE}    {keys}\n")[0]
+    else:
+        assert machine(keys).machine == value
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{c}: &{c} [{','.join(['*' + p] * 10)}]\n" for p, c in zip("abcdefghi", "bcdefghij", strict=True)
+)
+MERGE_BOMB = "version: 1\nmachines:\n  a: &a {x: 1}\n" + "".join(
+    f"  {c}: &{c}\n    <<: [{','.join(['*' + p] * 30)}]\n"
+    for p, c in zip("abcdefghi", "bcdefghij", strict=True)
+)
+ENDLESS = {
+    "alias bomb": BOMB + "version: 1\n",
+    "merge bomb": MERGE_BOMB,
+    "flow sequences": f"version: {'[' * 1000}{']' * 1000}\n",
+    "flow mappings": f"version: 1\nmachines: {'{a: ' * 60}1{'}' * 60}\n",
+    "block mappings": "\n".join(f"{' ' * i}a:" for i in range(500)),
+    "a mapping in itself": "version: 1\nmachines: &a {m: *a}\n",
+    "a list in itself": "&a [*a]\n",
+    "a merge of itself": "version: 1\nmachines: &a\n  <<: *a\n",
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+def test_what_never_ends_is_a_fault_soon(text: str) -> None:
+    start = time.monotonic()
+    found = faults(text)
+    assert time.monotonic() - start < QUICK
+    assert any("nested" in fault or "<<" in fault for fault in found)
+    assert all(len(fault) < 1000 for fault in found)
+
+
+def test_what_was_not_read_for_its_size_is_not_said_to_be_wrong() -> None:
+    assert not [fault for fault in faults(BOMB + "version: 1\n") if "version: must be" in fault]

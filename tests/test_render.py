@@ -1,0 +1,237 @@
+"""XML, argv and script: golden files for what machines read, and what must hold for all of them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from lxml import etree
+
+from provision.errors import RequestError
+from provision.guests import GUESTS
+from provision.offloads import HCK, OFFLOADS
+from provision.render import domain_xml, qemu_argv, script
+from provision.view import Choices, machine_view
+from tests.builders import lab_of, one_vm
+
+Golden = Callable[[str, str], None]
+
+LAB = r"""
+version: 1
+hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24, mtu: 9000}}}}
+machines:
+  windows:
+    guest: windows
+    memory: 8GiB
+    vcpus: 4
+    firmware: uefi-secure-boot
+    tpm: true
+    disks: [{image: /srv/windows.qcow2}, {image: /srv/data.raw, bus: sata, overlay: false}]
+    cdroms: [/srv/virtio-win.iso]
+    nics:
+      - {bridge: br-lab, queues: 4, rx_queue_size: 1024, mtu: 9000, vhost: true}
+      - {macvtap: eno1}
+      - {user: true, rsc: false}
+      - {bridge: br-lab, model: e1000e}
+  windows-argv:
+    backend: qemu
+    guest: windows
+    memory: 8GiB
+    firmware: {code: /srv/CODE.fd, vars: /srv/VARS.fd}
+    disks: [{image: "/srv/a,b<&'.qcow2"}, {image: /srv/data.raw, bus: sata, overlay: false}]
+    cdroms: [/srv/1.iso, /srv/2.iso, /srv/3.iso, /srv/4.iso, /srv/5.iso, /srv/6.iso]
+    nics: [{bridge: br-lab, queues: 4, rx_queue_size: 1024, mtu: 9000}, {user: true, rsc: false}]
+  dut:
+    backend: qemu
+    purpose: hck
+    accel: tcg
+    guest: linux
+    memory: 512MiB
+    kernel: {image: /srv/vmlinuz, initrd: /srv/initrd.gz, cmdline: "console=ttyS0 a=<&>,$(x) 'y'"}
+    nics:
+      - {bridge: br-lab, rsc: hck}
+      - {tap: true, rsc: false}
+      - {bridge: br-lab, offloads: {guest_tso4: false, host_uso: false, ctrl_guest_offloads: false}}
+"""
+
+
+def devices(argv: tuple[str, ...]) -> list[str]:
+    return [argv[i + 1] for i, word in enumerate(argv) if word == "-device"]
+
+
+def nic_of(argv: tuple[str, ...]) -> str:
+    return next(words for words in devices(argv) if words.startswith("virtio-net-pci"))
+
+
+@pytest.mark.parametrize("name", ["windows", "windows-argv", "dut"])
+def test_domain_xml_is_as_it_was(name: str, golden: Golden) -> None:
+    golden(f"{name}.xml", domain_xml(machine_view(lab_of(LAB), name)))
+
+
+@pytest.mark.parametrize("name", ["windows-argv", "dut"])
+def test_argv_is_as_it_was(name: str, golden: Golden) -> None:
+    golden(f"{name}.argv.json", json.dumps(qemu_argv(machine_view(lab_of(LAB), name)), indent=1) + "\n")
+
+
+@pytest.mark.parametrize("name", ["windows-argv", "dut"])
+def test_script_is_as_it_was(name: str, golden: Golden) -> None:
+    golden(f"{name}.sh", script(lab_of(LAB), name))
+
+
+@pytest.mark.parametrize("name", ["windows-argv", "dut"])
+def test_script_is_clean_shell(name: str) -> None:
+    text = script(lab_of(LAB), name)
+
+    done = subprocess.run(
+        ["shellcheck", "--severity=warning", "-"], input=text, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_scripts_command_lines_are_the_rendered_ones() -> None:
+    lab = lab_of(LAB)
+    text = script(lab, "dut")
+    sets = [line.strip() for line in text.splitlines() if line.strip().startswith("set -- ")]
+
+    for line, choices in zip(sets, ((True, True), (True, False), (False, False)), strict=True):
+        view = machine_view(lab, "dut", Choices(kvm=choices[0], vhost=choices[1]))
+        assert tuple(shlex.split(line)[2:]) == qemu_argv(view, foreground=True)
+
+
+def test_hck_says_exactly_its_two_properties() -> None:
+    hck, off, _ = [
+        words for words in devices(qemu_argv(machine_view(lab_of(LAB), "dut"))) if "virtio-net" in words
+    ]
+
+    assert ",guest_rsc_ext=on,rsc_interval=1000000" in hck
+    assert "rsc_ext" not in off
+
+
+def test_hck_never_goes_with_vhost() -> None:
+    argv = qemu_argv(machine_view(lab_of(LAB), "dut", Choices(kvm=True, vhost=True)))
+    netdevs = [argv[i + 1] for i, word in enumerate(argv) if word == "-netdev"]
+
+    assert "vhost=off" in netdevs[0]
+    assert "vhost=on" in netdevs[1]
+    root = etree.fromstring(domain_xml(machine_view(lab_of(LAB), "dut")).encode())
+    assert root.find("devices/interface/driver").get("name") == "qemu"  # type: ignore[union-attr]
+
+
+def test_every_switch_is_said_outright() -> None:
+    argv = qemu_argv(machine_view(one_vm(), "vm"))
+    said = dict(part.split("=", 1) for part in nic_of(argv).split(",")[1:])
+
+    assert {row.name for row in OFFLOADS if row.everywhere and row.name != HCK} <= said.keys()
+    assert "tx_queue_size" not in said
+
+
+def test_every_libvirt_attribute_of_the_table_is_said() -> None:
+    root = etree.fromstring(domain_xml(machine_view(one_vm("libvirt"), "vm")).encode())
+    driver = root.find("devices/interface/driver")
+    assert driver is not None
+
+    said = {(str(child.tag), str(name)) for child in driver for name in child.attrib}
+
+    assert said == {row.libvirt for row in OFFLOADS if row.libvirt}
+
+
+def test_a_production_domain_is_not_tainted_by_an_override() -> None:
+    assert "override" not in domain_xml(machine_view(one_vm("libvirt"), "vm"))
+
+
+def test_what_libvirt_has_no_word_for_goes_through_the_override() -> None:
+    text = domain_xml(machine_view(lab_of(LAB), "dut"))
+
+    assert '<qemu:property name="host_uso" type="bool" value="false"/>' in text
+    assert '<qemu:property name="ctrl_guest_offloads" type="bool" value="false"/>' in text
+    assert '<qemu:property name="rsc_interval" type="unsigned" value="1000000"/>' in text
+
+
+def test_a_qemu_that_knows_uso_is_told_about_it_and_one_that_does_not_is_not() -> None:
+    known = frozenset(row.name for row in OFFLOADS)
+    new = qemu_argv(machine_view(one_vm(), "vm", Choices(kvm=False, vhost=False, properties=known)))
+    old = qemu_argv(
+        machine_view(one_vm(), "vm", Choices(kvm=False, vhost=False, properties=known - {"guest_uso4"}))
+    )
+
+    assert "guest_uso4=on" in nic_of(new)
+    assert "guest_uso4" not in nic_of(old)
+
+
+def test_rsc_false_leaves_nothing_behind_that_needs_it() -> None:
+    known = frozenset(row.name for row in OFFLOADS)
+    lab = one_vm(**{"ifname: tap0": "ifname: tap0, rsc: false"})
+    nic = nic_of(qemu_argv(machine_view(lab, "vm", Choices(kvm=False, vhost=False, properties=known))))
+
+    for name in (
+        "guest_csum",
+        "guest_tso4",
+        "guest_tso6",
+        "guest_ecn",
+        "guest_ufo",
+        "guest_uso4",
+        "guest_uso6",
+    ):
+        assert f",{name}=off" in nic
+
+
+def test_hostile_values_stay_values() -> None:
+    lab = lab_of(LAB)
+    argv = qemu_argv(machine_view(lab, "windows-argv"))
+    root = etree.fromstring(domain_xml(machine_view(lab, "dut")).encode())
+
+    script_text = script(lab, "windows-argv")
+    assert root.findtext("os/cmdline") == "console=ttyS0 a=<&>,$(x) 'y'"
+    assert any("a,b<&'" in line for line in script_text.splitlines())
+    assert not any(word.endswith("a,b<&'.qcow2") for word in argv), "a base image is only in the overlay"
+
+
+def test_commas_are_doubled_where_qemu_splits() -> None:
+    lab = one_vm(**{"lab: {address": "lab: {address", "version: 1": 'version: 1\nstate_dir: "/srv/a,b"'})
+
+    argv = qemu_argv(machine_view(lab, "vm"))
+
+    assert "socket,id=monitor,path=/srv/a,,b/lab/vm.qmp,server=on,wait=off" in argv
+    assert "/srv/a,b/lab/vm.pid" in argv
+
+
+def test_queues_come_with_their_vectors() -> None:
+    lab = one_vm(**{"ifname: tap0": "ifname: tap0, queues: 4"})
+    argv = qemu_argv(machine_view(lab, "vm"))
+
+    assert ",mq=on,vectors=10" in nic_of(argv)
+    assert any(word.endswith("vhost=on,queues=4") for word in argv)
+
+
+def test_tcg_has_no_enlightenments_and_every_cpu_feature() -> None:
+    view = machine_view(lab_of(LAB.replace("guest: linux", "guest: windows")), "dut")
+
+    assert "<hyperv" not in domain_xml(view)
+    assert '<cpu mode="maximum"/>' in domain_xml(view)
+    assert qemu_argv(view)[qemu_argv(view).index("-cpu") + 1] == "max"
+
+
+def test_every_enlightenment_of_the_table_is_said() -> None:
+    view = machine_view(lab_of(LAB), "windows-argv")
+    root = etree.fromstring(domain_xml(view).encode())
+    hyperv = root.find("features/hyperv")
+    assert hyperv is not None
+
+    assert [child.tag for child in hyperv] == [row.element for row in GUESTS["windows"].enlightenments]
+    cpu = qemu_argv(view)[qemu_argv(view).index("-cpu") + 1]
+    assert all(row.flag in cpu for row in GUESTS["windows"].enlightenments)
+
+
+def test_what_only_libvirt_can_make_is_refused_as_argv() -> None:
+    with pytest.raises(RequestError, match="macvtap"):
+        qemu_argv(machine_view(lab_of(LAB), "windows"))
+
+
+def test_the_same_lab_renders_the_same() -> None:
+    assert domain_xml(machine_view(lab_of(LAB), "windows")) == domain_xml(
+        machine_view(lab_of(LAB), "windows")
+    )
