@@ -66,13 +66,7 @@ def test_what_is_left_out_has_the_documented_default() -> None:
     read = lab.machines["m"]
     assert lab.state_dir == "/var/lib/rscvm"
     assert (read.host, read.backend, read.purpose, read.vcpus) == ("local", "libvirt", "production", 2)
-    assert (read.accel, read.machine, read.boots_with, read.tpm, read.ask) == (
-        "auto",
-        "q35",
-        "uefi",
-        False,
-        (),
-    )
+    assert (read.accel, read.machine, read.boots_with, read.tpm) == ("auto", "q35", "uefi", False)
     nic = read.nics[0]
     assert (nic.name, nic.model, nic.profile, nic.vhost, nic.queues) == ("net0", "virtio", "true", "auto", 1)
     assert (nic.interval, nic.rx_queue_size, nic.mtu) == (1_000_000, None, None)
@@ -118,18 +112,13 @@ def test_variables_are_taken_from_the_environment() -> None:
 
 def test_what_a_variable_holds_is_not_substituted_or_parsed_again() -> None:
     assert machine("cdroms: ['/${A}']", A="${B}: [x]", B="b").cdroms == ("/${B}: [x]",)
-    assert machine("kernel: {image: k, cmdline: $HOME $}").kernel == spec.Kernel(
-        image="/srv/lab/k", cmdline="$HOME $"
-    )
+    assert machine("cdroms: [/$A$]", A="b").cdroms == ("/$A$",)
 
 
-def test_an_unset_variable_is_the_only_fault_of_its_value() -> None:
-    assert faults(BASE + "    machine: a${X}\n") == [
-        "6:14: machines.m.machine: ${X} is not set in the environment"
-    ]
-    assert faults(BASE + "    machine: ${X}\n") == [
-        "6:14: machines.m.machine: ${X} is not set in the environment"
-    ]
+@pytest.mark.parametrize("text", ["${X}", "a${X}"])
+def test_an_unset_variable_is_the_only_fault_of_its_value(text: str) -> None:
+    unset = "6:14: machines.m.machine: ${X} is not set in the environment"
+    assert faults(f"{BASE}    machine: {text}\n") == [unset]
 
 
 def test_a_password_is_only_named_and_need_not_be_set_to_read_the_file() -> None:
@@ -154,20 +143,16 @@ def test_local_paths_start_at_the_lab_file() -> None:
     )
     read = lab.machines["m"]
     assert (lab.state_dir, read.disks[0].image) == ("/srv/lab/state", "/srv/lab/a")
-    assert (read.cdroms, read.kernel) == (
-        ("/srv/b", "/c"),
-        spec.Kernel(image="/srv/lab/k", initrd="/srv/lab/i"),
-    )
+    assert read.cdroms == ("/srv/b", "/c")
+    assert read.kernel == spec.Kernel(image="/srv/lab/k", initrd="/srv/lab/i")
     assert read.firmware == spec.FirmwareFiles(code="/srv/lab/c", vars="/srv/lab/v")
 
 
 def test_local_paths_of_a_test_lab_start_at_the_lab_file() -> None:
-    dut = load(
-        "version: 1\nlabs: {r: {topology: dut-only, dut: {guest: linux, memory: 1GiB, cdroms: [x]}}}\n"
-    )
-    role = dut.labs["r"].dut
-    assert role is not None
-    assert role.cdroms == ("/srv/lab/x",)
+    role = "{topology: dut-only, dut: {guest: linux, memory: 1GiB, cdroms: [x]}}"
+    dut = load(f"version: 1\nlabs: {{r: {role}}}\n").labs["r"].dut
+    assert dut is not None
+    assert dut.cdroms == ("/srv/lab/x",)
 
 
 def test_an_identity_starts_at_the_lab_file_or_at_home() -> None:
@@ -196,33 +181,128 @@ def test_merge_keys_are_overlaid_and_anchors_repeat() -> None:
     assert lab.machines["d"] == lab.machines["a"]
 
 
+@pytest.mark.parametrize("text", ["2020-01-01", "2020-01-01 10:00:00", "1:30", ".nan", "yes", "="])
+def test_text_that_other_yaml_takes_for_more_stays_text(text: str) -> None:
+    assert load(f"version: 1\nstate_dir: {text}\n").state_dir == f"/srv/lab/{text}"
+
+
+# What follows BASE, and how each fault of it begins.
+N = "  n: {guest: linux, memory: 1GiB"
+FAULTS = {
+    "unknown key": ("    memmory: 1\n", "6:5: machines.m.memmory: is no key here; did you mean `memory`?"),
+    "missing": ("  n:\n    guest: linux\n", "6:3: machines.n.memory: is required"),
+    "missing item": ("    disks:\n      - {bus: sata}\n", "7:9: machines.m.disks[0].image: is required"),
+    "missing role": ("labs:\n  r:\n    topology: dut-only\n", "7:3: labs.r.dut: is required by dut-only"),
+    "missing address": ("hosts:\n  h:\n    sudo: on\n", "7:3: hosts.h.address: is required"),
+    "over merged": (
+        "    kernel: &k {image: k}\n  n:\n    <<: {guest: linux, memory: 1GiB, kernel: *k}\n    kernel: {}\n",
+        "9:5: machines.n.kernel.image: is required",
+    ),
+    "no files": ("    firmware: {code: /c}\n", "6:5: machines.m.firmware.vars: is required"),
+    "key files": (
+        "    firmware: {files: x, vars: v}\n",
+        "6:5: machines.m.firmware.code: is required | 6:16: machines.m.firmware.files: is no key here",
+    ),
+    "value": ("    vcpus:    0\n", "6:15: machines.m.vcpus: must be at least 1, not 0"),
+    "item": ("    cdroms:\n    - /a\n    -   7\n", "8:9: machines.m.cdroms[1]: must be text, not 7"),
+    "tagged": ("    ask: [{ssh: {address: a, user: 5}}]\n", "6:36: machines.m.ask[0].ssh.user: must be text"),
+    "wide": (
+        '    kernel: {image: "\u65e5\U0001f600", cmdline: 3}\n',
+        "6:36: machines.m.kernel.cmdline: must",
+    ),
+    "carriage returns": ("    tpm: off\r\n    vcpus: 0\r\n", "7:12: machines.m.vcpus: must be at least 1"),
+    "alias": (
+        f"    vcpus: &v 0\n{N}, vcpus: *v}}\n",
+        "6:12: machines.m.vcpus: mu | 6:12: machines.n.vcpus: mu",
+    ),
+    "merged": (
+        "  a: &a {guest: bsd, memory: 1GiB}\n  b: {<<: *a, guest: linux}\n",
+        "6:17: machines.a.guest: m",
+    ),
+    "merge of text": ("    <<: 3\n", "6:9: machines.m: `<<` takes a mapping, or a list of them"),
+    "key that is a list": ("    ? [a]\n    : 1\n", "6:7: machines.m: a key must be text"),
+    "twice": ("    guest: linux\n", "6:5: machines.m.guest: is there twice; the first is in line 4"),
+    "twice in flow": (f"{N}, memory: 1GiB}}\n", "6:35: machines.n.memory: is there twice"),
+    "merge twice": (
+        "  a: {<<: &a {guest: linux, memory: 1GiB}, <<: *a}\n",
+        "6:44: machines.a.<<: is there twice",
+    ),
+    "machine twice": ("  m: {guest: linux, memory: 1GiB}\n", "6:3: machines.m: is there twice"),
+    "undefined alias": ("    vcpus: *x\n", "6:12: is not YAML: found undefined alias 'x'"),
+    "tab": ("\tvcpus: 1\n", "6:1: is not YAML: found character '\\t' that cannot start any token"),
+    "float": ("    vcpus: 2.5\n", "6:12: machines.m.vcpus: must be a whole number, not 2.5"),
+    "underscore": ("    vcpus: 1__\n", "6:12: machines.m.vcpus: must be a whole number, not '1__'"),
+    "huge": (f"    vcpus: {'9' * 39}\n", "6:12: machines.m.vcpus: must be at most 1024, not 999"),
+    "huger": (f"    vcpus: {'9' * 5000}\n", "6:12: machines.m.vcpus: must be "),
+    "null": ("    machine: ~\n", "6:14: machines.m.machine: must be text, not null"),
+    "number": ("    machine: 3.5\n", "6:14: machines.m.machine: must be text, not 3.5"),
+}
+
+
+@pytest.mark.parametrize(("added", "expected"), FAULTS.values(), ids=FAULTS)
+def test_every_fault_has_its_line_column_and_path(added: str, expected: str) -> None:
+    beginnings = expected.split(" | ")
+    found = faults(BASE + added)
+    assert [
+        fault[: len(beginning)] for fault, beginning in zip(found, beginnings, strict=False)
+    ] == beginnings
+    assert len(found) == len(beginnings)
+
+
+def test_all_faults_come_at_once_as_compilers_print_them() -> None:
+    with pytest.raises(LabFileError) as caught:
+        load(f"{BASE}    vcpus: 0\n    gust: 1\n    tpm: on\n    backend: qemu\n  n: {{guest: bsd}}\n")
+    assert str(caught.value).splitlines() == [
+        "lab.yaml:6:12: machines.m.vcpus: must be at least 1, not 0",
+        "lab.yaml:7:5: machines.m.gust: is no key here; did you mean `guest`?",
+        "lab.yaml:8:10: machines.m.tpm: needs backend libvirt, which runs swtpm",
+        "lab.yaml:10:3: machines.n.memory: is required",
+        "lab.yaml:10:14: machines.n.guest: must be windows or linux, not 'bsd'",
+    ]
+
+
 @pytest.mark.parametrize(
-    ("keys", "value"),
+    ("text", "expected"),
     [
-        ("machine: 2020-01-01", "2020-01-01"),
-        ("machine: 1:30", None),
-        ("machine: .nan", ".nan"),
-        ("machine: yes", "yes"),
-        ("machine: !!str 3", "3"),
+        ("", "1:1: is empty; it begins with `version: 1`"),
+        ("# nothing yet\n", "1:1: is empty; it begins with `version: 1`"),
+        ("null\n", "1:1: is empty; it begins with `version: 1`"),
+        ("machines: {}\n", "1:1: version: is required"),
+        ("version: true\n", "1:10: version: must be 1, not true"),
+        ("- a\n", "1:1: must be a mapping, not ['a']"),
+        ("version: 1\n---\nversion: 1\n", "1:1: must be one YAML document, a mapping"),
+        ("version: [1", "1:12: is not YAML: expected ',' or ']', but got '<stream end>'"),
     ],
 )
-def test_text_that_other_yaml_takes_for_more_stays_text(keys: str, value: str | None) -> None:
-    if value is None:
-        assert "'1:30'" in faults(f"{BASE}    {keys}\n")[0]
-    else:
-        assert machine(keys).machine == value
+def test_what_is_no_lab_file_is_one_fault(text: str, expected: str) -> None:
+    assert faults(text) == [expected]
 
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{c}: &{c} [{','.join(['*' + p] * 10)}]\n" for p, c in zip("abcdefghi", "bcdefghij", strict=True)
-)
-MERGE_BOMB = "version: 1\nmachines:\n  a: &a {x: 1}\n" + "".join(
-    f"  {c}: &{c}\n    <<: [{','.join(['*' + p] * 30)}]\n"
-    for p, c in zip("abcdefghi", "bcdefghij", strict=True)
-)
+def test_a_character_that_yaml_forbids_is_found_where_it_is() -> None:
+    assert faults("version: 1\nmachines: \0\n")[0].startswith("2:11: is not YAML: ")
+
+
+def test_a_value_left_empty_is_a_fault_of_its_own_line() -> None:
+    assert faults("version: 1\nmachines: {}\nhosts:\n\nlabs: {}\n")[0].startswith("3:")
+
+
+@pytest.mark.parametrize("keys", ["user: 3", "bridge: 3", "name: 3", "mac: x"])
+def test_a_wrong_value_does_not_hide_what_is_wrong_between_others(keys: str) -> None:
+    found = faults(f"{BASE}    nics: [{{{keys}}}]\n    backend: qemu\n    tpm: true\n")
+    assert "8:10: machines.m.tpm: needs backend libvirt, which runs swtpm" in found
+
+
+def bomb(row: str) -> str:
+    """Nine rows, each of them many times the one before."""
+    pairs = zip("abcdefghi", "bcdefghij", strict=True)
+    return "version: 1\nmachines:\n  a: &a {x: 1}\n" + "".join(
+        row.format(c, c, f"*{p}," * 30) for p, c in pairs
+    )
+
+
 ENDLESS = {
-    "alias bomb": BOMB + "version: 1\n",
-    "merge bomb": MERGE_BOMB,
+    "alias bomb": bomb("  {}: &{} [{}]\n"),
+    "merge bomb": bomb("  {}: &{}\n    <<: [{}]\n"),
     "flow sequences": f"version: {'[' * 1000}{']' * 1000}\n",
     "flow mappings": f"version: 1\nmachines: {'{a: ' * 60}1{'}' * 60}\n",
     "block mappings": "\n".join(f"{' ' * i}a:" for i in range(500)),
@@ -242,4 +322,5 @@ def test_what_never_ends_is_a_fault_soon(text: str) -> None:
 
 
 def test_what_was_not_read_for_its_size_is_not_said_to_be_wrong() -> None:
-    assert not [fault for fault in faults(BOMB + "version: 1\n") if "version: must be" in fault]
+    after = faults(ENDLESS["alias bomb"] + "state_dir: /var\n")
+    assert not [fault for fault in after if "state_dir: must" in fault]

@@ -6,6 +6,7 @@ when it runs.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -50,6 +51,9 @@ for _command in (doctor, validate, render, up, down, status, check, export):
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit status; no exception leaves it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets `?` for a tick
     debug = os.environ.get("RSCVM_DEBUG") == "1"
     try:
         return int(rscvm.main(arguments, prog_name="rscvm", standalone_mode=False) or 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import RenderableType
-
-_WIDTH_WHEN_PIPED = 160
 
 
 def _printable(text: str) -> str:
@@ -55,12 +52,7 @@ class Output:
         from rich.console import Console
 
         terminal = {"auto": None, "always": True, "never": False}[self.color]
-        width = None if sys.stdout.isatty() else _WIDTH_WHEN_PIPED
-        console = Console(
-            force_terminal=terminal,
-            no_color=True if self.color == "never" else None,
-            width=width,
-            highlight=False,
-        )
+        never = True if self.color == "never" else None
+        console = Console(force_terminal=terminal, no_color=never, highlight=False)
         for block in blocks:
-            console.print(block)
+            console.print(block, soft_wrap=True)

@@ -64,38 +64,34 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
 
 def as_text(verdicts: Sequence[NicVerdict]) -> list[RenderableType]:
     """One block a NIC: its verdict, its ladder, and what to do."""
-    from rich.table import Table  # noqa: PLC0415 - only where a person reads
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 - only where a person reads
 
-    blocks: list[RenderableType] = []
+    lines: list[RenderableType] = []
     for verdict in verdicts:
         nic, finding = verdict.evidence, verdict.finding
-        head = Text.assemble(
-            (f"{nic.machine}.{nic.nic}", "bold"),
-            f"  {nic.mac}  {nic.tap or 'no TAP'}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
-            (finding.verdict.upper(), f"bold {_COLOURS[finding.verdict]}"),
-            " (RSC is off, as it is meant to be)" if _off_as_meant(verdict) else "",
+        lines.append(
+            Text.assemble(
+                (f"{nic.machine}.{nic.nic}", "bold"),
+                f"  {nic.mac}  {nic.tap or 'no TAP'}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
+                (finding.verdict.upper(), f"bold {_COLOURS[finding.verdict]}"),
+                " (RSC is off, as it is meant to be)" if _off_as_meant(verdict) else "",
+            )
         )
-        table = Table(box=None, show_header=True, header_style="dim", padding=(0, 1))
-        for title in ("", *FAMILIES, "seen"):
-            table.add_column(title, no_wrap=title != "seen", overflow="fold")
+        lines.append(Text(f"  {'':11}  {FAMILIES[0]:9}  {FAMILIES[1]:9}  seen", "dim"))
         for rung in verdict.ladder:
-            marks = [
-                Text(f"{_SIGNS[rung.states[f]]} {rung.states[f]}", _COLOURS[rung.states[f]]) for f in FAMILIES
-            ]
-            table.add_row(rung.name, *marks, Text(rung.seen))
-        blocks += [head, table, *(_advice(verdict) if finding.verdict != "ready" else []), Text("")]
-    return blocks
+            marks = [part for family in FAMILIES for part in (_mark(rung.states[family], verdict), "  ")]
+            lines.append(Text.assemble(f"  {rung.name:11}  ", *marks, rung.seen))
+        lines += [*(_advice(verdict) if finding.verdict != "ready" else []), Text("")]
+    return lines
 
 
 def _off_as_meant(verdict: NicVerdict) -> bool:
     return verdict.evidence.rsc == "false" and verdict.verdict == "ready"
 
 
-def _mark(state: State, verdict: NicVerdict) -> RenderableType:
-    from rich.text import Text  # noqa: PLC0415
-
-    return Text(f"{_SIGNS[state]} {state}", "dim" if _off_as_meant(verdict) else _COLOURS[state])
+def _mark(state: State, verdict: NicVerdict) -> tuple[str, str]:
+    """A rung's state, padded to its column, with its style."""
+    return f"{f'{_SIGNS[state]} {state}':9}", "dim" if _off_as_meant(verdict) else _COLOURS[state]
 
 
 def _advice(verdict: NicVerdict) -> list[RenderableType]:

@@ -1,0 +1,121 @@
+"""Rendered text under the programs that read it: libvirt's schema, libvirtd, the shell; and the wheel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from provision.cli.labs import read_lab
+from provision.render import domain_xml, script
+from provision.view import machine_view
+from tests.builders import lab_of
+from tests.real.conftest import HEAD, ROOT, guest_machine
+from tests.real.hypervisor import Hypervisor, wait_for
+from tests.test_render import LAB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ["windows", "windows-argv", "dut"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_domain_passes_libvirts_schema(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "domain.xml"
+    path.write_text(domain_xml(machine_view(lab_of(LAB), name)))
+
+    done = subprocess.run(
+        ["virt-xml-validate", str(path), "domain"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_libvirtd_defines_every_kind_of_domain(with_libvirt: Hypervisor, tmp_path: Path) -> None:
+    """As domains of type qemu: this libvirtd has no KVM, and Hyper-V enlightenments need no KVM to be defined."""
+    for name in NAMES:
+        path = tmp_path / f"{name}.xml"
+        path.write_text(
+            domain_xml(machine_view(lab_of(LAB), name))
+            .replace('type="kvm"', 'type="qemu"')
+            .replace('mode="host-passthrough"', 'mode="maximum"')
+        )
+        with_libvirt.virsh("define", "--validate", str(path))
+
+    assert set(with_libvirt.virsh("list", "--all", "--name").split()) == set(NAMES)
+
+
+def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    base = tmp_path / "base.qcow2"
+    hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(
+        HEAD
+        + guest_machine(
+            "qemu", "vm", nics="[{bridge: br-lab, queues: 2}]", more=f"disks: [{{image: {base}}}]"
+        )
+    )
+    text = script(read_lab(str(lab)), "vm")
+    path = tmp_path / "vm.sh"
+    path.write_text(text)
+    before = hypervisor.snapshot()
+
+    log = tmp_path / "console"
+    with log.open("wb") as console:
+        running = subprocess.Popen(
+            ["nsenter", "--target", str(hypervisor.pid), "--mount", "--net", "--pid", "sh", str(path)],
+            stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        keyboard = running.stdin
+        assert keyboard is not None
+        try:
+            wait_for(
+                lambda: "rscvm-guest: ready" in log.read_text(errors="replace"),
+                time.monotonic() + 60,
+                "the guest's console",
+            )
+            during = hypervisor.links()
+            keyboard.write(b"poweroff -f\n")
+            keyboard.flush()
+            assert running.wait(30) == 0
+        finally:
+            keyboard.close()
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.wait(10)
+
+    assert {"br-lab", read_lab(str(lab)).machines["vm"].nics[0].ifname} <= during.keys()
+    after = hypervisor.snapshot()
+    assert (after.links, after.processes) == (before.links, before.processes)
+    assert {name for name in after.files if not name.endswith(".qcow2")} <= {"lab"}
+
+
+def test_a_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)], check=True
+    )
+    wheel = next(tmp_path.glob("rscvm-*.whl"))
+    site = tmp_path / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
+    lab = tmp_path / "one.yaml"
+    lab.write_text("version: 1\nmachines: {vm: {guest: windows, memory: 8GiB, nics: [{bridge: br0}]}}\n")
+
+    for form in ("xml", "argv", "script"):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "provision", "render", str(lab), "vm", "--as", form],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert "52:" in done.stdout
+    where = subprocess.run(
+        [sys.executable, "-P", "-c", "import provision, json; print(json.dumps(provision.__file__))"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(where.stdout).startswith(str(site))

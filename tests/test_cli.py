@@ -1,0 +1,190 @@
+"""The command line as a user meets it: what it prints where, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from provision.cli import rscvm, run
+from tests.test_render import LAB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    path = tmp_path / "lab.yaml"
+    path.write_text(LAB)
+    return path
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Which heavy modules a fresh rscvm has loaded when it ends."""
+    code = (
+        "import sys; from provision.cli import run; run(sys.argv[1:]); "
+        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(eval(done.stdout.rpartition("LOADED ")[2]))  # noqa: S307 - our own print
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert loaded_by("--help") == set()
+
+
+def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
+    assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
+
+
+@pytest.mark.parametrize("command", [*rscvm.commands, "export schema"])
+def test_every_command_explains_itself_and_takes_json(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert "Usage: rscvm" in text
+    assert "--json" in text or command == "export"
+
+
+def test_validate_says_good(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", str(lab)]) == 0
+    assert capsys.readouterr().out == f"{lab}: good, 3 machines\n"
+
+
+def test_validate_says_every_fault_as_compilers_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "version: 1\nmachines:\n  a:\n    guest: macos\n    memory: 1GiB\n    nics: [{bridge: br0, queues: 0}]\n"
+    )
+
+    assert run(["validate", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{path}:4:12: machines.a.guest: must be windows or linux, not 'macos'",
+        f"{path}:6:34: machines.a.nics[0].queues: must be at least 1, not 0",
+    ]
+
+    assert run(["validate", str(path), "--json"]) == 2
+    faults = json.loads(capsys.readouterr().out)["faults"]
+    assert [(f["line"], f["column"], f["path"]) for f in faults] == [
+        (4, 12, "machines.a.guest"),
+        (6, 34, "machines.a.nics[0].queues"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], "No such command"),
+        (["render"], "Missing argument 'LAB'"),
+        (
+            ["render", "/nowhere/lab.yaml"],
+            "cannot read the lab file /nowhere/lab.yaml: No such file or directory",
+        ),
+        (["render", "LAB", "nobody"], "no machine nobody in this lab file"),
+        (["render", "LAB", "windows", "--as", "argv"], "cannot be started by QEMU alone"),
+        (["up", "LAB", "nobody"], "no machine nobody"),
+        (["up", "LAB", "--wait", "-1"], "--wait"),
+        (["check", "LAB", "nobody"], "no machine nobody"),
+        (["doctor", "elsewhere"], "no host elsewhere"),
+        (["--color", "pink", "validate", "LAB"], "--color"),
+    ],
+)
+def test_bad_usage_is_status_2_with_a_sentence(
+    arguments: list[str], words: str, lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([str(lab) if word == "LAB" else word for word in arguments]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("rscvm: ")
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
+def test_what_comes_later_is_status_3_and_touches_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "later.yaml"
+    path.write_text(
+        "version: 1\nhosts: {hv1: {address: hv1.example.org}}\n"
+        "machines: {far: {host: hv1, guest: linux, memory: 1GiB}, near: {guest: linux, memory: 1GiB}}\n"
+        "labs: {t: {topology: dut-only, dut: {guest: linux, memory: 1GiB}}}\n"
+    )
+
+    assert run(["up", str(path), "far"]) == 3
+    assert "far is on host hv1" in capsys.readouterr().err
+    assert run(["up", str(path)]) == 3
+    assert "labs.t" in capsys.readouterr().err
+    assert run(["up", str(path), "t-dut"]) == 3
+    assert run(["render", str(path), "far"]) == 0
+
+
+def test_argv_is_a_list_of_one_machine_and_an_object_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(
+        "version: 1\nmachines: {a: {guest: linux, memory: 1GiB}, b: {guest: linux, memory: 1GiB}}\n"
+    )
+
+    assert run(["render", str(path), "a", "--as", "argv"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    assert run(["render", str(path), "--as", "argv"]) == 0
+    every = json.loads(capsys.readouterr().out)
+
+    assert one[0] == "qemu-system-x86_64"
+    assert every == {"a": one, "b": every["b"]}
+
+
+def test_several_xmls_come_one_after_another_or_one_file_each(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["render", str(lab)]) == 0
+    together = capsys.readouterr().out
+    assert run(["render", str(lab), "-o", str(tmp_path / "out")]) == 0
+
+    files = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert files.keys() == {"windows.xml", "windows-argv.xml", "dut.xml"}
+    assert together.count("<domain ") == 3
+    assert all(text in together for text in files.values())
+
+
+def test_a_file_that_is_no_text_is_a_fault_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_bytes(b"version: 1\nmachines: \xff\n")
+
+    assert run(["validate", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path}:2:1: is not UTF-8\n"
+
+
+def test_a_reader_that_goes_away_is_no_error(lab: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$1" -m provision render "$2" | head -c 10; :', "sh", sys.executable, str(lab)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stderr == ""
+
+
+def test_control_characters_never_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text('version: 1\nmachines: {"a\\e[31m": {guest: linux, memory: 1GiB}}\n')
+
+    assert run(["validate", str(path)]) == 2
+    assert "\x1b" not in capsys.readouterr().err
