@@ -65,6 +65,9 @@ def _accelerator(found: Accelerators) -> Iterator[Finding]:
     elif isinstance(found.kvm, int):
         seen = f"works, and is slower than TCG: {found.kvm} ms against {found.tcg} ms"
         yield Finding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
+    elif found.kvm.startswith("it did not run"):
+        seen = f"opens, and {found.kvm.removeprefix('it ')} (TCG: {found.tcg} ms)"
+        yield Finding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
     else:
         fix = "switch virtualization on in the firmware, modprobe kvm_intel or kvm_amd; `accel: auto` takes TCG here"
         yield Finding("kvm", "miss", found.kvm, fix)

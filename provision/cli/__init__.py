@@ -25,7 +25,7 @@ _BROKEN_PIPE = 141
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="rscvm")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-@click.option("-v", "--verbose", is_flag=True, help="Say each command's details.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every command that is run.")
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),

@@ -44,7 +44,7 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
             raise NotYetError(f"host {host}: this version examines `local` only")
     names = [name for name in chosen(read, ()) if read.machines[name].host == "local"] if read else []
     output.say("examining local; the accelerators take a few seconds")
-    with edges_of(read) as edges:
+    with edges_of(read, output) as edges:
         findings = examine(edges, read, "local", names)
     if as_json:
         rows = [asdict(finding) for finding in findings]

@@ -11,6 +11,7 @@ from provision.errors import Fault, LabFileError, NotYetError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from provision.cli.output import Output
     from provision.edges.wiring import RealEdges
     from provision.spec import Lab
 
@@ -66,9 +67,10 @@ def on_local(lab: Lab, names: Sequence[str]) -> str:
     return "local"
 
 
-def edges_of(lab: Lab | None) -> RealEdges:
-    """The real edges, with each host's libvirt as the lab file names it."""
+def edges_of(lab: Lab | None, output: Output) -> RealEdges:
+    """The real edges, with each host's libvirt as the lab file names it; -v shows their commands."""
     from provision.edges.wiring import RealEdges
 
     hosts = {"local": lab.host("local"), **lab.hosts} if lab else {}
-    return RealEdges({name: host.libvirt for name, host in hosts.items()})
+    uris = {name: host.libvirt for name, host in hosts.items()}
+    return RealEdges(uris, output.say if output.verbose else None)

@@ -49,7 +49,7 @@ def up(
     read = read_lab(lab)
     names = chosen(read, machines)
     host = on_local(read, names)
-    with edges_of(read) as edges:
+    with edges_of(read, output) as edges:
         site = Site(edges, read, host)
         plan = bring_up(site, names, output.say)
         if not plan.steps:
@@ -96,7 +96,7 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
     read = read_lab(lab)
     names = chosen(read, machines) if machines else None
     host = on_local(read, names or list(read.machines))
-    with edges_of(read) as edges:
+    with edges_of(read, output) as edges:
         plan = take_down(Site(edges, read, host), names, output.say, keep_disks=keep_disks)
     for note in plan.notes:
         output.say(note)
@@ -124,7 +124,7 @@ def check(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -
     read = read_lab(lab)
     names = chosen(read, machines)
     host = on_local(read, names)
-    with edges_of(read) as edges:
+    with edges_of(read, output) as edges:
         verdicts = check_machines(Site(edges, read, host), names)
     return _judged(output, verdicts, as_json=as_json)
 
@@ -141,7 +141,7 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     read = read_lab(lab)
     names = chosen(read, ())
     host = on_local(read, names)
-    with edges_of(read) as edges:
+    with edges_of(read, output) as edges:
         rows = machine_status(Site(edges, read, host), names)
     if as_json:
         output.json({"schema": "rscvm/status/1", "machines": [asdict(row) for row in rows]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from provision.errors import DeadlineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from provision.command import Say
 
 _NOT_EXECUTABLE = 126
 # Debian keeps ip and ethtool where an ordinary user's PATH does not look.
@@ -27,12 +30,17 @@ class LocalHost:
 
     name = "local"
 
+    def __init__(self, trace: Say | None = None) -> None:
+        self._trace = trace
+
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:
         """Run one command; a missing program gives status 127, as a shell would.
 
         :raise DeadlineError: when it does not end in time; it has been ended then.
         """
         words = tuple(argv)
+        if self._trace is not None:
+            self._trace(f"+ {shlex.join(words)}")
         try:
             done = subprocess.run(
                 words, input=stdin, capture_output=True, timeout=timeout, env=_environment(), check=False

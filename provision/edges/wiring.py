@@ -10,15 +10,16 @@ from provision.edges.qmp import QmpSocket
 from provision.errors import NotYetError
 
 if TYPE_CHECKING:
-    from provision.command import Runner
+    from provision.command import Runner, Say
     from provision.edges.libvirt import Libvirt
 
 
 class RealEdges:
     """Reaches this machine, its libvirt and its QEMUs; a context manager, so that connections end."""
 
-    def __init__(self, uris: dict[str, str]) -> None:
+    def __init__(self, uris: dict[str, str], trace: Say | None = None) -> None:
         self._uris = uris
+        self._trace = trace
         self._libvirts: dict[str, Libvirt] = {}
         self._open = ExitStack()
 
@@ -37,7 +38,7 @@ class RealEdges:
         """
         if name != "local":
             raise NotYetError(f"host {name}: this version reaches `local` only")
-        return LocalHost()
+        return LocalHost(self._trace)
 
     def hypervisor(self, host: str) -> Libvirt:
         """The host's libvirt, at the URI that the lab file gives it."""
