@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from provision.backends import BACKENDS
 from provision.offloads import BY_NAME, HCK, unmet
 from provision.profiles import PROFILES
-from provision.spec import FirmwareFiles, LabFile, Machine, Nic
+from provision.spec import ROLES, FirmwareFiles, LabFile, Machine, MachineKeys, Nic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,8 @@ class Complaint:
     where: Where
     message: str
     reads: tuple[Where, ...] = ()
+    at_key: bool = False
+    """For what is missing: the key of the mapping that misses it is pointed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def _backend(at: _At) -> Iterator[Complaint]:
 
 
 def _profile(at: _At) -> Iterator[Complaint]:
+    if len([kind for kind in _KINDS if getattr(at.nic, kind)]) != 1:
+        return
     nic, profile = at.nic, PROFILES[at.nic.profile]
     if profile.hck_only and at.machine.purpose != "hck":
         yield at.complain("rsc", "hck needs `purpose: hck`: it breaks every other kind of traffic", "purpose")
@@ -81,7 +85,7 @@ def _profile(at: _At) -> Iterator[Complaint]:
 
 def _hck(at: _At) -> Iterator[Complaint]:
     nic = at.nic
-    if nic.profile != "hck":
+    if nic.profile != "hck" or nic.model != "virtio":
         return
     if nic.vhost == "true":
         yield at.complain(
@@ -108,12 +112,9 @@ def _needs(at: _At) -> Iterator[Complaint]:
     on = frozenset(name for name, is_on in wanted.items() if is_on)
     for name in on - {HCK}:
         if need := unmet(BY_NAME[name], on):
-            blamed = f"offloads.{name}" if name in at.nic.offloads else "offloads"
-            key, _, inner = blamed.partition(".")
-            complaint = at.complain(key, f"{name} needs {need}, which is off", "rsc")
-            yield Complaint(
-                (*complaint.where, inner) if inner else complaint.where, complaint.message, complaint.reads
-            )
+            where = (*at.where, "offloads", *((name,) if name in at.nic.offloads else ()))
+            reads = tuple((*at.where, "offloads", part) for part in need.split(" or "))
+            yield Complaint(where, f"{name} needs {need}, which is off", (*reads, (*at.where, "rsc")))
     if at.nic.queues > 1 and not wanted["ctrl_vq"]:
         yield at.complain("queues", "more than one needs ctrl_vq, which is off", "offloads")
 
@@ -129,8 +130,7 @@ def _nics(file: LabFile) -> Iterator[_At]:
 
 def _twice(file: LabFile) -> Iterator[Complaint]:
     """MACs are one to the file, TAP names one to the host, NIC names one to the machine."""
-    seen: dict[tuple[str, str, str], Where] = {}
-    bridges = {(at.machine.host, at.nic.bridge) for at in _nics(file)}
+    seen: dict[tuple[str, str, str], _At] = {}
     for at in _nics(file):
         keys = {
             "name": ("name", str(at.where[1]), at.nic.name),
@@ -138,43 +138,65 @@ def _twice(file: LabFile) -> Iterator[Complaint]:
             "ifname": ("ifname", at.machine.host, at.nic.ifname),
         }
         for key, unique in keys.items():
-            first = seen.setdefault(unique, at.where)
-            if unique[2] and first != at.where:
-                yield at.complain(key, f"{unique[2]} is already that of {first[1]}.nics[{first[3]}]")
-        if (at.machine.host, at.nic.ifname) in bridges:
-            yield at.complain("ifname", f"{at.nic.ifname} is the name of a bridge on that host")
+            first = seen.setdefault(unique, at)
+            if not unique[2] or first is at:
+                continue
+            complaint = at.complain(
+                key, f"{unique[2]} is already that of {first.where[1]}.nics[{first.where[3]}]"
+            )
+            yield Complaint(complaint.where, complaint.message, ((*first.where, key), (*first.where, "name")))
+            if key == "name":
+                break  # what is derived from the name is then the same, too
+
+
+def _taken_names(file: LabFile) -> Iterator[Complaint]:
+    """A TAP must not bear the name of another device that the file knows on its host."""
+    devices = {(at.machine.host, at.nic.bridge) for at in _nics(file)}
+    for name, host in file.hosts.items():
+        uplinks = (bridge.uplink for bridge in host.bridges.values())
+        devices.update((name, device) for device in (*host.bridges, *host.nics, *uplinks))
+    for at in _nics(file):
+        if at.nic.ifname and (at.machine.host, at.nic.ifname) in devices:
+            yield at.complain("ifname", f"{at.nic.ifname} is the name of a bridge or NIC of that host")
+
+
+def _every_machine(file: LabFile) -> Iterator[tuple[Where, str, Where, MachineKeys]]:
+    """Machines and the roles of labs: where each stands, its host and where that is said, and its keys."""
+    for name, machine in file.machines.items():
+        yield ("machines", name), machine.host, ("machines", name, "host"), machine
+    for name, lab in file.labs.items():
+        for role in ROLES:
+            if keys := getattr(lab, role):
+                yield ("labs", name, role), lab.host, ("labs", name, "host"), keys
 
 
 def _machines(file: LabFile) -> Iterator[Complaint]:
-    for name, machine in file.machines.items():
-        where = ("machines", name)
+    for where, host, said, machine in _every_machine(file):
         if machine.tpm and machine.backend == "qemu":
             yield Complaint(
                 (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
             )
         if machine.boots_with == "uefi-secure-boot" and "q35" not in machine.machine:
             yield Complaint((*where, "firmware"), "secure boot needs machine q35", ((*where, "machine"),))
-        if machine.host != "local":
-            yield from _remote_paths(where, machine)
+        if host == "local":
+            continue
+        if not file.state_dir.startswith("/"):
+            yield Complaint(("state_dir",), f"must be absolute: {where[1]} is on another host", (said,))
+        for inner, path in _paths(machine):
+            if path is not None and not path.startswith("/"):
+                yield Complaint((*where, *inner), f"must be absolute: it is a path on {host}", (said,))
 
 
-def _remote_paths(where: Where, machine: Machine) -> Iterator[Complaint]:
-    paths: list[tuple[Where, str | None]] = [
-        *((("disks", i, "image"), disk.image) for i, disk in enumerate(machine.disks)),
-        *((("cdroms", i), path) for i, path in enumerate(machine.cdroms)),
-    ]
+def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:
+    """Every path of a machine that is on its host, and where it stands."""
+    yield from ((("disks", i, "image"), disk.image) for i, disk in enumerate(machine.disks))
+    yield from ((("cdroms", i), path) for i, path in enumerate(machine.cdroms))
     if machine.kernel:
-        paths += [(("kernel", "image"), machine.kernel.image), (("kernel", "initrd"), machine.kernel.initrd)]
+        yield ("kernel", "image"), machine.kernel.image
+        yield ("kernel", "initrd"), machine.kernel.initrd
     if isinstance(machine.firmware, FirmwareFiles):
-        paths += [
-            (("firmware", "code"), machine.firmware.code),
-            (("firmware", "vars"), machine.firmware.vars),
-        ]
-    for inner, path in paths:
-        if path is not None and not path.startswith("/"):
-            yield Complaint(
-                (*where, *inner), f"must be absolute: it is a path on {machine.host}", ((*where, "host"),)
-            )
+        yield ("firmware", "code"), machine.firmware.code
+        yield ("firmware", "vars"), machine.firmware.vars
 
 
 def _hosts(file: LabFile) -> Iterator[Complaint]:
@@ -189,13 +211,16 @@ def _hosts(file: LabFile) -> Iterator[Complaint]:
     for name, host in file.hosts.items():
         if name != "local":
             if host.address is None:
-                yield Complaint(("hosts", name, "address"), "is required for every host but local")
+                yield Complaint(
+                    ("hosts", name, "address"), "is required for every host but local", at_key=True
+                )
             continue
         for key in ("address", "port", "user", "identity"):
             if getattr(host, key) is not None:
                 yield Complaint(("hosts", name, key), "has no meaning on local, which needs no SSH")
 
 
+_LONGEST_NAME = 63
 _ROLES = {"hlk-two-machine": ("controller", "dut", "support"), "dut-only": ("dut",)}
 
 
@@ -203,19 +228,18 @@ def _labs(file: LabFile) -> Iterator[Complaint]:
     for name, lab in file.labs.items():
         where = ("labs", name)
         roles = _ROLES[lab.topology]
-        for role in ("controller", "dut", "support"):
+        if len(name) + 1 + max(map(len, roles)) > _LONGEST_NAME:
+            message = (
+                f"is too long: {name}-{max(roles, key=len)} would have more than {_LONGEST_NAME} characters"
+            )
+            yield Complaint(where, message, ((*where, "topology"),), at_key=True)
+        for role in ROLES:
             given = getattr(lab, role) is not None
             if given != (role in roles):
                 message = f"has no place in {lab.topology}" if given else f"is required by {lab.topology}"
-                yield Complaint((*where, role), message, ((*where, "topology"),))
+                yield Complaint((*where, role), message, ((*where, "topology"),), at_key=True)
             if f"{name}-{role}" in file.machines and role in roles:
                 yield Complaint(("machines", f"{name}-{role}"), f"is also what labs.{name} makes")
-
-
-def _state(file: LabFile) -> Iterator[Complaint]:
-    remote = [name for name, machine in file.machines.items() if machine.host != "local"]
-    if remote and not file.state_dir.startswith("/"):
-        yield Complaint(("state_dir",), f"must be absolute: {remote[0]} is on another host")
 
 
 def complaints(stem: str, file: LabFile) -> Iterator[Complaint]:
@@ -225,5 +249,5 @@ def complaints(stem: str, file: LabFile) -> Iterator[Complaint]:
             (), f"the file's name {stem!r} names the lab: 1 to 63 of letters, digits, `.`, `_` and `-`"
         )
     yield from chain.from_iterable(check(at) for at in _nics(file) for check in _NIC_CHECKS)
-    for check in (_twice, _machines, _hosts, _labs, _state):
+    for check in (_twice, _taken_names, _machines, _hosts, _labs):
         yield from check(file)

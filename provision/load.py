@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import posixpath
-import reprlib
+from collections import Counter
+from contextlib import suppress
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,15 @@ from provision import spec
 from provision.checks import Complaint, complaints
 from provision.errors import Fault, LabFileError
 from provision.names import named_machines
-from provision.positions import Positions, Where, read_yaml
+from provision.reading import read_yaml
+from provision.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
+
+    from provision.positions import Positions, Where
 
 _ROUNDS = 20
 
@@ -53,10 +57,6 @@ _KEYS = sorted(
         for key in model.model_fields
     }
 )
-
-
-def _shown(value: object) -> str:
-    return reprlib.repr(value) if not isinstance(value, bool) else str(value).lower()
 
 
 def _or(words: str) -> str:
@@ -89,45 +89,56 @@ def _message(error: ErrorDetails) -> str:
     if kind not in _WORDS:
         return error["msg"]
     context["expected"] = _or(str(context.get("expected", "")))
-    return _WORDS[kind].format(input=_shown(error["input"]), **context)
+    return _WORDS[kind].format(input=shown(error["input"]), **context)
 
 
-def _take_out(data: Any, where: Where) -> None:
-    """Remove the value at a place, or put a stand-in there so that indices stay what they are."""
+_LISTS = ("nics", "disks", "cdroms", "ask")
+
+
+def _take_out(data: Any, where: Where, times: int) -> None:
+    """Remove the value at a place, or put a stand-in there so that indices stay what they are.
+
+    `times` counts how often this place was wrong before: a stand-in that is wrong too goes, then its parent.
+    """
+    if times > 1 and len(where) > 1:
+        where = where[: 1 - times] or where[:1]
     *parents, last = where
     for part in parents:
         data = data[part]
-    if isinstance(data, list):
+    if isinstance(data, list) and times == 0:
         data[int(last)] = _STAND_INS.get(str(parents[-1]) if parents else "", "stand-in")
-    elif last in _STAND_INS and last not in {"nics", "disks", "cdroms", "ask"}:
+    elif isinstance(data, dict) and times == 0 and last in _STAND_INS and last not in _LISTS:
         data[last] = _STAND_INS[str(last)]
-    else:
+    elif isinstance(data, dict):
         data.pop(last, None)
+    else:
+        data[:] = []
 
 
 def _validated(data: Any, positions: Positions) -> tuple[spec.LabFile | None, list[Fault], set[Where]]:
     """The models of what could be read, the faults, and the places that were taken out."""
     faults: list[Fault] = []
-    taken: set[Where] = set()
+    taken: Counter[Where] = Counter(positions.broken)
     for round_ in range(_ROUNDS):
         try:
-            return spec.LabFile.model_validate(data), faults, taken
+            return spec.LabFile.model_validate(data), faults, set(taken)
         except ValidationError as error:
+            places: dict[Where, Fault] = {}
             for detail in error.errors(include_url=False):
                 missing = detail["type"] == "missing"
                 at_key = missing or detail["type"] == "extra_forbidden" or detail["loc"][-1:] == ("[key]",)
                 known = positions.known(detail["loc"])
                 place = (*known, detail["loc"][-1]) if missing else known
-                if round_ == 0:
-                    faults.append(
-                        positions.fault(place if missing else known, _message(detail), at_key=at_key)
-                    )
+                places[place] = positions.fault(place, _message(detail), at_key=at_key)
+            if round_ == 0:
+                faults += [fault for place, fault in places.items() if place not in positions.broken]
+            for place in sorted(places, key=len, reverse=True):
                 if not place:
-                    return None, faults, taken
-                if place not in taken:
-                    taken.add(place)
-                    _take_out(data, place)
-    return None, faults, taken
+                    return None, faults, set(taken)
+                with suppress(KeyError, IndexError, TypeError):  # gone with a parent of it
+                    _take_out(data, place, taken[place] - (place in positions.broken))
+                taken[place] += 1
+    return None, faults, set(taken)
 
 
 def _about_what_was_taken(complaint: Complaint, taken: set[Where]) -> bool:
@@ -137,29 +148,47 @@ def _about_what_was_taken(complaint: Complaint, taken: set[Where]) -> bool:
 
 
 def _absolute(path: str, directory: str) -> str:
-    return posixpath.normpath(posixpath.join(directory, path))
+    return path if path.startswith("~") else posixpath.normpath(posixpath.join(directory, path))
 
 
-def _rooted(machine: spec.Machine, directory: str) -> spec.Machine:
-    """The machine with every path made absolute from the lab file's directory."""
+def _rooted(model: Any, directory: str, *keys: str) -> Any:
+    """The model with these paths made absolute; `~` is left to whoever uses it."""
+    paths = {key: getattr(model, key) for key in keys} if model is not None else {}
+    return model and model.model_copy(
+        update={key: path and _absolute(path, directory) for key, path in paths.items()}
+    )
 
-    def rooted(model: Any, *keys: str) -> Any:
-        paths = {key: getattr(model, key) for key in keys}
-        return model.model_copy(
-            update={key: path and _absolute(path, directory) for key, path in paths.items()}
-        )
 
+def _rooted_machine(machine: Any, directory: str, *, local: bool) -> Any:
+    """A machine's keys with every path of ours, and on `local` of its own, absolute from the lab file's directory."""
+    if machine is None:
+        return None
+    ask = tuple(
+        way.model_copy(update={"ssh": _rooted(way.ssh, directory, "identity")})
+        if isinstance(way, spec.AskBySsh)
+        else way
+        for way in machine.ask
+    )
+    if not local:
+        return machine.model_copy(update={"ask": ask})
     firmware = machine.firmware
     return machine.model_copy(
         update={
-            "disks": tuple(rooted(disk, "image") for disk in machine.disks),
+            "ask": ask,
+            "disks": tuple(_rooted(disk, directory, "image") for disk in machine.disks),
             "cdroms": tuple(_absolute(path, directory) for path in machine.cdroms),
-            "kernel": machine.kernel and rooted(machine.kernel, "image", "initrd"),
-            "firmware": rooted(firmware, "code", "vars")
+            "kernel": _rooted(machine.kernel, directory, "image", "initrd"),
+            "firmware": _rooted(firmware, directory, "code", "vars")
             if isinstance(firmware, spec.FirmwareFiles)
             else firmware,
         }
     )
+
+
+def _rooted_lab(lab: spec.RoleLab, directory: str) -> spec.RoleLab:
+    local = lab.host == "local"
+    roles = {role: _rooted_machine(getattr(lab, role), directory, local=local) for role in spec.ROLES}
+    return lab.model_copy(update=roles)
 
 
 def parse_lab(text: str, file: str, directory: str, environment: Mapping[str, str]) -> spec.Lab:
@@ -176,17 +205,23 @@ def parse_lab(text: str, file: str, directory: str, environment: Mapping[str, st
     if read is not None:
         read = read.model_copy(update={"machines": named_machines(stem, read)})
         faults += [
-            positions.fault(complaint.where, complaint.message)
+            positions.fault(complaint.where, complaint.message, at_key=complaint.at_key)
             for complaint in complaints(stem, read)
             if not _about_what_was_taken(complaint, taken)
         ]
     if faults or read is None:
         raise LabFileError(file, tuple(sorted(set(faults))))
-    machines = {
-        name: _rooted(machine, directory) if machine.host == "local" else machine
-        for name, machine in read.machines.items()
-    }
     fields = {key: getattr(read, key) for key in spec.LabFile.model_fields}
-    return spec.Lab.model_construct(
-        **{**fields, "name": stem, "machines": machines, "state_dir": _absolute(read.state_dir, directory)}
-    )
+    fields |= {
+        "name": stem,
+        "state_dir": _absolute(read.state_dir, directory),
+        "hosts": {
+            name: _rooted(host, directory, "identity", "known_hosts") for name, host in read.hosts.items()
+        },
+        "machines": {
+            name: _rooted_machine(machine, directory, local=machine.host == "local")
+            for name, machine in read.machines.items()
+        },
+        "labs": {name: _rooted_lab(lab, directory) for name, lab in read.labs.items()},
+    }
+    return spec.Lab.model_construct(**fields)

@@ -30,7 +30,7 @@ def derived_ifname(lab: str, machine: str, nic: str) -> str:
 def named_nic(lab: str, machine: str, index: int, nic: Nic) -> Nic:
     """The NIC with its name, MAC and TAP name filled in."""
     name = nic.name or f"net{index}"
-    ifname = "" if nic.kind == "user" else nic.ifname or derived_ifname(lab, machine, name)
+    ifname = nic.ifname or ("" if nic.kind == "user" else derived_ifname(lab, machine, name))
     return nic.model_copy(
         update={"name": name, "mac": nic.mac or derived_mac(lab, machine, name), "ifname": ifname}
     )

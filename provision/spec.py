@@ -26,11 +26,13 @@ from provision.values import (
     OffloadName,
     Path,
     Prefix,
+    QueueSize,
     Rsc,
     Setting,
     Switch,
     TapName,
     Text,
+    Version,
     ask_tag,
     firmware_tag,
 )
@@ -132,14 +134,14 @@ class AskByWinrm(Model):
 
 
 Ask = Annotated[
-    Annotated[Literal["agent"], Tag("agent")]
-    | Annotated[AskBySsh, Tag("ssh")]
-    | Annotated[AskByWinrm, Tag("winrm")],
+    Annotated[Literal["agent"], Tag("agent()")]
+    | Annotated[AskBySsh, Tag("ssh()")]
+    | Annotated[AskByWinrm, Tag("winrm()")],
     Discriminator(ask_tag, custom_error_type="ask", custom_error_message=AskTag),
 ]
 Firmware = Annotated[
-    Annotated[Literal["uefi", "uefi-secure-boot", "bios"], Tag("name")]
-    | Annotated[FirmwareFiles, Tag("files")],
+    Annotated[Literal["uefi", "uefi-secure-boot", "bios"], Tag("name()")]
+    | Annotated[FirmwareFiles, Tag("files()")],
     Discriminator(firmware_tag, custom_error_type="firmware", custom_error_message=FirmwareTag),
 ]
 
@@ -159,7 +161,7 @@ class Nic(Model):
     rsc_interval: Annotated[StrictInt, Field(ge=0, le=4294967295)] | None = None
     vhost: Auto = "auto"
     queues: Annotated[StrictInt, Field(ge=1, le=256)] = 1
-    rx_queue_size: Literal[256, 512, 1024] | None = None
+    rx_queue_size: QueueSize | None = None
     mtu: Mtu | None = None
     offloads: dict[OffloadName, Switch] = {}
 
@@ -229,6 +231,10 @@ class Machine(MachineKeys):
     nics: tuple[Nic, ...] = ()
 
 
+ROLES = ("controller", "dut", "support")
+"""Of machines in a test lab; each is called LAB-ROLE."""
+
+
 class RoleLab(Model):
     """A test lab that expands to machines and their networks."""
 
@@ -243,7 +249,7 @@ class RoleLab(Model):
 class LabFile(Model):
     """A lab file, version 1."""
 
-    version: Literal[1]
+    version: Version
     state_dir: Path = "/var/lib/rscvm"
     hosts: dict[Name, Host] = {}
     machines: dict[Name, Machine] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import reprlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SWITCHES = {"true": True, "on": True, "false": False, "off": False}
+_SEPARATORS = "\u2028\u2029\ufffe\uffff"
+"""Line separators, which some readers end a line at, and what XML cannot hold."""
 _RENAMED_BY_LIBVIRT = ("vnet", "vif", "macvtap", "macvlan")
 
 
@@ -27,12 +30,21 @@ def refusal(message: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message})
 
 
+def shown(value: object) -> str:
+    """A value of a lab file, as the file has it and in short."""
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else reprlib.repr(value)
+    )
+
+
 def _switch(value: object) -> object:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value in _SWITCHES:
         return _SWITCHES[value]
-    raise refusal(f"must be true or false (or on, off), not {value!r}")
+    raise refusal(f"must be true or false (or on, off), not {shown(value)}")
 
 
 def _setting(value: object) -> object:
@@ -43,7 +55,18 @@ def _setting(value: object) -> object:
     try:
         return _switch(value)
     except PydanticCustomError:
-        raise refusal(f"must be a number, or true or false, not {value!r}") from None
+        raise refusal(f"must be a number, or true or false, not {shown(value)}") from None
+
+
+def _one_of(*numbers: int) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if type(value) is int and value in numbers:
+            return value
+        *others, last = map(str, numbers)
+        words = f"{', '.join(others)} or {last}" if others else last
+        raise refusal(f"must be {words}, not {shown(value)}")
+
+    return check
 
 
 def _word(*words: str) -> Callable[[object], str]:
@@ -56,7 +79,7 @@ def _word(*words: str) -> Callable[[object], str]:
             return "true" if _SWITCHES[value] else "false"
         if value in words:
             return str(value)
-        raise refusal(f"must be true, false or {' or '.join(words)}, not {value!r}")
+        raise refusal(f"must be true, false or {' or '.join(words)}, not {shown(value)}")
 
     return read
 
@@ -66,7 +89,7 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise refusal(f"must be {what}, not {value!r}")
+            raise refusal(f"must be {what}, not {shown(value)}")
         return value
 
     return check
@@ -74,14 +97,15 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
 
 def _ifname(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", value) or value in {".", ".."}:
-        raise refusal(f"must be 1 to 15 of letters, digits, `_`, `.` and `-`, not {value!r}")
+        raise refusal(f"must be 1 to 15 of letters, digits, `_`, `.` and `-`, not {shown(value)}")
     return value
 
 
 def _device(value: str) -> str:
     """Any name that Linux takes for a network device (dev_valid_name)."""
-    if not 1 <= len(value.encode()) <= 15 or value in {".", ".."} or re.search(r"[\s/:]", printable(value)):
-        raise refusal(f"must be a network device's name of 1 to 15 bytes, not {value!r}")
+    printable(value)
+    if not 1 <= len(value.encode()) <= 15 or value in {".", ".."} or re.search(r"[\s/:]", value):
+        raise refusal(f"must be a network device's name of 1 to 15 bytes, not {shown(value)}")
     return value
 
 
@@ -93,7 +117,7 @@ def _tap_name(value: str) -> str:
 
 def _mac(value: str) -> str:
     if not re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", value):
-        raise refusal(f"must be six hexadecimal pairs with colons, not {value!r}")
+        raise refusal(f"must be six hexadecimal pairs with colons, not {shown(value)}")
     if int(value[:2], 16) & 1:
         raise refusal(f"must not be a multicast address, as {value} is")
     if value == "00:00:00:00:00:00":
@@ -104,7 +128,7 @@ def _mac(value: str) -> str:
 def _memory(value: object) -> object:
     found = re.fullmatch(r"([1-9][0-9]{0,12})(KiB|MiB|GiB)", value) if isinstance(value, str) else None
     if not found:
-        raise refusal(f"must be a number with KiB, MiB or GiB, such as 8GiB, not {value!r}")
+        raise refusal(f"must be a number with KiB, MiB or GiB, such as 8GiB, not {shown(value)}")
     size = int(found[1]) * _UNITS[found[2]]
     if not 2**20 <= size < 2**46:
         raise refusal(f"must be between 1MiB and 65535GiB, not {value}")
@@ -113,8 +137,15 @@ def _memory(value: object) -> object:
 
 def printable(value: str) -> str:
     """Accept anything but control characters; where it goes it is escaped."""
-    bad = next((c for c in value if not (c.isprintable() or c == " ")), "")
-    if bad and (ord(bad) < 0xA0 or 0xD800 <= ord(bad) <= 0xDFFF or bad in "\u2028\u2029\ufffe\uffff"):
+    bad = next(
+        (
+            c
+            for c in value
+            if ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) <= 0xDFFF or c in _SEPARATORS
+        ),
+        "",
+    )
+    if bad:
         raise refusal(f"must not have control characters, such as {bad!r}")
     return value
 
@@ -127,19 +158,23 @@ def _path(value: str) -> str:
 
 def _prefix(value: str) -> str:
     try:
-        whole = ipaddress.ip_interface(value) if "/" in value else None
+        whole = ipaddress.ip_interface(value) if re.search(r"/[0-9]{1,3}$", value) else None
     except ValueError:
         whole = None
     if whole is None:
         raise refusal(
-            f"must be an address with its prefix length, such as 10.9.0.1/24, not {value!r}"
+            f"must be an address with its prefix length, such as 10.9.0.1/24, not {shown(value)}"
         ) from None
     return value
 
 
 def _address(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]{1,15})?", value):
-        raise refusal(f"must be a host name or an IP address, not {value!r}")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}", value):
+        try:
+            ipaddress.ip_address(value.partition("%")[0])
+            _device(value.partition("%")[2] or "any")
+        except (ValueError, PydanticCustomError):
+            raise refusal(f"must be a host name or an IP address, not {shown(value)}") from None
     return value
 
 
@@ -152,16 +187,19 @@ def _offload(value: str) -> str:
     return value
 
 
+# Tags end in `()`, so that no key of a lab file can be taken for one where a fault is placed.
+
+
 def ask_tag(value: Any) -> str | None:
     """Which way to ask a guest this is; None where it is none."""
-    if isinstance(value, dict) and len(value) == 1:
-        value = next(iter(value))
-    return value if value in ("agent", "ssh", "winrm") else None
+    if isinstance(value, dict):
+        return f"{key}()" if len(value) == 1 and (key := next(iter(value))) in ("ssh", "winrm") else None
+    return "agent()" if value == "agent" else None
 
 
 def firmware_tag(value: Any) -> str | None:
     """Whether firmware is named or given by its files."""
-    return "files" if isinstance(value, dict) else "name" if isinstance(value, str) else None
+    return "files()" if isinstance(value, dict) else "name()" if isinstance(value, str) else None
 
 
 AskTag = "must be agent, or one of ssh and winrm with its keys"
@@ -209,6 +247,10 @@ NicName = Annotated[
 BridgeName = Annotated[str, AfterValidator(_ifname), WithJsonSchema(_string(_IFNAME))]
 Device = Annotated[str, AfterValidator(_device)]
 TapName = Annotated[str, AfterValidator(_tap_name), WithJsonSchema(_string(_IFNAME))]
+Version = Annotated[int, BeforeValidator(_one_of(1)), WithJsonSchema({"const": 1})]
+QueueSize = Annotated[
+    int, BeforeValidator(_one_of(256, 512, 1024)), WithJsonSchema({"enum": [256, 512, 1024]})
+]
 Mac = Annotated[str, AfterValidator(_mac), WithJsonSchema(_string(r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"))]
 Memory = Annotated[
     int, BeforeValidator(_memory), Field(gt=0), WithJsonSchema(_string(r"^[1-9][0-9]*(KiB|MiB|GiB)$"))

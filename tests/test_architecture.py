@@ -22,7 +22,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "errors",
         "command offloads deadline",
         "profiles values paths positions ownership backends guests",
-        "spec facts steps",
+        "spec facts steps reading",
         "names",
         "view checks schema",
         "render load",

@@ -129,7 +129,7 @@ REFUSED_MACHINES = {  # what the machine says beside guest and memory
     "nics: [{tap: on, name: net1}, {tap: on}]": (".nics[1].name", "net1 is already that of m.nics[0]"),
     "nics: [{bridge: b}, {tap: on, ifname: b}]": (
         ".nics[1].ifname",
-        "b is the name of a bridge on that host",
+        "b is the name of a bridge or NIC",
     ),
     "nics: [{tap: on, ifname: t}, {tap: on, ifname: t}]": (
         ".nics[1].ifname",

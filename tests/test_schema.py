@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from provision import spec
 from provision.offloads import OFFLOADS
-from provision.positions import read_yaml
+from provision.reading import read_yaml
 from provision.schema import lab_schema
 
 if TYPE_CHECKING:

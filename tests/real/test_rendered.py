@@ -22,6 +22,7 @@ from tests.test_render import LAB
 
 if TYPE_CHECKING:
     from pathlib import Path
+from typing import Any
 
 NAMES = ["windows", "windows-argv", "dut"]
 
@@ -52,22 +53,8 @@ def test_libvirtd_defines_every_kind_of_domain(with_libvirt: Hypervisor, tmp_pat
     assert set(with_libvirt.virsh("list", "--all", "--name").split()) == set(NAMES)
 
 
-def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_path: Path) -> None:
-    base = tmp_path / "base.qcow2"
-    hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
-    lab = tmp_path / "lab.yaml"
-    lab.write_text(
-        HEAD
-        + guest_machine(
-            "qemu", "vm", nics="[{bridge: br-lab, queues: 2}]", more=f"disks: [{{image: {base}}}]"
-        )
-    )
-    text = script(read_lab(str(lab)), "vm")
-    path = tmp_path / "vm.sh"
-    path.write_text(text)
-    before = hypervisor.snapshot()
-
-    log = tmp_path / "console"
+def while_script_runs(hypervisor: Hypervisor, path: Path, log: Path) -> dict[str, dict[str, Any]]:
+    """The host's devices while the script's guest runs, which is then told to power off."""
     with log.open("wb") as console:
         running = subprocess.Popen(
             ["nsenter", "--target", str(hypervisor.pid), "--mount", "--net", "--pid", "sh", str(path)],
@@ -90,6 +77,25 @@ def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_p
             if running.poll() is None:
                 os.killpg(running.pid, signal.SIGKILL)
                 running.wait(10)
+    return during
+
+
+def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    base = tmp_path / "base.qcow2"
+    hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(
+        HEAD
+        + guest_machine(
+            "qemu", "vm", nics="[{bridge: br-lab, queues: 2}]", more=f"disks: [{{image: {base}}}]"
+        )
+    )
+    text = script(read_lab(str(lab)), "vm")
+    path = tmp_path / "vm.sh"
+    path.write_text(text)
+    before = hypervisor.snapshot()
+
+    during = while_script_runs(hypervisor, path, tmp_path / "console")
 
     assert {"br-lab", read_lab(str(lab)).machines["vm"].nics[0].ifname} <= during.keys()
     after = hypervisor.snapshot()
