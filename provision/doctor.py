@@ -11,7 +11,7 @@ from provision.offloads import HCK, OFFLOADS
 from provision.paths import LabPaths
 from provision.render import PROGRAM
 from provision.spec import Lab
-from provision.survey import read_accelerators, read_host, read_qemus
+from provision.survey import read_accelerators, read_features, read_host, read_qemus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,10 +49,6 @@ def _tools(found: HostFound) -> Iterator[Finding]:
     for program, package in (("ip", "iproute2"), ("ethtool", "ethtool"), ("qemu-img", "qemu-utils")):
         trouble = "" if program in found.programs else "not installed"
         yield _finding(program, trouble, "installed", f"apt install {package}")
-    if "ethtool" in found.programs:
-        yield _finding(
-            "ethtool --json", found.features_error, "answers for every device", "ethtool 5.10 or later"
-        )
 
 
 def _accelerator(found: Accelerators) -> Iterator[Finding]:
@@ -115,6 +111,11 @@ def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> l
     bare = read.model_copy(update={"machines": {}})  # libvirt is looked at by itself, and may be missing
     found = read_host(edges, bare, host, ())
     findings = [*_tools(found)]
+    if "ethtool" in found.programs:
+        trouble = read_features(edges.host(host)).trouble
+        findings.append(
+            _finding("ethtool --json", trouble, "answers for every device", "ethtool 5.10 or later")
+        )
     qemu = read_qemus(edges.host(host), [PROGRAM])[PROGRAM]
     findings += _qemu(qemu)
     if qemu.version:

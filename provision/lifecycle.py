@@ -10,9 +10,10 @@ from provision.deadline import Deadline, wait_for
 from provision.errors import DeadlineError, HostError
 from provision.plan import chosen_view, plan_up
 from provision.requirements import missing
-from provision.survey import read_host, read_means
+from provision.survey import read_features, read_host, read_means
 from provision.takedown import plan_down
-from provision.verify.collect import collect_lab
+from provision.verify.collect import collect_lab, with_features
+from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge import NicVerdict, judge_nic
 from provision.verify.ladder import loaded
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from provision.facts.host import HostFound
     from provision.spec import Lab
     from provision.steps import Plan
-    from provision.verify.evidence import NicEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,32 @@ def take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks: 
     return plan
 
 
+def _ask_machines(site: Site, names: Sequence[str]) -> list[NicEvidence]:
+    """All evidence but what the TAPs tell."""
+    found = read_host(site.edges, site.lab, site.host, names)
+    return collect_lab(site.edges, site.lab, names, found)
+
+
 def _collect(site: Site, names: Sequence[str]) -> list[NicEvidence]:
-    return collect_lab(site.edges, site.lab, names, read_host(site.edges, site.lab, site.host, names))
+    """All evidence; the TAPs are read last, so that they are never older than what was negotiated."""
+    nics = _ask_machines(site, names)
+    features = read_features(site.edges.host(site.host))
+    return [with_features(nic, features) for nic in nics]
 
 
 def check(site: Site, names: Sequence[str]) -> list[NicVerdict]:
-    """The verdict on every NIC of these machines."""
-    return [judge_nic(nic) for nic in _collect(site, names)]
+    """The verdict on every NIC of these machines.
+
+    A driver may start or stop between the question to its monitor and that to its TAP, so a machine
+    about whose TAP there is something to say is asked again, once.
+    """
+    verdicts = [judge_nic(nic) for nic in _collect(site, names)]
+    doubtful = {verdict.evidence.machine for verdict in verdicts if verdict.rests_on_the_tap}
+    if not doubtful:
+        return verdicts
+    again = [judge_nic(nic) for nic in _collect(site, [name for name in names if name in doubtful])]
+    later = {(verdict.evidence.machine, verdict.evidence.nic): verdict for verdict in again}
+    return [later.get((verdict.evidence.machine, verdict.evidence.nic), verdict) for verdict in verdicts]
 
 
 def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
@@ -122,24 +141,27 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
     :raise HostError: when a machine ends meanwhile.
     """
 
-    def settled() -> list[NicEvidence] | None:
-        nics = _collect(site, names)
+    def settled() -> bool:
+        nics = _ask_machines(site, names)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
                 f"{', '.join(gone)} stopped before its driver was there", hint="see its console and log"
             )
-        waiting = [
-            nic for nic in nics if nic.model == "virtio" and not loaded(nic) and nic.state == "running"
-        ]
-        return None if waiting else nics
+        return not any(_may_yet_load(nic) for nic in nics)
 
     if not any(site.lab.machines[name].nics for name in names):
         return []
     try:
-        nics = wait_for(settled, deadline, "the guests' drivers", every=0.25)
+        wait_for(settled, deadline, "the guests' drivers", every=0.25)
     except DeadlineError:
-        nics = [replace(nic, waited=True) for nic in _collect(site, names)]
-    return [judge_nic(nic) for nic in nics]
+        return [judge_nic(replace(nic, waited=True)) for nic in _collect(site, names)]
+    return check(site, names)
+
+
+def _may_yet_load(nic: NicEvidence) -> bool:
+    """Whether waiting for the NIC's driver is of any use."""
+    asked = not (isinstance(nic.virtio, Unasked) and nic.virtio.final)
+    return nic.model == "virtio" and nic.state == "running" and asked and not loaded(nic)
 
 
 def status(site: Site, names: Sequence[str]) -> list[MachineStatus]:

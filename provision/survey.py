@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from provision.command import NOT_FOUND
 from provision.errors import HostError, UnreadableError
-from provision.facts.ethtool import parse_features
+from provision.facts.ethtool import FeaturesRead, parse_features
 from provision.facts.host import (
     Accelerators,
     HostFound,
@@ -31,10 +31,9 @@ from provision.spec import FirmwareFiles
 from provision.view import machine_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from provision.command import Argv, Domain, Edges, Result, Runner
-    from provision.facts.ethtool import Features
     from provision.facts.qemu import Image
     from provision.ownership import Thing
     from provision.spec import Lab
@@ -83,10 +82,9 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
     """
     paths = LabPaths(lab.state_dir, lab.name)
     pidfiles = [paths.pidfile(name) for name in names]
-    ip, ethtool, stat, processes, journal, tun, vhost, writable, programs = edges.host(host).run_all(
+    ip, stat, processes, journal, tun, vhost, writable, programs = edges.host(host).run_all(
         (
             ("ip", "-json", "-details", "-stats", "link", "show"),
-            ("ethtool", "--json", "-k", "*"),
             ("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",))),
             _sh(_PROCESSES, *pidfiles),
             ("cat", paths.journal),
@@ -96,13 +94,10 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
             _sh(_FOUND, *_PROGRAMS),
         )
     )
-    features, features_error = _features(ethtool)
     made = parse_journal(journal.out)
     return HostFound(
         name=host,
         links=parse_links(ip.check().out),
-        features=features,
-        features_error=features_error,
         files=frozenset(stat.out.split("\0")) - {""},
         writable=writable.ok,
         journal=made,
@@ -118,13 +113,15 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
     )
 
 
-def _features(result: Result) -> tuple[Mapping[str, Features], str]:
-    if result.status == NOT_FOUND:
-        return {}, "ethtool is not installed"
+def read_features(runner: Runner) -> FeaturesRead:
+    """The features of every device of the host, in one call however many TAPs there are."""
+    answer = runner.run(("ethtool", "--json", "-k", "*"))
+    if answer.status == NOT_FOUND:
+        return FeaturesRead({}, "ethtool is not installed")
     try:
-        return parse_features(result.check().out), ""
+        return FeaturesRead(parse_features(answer.check().out))
     except HostError as error:
-        return {}, str(error)
+        return FeaturesRead({}, str(error))
 
 
 def _tun_trouble(result: Result) -> str:

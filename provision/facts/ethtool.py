@@ -59,3 +59,11 @@ def parse_features(text: str) -> dict[str, Features]:
             name: _feature(name, value, text) for name, value in device.items() if name != "ifname"
         }
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesRead:
+    """The features of every device of a host, or why they could not be read."""
+
+    devices: Mapping[str, Features]
+    trouble: str = ""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provision.command import Domain
-    from provision.facts.ethtool import Features
     from provision.facts.ip import Link
     from provision.facts.qemu import Image
     from provision.ownership import Thing
@@ -58,10 +57,6 @@ class HostFound:
 
     name: str
     links: Mapping[str, Link] = field(default_factory=dict)
-    features: Mapping[str, Features] = field(default_factory=dict)
-    """By device."""
-    features_error: str = ""
-    """Why the features could not be read; empty where they were."""
     files: frozenset[str] = frozenset()
     """Which of the paths that were asked about exist."""
     writable: bool = True

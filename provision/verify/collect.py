@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.command import Domain, Edges, Monitor
-    from provision.facts.ethtool import Features
+    from provision.facts.ethtool import Features, FeaturesRead
     from provision.facts.host import HostFound
     from provision.spec import Lab
 
@@ -58,7 +58,7 @@ def read_virtio(monitor: Monitor, alias: str) -> VirtioFacts | Unasked:
         return parse_virtio_status(monitor.execute("x-query-virtio-status", {"path": path}))
     except RefusedError as error:
         if error.kind == "CommandNotFound":
-            return Unasked("this QEMU has no x-query-virtio-status (7.2 and later have)")
+            return Unasked("this QEMU has no x-query-virtio-status (7.2 and later have)", final=True)
         return Unasked(str(error))
 
 
@@ -70,22 +70,28 @@ def with_monitor(nic: NicEvidence, monitor: Monitor, alias: str) -> NicEvidence:
         return replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error)))
 
 
-def tap_features(tap: str | None, found: HostFound) -> Features | Unasked:
-    """The TAP's features, if they say all that is asked of them."""
-    if tap is None:
+def with_features(nic: NicEvidence, read: FeaturesRead) -> NicEvidence:
+    """The NIC with what its TAP tells, if that is all that is asked of it."""
+    return replace(nic, features=_tap_features(nic, read))
+
+
+def _tap_features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
+    if nic.state == "off":
+        return Unasked("the machine is not running")
+    if nic.tap is None:
         return Unasked("there is no TAP")
-    if found.features_error:
-        return Unasked(found.features_error)
-    features = found.features.get(tap)
+    if read.trouble:
+        return Unasked(read.trouble)
+    features = read.devices.get(nic.tap)
     if features is None:
-        return Unasked(f"no device {tap} on {found.name}")
+        return Unasked(f"no device {nic.tap} on {nic.host}")
     lacking = [
         BY_NAME[name].tap for name in ("guest_csum", *TSO.values()) if BY_NAME[name].tap not in features
     ]
     return Unasked(f"ethtool tells no {lacking[0]}") if lacking else features
 
 
-def _lab_nics(lab: Lab, machine: _Machine, found: HostFound) -> Iterator[tuple[NicEvidence, str]]:
+def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[tuple[NicEvidence, str]]:
     """A machine's NICs as the lab file has them."""
     for nic in lab.machines[machine.name].nics:
         row = BACKENDS[nic.kind]
@@ -104,15 +110,12 @@ def _lab_nics(lab: Lab, machine: _Machine, found: HostFound) -> Iterator[tuple[N
                 row.interface,
                 nic.model,
                 nic.profile == "hck",
-                features=tap_features(tap, found) if running else Unasked("the machine is not running"),
             ),
             f"ua-{nic.name}",
         )
 
 
-def _domain_nic(
-    machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic, found: HostFound
-) -> NicEvidence:
+def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
     ours = {alias: (name, rsc) for name, alias, rsc in (facts.mark.nics if facts.mark else ())}
     name, rsc = ours.get(nic.alias, (nic.alias or f"net{index}", None))
     tap = (nic.target or None) if machine.state != "off" else None
@@ -128,15 +131,14 @@ def _domain_nic(
         nic.kind,
         nic.model.removesuffix("-transitional").removesuffix("-non-transitional"),
         nic.rsc_asked,
-        features=tap_features(tap, found),
     )
 
 
-def collect_domain(edges: Edges, host: str, domain: Domain, found: HostFound) -> list[NicEvidence]:
+def collect_domain(edges: Edges, host: str, domain: Domain) -> list[NicEvidence]:
     """Every NIC of a libvirt domain."""
     facts = parse_domain(domain.live_xml, NAMESPACE)
     machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
-    nics = [(_domain_nic(machine, facts, i, nic, found), nic.alias) for i, nic in enumerate(facts.nics)]
+    nics = [(_domain_nic(machine, facts, i, nic), nic.alias) for i, nic in enumerate(facts.nics)]
     if domain.state == "off":
         return [nic for nic, _ in nics]
     try:
@@ -146,11 +148,11 @@ def collect_domain(edges: Edges, host: str, domain: Domain, found: HostFound) ->
     return [with_monitor(nic, monitor, alias) if nic.model == "virtio" else nic for nic, alias in nics]
 
 
-def _collect_process(edges: Edges, lab: Lab, machine: _Machine, found: HostFound) -> list[NicEvidence]:
+def _collect_process(edges: Edges, lab: Lab, machine: _Machine) -> list[NicEvidence]:
     """Every NIC of a machine that runs, or should, as a QEMU of our own."""
     socket = LabPaths(lab.state_dir, lab.name).socket(machine.name, "qmp")
     if machine.state == "off":
-        return [nic for nic, _ in _lab_nics(lab, machine, found)]
+        return [nic for nic, _ in _lab_nics(lab, machine)]
     try:
         with edges.monitor(machine.host, socket) as monitor:
             status = monitor.execute("query-status")
@@ -158,23 +160,23 @@ def _collect_process(edges: Edges, lab: Lab, machine: _Machine, found: HostFound
                 machine = replace(machine, state="paused")
             return [
                 with_monitor(nic, monitor, alias) if nic.model == "virtio" else nic
-                for nic, alias in _lab_nics(lab, machine, found)
+                for nic, alias in _lab_nics(lab, machine)
             ]
     except HostError as error:
-        nics = (nic for nic, _ in _lab_nics(lab, machine, found))
+        nics = (nic for nic, _ in _lab_nics(lab, machine))
         return [replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error))) for nic in nics]
 
 
 def collect_lab(edges: Edges, lab: Lab, names: Sequence[str], found: HostFound) -> list[NicEvidence]:
-    """Every NIC of these machines on one host, in the lab file's order."""
+    """Every NIC of these machines on one host, in the lab file's order, but for what their TAPs tell."""
     nics: list[NicEvidence] = []
     pidfile = LabPaths(lab.state_dir, lab.name).pidfile
     for name in names:
         spec = lab.machines[name]
         domain = found.domains.get(name)
         if spec.backend == "libvirt" and domain is not None:
-            nics += collect_domain(edges, found.name, domain, found)
+            nics += collect_domain(edges, found.name, domain)
         else:
             state = "running" if spec.backend == "qemu" and pidfile(name) in found.processes else "off"
-            nics += _collect_process(edges, lab, _Machine(found.name, name, state, spec.purpose), found)
+            nics += _collect_process(edges, lab, _Machine(found.name, name, state, spec.purpose))
     return nics

@@ -20,6 +20,8 @@ class Unasked:
     """A source that did not answer, and why; what it would have told is unknown, never a pass."""
 
     reason: str
+    final: bool = False
+    """Whether asking again is of no use."""
 
 
 @dataclass(frozen=True, slots=True)

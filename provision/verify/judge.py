@@ -50,6 +50,11 @@ class NicVerdict:
         return self.finding.verdict
 
     @property
+    def rests_on_the_tap(self) -> bool:
+        """Whether the TAP's state alone makes the verdict: not that of ordinary readiness."""
+        return self.evidence.hck or (self.finding.cause is not None and self.finding.cause.rung == "passed")
+
+    @property
     def fix(self) -> tuple[str, ...]:
         """What to do, with this NIC's names in it."""
         if self.finding.cause is None:
