@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.errors import RscvmError
-from provision.steps import Action, Define, Destroy, Run, Start, Step, Undefine
+from provision.steps import Action, Define, Destroy, Plan, Run, Start, Step, Undefine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from provision.command import Edges, Say
 
@@ -34,43 +34,63 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).undefine(domain, keep_state=keep_state)
 
 
-def take(edges: Edges, steps: Sequence[Step], say: Say) -> None:
+def done_steps(plan: Plan) -> tuple[Step, ...]:
+    """The steps of a plan in their order; all that there is to take back of one that was taken whole."""
+    return (*([plan.opening] if plan.opening else []), *plan.steps)
+
+
+def take(edges: Edges, plan: Plan, say: Say) -> None:
     """Take every step, or none: what was done is undone before the first error is raised again."""
-    done: list[Step] = []
-    for step in steps:
-        say(step.what)
-        begun = not step.exclusive
-        try:
+    begun: list[Step] = []
+    try:
+        for step in done_steps(plan):
+            say(step.what)
+            if not step.exclusive:
+                begun.append(step)
             for action in step.do:
                 perform(edges, step.host, action)
-                begun = True
-        except (RscvmError, KeyboardInterrupt):
-            _take_back(edges, [*done, *([step] if begun else [])], say)
-            raise
-        done.append(step)
+                if step not in begun:
+                    begun.append(step)
+    except BaseException:
+        take_back(edges, plan, begun, say)
+        raise
 
 
-def _take_back(edges: Edges, steps: Sequence[Step], say: Say) -> None:
-    for step in reversed(steps):
-        for action in step.undo:
-            try:
+def take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:
+    """Undo steps, last first.
+
+    What cannot be undone is said, and stays in the journal, so that `down` finds it.
+    """
+    whole = True
+    for step in reversed(begun):
+        if step is plan.opening and not whole:
+            say("the journal keeps what could not be taken back: `rscvm down` tries again")
+            continue
+        try:
+            for action in step.undo:
                 perform(edges, step.host, action)
-            except RscvmError as error:  # said, and never in the way of the first error
-                say(f"could not take back `{step.what}`: {error}")
-        if step.undo:
+        except RscvmError as error:
+            whole = False
+            say(f"could not take back `{step.what}`: {error}")
+        else:
             say(f"taken back: {step.what}")
 
 
-def take_on(edges: Edges, steps: Iterable[Step], say: Say) -> list[RscvmError]:
-    """Take every step, whatever became of the ones before; for taking down, where each step is a gain."""
+def take_on(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:
+    """Take every step, whatever became of other machines' steps; for taking down, where each step is a gain.
+
+    After a failure the rest of that machine, what the whole lab shares, and the journal stay for the next time.
+    """
     errors: list[RscvmError] = []
-    for step in steps:
-        if errors and step.what.startswith("bring "):
-            continue  # what could not be removed stays in the journal, for the next `down`
+    failed: set[str] = set()
+    for step in (*plan.steps, *([plan.closing] if plan.closing else [])):
+        if step.machine in failed or (errors and not step.machine):
+            continue
         say(step.what)
         try:
             for action in step.do:
                 perform(edges, step.host, action)
         except RscvmError as error:
             errors.append(error)
+            failed.add(step.machine)
     return errors

@@ -1,4 +1,4 @@
-"""TABLE: one row per NIC backend: what it is to QEMU and to libvirt, and what it cannot pass on."""
+"""TABLES: what a NIC is attached to: the lab file's backends, and libvirt's interface types, of which those are some."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NicBackend:
-    """Where a NIC's frames come from."""
+    """Where a lab file lets a NIC's frames come from."""
 
     name: str
     netdev: str
-    """QEMU's `-netdev` type; empty where the QEMU backend of ours cannot make it."""
+    """QEMU's `-netdev` type; empty where only libvirt can make it."""
     interface: str
     """libvirt's `<interface type=…>`."""
-    vnet_header: bool
-    """Without the header QEMU offers neither checksum nor TSO to the guest."""
-    readable: bool
-    """Whether `ethtool -k` on the host tells what the guest negotiated."""
     device: bool = True
     """Whether there is a network device on the host at all."""
 
@@ -25,10 +21,38 @@ class NicBackend:
 BACKENDS = {
     row.name: row
     for row in (
-        NicBackend("bridge", "tap", "bridge", vnet_header=True, readable=True),
-        NicBackend("tap", "tap", "ethernet", vnet_header=True, readable=True),
+        NicBackend("bridge", "tap", "bridge"),
+        NicBackend("tap", "tap", "ethernet"),
+        NicBackend("macvtap", "", "direct"),
+        NicBackend("user", "user", "user", device=False),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What a NIC of any domain may be attached to, by libvirt's word for it."""
+
+    name: str
+    tap: bool = False
+    """Whether an ordinary TAP stands behind it, whose features tell what the guest negotiated."""
+    vnet_header: bool = True
+    """Without the header QEMU offers neither checksum nor TSO to the guest."""
+    unreadable: str = ""
+    """Why the host does not show what it passes on."""
+
+
+INTERFACES = {
+    row.name: row
+    for row in (
+        Interface("bridge", tap=True),
+        Interface("network", tap=True),
+        Interface("ethernet", tap=True),
         # tap.c inverts TSO into GRO on the macvlan: every line reads `on [fixed]` in every state.
-        NicBackend("macvtap", "", "direct", vnet_header=True, readable=False),
-        NicBackend("user", "user", "user", vnet_header=False, readable=False, device=False),
+        Interface("direct", unreadable="macvtap shows the same features in every state"),
+        Interface("user", vnet_header=False),
+        Interface("vhostuser", unreadable="vhost-user's packets never pass the host's kernel"),
+        Interface("vdpa", unreadable="vDPA's packets never pass a TAP"),
+        Interface("hostdev", unreadable="a passed-through device has no TAP"),
     )
 }

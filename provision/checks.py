@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from provision.backends import BACKENDS
 from provision.offloads import BY_NAME, HCK, unmet
 from provision.profiles import PROFILES
-from provision.spec import ROLES, FirmwareFiles, LabFile, Machine, MachineKeys, Nic
+from provision.spec import FirmwareFiles, LabFile, Machine, MachineKeys, Nic
+from provision.topology import ROLES, TOPOLOGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,9 @@ class _At:
     def complain(self, key: str, message: str, *reads: str) -> Complaint:
         """A complaint about one of the NIC's keys; `reads` are others that it rests on."""
         machine = self.where[:2]
-        rests_on = ((*machine, key) if key in {"purpose", "backend"} else (*self.where, key) for key in reads)
+        rests_on = (
+            (*machine, key) if key in {"purpose", "backend", "accel"} else (*self.where, key) for key in reads
+        )
         return Complaint((*self.where, key) if key else self.where, message, tuple(rests_on))
 
 
@@ -62,6 +65,10 @@ def _backend(at: _At) -> Iterator[Complaint]:
             yield at.complain("vhost", "needs a TAP, and user has none", *_KINDS)
         if at.nic.queues > 1:
             yield at.complain("queues", "needs a TAP, and user has none", *_KINDS)
+    elif at.nic.vhost == "true" and at.machine.accel == "tcg" and at.machine.backend == "libvirt":
+        yield at.complain(
+            "vhost", "cannot be true with `accel: tcg`: libvirt uses vhost with KVM only", "accel", "backend"
+        )
 
 
 def _profile(at: _At) -> Iterator[Complaint]:
@@ -221,13 +228,12 @@ def _hosts(file: LabFile) -> Iterator[Complaint]:
 
 
 _LONGEST_NAME = 63
-_ROLES = {"hlk-two-machine": ("controller", "dut", "support"), "dut-only": ("dut",)}
 
 
 def _labs(file: LabFile) -> Iterator[Complaint]:
     for name, lab in file.labs.items():
         where = ("labs", name)
-        roles = _ROLES[lab.topology]
+        roles = TOPOLOGIES[lab.topology]
         if len(name) + 1 + max(map(len, roles)) > _LONGEST_NAME:
             message = (
                 f"is too long: {name}-{max(roles, key=len)} would have more than {_LONGEST_NAME} characters"

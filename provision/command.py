@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 NOT_FOUND = 127
 """Exit status of a program that is not there, as shells give it."""
 
+_SHORT = 100
+
 Argv = tuple[str, ...]
 
 Say = Callable[[str], None]
 """Where progress is told."""
 
-# Where Debian keeps the programs that we call.
-_PACKAGES = {
-    "ethtool": "ethtool",
-    "ip": "iproute2",
-    "qemu-img": "qemu-utils",
-    "qemu-system-x86_64": "qemu-system-x86",
-}
+QEMU = "qemu-system-x86_64"
+
+PACKAGES = {"ip": "iproute2", "ethtool": "ethtool", "qemu-img": "qemu-utils", QEMU: "qemu-system-x86"}
+"""Where Debian keeps the programs that we call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,16 @@ class Result:
             return self
         program = self.argv[0]
         if self.status == NOT_FOUND:
-            package = _PACKAGES.get(program, program)
+            package = PACKAGES.get(program, program)
             raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
         words = (self.err or self.out).strip().splitlines()[-10:]
         said = "\n  ".join(words) or "it said nothing"
-        raise CommandError(f"{' '.join(self.argv[:6])} failed on {self.host} ({self.status}): {said}")
+        raise CommandError(f"{self.words()} failed on {self.host} ({self.status}): {said}")
+
+    def words(self) -> str:
+        """The command in short: a script by its first words, a long line by its beginning."""
+        text = " ".join(word for part in self.argv for word in part.split())
+        return text if len(text) <= _SHORT else f"{text[:_SHORT]} …"
 
 
 class Runner(Protocol):
@@ -93,14 +97,6 @@ class Monitor(Protocol):
         :raise RefusedError: when QEMU answers with an error.
         """
         ...
-
-
-class RefusedError(CommandError):
-    """QEMU understood and said no, or does not know the command; `kind` is QMP's error class."""
-
-    def __init__(self, message: str, kind: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

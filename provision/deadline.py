@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from provision.errors import DeadlineError
+from provision.errors import WaitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class Deadline:
 def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, every: float = 0.1) -> _T:
     """Ask until the probe gives something true, and return that.
 
-    :raise DeadlineError: when it does not in time; it tells the probe's last answer.
+    :raise WaitedError: when it does not in time; it tells the probe's last answer.
     """
     while True:
         seen = probe()
@@ -43,5 +43,5 @@ def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, e
             return seen
         if deadline.expired:
             last = f"; last seen: {seen!r}" if seen is not None else ""
-            raise DeadlineError(f"waited {deadline.seconds:g} s for {what}{last}")
+            raise WaitedError(f"waited {deadline.seconds:g} s for {what}{last}")
         time.sleep(min(every, deadline.remaining))

@@ -5,7 +5,9 @@
     │   └── LabFileError    every fault of a lab file, each with its place
     ├── HostError           somebody mends a host              (exit 3)
     │   ├── CommandError    a command ended badly; its own words are kept
+    │   │   └── RefusedError    QEMU understood and said no
     │   ├── DeadlineError   something did not happen in time
+    │   │   └── WaitedError     the condition itself that was waited for
     │   └── UnreadableError a tool said what we cannot read; its text is kept
     └── NotYetError         the lab file asks for what this version cannot do (exit 3)
 
@@ -69,7 +71,19 @@ class CommandError(HostError):
     """A command that had to succeed did not."""
 
 
+class RefusedError(CommandError):
+    """QEMU understood and said no, or does not know the command; `kind` is QMP's error class."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class DeadlineError(HostError):
+    """Something did not end or answer in time."""
+
+
+class WaitedError(DeadlineError):
     """What was waited for did not happen; the message tells the last thing seen."""
 
 

@@ -1,4 +1,4 @@
-"""TABLE: one row per guest operating system: what it likes to find around itself, and what its driver takes."""
+"""TABLE: one row per guest operating system: what it likes to find around itself."""
 
 from __future__ import annotations
 
@@ -26,10 +26,6 @@ class Guest:
     display: bool = False
     """Whether it is of no use without a screen."""
     enlightenments: tuple[Enlightenment, ...] = ()
-    never_takes: frozenset[str] = frozenset()
-    """Offloads that its driver never acknowledges, whatever is offered."""
-    driver: str = ""
-    """How its virtio NIC driver is called."""
 
 
 _HYPERV = (
@@ -55,9 +51,7 @@ GUESTS = {
             localtime=True,
             display=True,
             enlightenments=_HYPERV,
-            never_takes=frozenset({"guest_ecn", "guest_ufo", "guest_uso4", "guest_uso6"}),
-            driver="NetKVM",
         ),
-        Guest("linux", driver="virtio_net"),
+        Guest("linux"),
     )
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.apply import take, take_on
+from provision.apply import done_steps, take, take_back, take_on
 from provision.deadline import Deadline, wait_for
-from provision.errors import DeadlineError, HostError
-from provision.plan import chosen_view, plan_up
-from provision.requirements import missing
+from provision.errors import HostError, RequestError, WaitedError
+from provision.paths import LabPaths
+from provision.plan import plan_up
+from provision.requirements import another_lab, missing
 from provision.survey import read_features, read_host, read_means
 from provision.takedown import plan_down
 from provision.verify.collect import collect_lab, with_features
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.command import Edges, Say
-    from provision.facts.host import HostFound
+    from provision.found import HostFound
     from provision.spec import Lab
     from provision.steps import Plan
 
@@ -73,21 +74,41 @@ def planned(site: Site, names: Sequence[str]) -> Plan:
     return plan_up(site.lab, site.host, names, found)
 
 
-def bring_up(site: Site, names: Sequence[str], say: Say) -> Plan:
-    """Make and start what is missing; all of it or nothing. Return what was done.
+def bring_up(
+    site: Site, names: Sequence[str], say: Say, wait: Deadline | None = None
+) -> tuple[Plan, list[NicVerdict]]:
+    """Make and start what is missing, all of it or nothing; then await the drivers and judge, where a deadline is given.
 
     :raise HostError: when something fails; what was done has been taken back.
+    :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
     """
     plan = planned(site, names)
     for note in plan.notes:
         say(note)
     if plan.drift:
         raise HostError(
-            "\n  ".join(("running machines differ from the lab file:", *plan.drift)),
+            "\n  ".join(("what runs differs from the lab file:", *plan.drift)),
             hint="`rscvm down` and `rscvm up` these machines; nothing was changed",
         )
-    take(site.edges, plan.steps, say)
-    return plan
+    if not plan.steps:
+        say("nothing to change: every machine is there and runs")
+    take(site.edges, plan, say)
+    if wait is None:
+        return plan, []
+    say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
+    try:
+        return plan, await_drivers(site, names, wait)
+    except KeyboardInterrupt:
+        take_back(site.edges, plan, done_steps(plan), say)
+        raise
+
+
+def _read_with_forgotten(site: Site) -> HostFound:
+    """The host, with the machines that the lab file has, and those that it has lost and the journal still knows."""
+    known = list(site.lab.machines)
+    found = read_host(site.edges, site.lab, site.host, known)
+    lost = sorted(found.journal.machines - set(known))
+    return read_host(site.edges, site.lab, site.host, [*known, *lost]) if lost else found
 
 
 def take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks: bool = False) -> Plan:
@@ -95,13 +116,14 @@ def take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks: 
 
     :raise HostError: with everything that could not be removed; the rest is gone.
     """
-    known = list(site.lab.machines)
-    found = read_host(site.edges, site.lab, site.host, known)
-    forgotten = {thing.machine for thing in found.journal if thing.machine} - set(known)
-    if forgotten:  # machines that the lab file no longer has
-        found = read_host(site.edges, site.lab, site.host, [*known, *sorted(forgotten)])
+    found = _read_with_forgotten(site)
+    for sentence in another_lab(site.lab, found):
+        raise HostError(sentence)
+    for name in names or ():
+        if name not in {*site.lab.machines, *found.journal.machines}:
+            raise RequestError(f"no machine {name} in this lab file, nor among what `up` made")
     plan = plan_down(site.lab, names, found, keep_disks=keep_disks)
-    errors = take_on(site.edges, plan.steps, say)
+    errors = take_on(site.edges, plan, say)
     if errors:
         raise HostError("not everything could be removed:\n  " + "\n  ".join(map(str, errors)))
     return plan
@@ -153,7 +175,7 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
         return []
     try:
         wait_for(settled, deadline, "the guests' drivers", every=0.25)
-    except DeadlineError:
+    except WaitedError:
         return [judge_nic(replace(nic, waited=True)) for nic in _collect(site, names)]
     return check(site, names)
 
@@ -166,14 +188,24 @@ def _may_yet_load(nic: NicEvidence) -> bool:
 
 def status(site: Site, names: Sequence[str]) -> list[MachineStatus]:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
-    found = _prepared(site, names)
+    everything = _read_with_forgotten(site)
+    found = read_means(site.edges, site.lab, everything, names)
     rows: list[MachineStatus] = []
     for name in names:
         plan = plan_up(site.lab, site.host, [name], found)
-        view = chosen_view(site.lab, name, found)
-        domain = found.domains.get(name)
-        running = view.paths.pidfile(name) in found.processes
-        state = domain.state if domain else "running" if running else "absent"
-        absent = tuple(step.what for step in plan.steps if not step.what.startswith("note "))
-        rows.append(MachineStatus(site.host, name, view.spec.backend, state, absent, plan.drift))
+        absent = tuple(step.what for step in plan.steps)
+        backend = site.lab.machines[name].backend
+        rows.append(
+            MachineStatus(site.host, name, backend, _state(site.lab, name, found), absent, plan.drift)
+        )
+    for name in sorted(found.journal.machines - set(site.lab.machines)):
+        noted = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
+        lost = "the lab file no longer has it: `rscvm down` removes it"
+        rows.append(MachineStatus(site.host, name, noted, _state(site.lab, name, found), (), (lost,)))
     return rows
+
+
+def _state(lab: Lab, name: str, found: HostFound) -> str:
+    domain = found.domains.get(name)
+    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
+    return domain.state if domain else "running" if running else "absent"

@@ -10,6 +10,7 @@ import difflib
 import posixpath
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from provision.checks import Complaint, complaints
 from provision.errors import Fault, LabFileError
 from provision.names import named_machines
 from provision.reading import read_yaml
+from provision.topology import ROLES
 from provision.values import shown
 
 if TYPE_CHECKING:
@@ -147,48 +149,55 @@ def _about_what_was_taken(complaint: Complaint, taken: set[Where]) -> bool:
     return any(where[:end] in taken for where in rests_on for end in range(len(where) + 1))
 
 
-def _absolute(path: str, directory: str) -> str:
-    return path if path.startswith("~") else posixpath.normpath(posixpath.join(directory, path))
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """Where a lab file's local paths start."""
 
+    directory: str
+    home: str
 
-def _rooted(model: Any, directory: str, *keys: str) -> Any:
-    """The model with these paths made absolute; `~` is left to whoever uses it."""
-    paths = {key: getattr(model, key) for key in keys} if model is not None else {}
-    return model and model.model_copy(
-        update={key: path and _absolute(path, directory) for key, path in paths.items()}
-    )
+    def absolute(self, path: str) -> str:
+        """The path from the lab file's directory, or from home."""
+        if self.home and (path == "~" or path.startswith("~/")):
+            path = self.home + path[1:]
+        return posixpath.normpath(posixpath.join(self.directory, path))
 
+    def rooted(self, model: Any, *keys: str) -> Any:
+        """The model with these paths made absolute."""
+        paths = {key: getattr(model, key) for key in keys} if model is not None else {}
+        return model and model.model_copy(
+            update={key: path and self.absolute(path) for key, path in paths.items()}
+        )
 
-def _rooted_machine(machine: Any, directory: str, *, local: bool) -> Any:
-    """A machine's keys with every path of ours, and on `local` of its own, absolute from the lab file's directory."""
-    if machine is None:
-        return None
-    ask = tuple(
-        way.model_copy(update={"ssh": _rooted(way.ssh, directory, "identity")})
-        if isinstance(way, spec.AskBySsh)
-        else way
-        for way in machine.ask
-    )
-    if not local:
-        return machine.model_copy(update={"ask": ask})
-    firmware = machine.firmware
-    return machine.model_copy(
-        update={
-            "ask": ask,
-            "disks": tuple(_rooted(disk, directory, "image") for disk in machine.disks),
-            "cdroms": tuple(_absolute(path, directory) for path in machine.cdroms),
-            "kernel": _rooted(machine.kernel, directory, "image", "initrd"),
-            "firmware": _rooted(firmware, directory, "code", "vars")
-            if isinstance(firmware, spec.FirmwareFiles)
-            else firmware,
-        }
-    )
+    def machine(self, machine: Any, *, local: bool) -> Any:
+        """A machine's keys with every path of ours, and on `local` of its own, made absolute."""
+        if machine is None:
+            return None
+        ask = tuple(
+            way.model_copy(update={"ssh": self.rooted(way.ssh, "identity")})
+            if isinstance(way, spec.AskBySsh)
+            else way
+            for way in machine.ask
+        )
+        if not local:
+            return machine.model_copy(update={"ask": ask})
+        firmware = machine.firmware
+        if isinstance(firmware, spec.FirmwareFiles):
+            firmware = self.rooted(firmware, "code", "vars")
+        return machine.model_copy(
+            update={
+                "ask": ask,
+                "disks": tuple(self.rooted(disk, "image") for disk in machine.disks),
+                "cdroms": tuple(map(self.absolute, machine.cdroms)),
+                "kernel": self.rooted(machine.kernel, "image", "initrd"),
+                "firmware": firmware,
+            }
+        )
 
-
-def _rooted_lab(lab: spec.RoleLab, directory: str) -> spec.RoleLab:
-    local = lab.host == "local"
-    roles = {role: _rooted_machine(getattr(lab, role), directory, local=local) for role in spec.ROLES}
-    return lab.model_copy(update=roles)
+    def lab(self, lab: spec.RoleLab) -> spec.RoleLab:
+        """A test lab with its roles' paths made absolute."""
+        roles = {role: self.machine(getattr(lab, role), local=lab.host == "local") for role in ROLES}
+        return lab.model_copy(update=roles)
 
 
 def parse_lab(text: str, file: str, directory: str, environment: Mapping[str, str]) -> spec.Lab:
@@ -211,17 +220,17 @@ def parse_lab(text: str, file: str, directory: str, environment: Mapping[str, st
         ]
     if faults or read is None:
         raise LabFileError(file, tuple(sorted(set(faults))))
+    root = _Root(directory, environment.get("HOME", ""))
     fields = {key: getattr(read, key) for key in spec.LabFile.model_fields}
     fields |= {
         "name": stem,
-        "state_dir": _absolute(read.state_dir, directory),
-        "hosts": {
-            name: _rooted(host, directory, "identity", "known_hosts") for name, host in read.hosts.items()
-        },
+        "file": posixpath.join(directory, PurePath(file).name),
+        "state_dir": root.absolute(read.state_dir),
+        "hosts": {name: root.rooted(host, "identity", "known_hosts") for name, host in read.hosts.items()},
         "machines": {
-            name: _rooted_machine(machine, directory, local=machine.host == "local")
+            name: root.machine(machine, local=machine.host == "local")
             for name, machine in read.machines.items()
         },
-        "labs": {name: _rooted_lab(lab, directory) for name, lab in read.labs.items()},
+        "labs": {name: root.lab(lab) for name, lab in read.labs.items()},
     }
     return spec.Lab.model_construct(**fields)

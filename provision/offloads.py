@@ -57,11 +57,29 @@ OFFLOADS: tuple[Offload, ...] = (
         needs=("guest_csum",),
     ),
     # NetKVM takes none of the next four (it only prints them), so their absence on the TAP is normal.
-    Offload("guest_ecn", "VIRTIO_NET_F_GUEST_ECN", ("guest", "ecn"), needs=("guest_tso4|guest_tso6",)),
+    Offload(
+        "guest_ecn",
+        "VIRTIO_NET_F_GUEST_ECN",
+        ("guest", "ecn"),
+        tap="tx-tcp-ecn-segmentation",
+        needs=("guest_tso4|guest_tso6",),
+    ),
     Offload("guest_ufo", "VIRTIO_NET_F_GUEST_UFO", ("guest", "ufo"), needs=("guest_csum",)),
     # The TAP takes both USO bits or neither: one alone is EINVAL.
-    Offload("guest_uso4", "VIRTIO_NET_F_GUEST_USO4", needs=("guest_csum", "guest_uso6"), everywhere=False),
-    Offload("guest_uso6", "VIRTIO_NET_F_GUEST_USO6", needs=("guest_csum", "guest_uso4"), everywhere=False),
+    Offload(
+        "guest_uso4",
+        "VIRTIO_NET_F_GUEST_USO4",
+        tap="tx-udp-segmentation",
+        needs=("guest_csum", "guest_uso6"),
+        everywhere=False,
+    ),
+    Offload(
+        "guest_uso6",
+        "VIRTIO_NET_F_GUEST_USO6",
+        tap="tx-udp-segmentation",
+        needs=("guest_csum", "guest_uso4"),
+        everywhere=False,
+    ),
     Offload("mrg_rxbuf", "VIRTIO_NET_F_MRG_RXBUF", ("host", "mrg_rxbuf")),
     Offload("ctrl_vq", "VIRTIO_NET_F_CTRL_VQ"),
     # By this the guest switches RSC while it runs.

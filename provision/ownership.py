@@ -1,20 +1,32 @@
 """What may be left on a host by us, and how each such thing tells whose it is.
 
-TAPs and bridges carry a mark as their alias, domains our metadata and a UUID of ours; files lie in
-the lab's own directory; a QEMU names our pidfile in its command line.
+TAPs and bridges carry a mark as their alias, set last, so that what is marked is complete. Domains
+carry our metadata and a UUID of ours. Files lie in the lab's own directory. A QEMU names our pidfile
+in its command line. The journal notes what is about to be made, before it is made.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from provision.errors import UnreadableError
+from provision.facts.domain import parse_domain
 
-Kind = Literal["bridge", "tap", "file", "disk", "process", "domain"]
-"""`disk` is a file that `down --keep-disks` leaves."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.command import Domain
+    from provision.facts.ip import Link
+    from provision.spec import Lab, Machine
+
+Kind = Literal["process", "domain", "tap", "file", "disk", "bridge"]
+"""In the order of taking down; `disk` is a file that `down --keep-disks` leaves."""
+
+_UUIDS = uuid.UUID("3f0e0c86-6a7b-5e0d-9a52-7f2c1d7b8a11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +39,92 @@ class Thing:
     machine: str = ""
     """The machine that it belongs to; empty for what belongs to the whole lab."""
     where: str = ""
-    """A domain's libvirt URI."""
+    """The libvirt URI of a domain."""
 
 
-def link_mark(state_dir: str, lab: str, machine: str, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a lab may have left on a host."""
+
+    file: str = ""
+    """The lab file that it is of: two files of one name must not take each other's things."""
+    boot: str = ""
+    """The host's boot in which it was last written; a device without a mark is only ours within it."""
+    things: tuple[Thing, ...] = ()
+    specs: Mapping[str, Any] = field(default_factory=dict)
+    """Each machine as it was last defined or started."""
+
+    @property
+    def machines(self) -> set[str]:
+        """The machines that may have left something."""
+        return {thing.machine for thing in self.things if thing.machine}
+
+
+def machine_uuid(lab: Lab, name: str) -> str:
+    """The UUID of a machine: the same for the same state directory, lab and machine."""
+    return str(uuid.uuid5(_UUIDS, f"{lab.state_dir}\0{lab.name}\0{name}"))
+
+
+def link_mark(lab: Lab, machine: str, name: str) -> str:
     """The alias by which a TAP or bridge is known as ours; the digest tells labs of one name apart."""
-    digest = hashlib.sha256(f"{state_dir}\0{lab}".encode()).hexdigest()[:12]
-    return f"rscvm {lab} {machine or '-'} {name} {digest}"
+    digest = hashlib.sha256(f"{lab.state_dir}\0{lab.name}".encode()).hexdigest()[:12]
+    return f"rscvm {lab.name} {machine or '-'} {name} {digest}"
 
 
-def written_journal(things: tuple[Thing, ...]) -> str:
+def marked_machine(lab: Lab, link: Link) -> str | None:
+    """The machine that a device's mark names, empty for the lab's own; None where it bears no mark of this lab."""
+    _, name, machine, _, digest, *more = [*link.alias.split(" "), *[""] * 5][:6]
+    ours = link_mark(lab, "", "-").split(" ")
+    if any(more) or (name, digest) != (ours[1], ours[4]) or not link.alias.startswith("rscvm "):
+        return None
+    return "" if machine == "-" else machine
+
+
+def is_our_link(lab: Lab, link: Link, journal: Journal, boot: str) -> bool:
+    """Whether a device bears our mark, or none at all and we were about to make it in this boot."""
+    if link.alias:
+        return marked_machine(lab, link) is not None
+    noted = any(thing.name == link.name and thing.kind in ("tap", "bridge") for thing in journal.things)
+    return noted and journal.boot == boot
+
+
+def is_our_domain(lab: Lab, domain: Domain) -> bool:
+    """Whether a domain bears our metadata and our UUID for this lab."""
+    facts = parse_domain(domain.persistent_xml or domain.live_xml)
+    return (
+        facts.mark is not None and facts.mark.lab == lab.name and facts.uuid == machine_uuid(lab, domain.name)
+    )
+
+
+def spec_as_noted(machine: Machine) -> dict[str, Any]:
+    """A machine's settings as the journal keeps them: what is at its default is left out."""
+    noted: dict[str, Any] = machine.model_dump(mode="json", exclude_defaults=True)
+    return noted
+
+
+def spec_digest(machine: Machine) -> str:
+    """What tells, in a domain's metadata, whether the lab file has changed since."""
+    text = json.dumps(spec_as_noted(machine), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def written_journal(journal: Journal) -> str:
     """The journal's text."""
-    rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in things)
-    return f'{{"journal": 1, "things": [\n{rows}\n]}}\n'
+    head = {"journal": 1, "file": journal.file, "boot": journal.boot, "specs": dict(journal.specs)}
+    rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in journal.things)
+    return f'{json.dumps(head)[:-1]}, "things": [\n{rows}\n]}}\n'
 
 
-def parse_journal(text: str) -> tuple[Thing, ...]:
-    """Things out of a journal's text; none out of an empty one.
+def parse_journal(text: str) -> Journal:
+    """The journal out of its text.
 
     :raise UnreadableError: when it is not a journal that this version writes.
     """
-    if not text.strip():
-        return ()
     try:
         data = json.loads(text)
+        if data["journal"] != 1:
+            raise UnreadableError("the lab's journal", text)
         things = tuple(Thing(**row) for row in data["things"])
+        return Journal(str(data["file"]), str(data["boot"]), things, dict(data["specs"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UnreadableError("the lab's journal", text) from error
-    if data.get("journal") != 1:
-        raise UnreadableError("the lab's journal", text)
-    return things

@@ -53,3 +53,8 @@ class LabPaths:
         if len(path.encode()) <= _LONGEST_SOCKET:
             return path
         return f"{self.state_dir}/{hashlib.sha256(path.encode()).hexdigest()[:12]}.{what}"
+
+    def machine_files(self, machine: str) -> tuple[str, ...]:
+        """What a machine's QEMU leaves besides disks."""
+        sockets = (self.socket(machine, what) for what in ("qmp", "agent", "vnc"))
+        return (self.pidfile(machine), self.console(machine), *sockets)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from provision.command import QEMU
 from provision.facts.domain import parse_domain
 from provision.names import derived_mac
-from provision.ownership import Thing, link_mark
+from provision.ownership import Thing, is_our_link, link_mark, spec_as_noted, spec_digest
 from provision.paths import LabPaths
-from provision.render import NAMESPACE, PROGRAM, domain_xml, qemu_argv
+from provision.render import domain_xml, qemu_argv
 from provision.steps import (
+    Action,
     Define,
     Destroy,
     Plan,
@@ -18,8 +20,9 @@ from provision.steps import (
     Start,
     Step,
     Undefine,
+    copy_file,
     forget_lab,
-    machine_files,
+    make_overlay,
     remove_files,
     stop_qemu,
     write_journal,
@@ -30,176 +33,183 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provision.command import Argv
-    from provision.facts.host import HostFound
+    from provision.found import HostFound
     from provision.spec import Bridge, Lab, Machine
 
 
-def choices(machine: Machine, name: str, found: HostFound) -> Choices:
-    """What `auto` comes to on this host. vhost goes with KVM, as libvirt has it."""
+def uses_kvm(machine: Machine, found: HostFound) -> bool:
+    """What `accel` comes to on this host."""
     works = found.accelerators is not None and found.accelerators.kvm_is_of_use
-    kvm = machine.accel == "kvm" or (machine.accel == "auto" and works)
-    qemu = found.qemus.get(name)
-    return Choices(kvm=kvm, vhost=kvm and found.vhost, properties=qemu.properties if qemu else None)
+    return machine.accel == "kvm" or (machine.accel == "auto" and works)
 
 
 def chosen_view(lab: Lab, name: str, found: HostFound) -> MachineView:
-    """A machine as it would be made on this host."""
-    return machine_view(lab, name, choices(lab.machines[name], name, found))
+    """A machine as it would be made on this host. vhost goes with KVM, as libvirt has it."""
+    kvm, qemu = uses_kvm(lab.machines[name], found), found.qemus.get(name)
+    return machine_view(
+        lab, name, Choices(kvm=kvm, vhost=kvm and found.vhost, properties=qemu.properties if qemu else None)
+    )
 
 
 def started_argv(view: MachineView) -> Argv:
     """The command line with which a machine is started in the background."""
-    return (*qemu_argv(view, program=PROGRAM), "-daemonize")
+    return (*qemu_argv(view, program=QEMU), "-daemonize")
 
 
-def _bridge_step(lab: Lab, host: str, name: str, bridge: Bridge) -> Step:
-    mark = link_mark(lab.state_dir, lab.name, "", name)
+def _set(device: str, *words: str) -> Argv:
+    return ("ip", "link", "set", "dev", device, *words)
+
+
+def _made_anew(lab: Lab, found: HostFound, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
+    """The commands that make a device, behind one that removes what an interrupted run left half made."""
+    half_made = device in found.links and is_our_link(lab, found.links[device], found.journal, found.boot)
+    return tuple(map(Run, [undo, *do] if half_made else do))
+
+
+def _complete(device: str, found: HostFound) -> bool:
+    """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
+    link = found.links.get(device)
+    noted = any(thing.name == device for thing in found.journal.things) and found.journal.boot == found.boot
+    return link is not None and (bool(link.alias) or not noted)
+
+
+def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
+    """Make a bridge and, last, mark it."""
     do: list[Argv] = [
-        ("ip", "link", "add", "name", name, "type", "bridge", "stp_state", "0", "forward_delay", "0"),
-        ("ip", "link", "set", "dev", name, "alias", mark),
+        ("ip", "link", "add", "name", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
     ]
     if bridge.mtu:
-        do.append(("ip", "link", "set", "dev", name, "mtu", str(bridge.mtu)))
+        do.append(_set(name, "mtu", str(bridge.mtu)))
     if bridge.uplink:
-        do.append(("ip", "link", "set", "dev", bridge.uplink, "master", name))
-        do.append(("ip", "link", "set", "dev", bridge.uplink, "up"))
+        do += [_set(bridge.uplink, "master", name), _set(bridge.uplink, "up")]
     else:  # else the bridge would take the lowest address of its ports, a new one whenever a TAP comes
-        do.append(("ip", "link", "set", "dev", name, "address", derived_mac(lab.name, "bridge", name)))
+        do.append(_set(name, "address", derived_mac(lab.name, "bridge", name)))
     if bridge.address:
         do.append(("ip", "address", "add", bridge.address, "dev", name))
-    do.append(("ip", "link", "set", "dev", name, "up"))
-    return Step(
-        host,
-        f"make bridge {name}",
-        f"hosts.{host}.bridges declares it, and it is not there",
-        tuple(map(Run, do)),
-        (Run(("ip", "link", "del", "dev", name)),),
-        (Thing("bridge", name),),
-    )
+    return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
 
 
 def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Iterator[Step]:
     """Declared bridges that the machines use and the host does not have."""
     used = {nic.bridge for name in names for nic in lab.machines[name].nics}
     for name, bridge in lab.host(host).bridges.items():
-        if name in used and name not in found.links:
-            yield _bridge_step(lab, host, name, bridge)
+        if name in used and not _complete(name, found):
+            undo = ("ip", "link", "del", "dev", name)
+            yield Step(
+                host,
+                "",
+                f"make bridge {name}",
+                f"hosts.{host}.bridges declares it, and it is not there",
+                _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
+                (Run(undo),),
+                (Thing("bridge", name),),
+            )
 
 
 def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
     """TAPs of a machine that QEMU is started on; libvirt makes its own."""
+    if view.paths.pidfile(view.name) in found.processes:
+        return  # a QEMU that runs has its TAPs open; one that has gone comes back with a power cycle only
     for nic in view.nics:
-        spec = nic.spec
-        if nic.backend.netdev != "tap" or spec.ifname in found.links:
+        spec, name = nic.spec, nic.spec.ifname
+        if nic.backend.netdev != "tap" or _complete(name, found):
             continue
-        mark = link_mark(lab.state_dir, lab.name, view.name, spec.name)
         flags = ("vnet_hdr", *(("multi_queue",) if spec.queues > 1 else ()))
-        do: list[Argv] = [
-            ("ip", "tuntap", "add", "dev", spec.ifname, "mode", "tap", *flags),
-            ("ip", "link", "set", "dev", spec.ifname, "alias", mark),
-        ]
+        do: list[Argv] = [("ip", "tuntap", "add", "dev", name, "mode", "tap", *flags)]
         if spec.mtu:
-            do.append(("ip", "link", "set", "dev", spec.ifname, "mtu", str(spec.mtu)))
+            do.append(_set(name, "mtu", str(spec.mtu)))
         if spec.bridge:
-            do.append(("ip", "link", "set", "dev", spec.ifname, "master", spec.bridge))
-        do.append(("ip", "link", "set", "dev", spec.ifname, "up"))
+            do.append(_set(name, "master", spec.bridge))
+        do += [_set(name, "up"), _set(name, "alias", link_mark(lab, view.name, spec.name))]
+        undo = ("ip", "link", "del", "dev", name)
         yield Step(
             view.spec.host,
-            f"make TAP {spec.ifname}",
+            view.name,
+            f"make TAP {name}",
             f"{view.name}'s nic {spec.name} is on it"
             + (f", bridged to {spec.bridge}" if spec.bridge else ""),
-            tuple(map(Run, do)),
-            (Run(("ip", "link", "del", "dev", spec.ifname)),),
-            (Thing("tap", spec.ifname, view.name),),
+            _made_anew(lab, found, name, do, undo),
+            (Run(undo),),
+            (Thing("tap", name, view.name),),
         )
 
 
 def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
     """Overlays and firmware variables; a base image is only ever read."""
-    for disk in view.disks:
-        if disk.base and disk.path not in found.files:
-            yield Step(
-                view.spec.host,
-                f"make overlay {disk.path}",
-                f"{view.name} writes there and leaves {disk.base} as it is",
-                (
-                    Run(
-                        (
-                            "qemu-img",
-                            "create",
-                            "-q",
-                            "-f",
-                            "qcow2",
-                            "-b",
-                            disk.base,
-                            "-F",
-                            disk.base_format,
-                            disk.path,
-                        )
-                    ),
-                ),
-                (remove_files(disk.path),),
-                (Thing("disk", disk.path, view.name),),
-                exclusive=False,
-            )
-    own = view.paths.firmware(view.name)
-    if view.code and view.spec.backend == "qemu" and own not in found.files:
-        yield Step(
-            view.spec.host,
-            f"copy {view.vars} to {own}",
-            f"{view.name}'s firmware keeps its variables there",
-            (Run(("cp", "--", view.vars, own)),),
-            (remove_files(own),),
-            (Thing("disk", own, view.name),),
-            exclusive=False,
+    wanted: list[tuple[str, str, str, Run]] = [
+        (
+            disk.path,
+            f"make overlay {disk.path}",
+            f"{view.name} writes there and leaves {disk.base} as it is",
+            make_overlay(disk.base, disk.base_format, disk.path),
         )
+        for disk in view.disks
+        if disk.base
+    ]
+    if view.code and view.spec.backend == "qemu":
+        own = view.paths.firmware(view.name)
+        why = f"{view.name}'s firmware keeps its variables there"
+        wanted.append((own, f"copy {view.vars} to {own}", why, copy_file(view.vars, own)))
+    for path, what, why, action in wanted:
+        if path not in found.files:
+            thing = Thing("disk", path, view.name)
+            undo = (remove_files(path),)
+            yield Step(view.spec.host, view.name, what, why, (action,), undo, (thing,), exclusive=False)
 
 
 def _qemu_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
-    pidfile = view.paths.pidfile(view.name)
+    pidfile, files = view.paths.pidfile(view.name), view.paths.machine_files(view.name)
     if pidfile not in found.processes:
         yield Step(
             view.spec.host,
+            view.name,
             f"start {view.name}",
             "its QEMU is not running",
             (Run(started_argv(view)),),
-            (stop_qemu(pidfile), remove_files(*machine_files(view.paths, view.name))),
-            (
-                *(Thing("file", path, view.name) for path in machine_files(view.paths, view.name)),
-                Thing("process", pidfile, view.name),
-            ),
+            (stop_qemu(pidfile), remove_files(*files)),
+            (*(Thing("file", path, view.name) for path in files), Thing("process", pidfile, view.name)),
             exclusive=False,
         )
 
 
 def _domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
-    xml, name, host = domain_xml(view), view.name, view.spec.host
+    name, host = view.name, view.spec.host
     domain = found.domains.get(name)
-    thing = Thing("domain", name, name, lab.host(host).libvirt)
+    thing = (Thing("domain", name, name, lab.host(host).libvirt),)
     if domain is None:
-        yield Step(
-            host, f"define {name}", "libvirt does not have it", (Define(xml),), (Undefine(name),), (thing,)
-        )
-    elif domain.state == "off" and _differs(domain.persistent_xml, xml):
-        undo = (Define(domain.persistent_xml),) if domain.persistent_xml else ()
-        yield Step(host, f"define {name} anew", "the lab file has changed", (Define(xml),), undo, (thing,))
+        do = (Define(domain_xml(view)),)
+        yield Step(host, name, f"define {name}", "libvirt does not have it", do, (Undefine(name),), thing)
+    elif not domain.persistent_xml:
+        do = (Define(domain_xml(view)),)
+        yield Step(host, name, f"define {name} again", "it runs, and its definition is gone", do, (), thing)
+    elif domain.state == "off" and _differs(domain.persistent_xml, view):
+        do, undo = (Define(domain_xml(view)),), (Define(domain.persistent_xml),)
+        yield Step(host, name, f"define {name} anew", "the lab file has changed", do, undo, thing)
     if domain is None or domain.state == "off":
-        yield Step(host, f"start {name}", "it is not running", (Start(name),), (Destroy(name),), (thing,))
+        yield Step(host, name, f"start {name}", "it is not running", (Start(name),), (Destroy(name),), thing)
 
 
-def _differs(there: str, wanted: str) -> bool:
-    """Whether a domain was made from another rendering than this."""
-    return not there or parse_domain(there, NAMESPACE).mark != parse_domain(wanted, NAMESPACE).mark
+def _differs(xml: str, view: MachineView) -> bool:
+    """Whether a domain was made from other settings than the lab file has."""
+    mark = parse_domain(xml).mark if xml else None
+    return mark is None or mark.digest != spec_digest(view.spec)
 
 
 def _drift(view: MachineView, found: HostFound) -> Iterator[str]:
-    process = found.processes.get(view.paths.pidfile(view.name))
-    if process is not None and process.argv != started_argv(view):
-        changed = sorted(set(started_argv(view)).symmetric_difference(process.argv))
-        yield f"{view.name} runs with another command line than the lab file has: {'; '.join(changed[:4])}"
+    noted, wanted = found.journal.specs.get(view.name), spec_as_noted(view.spec)
     domain = found.domains.get(view.name)
-    if domain is not None and domain.state != "off" and _differs(domain.live_xml, domain_xml(view)):
-        yield f"{view.name} runs from another definition than the lab file has"
+    started = view.paths.pidfile(view.name) in found.processes
+    differs = noted is not None and noted != wanted if started else False
+    if domain is not None and domain.state != "off":
+        differs = _differs(domain.live_xml, view)
+    taps = [nic.spec.ifname for nic in view.nics if nic.backend.netdev == "tap"] if started else []
+    for tap in taps:
+        if tap not in found.links:
+            yield f"{view.name} runs without its TAP {tap}, which has gone"
+    if differs:
+        before = noted or {}
+        keys = sorted(key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key))
+        yield f"{view.name} runs with other settings than the lab file has: {', '.join(keys) or 'unknown'}"
 
 
 def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
@@ -225,22 +235,33 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
             steps += _domain_steps(lab, view, found)
         drift += _drift(view, found)
         notes += _left_out(view, found)
-    return Plan(_journalled(lab, host, steps, found), tuple(dict.fromkeys(notes)), tuple(drift))
+    opening = _opening(lab, host, steps, found) if steps else None
+    return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift))
 
 
-def _journalled(lab: Lab, host: str, steps: list[Step], found: HostFound) -> tuple[Step, ...]:
-    """The steps behind one that writes down what they are about to make."""
-    made = [thing for step in steps for thing in step.makes]
-    if not made:
-        return tuple(steps)
+def _opening(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> Step:
+    """Write down what the steps are about to make, so that `down` finds it whatever happens."""
     paths = LabPaths(lab.state_dir, lab.name)
-    things = tuple(dict.fromkeys((*found.journal, *made)))
-    note = Step(
+    made = {(thing.kind, thing.name): thing for thing in found.journal.things}
+    made |= {(thing.kind, thing.name): thing for step in steps for thing in step.makes}
+    begun = {
+        step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
+    }
+    specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
+    journal = replace(
+        found.journal,
+        file=lab.file,
+        boot=found.boot,
+        things=tuple(made.values()),
+        specs={**found.journal.specs, **specs},
+    )
+    undo = write_journal(paths, found.journal) if found.journal.things else forget_lab(paths)
+    return Step(
         host,
+        "",
         f"note in {paths.journal} what is to be made",
         "so that `down` finds it whatever happens",
-        (write_journal(paths, things),),
-        (write_journal(paths, found.journal) if found.journal else forget_lab(paths),),
+        (write_journal(paths, journal),),
+        (undo,),
         exclusive=False,
     )
-    return (note, *(replace(step, makes=()) for step in steps))

@@ -16,7 +16,6 @@ class Profile:
     """What `rsc:` chooses for a NIC."""
 
     name: str
-    meaning: str
     offloads: Mapping[str, bool]
     vhost: bool = True
     """Whether vhost may carry the packets."""
@@ -31,21 +30,21 @@ _ON = {"guest_csum": True, "guest_tso4": True, "guest_tso6": True}
 PROFILES = {
     profile.name: profile
     for profile in (
+        # The guest is offered checksum and TSO, so the TAP hands it large frames.
         Profile(
             "true",
-            "the guest is offered checksum and TSO, so the TAP hands it large frames",
             _ON,
             backends=_TAPS | {"macvtap"},
         ),
+        # Off at the device, which lasts, unlike ethtool on the TAP.
         Profile(
             "false",
-            "guest checksum and TSO are off at the device, which lasts, unlike ethtool on the TAP",
             dict.fromkeys(_ON, False),
             backends=_TAPS | {"macvtap", "user"},
         ),
+        # QEMU's userspace engine for one HLK test; unfit for any other traffic.
         Profile(
             "hck",
-            "QEMU's userspace engine for HLK's RSC test; unfit for any other traffic",
             {**_ON, "ctrl_vq": True, "ctrl_guest_offloads": True, HCK: True},
             vhost=False,
             hck_only=True,

@@ -1,28 +1,23 @@
-"""Spec to text that a machine reads: domain XML, QEMU argv, a script. Pure; touches no host."""
+"""Spec to text that a machine reads: domain XML and QEMU argv. Pure; touches no host."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shlex
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from provision.command import QEMU
 from provision.errors import RequestError
-from provision.steps import machine_files
-from provision.view import Choices, MachineView, machine_view
+from provision.facts.domain import NAMESPACE
+from provision.ownership import spec_digest
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from provision.command import Argv
-    from provision.spec import Lab
-
-NAMESPACE = "urn:rscvm:domain:1"
-"""Of our metadata in a domain: by it we know what is ours."""
-
-PROGRAM = "qemu-system-x86_64"
+    from provision.view import MachineView
 
 
 @cache
@@ -43,7 +38,8 @@ def _environment(*, xml: bool) -> Environment:
     return environment
 
 
-def _printed(template: str, view: MachineView, **more: Any) -> str:
+def printed(template: str, view: MachineView, **more: Any) -> str:
+    """A machine's view in a template; XML escapes everything, the others have filters for it."""
     own = {item.name: getattr(view, item.name) for item in dataclasses.fields(view)}
     derived = {
         name: getattr(view, name) for name in ("enlightened", "secure", "ports", "extra_sata", "socket")
@@ -56,20 +52,17 @@ def _printed(template: str, view: MachineView, **more: Any) -> str:
 def domain_xml(view: MachineView) -> str:
     """The libvirt domain, with its HCK flags and any other property that libvirt has no word for as an override."""
     overrides = [nic for nic in view.nics if nic.override]
-
-    def printed(digest: str) -> str:
-        return _printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides, digest=digest)
-
-    return printed(hashlib.sha256(printed("").encode()).hexdigest()[:16])
+    digest = spec_digest(view.spec)
+    return printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides, digest=digest)
 
 
-def qemu_argv(view: MachineView, *, program: str = PROGRAM, foreground: bool = False) -> Argv:
+def qemu_argv(view: MachineView, *, program: str = QEMU, foreground: bool = False) -> Argv:
     """The command line, beginning with the program; in the foreground its console is the terminal.
 
     :raise RequestError: when the machine has something that only libvirt can make.
     """
     _only_libvirt(view)
-    text = _printed("qemu.argv.j2", view, program=program, foreground=foreground)
+    text = printed("qemu.argv.j2", view, program=program, foreground=foreground)
     return tuple(line for line in text.splitlines() if line)
 
 
@@ -82,22 +75,3 @@ def _only_libvirt(view: MachineView) -> None:
             f"{view.name} cannot be started by QEMU alone: {', '.join(missing)} needs libvirt",
             hint="render it --as xml",
         )
-
-
-def script(lab: Lab, name: str) -> str:
-    """A self-contained shell script: makes bridge, TAPs and overlays, runs QEMU, takes it all back.
-
-    `auto` is decided when it runs, so it carries one command line for each outcome.
-    """
-    accel = lab.machines[name].accel
-    argvs: dict[str, Argv] = {}
-    for kvm, vhost in ((True, True), (True, False), (False, False)):
-        key = f"{'kvm' if kvm else 'tcg'}-{'vhost' if vhost else 'plain'}"
-        argvs[key] = qemu_argv(machine_view(lab, name, Choices(kvm=kvm, vhost=vhost)), foreground=True)
-    view = machine_view(lab, name)
-    used = {nic.spec.bridge for nic in view.nics}
-    bridges = {key: bridge for key, bridge in lab.host(view.spec.host).bridges.items() if key in used}
-    files = machine_files(view.paths, name)
-    return _printed(
-        "machine.sh.j2", view, argvs=argvs, accel=accel, bridges=bridges, files=files, program=PROGRAM
-    )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.command import PACKAGES
 from provision.offloads import HCK
+from provision.ownership import is_our_domain, is_our_link
+from provision.paths import LabPaths
 from provision.plan import chosen_view
 from provision.spec import FirmwareFiles
-from provision.takedown import is_our_domain, is_our_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.facts.host import HostFound
+    from provision.found import HostFound
     from provision.spec import Lab
     from provision.view import MachineView
 
@@ -20,20 +22,30 @@ if TYPE_CHECKING:
 def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tuple[str, ...]:
     """One sentence for each thing that stands in the way of `up`."""
     views = [chosen_view(lab, name, found) for name in names]
-    sentences = [*_programs(views, found), *_networks(lab, host, views, found)]
+    sentences = [*another_lab(lab, found), *_programs(views, found), *_networks(lab, host, views, found)]
+    if names and not found.writable:
+        sentences.append(f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written")
     for view in views:
         sentences += _files(view, found)
         sentences += _machine(lab, view, found)
     return tuple(dict.fromkeys(sentences))
 
 
+def another_lab(lab: Lab, found: HostFound) -> Iterator[str]:
+    """Whether the journal of this lab's name is another lab file's, whose things must not be taken for ours."""
+    file, paths = found.journal.file, LabPaths(lab.state_dir, lab.name)
+    if file and file != lab.file:
+        yield (
+            f"{paths.journal} is of another lab file, {file}: rename one of them or give it a state_dir of its own "
+            f"(if it is the same and was moved: put its new path there)"
+        )
+
+
 def _programs(views: Sequence[MachineView], found: HostFound) -> Iterator[str]:
-    needed = {"ip": "iproute2", "ethtool": "ethtool"}
-    if any(disk.base for view in views for disk in view.disks):
-        needed["qemu-img"] = "qemu-utils"
-    for program, package in needed.items():
+    overlays = any(disk.base for view in views for disk in view.disks)
+    for program in ("ip", "ethtool", *(["qemu-img"] if overlays else [])):
         if program not in found.programs:
-            yield f"{program} is not installed (Debian: {package})"
+            yield f"{program} is not installed (Debian: {PACKAGES[program]})"
     for view in views:
         qemu = found.qemus.get(view.name)
         if qemu is None or not qemu.version:
@@ -74,9 +86,6 @@ def _files(view: MachineView, found: HostFound) -> Iterator[str]:
         if path not in found.files:
             yield f"{view.name}: no {what} at {path}"
     yield from _formats(view, found)
-    ours = view.spec.backend == "qemu" or any(disk.base for disk in view.disks)
-    if ours and not found.writable:
-        yield f"{view.paths.directory} cannot be written"
 
 
 def _formats(view: MachineView, found: HostFound) -> Iterator[str]:
@@ -88,6 +97,12 @@ def _formats(view: MachineView, found: HostFound) -> Iterator[str]:
         image = found.images.get(path)
         if disk.cdrom or path not in found.files:
             continue
+        overlay = found.images.get(disk.path) if disk.base else None
+        if overlay is not None and overlay.backing != disk.base:
+            yield (
+                f"{view.name}: {disk.path} lies over {overlay.backing or 'nothing'}, and the lab file has {disk.base}: "
+                "`rscvm down` removes it"
+            )
         if image is None:
             yield f"{view.name}: qemu-img cannot read {path}"
         elif image.format != form:
@@ -111,7 +126,7 @@ def _machine(lab: Lab, view: MachineView, found: HostFound) -> Iterator[str]:
             yield f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)"
         link = found.links.get(spec.ifname) if spec.ifname else None
         running = (domain := found.domains.get(name)) is not None and domain.state != "off"
-        if link is not None and not running and not is_our_link(lab, link, found.journal):
+        if link is not None and not running and not is_our_link(lab, link, found.journal, found.boot):
             yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
     domain = found.domains.get(name)
     if view.spec.backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):

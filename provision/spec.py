@@ -231,10 +231,6 @@ class Machine(MachineKeys):
     nics: tuple[Nic, ...] = ()
 
 
-ROLES = ("controller", "dut", "support")
-"""Of machines in a test lab; each is called LAB-ROLE."""
-
-
 class RoleLab(Model):
     """A test lab that expands to machines and their networks."""
 
@@ -260,6 +256,8 @@ class Lab(LabFile):
     """A lab file that was read whole: nothing derived is missing, and its name is the file's stem."""
 
     name: Name
+    file: str = ""
+    """The file's absolute path."""
 
     def host(self, name: str) -> Host:
         """A host by name; `local` exists without being listed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.ownership import Thing, written_journal
+from provision.ownership import Journal, Thing, written_journal
 
 if TYPE_CHECKING:
     from provision.command import Argv
@@ -57,6 +57,8 @@ class Step:
     """One change on one host."""
 
     host: str
+    machine: str
+    """The machine that it is for; empty where it is for the whole lab."""
     what: str
     why: str
     do: tuple[Action, ...]
@@ -71,49 +73,74 @@ class Plan:
     """What would change, and what is worth saying beside it."""
 
     steps: tuple[Step, ...]
+    opening: Step | None = None
+    """Notes in the journal what the steps will make; undone only when all of them are."""
+    closing: Step | None = None
+    """Brings the journal up to date; left out when a step before it failed."""
     notes: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
     """What runs and is not as the lab file has it; nothing but a power cycle changes it."""
 
 
 STOP_QEMU = r"""
-p=$(cat "$1" 2>/dev/null) || exit 0
-tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF -e "$1" || exit 0
-kill "$p" || exit 1
-i=0
-while [ -d "/proc/$p" ] && ! grep -q '^State:.[ZX]' "/proc/$p/status"; do
-    i=$((i + 1))
-    [ "$i" = 100 ] && kill -9 "$p"
-    [ "$i" -gt 150 ] && { echo "process $p does not end" >&2; exit 1; }
-    sleep 0.1
+ours() { tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e -pidfile | grep -qxF -e "$2"; }
+for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
+    p=${c#/proc/}
+    p=${p%/cmdline}
+    ours "$p" "$1" || continue
+    kill "$p" || exit 1
+    i=0
+    while ours "$p" "$1"; do
+        i=$((i + 1))
+        [ "$i" != 100 ] || kill -9 "$p"
+        [ "$i" -le 150 ] || { echo "process $p does not end" >&2; exit 1; }
+        sleep 0.1
+    done
 done"""
-"""Ends the QEMU of a pidfile, if it is still that QEMU; asks for 10 s, then does not ask."""
+"""Ends the QEMU that has this pidfile among its arguments: asks for 10 s, then does not ask.
+
+By /proc and not by the pidfile, which a QEMU that has just been started has not written yet.
+"""
 
 _REPLACE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && mv -f -- "$1.new" "$1"'
+_FORGET = 'rm -f -- "$1" "$1.new" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
+_OVERLAY = 'qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"'
+_COPY = 'cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
+
+SCRIPTS = {"stop": STOP_QEMU, "replace": _REPLACE, "forget": _FORGET, "overlay": _OVERLAY, "copy": _COPY}
+"""Every constant script above, for the linter."""
+
+
+def shell(script: str, *arguments: str) -> Run:
+    """A constant script; what varies is an argument and never text of the script."""
+    return Run(("sh", "-c", script, "sh", *arguments))
 
 
 def stop_qemu(pidfile: str) -> Run:
-    """End the QEMU that wrote this pidfile."""
-    return Run(("sh", "-c", STOP_QEMU, "sh", pidfile))
+    """End the QEMU that has this pidfile."""
+    return shell(STOP_QEMU, pidfile)
+
+
+def make_overlay(base: str, form: str, path: str) -> Run:
+    """Make an overlay in one move, so that one that is there is whole."""
+    return shell(_OVERLAY, base, form, path)
+
+
+def copy_file(source: str, path: str) -> Run:
+    """Copy a file in one move, so that one that is there is whole."""
+    return shell(_COPY, source, path)
 
 
 def remove_files(*paths: str) -> Run:
-    """Remove files, whether they are there or not."""
-    return Run(("rm", "-f", "--", *paths))
+    """Remove files and what was to become them, whether they are there or not."""
+    return Run(("rm", "-f", "--", *(name for path in paths for name in (path, f"{path}.new"))))
 
 
-def write_journal(paths: LabPaths, things: tuple[Thing, ...]) -> Run:
+def write_journal(paths: LabPaths, journal: Journal) -> Run:
     """Replace the lab's journal in one move."""
-    return Run(("sh", "-c", _REPLACE, "sh", paths.journal), stdin=written_journal(things))
+    return Run(("sh", "-c", _REPLACE, "sh", paths.journal), stdin=written_journal(journal))
 
 
 def forget_lab(paths: LabPaths) -> Run:
     """Remove the journal, and the lab's directory unless somebody else keeps files there."""
-    script = 'rm -f -- "$1" && rmdir --ignore-fail-on-non-empty -- "${1%/*}"'
-    return Run(("sh", "-c", script, "sh", paths.journal))
-
-
-def machine_files(paths: LabPaths, name: str) -> tuple[str, ...]:
-    """What a machine's QEMU leaves besides disks."""
-    sockets = (paths.socket(name, what) for what in ("qmp", "agent", "vnc"))
-    return (paths.pidfile(name), paths.console(name), *sockets)
+    return shell(_FORGET, paths.journal)

@@ -10,12 +10,11 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from provision.command import NOT_FOUND
+from provision.command import NOT_FOUND, PACKAGES, QEMU
 from provision.errors import HostError, UnreadableError
 from provision.facts.ethtool import FeaturesRead, parse_features
 from provision.facts.host import (
     Accelerators,
-    HostFound,
     QemuFound,
     kept_accelerators,
     parse_accelerators,
@@ -24,9 +23,10 @@ from provision.facts.host import (
 )
 from provision.facts.ip import parse_links
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
-from provision.ownership import parse_journal
+from provision.found import HostFound
+from provision.ownership import Journal, parse_journal
 from provision.paths import LabPaths
-from provision.render import PROGRAM
+from provision.plan import uses_kvm
 from provision.spec import FirmwareFiles
 from provision.view import machine_view
 
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from provision.spec import Lab
 
 _CAP_NET_ADMIN = 12
-_PROGRAMS = ("ip", "ethtool", "qemu-img", PROGRAM)
+_ABSENT = 44
+"""How our script says that there is no journal, which is not the same as one that cannot be read."""
 
 
 def _sh(script: str, *arguments: str) -> Argv:
@@ -48,17 +49,23 @@ def _sh(script: str, *arguments: str) -> Argv:
 
 
 _PROCESSES = r"""
-for f do
-    p=$(cat "$f" 2>/dev/null) && [ -r "/proc/$p/cmdline" ] || continue
-    printf '%s\t%s\t%s\n' "$f" "$p" "$(base64 -w0 <"/proc/$p/cmdline")"
-done"""
+for c in $(grep -lzxF -e -pidfile /proc/[0-9]*/cmdline 2>/dev/null); do
+    p=${c#/proc/}
+    words=$(base64 -w0 2>/dev/null <"$c") && [ -n "$words" ] && printf '%s\t%s\n' "${p%/cmdline}" "$words"
+done
+true"""
+_JOURNAL = f'if [ -e "$1" ]; then cat -- "$1"; else exit {_ABSENT}; fi'
 # A redirection makes a plain file where there is no device, hence the `-c` before it.
 _OPENS = '[ -c "$1" ] || { echo "$1: not there" >&2; exit 1; }; : <>"$1"'
 _TUN = f"grep ^CapEff: /proc/self/status && {_OPENS}"
 _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
+_BOOT = "/proc/sys/kernel/random/boot_id"
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
+
+SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "tun": _TUN, "writable": _WRITABLE, "found": _FOUND}
+"""Every constant script above, for the linter."""
 
 
 def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
@@ -81,32 +88,32 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
     :raise HostError: when the host or its libvirt does not answer.
     """
     paths = LabPaths(lab.state_dir, lab.name)
-    pidfiles = [paths.pidfile(name) for name in names]
-    ip, stat, processes, journal, tun, vhost, writable, programs = edges.host(host).run_all(
+    ip, stat, processes, journal, boot, tun, vhost, writable, programs = edges.host(host).run_all(
         (
             ("ip", "-json", "-details", "-stats", "link", "show"),
             ("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",))),
-            _sh(_PROCESSES, *pidfiles),
-            ("cat", paths.journal),
+            _sh(_PROCESSES),
+            _sh(_JOURNAL, paths.journal),
+            ("cat", _BOOT),
             _sh(_TUN, "/dev/net/tun"),
             _sh(_OPENS, "/dev/vhost-net"),
             _sh(_WRITABLE, paths.directory),
-            _sh(_FOUND, *_PROGRAMS),
+            _sh(_FOUND, *PACKAGES),
         )
     )
-    made = parse_journal(journal.out)
+    made = Journal() if journal.status == _ABSENT else parse_journal(journal.check().out)
+    pidfiles = {paths.pidfile(name) for name in names}
     return HostFound(
         name=host,
         links=parse_links(ip.check().out),
         files=frozenset(stat.out.split("\0")) - {""},
         writable=writable.ok,
+        boot=boot.out.strip(),
         journal=made,
         processes={
-            pidfile: found
-            for pidfile, found in parse_processes(processes.out).items()
-            if pidfile in found.argv  # a pid that was used again is not our QEMU
+            pidfile: qemu for pidfile, qemu in parse_processes(processes.out).items() if pidfile in pidfiles
         },
-        domains=_domains(edges, lab, host, names, made),
+        domains=_domains(edges, lab, host, names, made.things),
         vhost=vhost.ok,
         tun=_tun_trouble(tun),
         programs=frozenset(programs.out.split()),
@@ -152,12 +159,14 @@ def read_means(edges: Edges, lab: Lab, found: HostFound, names: Sequence[str]) -
     """The host with what would run the machines: QEMUs, images and, where `auto` asks, accelerators."""
     runner = edges.host(found.name)
     accelerators = None
-    if any(lab.machines[name].accel != "tcg" for name in names) and PROGRAM in found.programs:
-        accelerators = read_accelerators(runner, LabPaths(lab.state_dir, lab.name), PROGRAM)
+    if any(lab.machines[name].accel != "tcg" for name in names) and QEMU in found.programs:
+        accelerators = read_accelerators(runner, LabPaths(lab.state_dir, lab.name), QEMU)
     programs = {name: _emulator(edges, lab, found.name, name, accelerators) for name in names}
     qemus = read_qemus(runner, sorted(set(programs.values())))
     views = [machine_view(lab, name) for name in names]
-    images = {disk.base or disk.path for view in views for disk in view.disks if not disk.cdrom}
+    images = {
+        path for view in views for disk in view.disks if not disk.cdrom for path in (disk.base, disk.path)
+    }
     return replace(
         found,
         accelerators=accelerators,
@@ -169,8 +178,8 @@ def read_means(edges: Edges, lab: Lab, found: HostFound, names: Sequence[str]) -
 def _emulator(edges: Edges, lab: Lab, host: str, name: str, accelerators: Accelerators | None) -> str:
     machine = lab.machines[name]
     if machine.backend == "qemu":
-        return PROGRAM
-    kvm = machine.accel == "kvm" or (machine.accel == "auto" and accelerators and accelerators.kvm_is_of_use)
+        return QEMU
+    kvm = uses_kvm(machine, HostFound(host, accelerators=accelerators))
     return edges.hypervisor(host).emulator("kvm" if kvm else "qemu", machine.machine)
 
 
@@ -207,7 +216,7 @@ def _images(runner: Runner, paths: Sequence[str]) -> dict[str, Image]:
 def read_accelerators(runner: Runner, paths: LabPaths, program: str, *, fresh: bool = False) -> Accelerators:
     """Which accelerator works; measured once a boot and QEMU, and kept where the state directory can be written."""
     boot, version, kept = runner.run_all(
-        (("cat", "/proc/sys/kernel/random/boot_id"), (program, "--version"), ("cat", paths.accelerators))
+        (("cat", _BOOT), (program, "--version"), ("cat", paths.accelerators))
     )
     key = f"{boot.out.strip()} {version.out.splitlines()[0] if version.ok else ''}"
     known = None if fresh else kept_accelerators(key, kept.out)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
 
 from provision.facts.domain import parse_domain
-from provision.ownership import Kind, Thing, link_mark
+from provision.ownership import Kind, Thing, is_our_domain, is_our_link, marked_machine
 from provision.paths import LabPaths
-from provision.render import NAMESPACE
 from provision.steps import (
     Action,
     Destroy,
@@ -21,52 +20,88 @@ from provision.steps import (
     stop_qemu,
     write_journal,
 )
-from provision.view import machine_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.command import Domain
-    from provision.facts.host import HostFound
-    from provision.facts.ip import Link
+    from provision.found import HostFound
     from provision.spec import Lab
 
-
-def is_our_link(lab: Lab, link: Link, journal: Sequence[Thing]) -> bool:
-    """Whether a device bears our mark, or bears none and the journal says that we were about to make it."""
-    if link.alias:
-        first, _, last = link_mark(lab.state_dir, lab.name, "-", "-").partition(" - - ")
-        return link.alias.startswith(f"{first} ") and link.alias.endswith(f" {last}")
-    return any(thing.name == link.name and thing.kind in ("tap", "bridge") for thing in journal)
-
-
-def is_our_domain(lab: Lab, domain: Domain) -> bool:
-    """Whether a domain bears our metadata for this lab."""
-    mark = parse_domain(domain.persistent_xml or domain.live_xml, NAMESPACE).mark
-    return mark is not None and (mark.lab, mark.machine) == (lab.name, domain.name)
+_ORDER: tuple[Kind, ...] = get_args(Kind)
+_WORDS: dict[Kind, str] = {
+    "process": "stop {machine}",
+    "domain": "stop and undefine {name}",
+    "tap": "remove TAP {name}",
+    "bridge": "remove bridge {name}",
+    "file": "remove {machine}'s sockets and log",
+    "disk": "remove {machine}'s overlays and firmware variables",
+}
 
 
-def things_there(lab: Lab, host: str, found: HostFound) -> tuple[Thing, ...]:
-    """Everything of the lab's that may be on the host: what the journal says, and what bears our marks."""
-    things = list(found.journal)
-    things += (
-        Thing("bridge", link.name)
-        if link.kind == "bridge"
-        else Thing("tap", link.name, link.alias.split(" ")[2])
-        for link in found.links.values()
-        if link.alias and is_our_link(lab, link, ())
-    )
+def things_there(lab: Lab, found: HostFound) -> tuple[Thing, ...]:
+    """Everything of the lab's that may be on the host: what the journal says, and what bears our marks.
+
+    Files bear none: an overlay that the journal does not know was made by somebody else, a rendered script for one.
+    """
+    things = {(thing.kind, thing.name): thing for thing in found.journal.things}
+    for thing in _marked(lab, found):
+        things.setdefault((thing.kind, thing.name), thing)
+    return tuple(things.values())
+
+
+def _marked(lab: Lab, found: HostFound) -> Iterator[Thing]:
+    for link in found.links.values():
+        machine = marked_machine(lab, link)
+        if machine is not None:
+            yield Thing("bridge" if link.kind == "bridge" else "tap", link.name, machine)
     for domain in found.domains.values():
         if is_our_domain(lab, domain):
-            things.append(Thing("domain", domain.name, domain.name, lab.host(host).libvirt))
-    paths = LabPaths(lab.state_dir, lab.name)
-    for name, spec in lab.machines.items():
-        if paths.pidfile(name) in found.processes:
-            things.append(Thing("process", paths.pidfile(name), name))
-        if spec.host == host:
-            disks = [disk.path for disk in machine_view(lab, name).disks if disk.base]
-            things += (Thing("disk", path, name) for path in disks if path in found.files)
-    return tuple(dict.fromkeys(things))
+            yield Thing("domain", domain.name, domain.name, lab.host(found.name).libvirt)
+    for name in lab.machines:
+        pidfile = LabPaths(lab.state_dir, lab.name).pidfile(name)
+        if pidfile in found.processes:
+            yield Thing("process", pidfile, name)
+
+
+def _taps_of_our_domains(lab: Lab, found: HostFound) -> set[str]:
+    """Libvirt makes the TAPs of its domains and takes them with it."""
+    ours = (domain for domain in found.domains.values() if is_our_domain(lab, domain))
+    return {nic.target for domain in ours for nic in parse_domain(domain.live_xml).nics if nic.target}
+
+
+def _left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
+    """Why a thing must be left where it is; empty where it is ours to remove."""
+    if thing.kind in ("tap", "bridge"):
+        return _device_left_alone(lab, thing, found)
+    if thing.kind == "domain":
+        uri = lab.host(found.name).libvirt
+        if thing.where != uri:
+            return (
+                f"domain {thing.name} was made at {thing.where}, and the lab file now has {uri}: left alone"
+            )
+        domain = found.domains.get(thing.name)
+        if domain is not None and not is_our_domain(lab, domain):
+            return f"domain {thing.name} does not bear this lab's mark: left alone"
+    return ""
+
+
+def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
+    def ours(name: str) -> bool:
+        return is_our_link(lab, found.links[name], found.journal, found.boot)
+
+    if thing.name not in found.links:
+        return ""
+    if not ours(thing.name):
+        return f"{thing.name} does not bear this lab's mark: left alone"
+    expected = _taps_of_our_domains(lab, found)
+    expected |= {bridge.uplink for bridge in lab.host(found.name).bridges.values() if bridge.uplink}
+    ports = sorted(port.name for port in found.links.values() if port.master == thing.name)
+    others = [name for name in ports if name not in expected and not ours(name)]
+    return (
+        f"bridge {thing.name} carries {', '.join(others)}, which we did not make: left alone"
+        if others
+        else ""
+    )
 
 
 def _unmake(thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Action]:
@@ -81,71 +116,45 @@ def _unmake(thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Act
             yield Undefine(thing.name, keep_state=keep_disks)
     elif thing.kind in ("tap", "bridge") and thing.name in found.links:
         yield Run(("ip", "link", "del", "dev", thing.name))
-
-
-def _foreign(lab: Lab, thing: Thing, found: HostFound) -> str:
-    """Why a thing of the journal must be left alone; empty where it is ours."""
-    link = found.links.get(thing.name)
-    if thing.kind in ("tap", "bridge") and link is not None and not is_our_link(lab, link, found.journal):
-        return f"{thing.name} does not bear this lab's mark: left alone"
-    if thing.kind == "bridge":
-        ports = [port.name for port in found.links.values() if port.master == thing.name]
-        own = _taps_of_our_domains(lab, found)
-        others = [
-            name
-            for name in ports
-            if name not in own and not is_our_link(lab, found.links[name], found.journal)
-        ]
-        uplink = {bridge.uplink for bridge in lab.host(found.name).bridges.values()}
-        if others := sorted(set(others) - uplink):
-            return f"bridge {thing.name} carries {', '.join(others)}, which we did not make: left alone"
-    domain = found.domains.get(thing.name)
-    if thing.kind == "domain" and domain is not None and not is_our_domain(lab, domain):
-        return f"domain {thing.name} does not bear this lab's mark: left alone"
-    return ""
-
-
-def _taps_of_our_domains(lab: Lab, found: HostFound) -> set[str]:
-    """Libvirt makes the TAPs of its domains and takes them with it."""
-    ours = (domain for domain in found.domains.values() if is_our_domain(lab, domain))
-    return {
-        nic.target for domain in ours for nic in parse_domain(domain.live_xml, NAMESPACE).nics if nic.target
-    }
-
-
-_ORDER: tuple[Kind, ...] = ("process", "domain", "tap", "file", "disk", "bridge")
-_WORDS = {"process": "stop", "domain": "stop and undefine", "tap": "remove TAP", "bridge": "remove bridge"}
+    elif thing.kind in ("file", "disk"):
+        yield remove_files(thing.name)
 
 
 def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:
     """What has to go so that nothing of these machines (of the lab, without names) is left on the host."""
-    things = things_there(lab, found.name, found)
+    things = things_there(lab, found)
     machines = {thing.machine for thing in things if thing.machine}
     going = machines if names is None else machines & set(names)
-    last = going == machines
-    doomed = [thing for thing in things if thing.machine in going or (not thing.machine and last)]
+    doomed = [
+        thing for thing in things if thing.machine in going or (not thing.machine and going == machines)
+    ]
     if keep_disks:
         doomed = [thing for thing in doomed if thing.kind != "disk"]
-    notes = {thing: note for thing in doomed if (note := _foreign(lab, thing, found))}
+    notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, found))}
     doomed = [thing for thing in doomed if thing not in notes]
-    steps: list[Step] = []
-    files: dict[tuple[str, Kind], list[str]] = defaultdict(list)
-    for thing in sorted(doomed, key=lambda thing: _ORDER.index(thing.kind)):
-        if thing.kind in ("file", "disk"):
-            files[thing.machine, thing.kind].append(thing.name)
-        elif actions := tuple(_unmake(thing, found, keep_disks=keep_disks)):
-            what = thing.machine if thing.kind == "process" else thing.name
-            steps.append(Step(found.name, f"{_WORDS[thing.kind]} {what}", "`up` made it", actions))
-    at = next((i for i, step in enumerate(steps) if step.what.startswith("remove bridge")), len(steps))
-    steps[at:at] = [_removal(found.name, machine, kind, paths) for (machine, kind), paths in files.items()]
-    paths = LabPaths(lab.state_dir, lab.name)
+    steps = _steps(doomed, found, keep_disks=keep_disks)
     left = tuple(thing for thing in things if thing not in doomed)
-    if things:
-        end = write_journal(paths, left) if left else forget_lab(paths)
-        steps.append(Step(found.name, f"bring {paths.journal} up to date", "what is gone is gone", (end,)))
-    return Plan(tuple(steps), tuple(notes.values()))
+    closing = _closing(lab, left, going, found) if things else None
+    return Plan(steps, None, closing, tuple(notes.values()))
 
 
-def _removal(host: str, machine: str, kind: Kind, paths: Sequence[str]) -> Step:
-    what = "overlays and firmware variables" if kind == "disk" else "sockets and log"
-    return Step(host, f"remove {machine}'s {what}", "`up` made them", (remove_files(*paths),))
+def _steps(doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tuple[Step, ...]:
+    """One step for each machine and kind; files of one kind go together."""
+    actions: dict[str, tuple[Thing, list[Action]]] = {}
+    for thing in sorted(doomed, key=lambda thing: _ORDER.index(thing.kind)):
+        found_actions = list(_unmake(thing, found, keep_disks=keep_disks))
+        if found_actions:
+            what = _WORDS[thing.kind].format(name=thing.name, machine=thing.machine)
+            actions.setdefault(what, (thing, []))[1].extend(found_actions)
+    return tuple(
+        Step(found.name, thing.machine, what, "`up` made it", tuple(do))
+        for what, (thing, do) in actions.items()
+    )
+
+
+def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], found: HostFound) -> Step:
+    paths = LabPaths(lab.state_dir, lab.name)
+    specs = {name: spec for name, spec in found.journal.specs.items() if name not in gone}
+    journal = replace(found.journal, file=lab.file, boot=found.boot, things=left, specs=specs)
+    action = write_journal(paths, journal) if left else forget_lab(paths)
+    return Step(found.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))

@@ -192,14 +192,23 @@ def _offload(value: str) -> str:
 
 def ask_tag(value: Any) -> str | None:
     """Which way to ask a guest this is; None where it is none."""
-    if isinstance(value, dict):
-        return f"{key}()" if len(value) == 1 and (key := next(iter(value))) in ("ssh", "winrm") else None
-    return "agent()" if value == "agent" else None
+    ways = [
+        way
+        for way in ("ssh", "winrm")
+        if hasattr(value, way) or (isinstance(value, dict) and [*value] == [way])
+    ]
+    return f"{ways[0]}()" if ways else "agent()" if value == "agent" else None
 
 
 def firmware_tag(value: Any) -> str | None:
     """Whether firmware is named or given by its files."""
-    return "files()" if isinstance(value, dict) else "name()" if isinstance(value, str) else None
+    return (
+        "name()"
+        if isinstance(value, str)
+        else "files()"
+        if isinstance(value, dict) or hasattr(value, "code")
+        else None
+    )
 
 
 AskTag = "must be agent, or one of ssh and winrm with its keys"

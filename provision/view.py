@@ -7,13 +7,13 @@ the same NIC.
 from __future__ import annotations
 
 import posixpath
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS, NicBackend
 from provision.guests import GUESTS, Guest
 from provision.offloads import BY_NAME, HCK
+from provision.ownership import machine_uuid
 from provision.paths import LabPaths
 from provision.profiles import PROFILES
 from provision.spec import FirmwareFiles
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from provision.spec import Disk, Lab, Machine, Nic
 
 _FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
-_UUIDS = uuid.UUID("3f0e0c86-6a7b-5e0d-9a52-7f2c1d7b8a11")
 _PORTS_PER_SLOT = 8
 _FIRST_PORT_SLOT = 2
 _SATA_PORTS = 6
@@ -221,7 +220,7 @@ def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> Machine
     return MachineView(
         lab=lab.name,
         name=name,
-        uuid=str(uuid.uuid5(_UUIDS, f"{lab.state_dir}\0{lab.name}\0{name}")),
+        uuid=machine_uuid(lab, name),
         spec=machine,
         guest=GUESTS[machine.guest],
         choices=choices,

@@ -13,9 +13,9 @@ probe_accelerators() (
     limit=20
     for accel in tcg kvm; do
         start=$(date +%s%N)
+        status=0 # and `|| status`, because `set -e` in the caller reaches in here
         said=$(timeout "$limit" "$qemu" -nodefaults -no-user-config -machine pc,accel="$accel" -m 16 -display none \
-            -device isa-debug-exit,iobase=0xf4,iosize=1 -drive file="$work/boot",format=raw,if=ide 2>&1)
-        status=$?
+            -device isa-debug-exit,iobase=0xf4,iosize=1 -drive file="$work/boot",format=raw,if=ide 2>&1) || status=$?
         ended=$(date +%s%N)
         if [ "$status" = 33 ]; then
             took=$(( (ended - start) / 1000000 ))

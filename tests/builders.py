@@ -93,7 +93,7 @@ class FakeHost:
         self.said.append(tuple(argv))
         if self.interrupted_at and self.interrupted_at in argv:
             raise KeyboardInterrupt
-        bad = bool(self.failing) and self.failing in argv
+        bad = bool(self.failing) and any(word.endswith(self.failing) for word in argv)
         return Result(self.name, tuple(argv), int(bad), "", "no such luck" if bad else "")
 
     def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:

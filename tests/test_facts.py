@@ -15,8 +15,8 @@ from provision.facts.ip import parse_links
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.facts.virtio import parse_virtio_status
 from provision.offloads import OFFLOADS
-from provision.ownership import Thing, parse_journal, written_journal
-from provision.render import NAMESPACE, domain_xml
+from provision.ownership import Journal, Thing, parse_journal, written_journal
+from provision.render import domain_xml
 from provision.view import machine_view
 from tests.builders import features, one_vm, virtio
 
@@ -84,7 +84,7 @@ def test_versions_and_images_are_read(fixture_text: Read) -> None:
 def test_a_domain_of_ours_reads_back() -> None:
     view = machine_view(one_vm("libvirt"), "vm")
 
-    facts = parse_domain(domain_xml(view), NAMESPACE)
+    facts = parse_domain(domain_xml(view))
 
     assert facts.mark is not None
     assert (facts.mark.lab, facts.mark.machine, facts.mark.purpose) == ("lab", "vm", "production")
@@ -98,18 +98,18 @@ def test_a_domain_of_ours_reads_back() -> None:
 def test_a_domain_with_an_entity_is_not_followed(tmp_path: object) -> None:
     text = f'<!DOCTYPE d [<!ENTITY e SYSTEM "file://{tmp_path}">]><domain><name>&e;</name></domain>'
 
-    assert parse_domain(text, NAMESPACE).name == ""
+    assert parse_domain(text).name == ""
 
 
 def test_a_journal_reads_back() -> None:
     things = (Thing("tap", "tap0", "vm"), Thing("domain", "vm", "vm", "qemu:///system"))
+    journal = Journal("/srv/lab.yaml", "boot-1", things, {"vm": {"memory": 1}})
 
-    assert parse_journal(written_journal(things)) == things
-    assert parse_journal("") == ()
+    assert parse_journal(written_journal(journal)) == journal
 
 
 def test_processes_are_read_with_their_arguments() -> None:
-    found = parse_processes("/run/a b.pid\t42\tcWVtdQAtcGlkZmlsZQAvcnVuL2EgYi5waWQA\n")
+    found = parse_processes("42\tcWVtdQAtcGlkZmlsZQAvcnVuL2EgYi5waWQA\n43\tZ3JlcAAtcGlkZmlsZQA=\n")
 
     assert found["/run/a b.pid"].pid == 42
     assert found["/run/a b.pid"].argv == ("qemu", "-pidfile", "/run/a b.pid")
@@ -152,10 +152,10 @@ _GARBAGE = [
         parse_device_help,
         parse_accelerators,
         lambda text: parse_virtio_status(_data(text)),
-        lambda text: parse_domain(text, NAMESPACE),
+        parse_domain,
         lambda text: parse_links(text or "{"),
         lambda text: parse_processes(text or "x"),
-        lambda text: parse_journal(text or "x"),
+        parse_journal,
     ],
 )
 def test_what_is_not_the_tools_output_is_unreadable(parse: Callable[[str], object], text: str) -> None:

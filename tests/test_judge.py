@@ -47,7 +47,8 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "host-disabled-segmentation": (nic(features=features("host-sg-off")), "not-ready", "not-ready"),
     "guest-disabled-rsc": (nic(features=features("guest-dropped-rsc-host-asked")), "not-ready", "not-ready"),
     "tap-segmentation-off": (nic(features=features("guest-dropped-rsc")), "not-ready", "not-ready"),
-    "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "not-ready", "not-ready"),
+    "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
+    "offered-though-off": (nic(rsc="false"), "ready", "ready"),
 }  # fmt: skip
 
 
@@ -135,11 +136,54 @@ def test_what_could_not_be_asked_is_unknown_not_a_pass() -> None:
     assert "x-query-virtio-status" in verdict.finding.seen
 
 
-def test_an_old_qemu_leaves_rungs_unknown_though_the_tap_passes() -> None:
+def test_a_tap_that_passes_is_not_enough_where_qemu_could_not_be_asked() -> None:
     verdict = judge_nic(nic(virtio=Unasked("no x-query-virtio-status")))
 
-    assert {rung.name: rung.states["ipv4"] for rung in verdict.ladder}["negotiated"] == "unknown"
-    assert verdict.families["ipv4"].verdict == "ready"
+    assert {rung.name: rung.states["ipv4"] for rung in verdict.ladder}["passed"] == "pass"
+    assert verdict.verdict == "unknown"
+    assert verdict.finding.seen == "no x-query-virtio-status"
+
+
+@pytest.mark.parametrize("state", ["without-qemu", "no-driver", "host-tx-off"])
+def test_a_tap_that_is_off_says_nothing_where_the_driver_is_not_known(state: str) -> None:
+    verdict = judge_nic(nic(virtio=Unasked("no x-query-virtio-status"), features=features(state)))
+
+    assert (verdict.verdict, verdict.finding.cause) == ("unknown", None)
+
+
+def test_the_engine_in_production_is_seen_by_its_property_too() -> None:
+    verdict = judge_nic(nic(virtio=Unasked("-"), properties={**ON, "guest_rsc_ext": True}))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "hck-flags-in-production"
+
+
+def test_in_production_void_hck_flags_are_not_to_be_mended() -> None:
+    facts = replace(virtio("hck-driver"), vhost=True)
+    verdict = judge_nic(nic(virtio=facts, properties={**ON, "guest_rsc_ext": True}))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "hck-flags-in-production"
+
+
+def test_checksum_and_tso_both_off_accuse_nobody() -> None:
+    off = features("no-driver")
+
+    verdict = judge_nic(nic(features=off))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "tap-segmentation-off"
+    assert "tx-checksum-ip-generic off with it" in verdict.finding.seen
+
+
+@pytest.mark.parametrize("kind", ["vhostuser", "vdpa"])
+def test_what_a_backend_without_tap_does_not_offer_is_not_the_vnet_header(kind: str) -> None:
+    verdict = judge_nic(
+        nic(kind=kind, virtio=without(virtio("linux"), "GUEST_CSUM", "GUEST_TSO4", "GUEST_TSO6"))
+    )
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "not-offered"
 
 
 def test_hck_is_ready_when_the_engine_runs_and_the_tap_is_wire_like() -> None:
@@ -183,10 +227,6 @@ def test_rsc_false_is_as_meant_when_tso_is_not_offered() -> None:
     assert verdict.verdict == "ready"
     assert verdict.finding.cause is None
     assert verdict.families["ipv4"].verdict == "not-ready"
-
-
-def test_rsc_false_that_is_offered_all_the_same_is_not_ready() -> None:
-    assert judge_nic(nic(rsc="false")).verdict == "not-ready"
 
 
 def test_an_emulated_nic_that_is_meant_to_be_is_ready() -> None:

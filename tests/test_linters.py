@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from provision import steps, survey
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -27,12 +29,23 @@ def test_linter_finds_nothing(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_shell_scripts_are_clean() -> None:
-    scripts = ["guest/init", "templates/accelerators.sh", ".ci/run"]
-
+def shellcheck(text: str, shell: str = "sh") -> str:
     done = subprocess.run(
-        ["shellcheck", "--shell=sh", "--severity=warning", *scripts[:2]],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        ["shellcheck", f"--shell={shell}", "--severity=warning", "-"],
+        input=text, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    return done.stdout
 
-    assert done.returncode == 0, done.stdout
+
+@pytest.mark.parametrize(
+    ("path", "shell"), [("guest/init", "sh"), ("templates/accelerators.sh", "sh"), (".ci/run", "bash")]
+)
+def test_shell_scripts_are_clean(path: str, shell: str) -> None:
+    assert shellcheck((ROOT / path).read_text(), shell) == ""
+
+
+@pytest.mark.parametrize(
+    "script", [*steps.SCRIPTS.values(), *survey.SCRIPTS.values()], ids=[*steps.SCRIPTS, *survey.SCRIPTS]
+)
+def test_constant_scripts_are_clean(script: str) -> None:
+    assert shellcheck(script) == ""

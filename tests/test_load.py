@@ -153,9 +153,9 @@ def test_local_paths_of_a_test_lab_start_at_the_lab_file() -> None:
 
 
 def test_an_identity_starts_at_the_lab_file_or_at_home() -> None:
-    lab = load("version: 1\nhosts: {h: {address: h, identity: id, known_hosts: ~/.ssh/known_hosts}}\n")
+    lab = load("version: 1\nhosts: {h: {address: h, identity: id, known_hosts: ~/k}}\n", HOME="/home/u")
     assert lab.host("h").identity == "/srv/lab/id"
-    assert lab.host("h").known_hosts == "~/.ssh/known_hosts"
+    assert lab.host("h").known_hosts == "/home/u/k"
 
 
 def test_paths_on_another_host_are_left_alone() -> None:

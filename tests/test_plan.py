@@ -1,4 +1,4 @@
-"""Plans, takedowns, requirements and their carrying out, on hosts that are plain data."""
+"""What `up` would do, and what stands in its way, on hosts that are plain data."""
 
 from __future__ import annotations
 
@@ -6,60 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from provision.apply import take, take_on
 from provision.command import Domain
-from provision.errors import CommandError
-from provision.facts.host import Accelerators, HostFound, Process, QemuFound
-from provision.facts.ip import Link
-from provision.offloads import OFFLOADS
-from provision.ownership import Thing, link_mark
-from provision.plan import chosen_view, plan_up, started_argv
+from provision.facts.host import Accelerators, QemuFound
+from provision.found import HostFound
+from provision.plan import chosen_view, plan_up
 from provision.render import domain_xml
 from provision.requirements import missing
-from provision.steps import Run, Step
-from provision.takedown import plan_down
-from tests.builders import FakeEdges, FakeHost, one_vm
-
-EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}
-LAB = one_vm()
-MARK = link_mark(LAB.state_dir, "lab", "vm", "net0")
-BRIDGE = Link("br-lab", "bridge", link_mark(LAB.state_dir, "lab", "", "br-lab"), up=True, mtu=1500, master="")
-TAP = Link("tap0", "tun", MARK, up=True, mtu=1500, master="br-lab", tap=True)
-EMPTY = HostFound(
-    "local",
-    files=frozenset({"/srv/vmlinuz", "/srv/initrd.gz"}),
-    qemus={"vm": QemuFound("qemu-system-x86_64", "7.2.22", EVERYTHING)},
-    accelerators=Accelerators(tcg=500, kvm="none"),
-    programs=frozenset({"ip", "ethtool", "qemu-img"}),
-)
-PID = "/var/lib/rscvm/lab/vm.pid"
-
-
-def running(found: HostFound = EMPTY) -> HostFound:
-    argv = started_argv(chosen_view(LAB, "vm", found))
-    things = (
-        Thing("bridge", "br-lab"),
-        Thing("tap", "tap0", "vm"),
-        Thing("process", PID, "vm"),
-        Thing("file", PID, "vm"),
-    )
-    return replace(
-        found, links={"br-lab": BRIDGE, "tap0": TAP}, processes={PID: Process(7, argv)}, journal=things
-    )
-
-
-def whats(steps: tuple[Step, ...]) -> list[str]:
-    return [step.what for step in steps]
-
-
-def commands(step: Step) -> list[tuple[str, ...]]:
-    return [action.argv for action in step.do if isinstance(action, Run)]
+from tests.builders import one_vm
+from tests.hosts import BRIDGE, EMPTY, EVERYTHING, LAB, TAP, commands, every, running, whats
 
 
 def test_up_makes_what_is_missing_and_notes_it_first() -> None:
     plan = plan_up(LAB, "local", ["vm"], EMPTY)
 
-    assert [what.split(" ")[0:2] for what in whats(plan.steps)] == [
+    assert [what.split(" ")[0:2] for what in whats(every(plan))] == [
         ["note", "in"], ["make", "bridge"], ["make", "TAP"], ["start", "vm"]]  # fmt: skip
     assert all(step.why for step in plan.steps)
 
@@ -81,19 +41,47 @@ def test_a_tap_is_multi_queue_if_and_only_if_it_has_queues(queues: int, flags: t
 
 
 def test_a_machine_that_runs_otherwise_is_drift_and_not_touched() -> None:
-    found = running()
-    other = replace(found, processes={PID: Process(7, ("qemu", "-m", "1", "-pidfile", PID))})
-
-    plan = plan_up(LAB, "local", ["vm"], other)
+    plan = plan_up(one_vm(**{"256MiB": "512MiB"}), "local", ["vm"], running())
 
     assert plan.steps == ()
-    assert "vm runs with another command line" in plan.drift[0]
+    assert plan.drift == ("vm runs with other settings than the lab file has: memory",)
+
+
+def test_what_auto_came_to_is_no_drift() -> None:
+    later = replace(running(), vhost=True, accelerators=Accelerators(tcg=500, kvm=40))
+
+    assert plan_up(one_vm(), "local", ["vm"], later).drift == ()
+
+
+@pytest.mark.parametrize("device", ["tap0", "br-lab"])
+def test_a_device_that_was_left_half_made_is_made_anew(device: str) -> None:
+    found = replace(running(), processes={})
+    half = replace(found, links={**found.links, device: replace(found.links[device], alias="")})
+
+    step = plan_up(LAB, "local", ["vm"], half).steps[0]
+
+    assert commands(step)[0] == ("ip", "link", "del", "dev", device)
+    assert commands(step)[-1][:6] == ("ip", "link", "set", "dev", device, "alias")
+
+
+def test_a_qemu_that_has_lost_its_tap_is_drift_and_gets_none() -> None:
+    found = running()
+    plan = plan_up(LAB, "local", ["vm"], replace(found, links={"br-lab": BRIDGE}))
+
+    assert plan.steps == ()
+    assert plan.drift == ("vm runs without its TAP tap0, which has gone",)
+
+
+def test_another_lab_file_of_the_same_name_is_refused() -> None:
+    theirs = replace(running(), journal=replace(running().journal, file="/home/other/lab.yaml"))
+
+    assert "is of another lab file, /home/other/lab.yaml" in missing(LAB, "local", ["vm"], theirs)[0]
 
 
 def test_a_libvirt_machine_is_defined_and_started() -> None:
     plan = plan_up(one_vm("libvirt"), "local", ["vm"], EMPTY)
 
-    assert whats(plan.steps)[1:] == ["make bridge br-lab", "define vm", "start vm"]
+    assert whats(plan.steps) == ["make bridge br-lab", "define vm", "start vm"]
 
 
 def test_a_domain_of_an_older_lab_file_is_defined_anew_while_off() -> None:
@@ -102,8 +90,8 @@ def test_a_domain_of_an_older_lab_file_is_defined_anew_while_off() -> None:
     off = replace(EMPTY, links={"br-lab": BRIDGE}, domains={"vm": Domain("vm", "off", xml, xml)})
     on = replace(off, domains={"vm": Domain("vm", "running", xml, xml)})
 
-    assert whats(plan_up(lab, "local", ["vm"], off).steps)[1:] == ["start vm"]
-    assert whats(plan_up(newer, "local", ["vm"], off).steps)[1:] == ["define vm anew", "start vm"]
+    assert whats(plan_up(lab, "local", ["vm"], off).steps) == ["start vm"]
+    assert whats(plan_up(newer, "local", ["vm"], off).steps) == ["define vm anew", "start vm"]
     assert plan_up(newer, "local", ["vm"], on).steps == ()
     assert plan_up(newer, "local", ["vm"], on).drift
 
@@ -117,82 +105,6 @@ def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
     assert plan_up(LAB, "local", ["vm"], old).notes == (
         "QEMU 7.2.22 has no guest_uso4, guest_uso6, host_uso: left out",
     )
-
-
-def test_down_removes_what_up_made_and_forgets() -> None:
-    plan = plan_down(LAB, None, running())
-
-    assert whats(plan.steps) == [
-        "stop vm",
-        "remove TAP tap0",
-        "remove vm's sockets and log",
-        "remove bridge br-lab",
-        "bring /var/lib/rscvm/lab/journal.json up to date",
-    ]
-
-
-def test_down_finds_our_devices_without_a_journal() -> None:
-    plan = plan_down(LAB, None, replace(running(), journal=()))
-
-    assert {"remove TAP tap0", "remove bridge br-lab", "stop vm"} <= set(whats(plan.steps))
-
-
-def test_down_leaves_devices_of_our_names_that_are_not_ours() -> None:
-    theirs = {"br-lab": replace(BRIDGE, alias="prod"), "tap0": replace(TAP, alias="theirs")}
-
-    plan = plan_down(LAB, None, replace(running(), links=theirs))
-
-    assert not any("TAP" in what or "bridge" in what for what in whats(plan.steps))
-    assert any("tap0 does not bear this lab's mark" in note for note in plan.notes)
-
-
-def test_down_takes_an_unmarked_tap_only_where_the_journal_knows_it() -> None:
-    unmarked = {"tap0": replace(TAP, alias="")}
-
-    assert "remove TAP tap0" in whats(plan_down(LAB, None, replace(running(), links=unmarked)).steps)
-    assert "remove TAP tap0" not in whats(plan_down(LAB, None, replace(EMPTY, links=unmarked)).steps)
-
-
-def test_down_leaves_a_bridge_that_carries_others() -> None:
-    found = running()
-    guest = Link("vnet7", "tun", "", up=True, mtu=1500, master="br-lab", tap=True)
-
-    plan = plan_down(LAB, None, replace(found, links={**found.links, "vnet7": guest}))
-
-    assert "remove bridge br-lab" not in whats(plan.steps)
-    assert any("carries vnet7" in note for note in plan.notes)
-
-
-def test_down_of_one_machine_leaves_what_the_lab_shares() -> None:
-    found = running()
-    other = replace(found, journal=(*found.journal, Thing("tap", "tap9", "other")))
-
-    plan = plan_down(LAB, ["vm"], other)
-
-    assert "remove TAP tap0" in whats(plan.steps)
-    assert "remove bridge br-lab" not in whats(plan.steps)
-
-
-def test_down_leaves_a_domain_that_is_not_ours() -> None:
-    theirs = Domain("vm", "running", "<domain><name>vm</name></domain>", "<domain><name>vm</name></domain>")
-    found = replace(EMPTY, domains={"vm": theirs}, journal=(Thing("domain", "vm", "vm", "qemu:///system"),))
-
-    plan = plan_down(one_vm("libvirt"), None, found)
-
-    assert not any("vm" in what.split() for what in whats(plan.steps))
-    assert plan.notes == ("domain vm does not bear this lab's mark: left alone",)
-
-
-def test_keep_disks_keeps_them_and_remembers_them() -> None:
-    disk = Thing("disk", "/var/lib/rscvm/lab/vm-0.qcow2", "vm")
-    found = replace(running(), journal=(*running().journal, disk))
-
-    kept = plan_down(LAB, None, found, keep_disks=True)
-    gone = plan_down(LAB, None, found)
-
-    assert not any("overlays" in what for what in whats(kept.steps))
-    assert "vm-0.qcow2" in [a.stdin for s in kept.steps for a in s.do if isinstance(a, Run)][-1]
-    assert "remove vm's overlays and firmware variables" in whats(gone.steps)
 
 
 @pytest.mark.parametrize(
@@ -235,44 +147,3 @@ def test_what_the_lab_file_asks_for_and_the_host_cannot(changes: dict[str, str],
     old = replace(EMPTY, qemus={"vm": QemuFound("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
 
     assert any(words in sentence for sentence in missing(one_vm(**changes), "local", ["vm"], old))
-
-
-def test_a_failed_step_takes_back_the_ones_before_it_last_first() -> None:
-    edges = FakeEdges(FakeHost(failing="-daemonize"))
-    said: list[str] = []
-
-    with pytest.raises(CommandError, match="no such luck"):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY).steps, said.append)
-
-    taken_back = [line for line in said if line.startswith("taken back: ")]
-    assert [line.split(" ")[2] for line in taken_back] == ["start", "make", "make", "note"]
-    assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said
-
-
-def test_a_device_that_could_not_be_made_is_not_removed() -> None:
-    edges = FakeEdges(FakeHost(failing="tuntap"))
-
-    with pytest.raises(CommandError):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY).steps, lambda _: None)
-
-    assert ("ip", "link", "del", "dev", "tap0") not in edges.runner.said
-    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
-
-
-def test_an_interrupt_takes_back_too() -> None:
-    edges = FakeEdges(FakeHost(interrupted_at="-daemonize"))
-
-    with pytest.raises(KeyboardInterrupt):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY).steps, lambda _: None)
-
-    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
-
-
-def test_taking_down_goes_on_after_a_failure_and_keeps_the_journal() -> None:
-    edges = FakeEdges(FakeHost(failing="tap0"))
-
-    errors = take_on(edges, plan_down(LAB, None, running()).steps, lambda _: None)
-
-    assert len(errors) == 1
-    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
-    assert not any("journal.json" in word for argv in edges.runner.said for word in argv)

@@ -13,7 +13,8 @@ from lxml import etree
 from provision.errors import RequestError
 from provision.guests import GUESTS
 from provision.offloads import HCK, OFFLOADS
-from provision.render import domain_xml, qemu_argv, script
+from provision.render import domain_xml, qemu_argv
+from provision.script import machine_script as script
 from provision.view import Choices, machine_view
 from tests.builders import lab_of, one_vm
 

@@ -50,37 +50,41 @@ for _command in (doctor, validate, render, up, down, status, check, export):
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit status; no exception leaves it."""
+    """Run one command line and return its exit status; no exception leaves it, but for RSCVM_DEBUG=1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets `?` for a tick
-    debug = os.environ.get("RSCVM_DEBUG") == "1"
     try:
         return int(rscvm.main(arguments, prog_name="rscvm", standalone_mode=False) or 0)
-    except click.ClickException as error:
-        where = getattr(error, "ctx", None)
-        hint = f"{where.command_path} --help" if where else "rscvm --help"
-        complain(error.format_message(), hint=hint)
-        return 2
-    except RscvmError as error:
-        if debug:
-            raise
-        complain(str(error), hint=error.hint, verbatim=error.verbatim)
-        return error.status
     except (KeyboardInterrupt, click.Abort):
-        complain("interrupted; what was under way has been taken back")
+        complain("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None  # whoever read us has gone; nothing is left to flush to
         return _BROKEN_PIPE
     except Exception as error:
-        if debug:
+        if os.environ.get("RSCVM_DEBUG") == "1":
             raise
-        complain(
-            f"internal error: {type(error).__name__}: {error}",
-            hint="RSCVM_DEBUG=1 shows where; please report it",
-        )
-        return 3
+        return _explained(error)
+
+
+def _explained(error: Exception) -> int:
+    """Say what happened and what to do, and return the exit status for it."""
+    match error:
+        case click.ClickException():
+            where = getattr(error, "ctx", None)
+            complain(error.format_message(), hint=f"{where.command_path if where else 'rscvm'} --help")
+            return 2
+        case RscvmError():
+            complain(str(error), hint=error.hint, verbatim=error.verbatim)
+            return error.status
+        case OSError():
+            complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+            return 3
+    complain(
+        f"internal error: {type(error).__name__}: {error}", hint="RSCVM_DEBUG=1 shows where; please report it"
+    )
+    return 3
 
 
 def main() -> None:

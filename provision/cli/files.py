@@ -42,7 +42,7 @@ def validate(output: Output, lab: str, *, as_json: bool) -> int:
         output.json({"schema": "rscvm/validate/1", "file": lab, "faults": []})
     else:
         machines = len(read.machines)
-        output.text(f"{lab}: good, {machines} machine{'s' if machines != 1 else ''}")
+        output.line(f"{lab}: good, {machines} machine{'s' if machines != 1 else ''}")
     return 0
 
 
@@ -79,13 +79,14 @@ def render(
 
 
 def _rendered(lab: Lab, name: str, form: str) -> str:
-    from provision.render import domain_xml, qemu_argv, script
+    from provision.render import domain_xml, qemu_argv
+    from provision.script import machine_script
     from provision.view import machine_view
 
     if form == "xml":
         return domain_xml(machine_view(lab, name))
     if form == "script":
-        return script(lab, name)
+        return machine_script(lab, name)
     return json.dumps(qemu_argv(machine_view(lab, name)), indent=2, ensure_ascii=False) + "\n"
 
 

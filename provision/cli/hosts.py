@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import chosen, edges_of, read_lab
+from provision.cli.labs import edges_of, every, read_lab
 from provision.cli.output import Output
 from provision.errors import NotYetError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.text import Text
 
-    from provision.doctor import Finding
+    from provision.doctor import HostFinding
 
 
 _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yellow")}
@@ -42,7 +42,7 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
             )
         if host != "local":
             raise NotYetError(f"host {host}: this version examines `local` only")
-    names = [name for name in chosen(read, ()) if read.machines[name].host == "local"] if read else []
+    names = [name for name in every(read, output) if read.machines[name].host == "local"] if read else []
     output.say("examining local; the accelerators take a few seconds")
     with edges_of(read, output) as edges:
         findings = examine(edges, read, "local", names)
@@ -54,10 +54,10 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
     return 3 if any(finding.state == "miss" for finding in findings) else 0
 
 
-def _rows(findings: list[Finding]) -> list[RenderableType]:
+def _rows(findings: list[HostFinding]) -> list[Text]:
     from rich.text import Text
 
-    rows: list[RenderableType] = []
+    rows: list[Text] = []
     for finding in findings:
         sign, colour = _SIGNS[finding.state]
         rows.append(Text.assemble((f"{sign} ", colour), (finding.name, "bold"), f": {finding.seen}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import chosen, edges_of, on_local, read_lab
+from provision.cli.labs import chosen, edges_of, every, on_local, read_lab
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON
 @_MACHINES
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=click.IntRange(min=0),
     default=180,
     show_default=True,
     metavar="SECONDS",
@@ -35,29 +35,23 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON
 @click.option("--no-check", is_flag=True, help="Neither wait for the guests' drivers nor check.")
 @_JSON
 @click.pass_obj
-def up(
-    output: Output, lab: str, machines: Sequence[str], *, wait: float, no_check: bool, as_json: bool
-) -> int:
+def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check: bool, as_json: bool) -> int:
     """Make and start machines, wait for their drivers, and check every NIC.
 
     Bridges that the lab file declares are made where they are missing. What is there already stays as
-    it is; a second `up` changes nothing. When a step fails, the steps before it are taken back.
+    it is; a second `up` changes nothing. When a step fails, the steps before it are taken back; Ctrl-C
+    takes back what this `up` did, also while it waits (--no-check does not wait).
     """
     from provision.deadline import Deadline
-    from provision.lifecycle import Site, await_drivers, bring_up
+    from provision.lifecycle import Site, bring_up
 
     read = read_lab(lab)
     names = chosen(read, machines)
     host = on_local(read, names)
     with edges_of(read, output) as edges:
-        site = Site(edges, read, host)
-        plan = bring_up(site, names, output.say)
-        if not plan.steps:
-            output.say("nothing to change: every machine is there and runs")
-        verdicts: list[NicVerdict] = []
-        if not no_check:
-            output.say(f"waiting up to {wait:g} s for the guests' drivers")
-            verdicts = await_drivers(site, names, Deadline(wait))
+        plan, verdicts = bring_up(
+            Site(edges, read, host), names, output.say, None if no_check else Deadline(wait)
+        )
     changes = {"schema": "rscvm/up/1", "changed": _whats(plan), "notes": list(plan.notes)}
     return _judged(output, verdicts, as_json=as_json, more=changes)
 
@@ -94,10 +88,9 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
     from provision.lifecycle import Site, take_down
 
     read = read_lab(lab)
-    names = chosen(read, machines) if machines else None
-    host = on_local(read, names or list(read.machines))
+    host = on_local(read, [name for name in machines or read.machines if name in read.machines])
     with edges_of(read, output) as edges:
-        plan = take_down(Site(edges, read, host), names, output.say, keep_disks=keep_disks)
+        plan = take_down(Site(edges, read, host), machines or None, output.say, keep_disks=keep_disks)
     for note in plan.notes:
         output.say(note)
     if not plan.steps:
@@ -139,7 +132,7 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     from provision.lifecycle import status as machine_status
 
     read = read_lab(lab)
-    names = chosen(read, ())
+    names = every(read, output)
     host = on_local(read, names)
     with edges_of(read, output) as edges:
         rows = machine_status(Site(edges, read, host), names)
@@ -147,9 +140,9 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
         output.json({"schema": "rscvm/status/1", "machines": [asdict(row) for row in rows]})
         return 0
     for row in rows:
-        output.text(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
+        output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
         for what in row.absent:
-            output.text(f"  `up` would {what}")
+            output.line(f"  `up` would {what}")
         for what in row.drift:
-            output.text(f"  differs: {what}")
+            output.line(f"  differs: {what}")
     return 0

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from provision.positions import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import RenderableType
+    from rich.text import Text
 
 
 def _printable(text: str) -> str:
     """The text without control characters: what comes from outside must not steer a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return "\n".join(escaped(line) for line in text.split("\n"))
 
 
 def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
@@ -44,15 +46,20 @@ class Output:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
     def text(self, text: str) -> None:
-        """A result as it is."""
+        """A document, as it is."""
         click.echo(text, nl=not text.endswith("\n"))
 
-    def show(self, blocks: Iterable[RenderableType]) -> None:
+    def line(self, line: str) -> None:
+        """One line of a result."""
+        click.echo(escaped(line))
+
+    def show(self, lines: Iterable[Text]) -> None:
         """A result for a person."""
         from rich.console import Console
 
         terminal = {"auto": None, "always": True, "never": False}[self.color]
-        never = True if self.color == "never" else None
+        never = {"auto": None, "always": False, "never": True}[self.color]
         console = Console(force_terminal=terminal, no_color=never, highlight=False)
-        for block in blocks:
-            console.print(block, soft_wrap=True)
+        for line in lines:
+            line.plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.plain)
+            console.print(line, soft_wrap=True)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import queue
+import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lxml import etree
 
-from provision.command import Domain, RefusedError
-from provision.errors import HostError
+from provision.command import Domain
+from provision.errors import HostError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_T = TypeVar("_T")
+
+
+_TPM_STATE_SINCE = 8_009_000
+"""libvirt 8.9 and later are told what becomes of a domain's TPM state."""
 
 
 def _binding() -> Any:
@@ -23,11 +31,35 @@ def _binding() -> Any:
     return libvirt
 
 
+def _within(seconds: float, call: Callable[[], _T]) -> _T:
+    """The call's result; libvirt's monitor command has no limit of its own, and a stopped QEMU never answers.
+
+    :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
+    """
+    done: queue.SimpleQueue[tuple[_T | None, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((call(), None))
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who knows them
+            done.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return cast("_T", result)
+
+
 class LibvirtMonitor:
     """A domain's QMP through libvirt."""
 
-    def __init__(self, domain: Any) -> None:
+    def __init__(self, domain: Any, timeout: float = 10) -> None:
         self._domain = domain
+        self._timeout = timeout
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
@@ -40,7 +72,13 @@ class LibvirtMonitor:
         libvirt = _binding()
         question = json.dumps({"execute": command, "arguments": dict(arguments or {})})
         try:
-            answer = json.loads(libvirt_qemu.qemuMonitorCommand(self._domain, question, 0))
+            answer = json.loads(
+                _within(self._timeout, lambda: libvirt_qemu.qemuMonitorCommand(self._domain, question, 0))
+            )
+        except TimeoutError as error:
+            raise HostError(
+                f"{self._domain.name()}'s monitor did not answer {command} within {self._timeout:g} s"
+            ) from error
         except libvirt.libvirtError as error:
             raise HostError(f"libvirt could not ask {self._domain.name()} {command}: {error}") from error
         if "error" in answer:
@@ -125,6 +163,8 @@ class Libvirt:
         libvirt = _binding()
         flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_state else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        if self._open().getLibVersion() >= _TPM_STATE_SINCE:
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keep_state else libvirt.VIR_DOMAIN_UNDEFINE_TPM
         self._do(f"undefine {name}", lambda connection: connection.lookupByName(name).undefineFlags(flags))
 
     def start(self, name: str, *, paused: bool = False) -> None:

@@ -47,7 +47,7 @@ class LocalHost:
             )
         except FileNotFoundError:
             return Result(self.name, words, NOT_FOUND, "", f"{words[0]}: not found")
-        except PermissionError as error:
+        except OSError as error:  # not executable, out of memory, argument list too long
             return Result(self.name, words, _NOT_EXECUTABLE, "", str(error))
         except subprocess.TimeoutExpired as error:
             raise DeadlineError(f"{words[0]} on {self.name} did not end within {timeout:g} s") from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from provision.command import RefusedError
-from provision.errors import HostError
+from provision.errors import HostError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -39,7 +38,7 @@ class QmpSocket:
             self._wait(self._client.connect(self._path))
         except (QMPError, OSError, TimeoutError, EOFError) as error:
             self._loop.close()
-            raise HostError(f"no monitor answers at {self._path}: {error}") from error
+            raise self._silent("no monitor answers", error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +68,13 @@ class QmpSocket:
         except ExecuteError as error:
             raise RefusedError(f"QEMU refused {command}: {error}", error.error_class) from error
         except (QMPError, OSError, TimeoutError, EOFError) as error:
-            raise HostError(f"the monitor at {self._path} did not answer {command}: {error}") from error
+            raise self._silent(f"{command} was not answered", error) from error
+
+    def _silent(self, what: str, error: Exception) -> HostError:
+        why = str(error)
+        if isinstance(error, TimeoutError):
+            why = f"nothing within {self._timeout:g} s (is QEMU stopped, or is another client connected?)"
+        return HostError(f"{what} at {self._path}: {why}")
 
     def _wait(self, answer: Coroutine[object, object, _T]) -> _T:
         if self._loop is None:

@@ -10,6 +10,9 @@ from provision.errors import UnreadableError
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
+NAMESPACE = "urn:rscvm:domain:1"
+"""Of our metadata in a domain: by it we know what is ours."""
+
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 
 
@@ -23,7 +26,6 @@ class DomainNic:
     mac: str
     alias: str
     target: str
-    driver: str
     rsc_asked: bool
     """Whether an override asks for guest_rsc_ext under this NIC's alias."""
 
@@ -38,7 +40,7 @@ class Mark:
     nics: tuple[tuple[str, str, str], ...]
     """Name, alias and `rsc` of each NIC."""
     digest: str = ""
-    """Of the text that the domain was defined from; tells whether the lab file has changed since."""
+    """Of the machine in the lab file that the domain was defined from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +76,24 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         mac=_attribute(element, "mac", "address"),
         alias=alias,
         target=_attribute(element, "target", "dev"),
-        driver=_attribute(element, "driver", "name"),
         rsc_asked=alias in overridden,
     )
 
 
-def _mark(root: _Element, namespace: str) -> Mark | None:
-    found = root.find(f"metadata/{{{namespace}}}machine")
+def _mark(root: _Element) -> Mark | None:
+    found = root.find(f"metadata/{{{NAMESPACE}}}machine")
     if found is None:
         return None
     nics = (
         (str(nic.get("name", "")), str(nic.get("alias", "")), str(nic.get("rsc", "")))
-        for nic in found.iterfind(f"{{{namespace}}}nic")
+        for nic in found.iterfind(f"{{{NAMESPACE}}}nic")
     )
     lab, name, purpose, digest = (str(found.get(key, "")) for key in ("lab", "name", "purpose", "digest"))
     return Mark(lab, name, purpose, tuple(nics), digest)
 
 
-def parse_domain(text: str, namespace: str) -> DomainFacts:
-    """Facts of one domain; `namespace` is that of our metadata.
+def parse_domain(text: str) -> DomainFacts:
+    """Facts of one domain.
 
     :raise UnreadableError: when the text is no domain XML.
     """
@@ -109,6 +110,6 @@ def parse_domain(text: str, namespace: str) -> DomainFacts:
     return DomainFacts(
         name=root.findtext("name", ""),
         uuid=root.findtext("uuid", ""),
-        mark=_mark(root, namespace),
+        mark=_mark(root),
         nics=tuple(_nic(element, overridden) for element in root.iterfind("devices/interface")),
     )

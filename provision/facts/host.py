@@ -1,21 +1,12 @@
-"""What was found on one host, brought together."""
+"""Processes, QEMUs and accelerators of a host, out of what our scripts print."""
 
 from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from provision.errors import UnreadableError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from provision.command import Domain
-    from provision.facts.ip import Link
-    from provision.facts.qemu import Image
-    from provision.ownership import Thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +42,21 @@ class Accelerators:
         return not isinstance(self.tcg, int) or self.kvm <= self.tcg
 
 
-@dataclass(frozen=True, slots=True)
-class HostFound:
-    """One host, as read before anything is planned for it."""
-
-    name: str
-    links: Mapping[str, Link] = field(default_factory=dict)
-    files: frozenset[str] = frozenset()
-    """Which of the paths that were asked about exist."""
-    writable: bool = True
-    """Whether the state directory can be written."""
-    images: Mapping[str, Image] = field(default_factory=dict)
-    journal: tuple[Thing, ...] = ()
-    processes: Mapping[str, Process] = field(default_factory=dict)
-    """By pidfile."""
-    domains: Mapping[str, Domain] = field(default_factory=dict)
-    qemus: Mapping[str, QemuFound] = field(default_factory=dict)
-    """By machine: the QEMU that would run it."""
-    accelerators: Accelerators | None = None
-    """None where nothing asked for it."""
-    vhost: bool = False
-    tun: str = ""
-    """Why TAPs cannot be made; empty where they can."""
-    programs: frozenset[str] = frozenset()
-    """Programs that were looked for and are there."""
-
-
 def parse_processes(text: str) -> dict[str, Process]:
-    """Processes by pidfile, from lines of pidfile, pid and command line in base64.
+    """QEMUs by their pidfile argument, from lines of pid and command line in base64.
 
     :raise UnreadableError: when a line is not of that form.
     """
     found: dict[str, Process] = {}
     for line in text.splitlines():
         try:
-            pidfile, pid, encoded = line.split("\t")
-            argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")
-            found[pidfile] = Process(int(pid), tuple(argv[:-1]))
+            pid, encoded = line.split("\t")
+            argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")[:-1]
+            process = Process(int(pid), tuple(argv))
         except ValueError as error:
             raise UnreadableError("the list of processes", text) from error
+        if "-pidfile" in argv[:-1]:
+            found[argv[argv.index("-pidfile") + 1]] = process
     return found
 
 

@@ -37,7 +37,8 @@ class Image:
 
     path: str
     format: str
-    backing: str
+    backing: str = ""
+    """The image that it lies over."""
 
 
 def parse_image_info(text: str) -> Image:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
-from provision.command import RefusedError
-from provision.errors import HostError
+from provision.errors import HostError, RefusedError
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.virtio import VirtioFacts, parse_virtio_status
 from provision.offloads import BY_NAME, HCK, TSO
 from provision.paths import LabPaths
-from provision.render import NAMESPACE
 from provision.verify.evidence import NicEvidence, Unasked
 
 if TYPE_CHECKING:
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
 
     from provision.command import Domain, Edges, Monitor
     from provision.facts.ethtool import Features, FeaturesRead
-    from provision.facts.host import HostFound
-    from provision.spec import Lab
+    from provision.found import HostFound
+    from provision.spec import Lab, Nic
 
 _ASKED = ("guest_csum", *TSO.values(), HCK)
 
@@ -63,11 +61,21 @@ def read_virtio(monitor: Monitor, alias: str) -> VirtioFacts | Unasked:
 
 
 def with_monitor(nic: NicEvidence, monitor: Monitor, alias: str) -> NicEvidence:
-    """The NIC with what QEMU tells of it."""
+    """The NIC with what QEMU tells of it; a monitor that stops answering costs what it had not told."""
+    if nic.model != "virtio" or nic.kind == "hostdev":
+        return nic
     try:
-        return replace(nic, properties=read_properties(monitor, alias), virtio=read_virtio(monitor, alias))
+        nic = replace(nic, properties=read_properties(monitor, alias))
+        return replace(nic, virtio=read_virtio(monitor, alias))
     except HostError as error:
-        return replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error)))
+        return without_monitor(nic, error)
+
+
+def without_monitor(nic: NicEvidence, error: HostError) -> NicEvidence:
+    """The NIC of a machine whose QEMU does not answer."""
+    unasked = Unasked(str(error))
+    told = nic.properties if not isinstance(nic.properties, Unasked) else unasked
+    return replace(nic, properties=told, virtio=unasked)
 
 
 def with_features(nic: NicEvidence, read: FeaturesRead) -> NicEvidence:
@@ -89,6 +97,25 @@ def _tap_features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
         BY_NAME[name].tap for name in ("guest_csum", *TSO.values()) if BY_NAME[name].tap not in features
     ]
     return Unasked(f"ethtool tells no {lacking[0]}") if lacking else features
+
+
+def link_notes(nic: Nic, found: HostFound) -> tuple[str, ...]:
+    """What stands in the way of packets though RSC itself may be ready: links that are down, elsewhere, or of another MTU."""
+    tap, bridge = found.links.get(nic.ifname), found.links.get(nic.bridge or "")
+    notes: list[str] = []
+    if tap is not None and not tap.up:
+        notes.append(f"{tap.name} is down: ip link set dev {tap.name} up")
+    if tap is not None and bridge is not None and tap.master != bridge.name:
+        notes.append(f"{tap.name} is not on {bridge.name}: ip link set dev {tap.name} master {bridge.name}")
+    if bridge is not None and not bridge.up:
+        notes.append(f"{bridge.name} is down: ip link set dev {bridge.name} up")
+    mtus = {link.name: link.mtu for link in (tap, bridge) if link is not None}
+    mtus |= {"the guest is told": nic.mtu} if nic.mtu else {}
+    if len(set(mtus.values())) > 1:
+        notes.append(
+            f"the MTU differs along the way: {', '.join(f'{name} {mtu}' for name, mtu in mtus.items())}"
+        )
+    return tuple(notes)
 
 
 def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[tuple[NicEvidence, str]]:
@@ -129,14 +156,14 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
         machine.purpose,
         machine.state,
         nic.kind,
-        nic.model.removesuffix("-transitional").removesuffix("-non-transitional"),
+        nic.model.removesuffix("-non-transitional").removesuffix("-transitional"),
         nic.rsc_asked,
     )
 
 
 def collect_domain(edges: Edges, host: str, domain: Domain) -> list[NicEvidence]:
     """Every NIC of a libvirt domain."""
-    facts = parse_domain(domain.live_xml, NAMESPACE)
+    facts = parse_domain(domain.live_xml)
     machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
     nics = [(_domain_nic(machine, facts, i, nic), nic.alias) for i, nic in enumerate(facts.nics)]
     if domain.state == "off":
@@ -144,8 +171,8 @@ def collect_domain(edges: Edges, host: str, domain: Domain) -> list[NicEvidence]
     try:
         monitor = edges.hypervisor(host).monitor(domain.name)
     except HostError as error:
-        return [replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error))) for nic, _ in nics]
-    return [with_monitor(nic, monitor, alias) if nic.model == "virtio" else nic for nic, alias in nics]
+        return [without_monitor(nic, error) for nic, _ in nics]
+    return [with_monitor(nic, monitor, alias) for nic, alias in nics]
 
 
 def _collect_process(edges: Edges, lab: Lab, machine: _Machine) -> list[NicEvidence]:
@@ -158,13 +185,17 @@ def _collect_process(edges: Edges, lab: Lab, machine: _Machine) -> list[NicEvide
             status = monitor.execute("query-status")
             if isinstance(status, dict) and status.get("running") is False:
                 machine = replace(machine, state="paused")
-            return [
-                with_monitor(nic, monitor, alias) if nic.model == "virtio" else nic
-                for nic, alias in _lab_nics(lab, machine)
-            ]
+            return [with_monitor(nic, monitor, alias) for nic, alias in _lab_nics(lab, machine)]
     except HostError as error:
-        nics = (nic for nic, _ in _lab_nics(lab, machine))
-        return [replace(nic, properties=Unasked(str(error)), virtio=Unasked(str(error))) for nic in nics]
+        return [without_monitor(nic, error) for nic, _ in _lab_nics(lab, machine)]
+
+
+def _gone(lab: Lab, there: Sequence[NicEvidence], machine: _Machine) -> Iterator[NicEvidence]:
+    """NICs of the lab file that the domain does not have: somebody has edited it."""
+    for nic, alias in _lab_nics(lab, machine):
+        if nic.nic not in {found.nic for found in there}:
+            missing = Unasked(f"the domain has no NIC {alias}", final=True)
+            yield replace(nic, tap=None, properties=missing, virtio=missing)
 
 
 def collect_lab(edges: Edges, lab: Lab, names: Sequence[str], found: HostFound) -> list[NicEvidence]:
@@ -175,8 +206,15 @@ def collect_lab(edges: Edges, lab: Lab, names: Sequence[str], found: HostFound) 
         spec = lab.machines[name]
         domain = found.domains.get(name)
         if spec.backend == "libvirt" and domain is not None:
-            nics += collect_domain(edges, found.name, domain)
+            there = collect_domain(edges, found.name, domain)
+            nics += [*there, *_gone(lab, there, _Machine(found.name, name, domain.state, spec.purpose))]
         else:
             state = "running" if spec.backend == "qemu" and pidfile(name) in found.processes else "off"
             nics += _collect_process(edges, lab, _Machine(found.name, name, state, spec.purpose))
-    return nics
+    specs = {(name, nic.name): nic for name in names for nic in lab.machines[name].nics}
+    return [
+        replace(nic, notes=link_notes(specs[nic.machine, nic.nic], found))
+        if nic.state != "off" and (nic.machine, nic.nic) in specs
+        else nic
+        for nic in nics
+    ]

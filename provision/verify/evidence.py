@@ -48,6 +48,8 @@ class NicEvidence:
     virtio: VirtioFacts | Unasked = Unasked("not asked")
     features: Features | Unasked = Unasked("not asked")
     """The TAP's."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing beside the verdict."""
     waited: bool = False
     """Whether the guest's driver was waited for until the deadline."""
 

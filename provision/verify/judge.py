@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.offloads import BY_NAME, TSO
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.ladder import Rung, ladder
 from provision.verify.rules import CATALOGUE
@@ -71,27 +70,33 @@ def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") ->
     return None
 
 
-def _judge_family(nic: NicEvidence, rungs: tuple[Rung, ...], family: Family) -> Finding:
-    """Ready once `passed` holds and nothing is broken; what could not be asked is unknown, never a pass."""
-    states = {rung.name: rung.states[family] for rung in rungs}
-    broken = next((rung for rung in rungs if states[rung.name] == "fail"), None)
-    if broken is None:
-        if states["passed"] == "pass" and (not nic.hck or states["negotiated"] == "pass"):
-            return Finding("ready", None, "")
-        broken = next(rung for rung in rungs if states[rung.name] == "unknown")
+def _judge_family(nic: NicEvidence, rungs: Iterable[Rung], family: Family) -> Finding:
+    """Ready when every rung that counts holds; what is broken comes before what could not be asked."""
+    counting = (
+        _DECIDING[:-1] if nic.hck else _DECIDING
+    )  # QEMU's engine works before the TAP, whatever that has on
+    rungs = [rung for rung in rungs if rung.name in counting]
+    wanting = [rung for rung in rungs if rung.states[family] != "pass"]
+    if not wanting:
+        return Finding("ready", None, "")
+    broken = next((rung for rung in wanting if rung.states[family] == "fail"), wanting[0])
     causes = [cause for cause in CATALOGUE if cause.rung == broken.name and cause.scope == "family"]
-    verdict: Verdict = "not-ready" if states[broken.name] == "fail" else "unknown"
+    verdict: Verdict = "not-ready" if broken.states[family] == "fail" else "unknown"
     return _held(nic, causes, family) or Finding(verdict, None, broken.seen)
 
 
-def _not_meant_to(nic: NicEvidence) -> Finding:
-    """The verdict on `rsc: false`: guest TSO must not be offered."""
-    if isinstance(nic.virtio, Unasked):
+def _meant_off(nic: NicEvidence) -> Finding:
+    """The verdict on `rsc: false` that no cause speaks against: guest TSO must be known not to be offered."""
+    if nic.model == "virtio" and isinstance(nic.virtio, Unasked):
         return Finding("unknown", None, nic.virtio.reason)
-    offered = [name for name in TSO.values() if BY_NAME[name].virtio in nic.virtio.offered]
-    if offered:
-        return Finding("not-ready", None, f"`rsc: false`, and {' and '.join(offered)} offered all the same")
     return Finding("ready", None, "")
+
+
+def _worst(findings: list[Finding]) -> Finding:
+    """The worst family's finding, with what was seen of the others of the same cause."""
+    worst = min(findings, key=lambda found: found.rank)
+    seen = dict.fromkeys(found.seen for found in findings if found.cause is worst.cause and found.seen)
+    return Finding(worst.verdict, worst.cause, "; ".join(seen))
 
 
 def judge_nic(nic: NicEvidence) -> NicVerdict:
@@ -100,12 +105,9 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
     settled = _held(nic, [cause for cause in CATALOGUE if cause.scope == "nic"])
     families = {family: settled or _judge_family(nic, rungs, family) for family in FAMILIES}
     own = settled or _held(nic, [cause for cause in CATALOGUE if cause.scope == "hck"])
-    if (
-        nic.rsc == "false"
-        and nic.state != "off"
-        and (own is None or own.cause is None or own.cause.id == "not-virtio")
-    ):
-        finding = Finding("ready", None, "") if nic.model != "virtio" else _not_meant_to(nic)
+    emulated = own is not None and own.cause is not None and own.cause.id == "not-virtio"
+    if nic.rsc == "false" and (own is None or emulated):
+        finding = _meant_off(nic)
     else:
-        finding = own or min((families[family] for family in FAMILIES), key=lambda found: found.rank)
-    return NicVerdict(nic, families, finding, rungs)
+        finding = own or _worst([families[family] for family in FAMILIES])
+    return NicVerdict(nic, families, finding, rungs, nic.notes)

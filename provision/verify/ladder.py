@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from provision.backends import INTERFACES, Interface
 from provision.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 
@@ -29,7 +30,7 @@ _FIRMWARE_TAKES = frozenset(
         "VIRTIO_F_ANY_LAYOUT",
     }
 )
-_UNREADABLE_KINDS = frozenset({"direct", "vhostuser", "vdpa", "hostdev"})
+_TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,11 @@ def loaded(evidence: NicEvidence) -> bool:
 
 def lacks_vnet_header(evidence: NicEvidence) -> bool:
     """Whether QEMU offers no checksum although the device's property is on: then its backend has no vnet header."""
-    if evidence.kind == "user":
-        return True
+    interface = INTERFACES.get(evidence.kind, _TAPLESS)
     properties, facts = evidence.properties, evidence.virtio
-    if isinstance(properties, Unasked) or isinstance(facts, Unasked):
+    if not interface.vnet_header:
+        return True
+    if not interface.tap or isinstance(properties, Unasked) or isinstance(facts, Unasked):
         return False
     return properties.get("guest_csum", False) and BY_NAME["guest_csum"].virtio not in facts.offered
 
@@ -70,11 +72,10 @@ def wire_like(evidence: NicEvidence) -> bool | None:
     return not any(evidence.features[BY_NAME[name].tap].active for name in names)
 
 
-def readable(evidence: NicEvidence) -> str:
+def unreadable(evidence: NicEvidence) -> str:
     """Why the TAP cannot tell what it passes on; empty where it can."""
-    if evidence.kind in _UNREADABLE_KINDS:
-        return f"{'macvtap' if evidence.kind == 'direct' else evidence.kind} shows nothing of it on the host"
-    return evidence.features.reason if isinstance(evidence.features, Unasked) else ""
+    why = INTERFACES.get(evidence.kind, _TAPLESS).unreadable
+    return why or (evidence.features.reason if isinstance(evidence.features, Unasked) else "")
 
 
 def _words(on: list[str], off: list[str], is_on: str, is_off: str) -> str:
@@ -92,8 +93,8 @@ def _configured(evidence: NicEvidence) -> Rung:
         return _same(
             "configured", "unknown" if evidence.kind == "hostdev" else "fail", f"model {evidence.model}"
         )
-    if evidence.kind == "user":
-        return _same("configured", "fail", "user-mode netdev, without vnet header")
+    if not INTERFACES.get(evidence.kind, _TAPLESS).vnet_header:
+        return _same("configured", "fail", f"{evidence.kind}-mode netdev, without vnet header")
     properties = evidence.properties
     if isinstance(properties, Unasked):
         return _same("configured", "unknown", properties.reason)
@@ -128,21 +129,18 @@ def _negotiated(evidence: NicEvidence) -> Rung:
 
 
 def _passed(evidence: NicEvidence) -> Rung:
-    if why := readable(evidence):
-        return _same("passed", "unknown", why)
     features = evidence.features
-    if isinstance(features, Unasked):
-        return _same("passed", "unknown", features.reason)
-    seen = ", ".join(
-        f"{BY_NAME[name].tap} {features[BY_NAME[name].tap]}" for name in ("guest_csum", *TSO.values())
-    )
+    if isinstance(features, Unasked) or unreadable(evidence):
+        return _same("passed", "unknown", unreadable(evidence))
+    names = [BY_NAME[name].tap for name in ("guest_csum", *TSO.values())]
+    seen = ", ".join(f"{name} {features[name]}" for name in names)
     if evidence.hck:
         return _same(
             "passed", "pass" if wire_like(evidence) else "fail", f"{seen} (HCK needs all of them off)"
         )
-    if not isinstance(evidence.virtio, Unasked) and not loaded(evidence):
-        return _same("passed", "unknown", f"{seen}: nothing before the driver asks for it")
     checksum = features[BY_NAME["guest_csum"].tap].active
+    if not checksum and not loaded(evidence):
+        return _same("passed", "unknown", f"{seen}: off until a driver asks for it")
     return Rung(
         "passed", {f: _state(checksum and features[BY_NAME[TSO[f]].tap].active) for f in FAMILIES}, seen
     )

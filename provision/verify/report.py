@@ -9,7 +9,7 @@ from provision.verify.evidence import FAMILIES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from provision.verify.cause import Verdict
     from provision.verify.judge import NicVerdict
@@ -62,11 +62,11 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
     }
 
 
-def as_text(verdicts: Sequence[NicVerdict]) -> list[RenderableType]:
+def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
     """One block a NIC: its verdict, its ladder, and what to do."""
     from rich.text import Text  # noqa: PLC0415 - only where a person reads
 
-    lines: list[RenderableType] = []
+    lines: list[Text] = []
     for verdict in verdicts:
         nic, finding = verdict.evidence, verdict.finding
         lines.append(
@@ -81,7 +81,8 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[RenderableType]:
         for rung in verdict.ladder:
             marks = [part for family in FAMILIES for part in (_mark(rung.states[family], verdict), "  ")]
             lines.append(Text.assemble(f"  {rung.name:11}  ", *marks, rung.seen))
-        lines += [*(_advice(verdict) if finding.verdict != "ready" else []), Text("")]
+        lines += _advice(verdict) if finding.verdict != "ready" else []
+        lines += [*(Text(f"  note: {note}") for note in verdict.notes), Text("")]
     return lines
 
 
@@ -94,12 +95,12 @@ def _mark(state: State, verdict: NicVerdict) -> tuple[str, str]:
     return f"{f'{_SIGNS[state]} {state}':9}", "dim" if _off_as_meant(verdict) else _COLOURS[state]
 
 
-def _advice(verdict: NicVerdict) -> list[RenderableType]:
+def _advice(verdict: NicVerdict) -> list[Text]:
     from rich.text import Text  # noqa: PLC0415
 
     finding = verdict.finding
     cause = finding.cause.id if finding.cause else "no cause known"
-    lines: list[RenderableType] = [Text.assemble((f"  {cause}", "bold"), f": {finding.seen}")]
+    lines: list[Text] = [Text.assemble((f"  {cause}", "bold"), f": {finding.seen}")]
     if finding.cause:
         lines.append(Text(f"  why: {finding.cause.why}"))
     return lines + [Text(f"  fix: {words}") for words in verdict.fix]

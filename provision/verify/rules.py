@@ -6,10 +6,11 @@ address family and answers what it saw, or nothing. Order within a rung is the o
 
 from __future__ import annotations
 
+from provision.backends import INTERFACES
 from provision.offloads import BY_NAME, HCK, TSO
 from provision.verify.cause import CAUSES, always, cause
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.ladder import lacks_vnet_header, loaded, needed, readable, wire_like
+from provision.verify.ladder import lacks_vnet_header, loaded, needed, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
 
@@ -42,7 +43,7 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "configured",
-    "libvirt: <model type='virtio'/>; QEMU: -device virtio-net-pci; install NetKVM from virtio-win in the guest",
+    "libvirt: <model type='virtio'/>; QEMU: -device virtio-net-pci; a Windows guest then needs NetKVM from virtio-win",
     _POWER_CYCLE,
     scope="nic",
     unknown=lambda nic: nic.kind == "hostdev",
@@ -64,7 +65,8 @@ def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
     """Without the vnet header QEMU cannot be told about checksums and segments, so it offers neither to the guest."""
     if not lacks_vnet_header(nic):
         return ""
-    return "user-mode netdev" if nic.kind == "user" else "guest_csum is on at the device, and is not offered"
+    has = not INTERFACES[nic.kind].vnet_header
+    return f"{nic.kind}-mode netdev" if has else "guest_csum is on at the device, and is not offered"
 
 
 @cause(
@@ -74,7 +76,7 @@ def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
     _POWER_CYCLE,
 )
 def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
-    """The guest is only offered what the device has on; its driver refuses guest TSO without guest checksum."""
+    """The guest is only offered what the device has on, and its driver takes no guest TSO without guest checksum."""
     if isinstance(nic.properties, Unasked):
         return ""
     off = [name for name in ("guest_csum", TSO[family]) if not nic.properties.get(name, False)]
@@ -91,7 +93,11 @@ def hck_flags_ineffective(nic: NicEvidence, _family: Family) -> str:
     """QEMU's own coalescing needs guest_rsc_ext at the device, its own datapath (vhost off), a vnet header and guest TSO."""
     properties, facts = nic.properties, nic.virtio
     has = not isinstance(properties, Unasked) and properties.get(HCK, False)
-    if not (nic.rsc_asked or nic.hck or has) or isinstance(properties, Unasked):
+    if (
+        not (nic.rsc_asked or nic.hck or has)
+        or isinstance(properties, Unasked)
+        or _rsc_ext_in_production(nic)
+    ):
         return ""
     if not has:
         return "guest_rsc_ext is asked for, and the device does not have it on"
@@ -114,12 +120,7 @@ def hck_flags_ineffective(nic: NicEvidence, _family: Family) -> str:
 )
 def hck_flags_in_production(nic: NicEvidence, _family: Family) -> str:
     """guest_rsc_ext is for one HLK test. It holds segments back and breaks checksums of ordinary traffic."""
-    offered = not isinstance(nic.virtio, Unasked) and BY_NAME[HCK].virtio in nic.virtio.offered
-    return (
-        "RSC_EXT is offered, and the machine is not marked for HCK"
-        if offered and nic.purpose != "hck"
-        else ""
-    )
+    return _rsc_ext_in_production(nic)
 
 
 @cause(
@@ -136,7 +137,7 @@ def not_offered(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "negotiated",
-    "wait for the guest to boot; install NetKVM from virtio-win if it does not have it",
+    "wait for the guest to boot; a Windows guest needs NetKVM from virtio-win",
     unknown=lambda nic: not nic.waited,
 )
 def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
@@ -150,10 +151,11 @@ def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "negotiated",
-    "guest: Set-NetAdapterAdvancedProperty -RegistryKeyword '*RscIPv4','*RscIPv6' -RegistryValue 1; update NetKVM",
+    "in a Windows guest: Set-NetAdapterAdvancedProperty -Name NAME -RegistryKeyword '*RscIPv4' -RegistryValue 1 "
+    "(and '*RscIPv6'); update NetKVM",
 )
 def driver_declined(nic: NicEvidence, family: Family) -> str:
-    """The driver runs without it: an old driver, `*RscIPv4` or `*RscIPv6` set to 0, or no CTRL_GUEST_OFFLOADS."""
+    """The driver runs without it: an old driver, or one told to (NetKVM: `*RscIPv4` or `*RscIPv6` set to 0)."""
     if isinstance(nic.virtio, Unasked) or not loaded(nic):
         return ""
     short = _missing(nic, family, nic.virtio.negotiated)
@@ -162,12 +164,13 @@ def driver_declined(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "ask the guest: Get-NetAdapterRsc | Format-List",
+    "a TAP that has gone comes back with a power cycle of its machine",
+    "on macvtap, vhost-user and vDPA ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
     unknown=always,
 )
 def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
-    """This kind of backend does not show on the host what it passes on, or the host could not be asked."""
-    return readable(nic)
+    """What is passed on to the guest cannot be seen from the host."""
+    return unreadable(nic)
 
 
 @cause(
@@ -177,10 +180,10 @@ def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
 )
 def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
     """The guest took it, and somebody on the host switched the TAP's checksum off, which takes TSO with it."""
-    if isinstance(nic.features, Unasked) or nic.hck:
+    if isinstance(nic.features, Unasked) or nic.hck or not loaded(nic):
         return ""
     checksum, tso = nic.features[_CSUM.tap], nic.features[BY_NAME[TSO[family]].tap]
-    told = not checksum.active and not tso.active and tso.requested
+    told = not checksum.active and not checksum.requested and not tso.active and tso.requested
     return (
         f"{_CSUM.tap} is {checksum}, {BY_NAME[TSO[family]].tap} {tso}, and the guest took both"
         if told
@@ -188,12 +191,9 @@ def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
     )
 
 
-@cause(
-    "passed",
-    "ethtool -K {tap} sg on tso on",
-)
+@cause("passed", "ethtool -K {tap} sg on tso on")
 def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
-    """The guest took it, and the host keeps the TAP from it: TSO needs scatter-gather, which only the host switches."""
+    """TSO needs scatter-gather, which only the host switches, and it is off on the TAP."""
     if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
         return ""
     gather = nic.features.get("tx-scatter-gather")
@@ -202,31 +202,58 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "guest: Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
+    "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
+    "in a Linux guest: ethtool -K DEVICE rx-gro-hw on",
 )
 def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
-    """The guest took TSO and dropped it at run time: its stack has switched RSC off, and the host cannot switch it on."""
-    if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
+    """The guest took TSO and dropped it at run time; the host has asked for it in vain."""
+    if (
+        isinstance(nic.features, Unasked)
+        or nic.hck
+        or not loaded(nic)
+        or host_disabled_segmentation(nic, family)
+    ):
         return ""
-    tap = BY_NAME[TSO[family]].tap
+    checksum, tap = nic.features[_CSUM.tap], BY_NAME[TSO[family]].tap
+    refused = (
+        nic.features[tap].requested
+        and not nic.features[tap].active
+        and (checksum.active or checksum.requested)
+    )
     return (
         f"{tap} is {nic.features[tap]} on the TAP: asked for by the host, refused by the guest"
-        if (nic.features[tap].requested and not host_disabled_segmentation(nic, family))
+        if refused
         else ""
     )
 
 
 @cause(
     "passed",
-    "ethtool -K {tap} tso on: if it takes, the host had done it; if it stays `off [requested on]`, the guest did",
-    "guest: Get-NetAdapterRsc tells why it dropped it (FailureReason)",
+    "ethtool -K {tap} tx on sg on tso on: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
+    "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)",
 )
 def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
-    """The guest took TSO, and the TAP has it off; whether guest or host did it, the host's view alone does not tell."""
+    """Segmentation is off on the TAP; whether guest or host did it, the host's view alone does not tell."""
     if isinstance(nic.features, Unasked) or nic.hck:
         return ""
-    tap = BY_NAME[TSO[family]].tap
-    return f"{tap} is {nic.features[tap]} on the TAP" if not nic.features[tap].active else ""
+    checksum, tso = nic.features[_CSUM.tap], nic.features[BY_NAME[TSO[family]].tap]
+    if tso.active or (not checksum.active and not loaded(nic)):
+        return ""
+    too = "" if checksum.active else f", and {_CSUM.tap} {checksum} with it"
+    return f"{BY_NAME[TSO[family]].tap} is {tso} on the TAP{too}"
+
+
+@cause(
+    "passed",
+    "`rscvm down` and `rscvm up` the machine, so that it has what the lab file says",
+    scope="hck",
+)
+def offered_though_off(nic: NicEvidence, _family: Family) -> str:
+    """The lab file says `rsc: false`, and the device offers guest TSO all the same: it was made from something else."""
+    if nic.rsc != "false" or isinstance(nic.virtio, Unasked):
+        return ""
+    offered = [name for name in TSO.values() if BY_NAME[name].virtio in nic.virtio.offered]
+    return f"`rsc: false`, and {' and '.join(offered)} offered" if offered else ""
 
 
 @cause(
@@ -241,8 +268,19 @@ def not_wire_like(nic: NicEvidence, _family: Family) -> str:
     return "the test TAP has tx checksum or TSO on"
 
 
+def _rsc_ext_in_production(nic: NicEvidence) -> str:
+    """How RSC_EXT shows on a machine that is not marked for HCK; where it is not known to be offered, by the property."""
+    if nic.purpose == "hck":
+        return ""
+    if not isinstance(nic.virtio, Unasked):
+        offered = BY_NAME[HCK].virtio in nic.virtio.offered
+        return "RSC_EXT is offered, and the machine is not marked for HCK" if offered else ""
+    on = not isinstance(nic.properties, Unasked) and nic.properties.get(HCK, False)
+    return "guest_rsc_ext is on, and the machine is not marked for HCK" if on else ""
+
+
 def _tso_is_off(nic: NicEvidence, family: Family) -> bool:
-    """Checksum on and TSO off, of a NIC that wants both on."""
+    """Checksum on and TSO off, of a NIC whose guest may want both on."""
     if isinstance(nic.features, Unasked) or nic.hck:
         return False
     return nic.features[_CSUM.tap].active and not nic.features[BY_NAME[TSO[family]].tap].active

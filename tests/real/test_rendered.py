@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.cli.labs import read_lab
-from provision.render import domain_xml, script
+from provision.render import domain_xml
+from provision.script import machine_script as script
 from provision.view import machine_view
 from tests.builders import lab_of
 from tests.real.conftest import HEAD, ROOT, guest_machine

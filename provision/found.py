@@ -1,0 +1,44 @@
+"""What was found on one host, brought together: what a plan is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from provision.ownership import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.command import Domain
+    from provision.facts.host import Accelerators, Process, QemuFound
+    from provision.facts.ip import Link
+    from provision.facts.qemu import Image
+
+
+@dataclass(frozen=True, slots=True)
+class HostFound:
+    """One host, as read before anything is planned for it."""
+
+    name: str
+    links: Mapping[str, Link] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+    """Which of the paths that were asked about exist."""
+    writable: bool = True
+    """Whether the state directory can be written."""
+    images: Mapping[str, Image] = field(default_factory=dict)
+    boot: str = ""
+    """Tells one boot of the host from another."""
+    journal: Journal = field(default_factory=Journal)
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    """By pidfile."""
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+    qemus: Mapping[str, QemuFound] = field(default_factory=dict)
+    """By machine: the QEMU that would run it."""
+    accelerators: Accelerators | None = None
+    """None where nothing asked for it."""
+    vhost: bool = False
+    tun: str = ""
+    """Why TAPs cannot be made; empty where they can."""
+    programs: frozenset[str] = frozenset()
+    """Programs that were looked for and are there."""

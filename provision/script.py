@@ -1,0 +1,53 @@
+"""A machine as a self-contained shell script: the same steps that `up` takes, on any host that has QEMU."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from provision.command import QEMU, Argv
+from provision.found import HostFound
+from provision.plan import bridge_steps, file_steps, tap_steps
+from provision.render import printed, qemu_argv
+from provision.steps import Run, Step
+from provision.view import Choices, machine_view
+
+if TYPE_CHECKING:
+    from provision.spec import Lab
+
+_OUTCOMES = {
+    "kvm-vhost": Choices(kvm=True, vhost=True),
+    "kvm-plain": Choices(kvm=True, vhost=False),
+    "tcg-plain": Choices(kvm=False, vhost=False),
+}
+"""What `auto` may come to when the script runs; it carries one command line for each."""
+
+
+def _lines(step: Step, *, undo: bool = False) -> list[str]:
+    actions = step.undo if undo else step.do
+    return [shlex.join(action.argv) for action in actions if isinstance(action, Run)]
+
+
+def machine_script(lab: Lab, name: str) -> str:
+    """Makes bridge, TAPs and overlays, runs QEMU in the foreground, takes devices and sockets back.
+
+    :raise RequestError: when the machine has something that only libvirt can make.
+    """
+    view = machine_view(lab, name)
+    argvs: dict[str, Argv] = {
+        outcome: qemu_argv(machine_view(lab, name, choices), foreground=True)
+        for outcome, choices in _OUTCOMES.items()
+    }
+    bare = HostFound(view.spec.host)
+    bridges = {step.makes[0].name: step for step in bridge_steps(lab, view.spec.host, [name], bare)}
+    files = {step.makes[0].name: step for step in file_steps(view, bare)}
+    return printed(
+        "machine.sh.j2",
+        view,
+        argvs=argvs,
+        program=QEMU,
+        bridges={device: (_lines(step), _lines(step, undo=True)) for device, step in bridges.items()},
+        taps=[(_lines(step), _lines(step, undo=True)) for step in tap_steps(lab, view, bare)],
+        kept={path: _lines(step) for path, step in files.items()},
+        own=view.paths.machine_files(name),
+    )

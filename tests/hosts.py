@@ -1,0 +1,58 @@
+"""A host as plain data: empty, and with one machine running."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provision.facts.host import Accelerators, Process, QemuFound
+from provision.facts.ip import Link
+from provision.found import HostFound
+from provision.offloads import OFFLOADS
+from provision.ownership import Journal, Thing, link_mark, spec_as_noted
+from provision.plan import chosen_view, started_argv
+from provision.steps import Plan, Run, Step
+from tests.builders import one_vm
+
+EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}
+LAB = one_vm()
+MARK = link_mark(LAB, "vm", "net0")
+BRIDGE = Link("br-lab", "bridge", link_mark(LAB, "", "br-lab"), up=True, mtu=1500, master="")
+TAP = Link("tap0", "tun", MARK, up=True, mtu=1500, master="br-lab", tap=True)
+EMPTY = HostFound(
+    "local",
+    boot="boot-1",
+    files=frozenset({"/srv/vmlinuz", "/srv/initrd.gz"}),
+    qemus={"vm": QemuFound("qemu-system-x86_64", "7.2.22", EVERYTHING)},
+    accelerators=Accelerators(tcg=500, kvm="none"),
+    programs=frozenset({"ip", "ethtool", "qemu-img"}),
+)
+PID = "/var/lib/rscvm/lab/vm.pid"
+
+
+def running(found: HostFound = EMPTY) -> HostFound:
+    argv = started_argv(chosen_view(LAB, "vm", found))
+    things = (
+        Thing("bridge", "br-lab"),
+        Thing("tap", "tap0", "vm"),
+        Thing("process", PID, "vm"),
+        Thing("file", PID, "vm"),
+    )
+    journal = Journal(LAB.file, "boot-1", things, {"vm": spec_as_noted(LAB.machines["vm"])})
+    links = {"br-lab": BRIDGE, "tap0": TAP}
+    return replace(found, links=links, processes={PID: Process(7, argv)}, journal=journal)
+
+
+def noting(found: HostFound, thing: Thing) -> Journal:
+    return replace(found.journal, things=(*found.journal.things, thing))
+
+
+def every(plan: Plan) -> tuple[Step, ...]:
+    return (*([plan.opening] if plan.opening else []), *plan.steps, *([plan.closing] if plan.closing else []))
+
+
+def whats(steps: tuple[Step, ...]) -> list[str]:
+    return [step.what for step in steps]
+
+
+def commands(step: Step) -> list[tuple[str, ...]]:
+    return [action.argv for action in step.do if isinstance(action, Run)]

@@ -1,0 +1,93 @@
+"""Steps taken, and taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provision.apply import take, take_on
+from provision.errors import CommandError
+from provision.ownership import Thing
+from provision.plan import plan_up
+from provision.takedown import plan_down
+from tests.builders import FakeEdges, FakeHost
+from tests.hosts import EMPTY, LAB, PID, noting, running
+
+
+def test_a_failed_step_takes_back_the_ones_before_it_last_first() -> None:
+    edges = FakeEdges(FakeHost(failing="-daemonize"))
+    said: list[str] = []
+
+    with pytest.raises(CommandError, match="no such luck"):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), said.append)
+
+    taken_back = [line for line in said if line.startswith("taken back: ")]
+    assert [line.split(" ")[2] for line in taken_back] == ["start", "make", "make", "note"]
+    assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said
+
+
+def test_a_device_that_could_not_be_made_is_not_removed() -> None:
+    edges = FakeEdges(FakeHost(failing="tuntap"))
+
+    with pytest.raises(CommandError):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+
+    assert ("ip", "link", "del", "dev", "tap0") not in edges.runner.said
+    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
+
+
+def test_an_interrupt_takes_back_too() -> None:
+    edges = FakeEdges(FakeHost(interrupted_at="-daemonize"))
+
+    with pytest.raises(KeyboardInterrupt):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+
+    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
+
+
+def test_taking_down_goes_on_with_other_machines_and_keeps_what_is_shared() -> None:
+    edges = FakeEdges(FakeHost(failing="tap0"))
+    found = running()
+    other = replace(found, journal=noting(found, Thing("disk", "/srv/other.qcow2", "other")))
+
+    errors = take_on(edges, plan_down(LAB, None, other), lambda _: None)
+
+    assert len(errors) == 1
+    assert any("/srv/other.qcow2" in argv for argv in edges.runner.said)
+    assert ("ip", "link", "del", "dev", "br-lab") not in edges.runner.said
+    assert not any("journal.json" in word for argv in edges.runner.said for word in argv)
+
+
+def test_what_cannot_be_taken_back_stays_in_the_journal() -> None:
+    edges = FakeEdges(FakeHost(failing="vm.pid"))
+    said: list[str] = []
+
+    with pytest.raises(CommandError):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), said.append)
+
+    assert any(line.startswith("could not take back `start vm`") for line in said)
+    assert "the journal keeps what could not be taken back: `rscvm down` tries again" in said
+    assert not any("rmdir" in word for argv in edges.runner.said for word in argv)
+
+
+def test_a_qemu_that_does_not_stop_keeps_its_files_and_its_tap() -> None:
+    edges = FakeEdges(FakeHost(failing=PID))
+
+    errors = take_on(edges, plan_down(LAB, None, running()), lambda _: None)
+
+    assert len(errors) == 1
+    assert not any(argv[0] in ("rm", "ip") for argv in edges.runner.said)
+
+
+def test_whatever_is_raised_takes_back() -> None:
+    edges = FakeEdges()
+
+    def say(line: str) -> None:
+        if line == "start vm":
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), say)
+
+    assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said

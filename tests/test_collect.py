@@ -1,0 +1,138 @@
+"""What is made of each source's answer, and of each one's silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from provision.command import Domain
+from provision.errors import HostError, RefusedError
+from provision.facts.ethtool import FeaturesRead
+from provision.found import HostFound
+from provision.render import domain_xml
+from provision.verify.collect import (
+    collect_domain,
+    collect_lab,
+    read_properties,
+    read_virtio,
+    with_features,
+    with_monitor,
+)
+from provision.verify.evidence import Unasked
+from provision.verify.judge import judge_nic
+from provision.view import machine_view
+from tests.builders import FIXTURES, FakeEdges, FakeMonitor, features, nic, one_vm
+
+STATUS = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())
+
+
+def qom(answers: Mapping[str, Any]) -> Any:
+    def answer(arguments: dict[str, Any]) -> object:
+        return answers.get(arguments["property"], RefusedError("no such property", "GenericError"))
+
+    return answer
+
+
+ON = {"guest_csum": True, "guest_tso4": True, "guest_tso6": False, "guest_rsc_ext": False}
+
+
+def test_a_property_that_this_qemu_does_not_have_is_left_out() -> None:
+    told = {name: on for name, on in ON.items() if name != "guest_rsc_ext"}
+
+    assert read_properties(FakeMonitor({"qom-get": qom(told)}), "ua-net0") == told
+
+
+def test_a_device_that_is_not_there_is_unasked() -> None:
+    gone = RefusedError("Device 'ua-net0' not found", "DeviceNotFound")
+
+    assert read_properties(FakeMonitor({"qom-get": gone}), "ua-net0") == Unasked("QEMU has no device ua-net0")
+
+
+def test_a_qemu_without_the_status_command_is_unknown_with_the_reason() -> None:
+    old = FakeMonitor(
+        {"qom-get": qom(ON), "x-query-virtio-status": RefusedError("no such command", "CommandNotFound")}
+    )
+
+    asked = with_monitor(nic(properties=Unasked("-"), features=features("no-driver")), old, "ua-net0")
+    verdict = judge_nic(asked)
+
+    assert asked.properties == ON
+    assert verdict.families["ipv4"].verdict == "unknown"
+    assert "x-query-virtio-status" in verdict.families["ipv4"].seen
+    rungs = {rung.name: (rung.states["ipv4"], rung.seen) for rung in verdict.ladder}
+    assert rungs["offered"][0] == rungs["negotiated"][0] == "unknown"
+    assert "7.2 and later" in rungs["negotiated"][1]
+
+
+def test_a_monitor_that_falls_silent_costs_only_what_it_had_not_told() -> None:
+    silent = FakeMonitor({"qom-get": qom(ON), "x-query-virtio-status": HostError("did not answer")})
+
+    asked = with_monitor(nic(), silent, "ua-net0")
+
+    assert asked.properties == ON
+    assert asked.virtio == Unasked("did not answer")
+
+
+def test_another_refusal_is_said_in_qemus_words() -> None:
+    refusing = FakeMonitor(
+        {"x-query-virtio-status": RefusedError("Path is not a VirtIO device", "GenericError")}
+    )
+
+    assert read_virtio(refusing, "ua-net0") == Unasked("Path is not a VirtIO device")
+
+
+@pytest.mark.parametrize(
+    ("changes", "read", "reason"),
+    [
+        ({"state": "off"}, FeaturesRead({}), "the machine is not running"),
+        ({"tap": None}, FeaturesRead({}), "there is no TAP"),
+        ({}, FeaturesRead({}, "ethtool is not installed"), "ethtool is not installed"),
+        ({}, FeaturesRead({}), "no device tap0 on local"),
+        ({}, FeaturesRead({"tap0": {}}), "ethtool tells no tx-checksum-ip-generic"),
+    ],
+)
+def test_a_tap_that_does_not_tell_says_why(changes: dict[str, Any], read: FeaturesRead, reason: str) -> None:
+    assert with_features(nic(**changes), read).features == Unasked(reason)
+
+
+def domain(**changes: str) -> Domain:
+    xml = domain_xml(machine_view(one_vm("libvirt"), "vm"))
+    for old, new in changes.items():
+        assert old in xml
+        xml = xml.replace(old, new)
+    return Domain("vm", "off", xml, xml)
+
+
+@pytest.mark.parametrize("model", ["virtio", "virtio-transitional", "virtio-non-transitional"])
+def test_every_kind_of_virtio_is_virtio(model: str) -> None:
+    [found] = collect_domain(
+        FakeEdges(), "local", domain(**{'<model type="virtio"/>': f'<model type="{model}"/>'})
+    )
+
+    assert found.model == "virtio"
+
+
+def test_a_nic_is_called_as_the_lab_file_calls_it_else_by_its_alias() -> None:
+    [ours] = collect_domain(FakeEdges(), "local", domain())
+    [theirs] = collect_domain(
+        FakeEdges(), "local", domain(**{'<alias name="ua-net0"/>': '<alias name="ua-hand"/>'})
+    )
+    [nameless] = collect_domain(FakeEdges(), "local", domain(**{'<alias name="ua-net0"/>': ""}))
+
+    assert [(found.nic, found.rsc) for found in (ours, theirs, nameless)] == [
+        ("net0", "true"), ("ua-hand", None), ("net0", None)]  # fmt: skip
+
+
+def test_a_nic_that_the_domain_has_lost_is_not_passed_over() -> None:
+    lab = one_vm("libvirt")
+    edited = domain(**{'<alias name="ua-net0"/>': '<alias name="ua-hand"/>'})
+    found = HostFound("local", domains={"vm": edited})
+
+    nics = collect_lab(FakeEdges(), lab, ["vm"], found)
+
+    assert [one.nic for one in nics] == ["ua-hand", "net0"]
+    assert nics[1].virtio == Unasked("the domain has no NIC ua-net0", final=True)
+    assert judge_nic(nics[1]).verdict == "unknown"

@@ -1,0 +1,105 @@
+"""What `down` removes, and what it leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provision.command import Domain
+from provision.facts.ip import Link
+from provision.ownership import Journal, Thing
+from provision.requirements import missing
+from provision.steps import Run
+from provision.takedown import plan_down
+from tests.builders import one_vm
+from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, noting, running, whats
+
+
+def test_an_unmarked_device_of_another_boot_is_not_ours() -> None:
+    found = running()
+    unmarked = {name: replace(link, alias="") for name, link in found.links.items()}
+    rebooted = replace(found, links=unmarked, boot="boot-2", processes={})
+
+    assert not any(
+        "remove" in what and "'s" not in what for what in whats(plan_down(LAB, None, rebooted).steps)
+    )
+    assert any("tap0 is there and is not ours" in words for words in missing(LAB, "local", ["vm"], rebooted))
+
+
+def test_down_removes_what_up_made_and_forgets() -> None:
+    plan = plan_down(LAB, None, running())
+
+    assert whats(every(plan)) == [
+        "stop vm",
+        "remove TAP tap0",
+        "remove vm's sockets and log",
+        "remove bridge br-lab",
+        "bring /var/lib/rscvm/lab/journal.json up to date",
+    ]
+
+
+def test_down_finds_our_devices_without_a_journal() -> None:
+    plan = plan_down(LAB, None, replace(running(), journal=Journal()))
+
+    assert {"remove TAP tap0", "remove bridge br-lab", "stop vm"} <= set(whats(plan.steps))
+
+
+def test_down_leaves_devices_of_our_names_that_are_not_ours() -> None:
+    theirs = {"br-lab": replace(BRIDGE, alias="prod"), "tap0": replace(TAP, alias="theirs")}
+
+    plan = plan_down(LAB, None, replace(running(), links=theirs))
+
+    assert not any("TAP" in what or "bridge" in what for what in whats(plan.steps))
+    assert any("tap0 does not bear this lab's mark" in note for note in plan.notes)
+
+
+def test_down_takes_an_unmarked_tap_only_where_the_journal_knows_it() -> None:
+    unmarked = {"tap0": replace(TAP, alias="")}
+
+    assert "remove TAP tap0" in whats(plan_down(LAB, None, replace(running(), links=unmarked)).steps)
+    assert "remove TAP tap0" not in whats(plan_down(LAB, None, replace(EMPTY, links=unmarked)).steps)
+
+
+def test_down_leaves_a_bridge_that_carries_others() -> None:
+    found = running()
+    guest = Link("vnet7", "tun", "", up=True, mtu=1500, master="br-lab", tap=True)
+
+    plan = plan_down(LAB, None, replace(found, links={**found.links, "vnet7": guest}))
+
+    assert "remove bridge br-lab" not in whats(plan.steps)
+    assert any("carries vnet7" in note for note in plan.notes)
+
+
+def test_down_of_one_machine_leaves_what_the_lab_shares() -> None:
+    found = running()
+    other = replace(found, journal=noting(found, Thing("tap", "tap9", "other")))
+
+    plan = plan_down(LAB, ["vm"], other)
+
+    assert "remove TAP tap0" in whats(plan.steps)
+    assert "remove bridge br-lab" not in whats(plan.steps)
+
+
+def test_down_leaves_a_domain_that_is_not_ours() -> None:
+    theirs = Domain("vm", "running", "<domain><name>vm</name></domain>", "<domain><name>vm</name></domain>")
+    found = replace(
+        EMPTY,
+        domains={"vm": theirs},
+        journal=Journal(LAB.file, "boot-1", (Thing("domain", "vm", "vm", "qemu:///system"),)),
+    )
+
+    plan = plan_down(one_vm("libvirt"), None, found)
+
+    assert not any("vm" in what.split() for what in whats(plan.steps))
+    assert plan.notes == ("domain vm does not bear this lab's mark: left alone",)
+
+
+def test_keep_disks_keeps_them_and_remembers_them() -> None:
+    disk = Thing("disk", "/var/lib/rscvm/lab/vm-0.qcow2", "vm")
+    found = replace(running(), journal=noting(running(), disk))
+
+    kept = plan_down(LAB, None, found, keep_disks=True)
+    gone = plan_down(LAB, None, found)
+
+    assert not any("overlays" in what for what in whats(kept.steps))
+    assert "vm-0.qcow2" in [a.stdin for s in every(kept) for a in s.do if isinstance(a, Run)][-1]
+    assert "remove vm's overlays and firmware variables" in whats(gone.steps)
