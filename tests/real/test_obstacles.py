@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -160,7 +161,7 @@ def test_a_machine_that_was_changed_while_it_runs_is_left_alone(
     up, status = there.run("up"), there.run("status")
 
     assert up.returncode == 3
-    assert "running machines differ from the lab file" in up.stderr
+    assert "what runs differs from the lab file" in up.stderr
     assert "differs: vm runs" in status.stdout
     assert hypervisor.snapshot().processes == before.processes
     assert there.run("down").returncode == 0
@@ -191,4 +192,89 @@ def test_a_guest_that_never_boots_is_not_ready(hypervisor: Hypervisor, tmp_path:
 
     assert up.returncode == 1
     assert "driver-not-loaded" in up.stdout
+    assert there.run("down").returncode == 0
+
+
+def test_two_lab_files_of_one_name_leave_each_other_alone(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first = lab(hypervisor, tmp_path / "a")
+    second = lab(hypervisor, tmp_path / "b")
+    assert first.run("up", "--no-check").returncode == 0
+    before = hypervisor.snapshot()
+
+    up, down = second.run("up", "--no-check"), second.run("down")
+
+    assert up.returncode == down.returncode == 3
+    assert f"is of another lab file, {first.path}" in down.stderr
+    assert hypervisor.snapshot().processes == before.processes
+    assert first.run("down").returncode == 0
+
+
+def test_a_qemu_that_is_stopped_is_unknown_and_is_ended_by_down(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path
+) -> None:
+    there = lab(hypervisor, tmp_path, backend)
+    assert there.run("up", "--wait", "60").returncode == 0
+    hypervisor.output(["pkill", "-STOP", "-f", "^/?[a-z/]*qemu-system"])
+
+    check = there.run("check")
+    down = there.run("down")
+
+    assert check.returncode == 4, check.stdout
+    assert "within 10 s" in check.stdout
+    assert down.returncode == 0, down.stderr
+    assert not [argv for argv in hypervisor.processes().values() if "qemu-system" in argv[0]]
+
+
+def test_a_tap_that_somebody_deleted_is_no_ethtool_matter(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    there = lab(hypervisor, tmp_path, nics="[{bridge: br-lab, ifname: gone}]")
+    assert there.run("up", "--wait", "60").returncode == 0
+    hypervisor.output(["ip", "link", "del", "gone"])
+
+    up, check = there.run("up"), there.nics()["vm.net0"]
+
+    assert up.returncode == 3
+    assert "vm runs without its TAP gone, which has gone" in up.stderr
+    assert (check["verdict"], check["cause"]) == ("unknown", "tap-unreadable")
+    assert there.run("down").returncode == 0
+
+
+def test_ctrl_c_while_it_waits_takes_back(hypervisor: Hypervisor, backend: str, tmp_path: Path) -> None:
+    there = lab(hypervisor, tmp_path, backend)
+    there.path.write_text(there.path.read_text().replace("ttyS0 quiet", "ttyS0 quiet rsc.driver=none"))
+    before = hypervisor.snapshot()
+    wait = [
+        "timeout",
+        "--preserve-status",
+        "-s",
+        "INT",
+        "4",
+        sys.executable,
+        "-m",
+        "provision",
+        "up",
+        str(there.path),
+    ]
+
+    done = hypervisor.run(wait)
+    after = hypervisor.snapshot()
+    assert b"waiting up to" in done.stderr
+    assert done.returncode == 130, done.stderr
+    assert (after.links, after.processes, after.domains) == (before.links, before.processes, before.domains)
+    assert {name for name in after.files if name.startswith("lab")} == set()
+
+
+def test_links_that_keep_packets_away_are_noted(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    there = lab(hypervisor, tmp_path, nics="[{bridge: br-lab, ifname: t0}]")
+    assert there.run("up", "--wait", "60").returncode == 0
+    hypervisor.output(["ip", "link", "set", "dev", "t0", "nomaster", "mtu", "1400", "down"])
+
+    notes = there.nics()["vm.net0"]["notes"]
+
+    assert notes == [
+        "t0 is down: ip link set dev t0 up",
+        "t0 is not on br-lab: ip link set dev t0 master br-lab",
+        "the MTU differs along the way: t0 1400, br-lab 1500",
+    ]
     assert there.run("down").returncode == 0

@@ -91,6 +91,7 @@ def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_p
             "qemu", "vm", nics="[{bridge: br-lab, queues: 2}]", more=f"disks: [{{image: {base}}}]"
         )
     )
+    lab.write_text(lab.read_text().replace("accel: tcg", "accel: auto"))
     text = script(read_lab(str(lab)), "vm")
     path = tmp_path / "vm.sh"
     path.write_text(text)
