@@ -30,8 +30,8 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).start(domain)
         case Destroy(domain):
             edges.hypervisor(host).destroy(domain)
-        case Undefine(domain, keep_state):
-            edges.hypervisor(host).undefine(domain, keep_state=keep_state)
+        case Undefine(domain):
+            edges.hypervisor(host).undefine(domain)
 
 
 def done_steps(plan: Plan) -> tuple[Step, ...]:

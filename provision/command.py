@@ -131,8 +131,8 @@ class Hypervisor(Protocol):
         """Define a domain, held against libvirt's schema."""
         ...
 
-    def undefine(self, name: str, *, keep_state: bool = False) -> None:
-        """Remove a definition, with its NVRAM and TPM state unless they are kept."""
+    def undefine(self, name: str) -> None:
+        """Remove a definition, with its NVRAM and TPM state."""
         ...
 
     def start(self, name: str, *, paused: bool = False) -> None:

@@ -43,10 +43,9 @@ class Destroy:
 
 @dataclass(frozen=True, slots=True)
 class Undefine:
-    """Remove a domain's definition."""
+    """Remove a domain's definition, with its firmware's variables and its TPM's state."""
 
     domain: str
-    keep_state: bool = False
 
 
 Action = Run | Define | Start | Destroy | Undefine

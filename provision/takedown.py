@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ORDER: tuple[Kind, ...] = get_args(Kind)
 _WORDS: dict[Kind, str] = {
     "process": "stop {machine}",
-    "domain": "stop and undefine {name}",
+    "domain": "remove domain {name}",
     "tap": "remove TAP {name}",
     "bridge": "remove bridge {name}",
     "file": "remove {machine}'s sockets and log",
@@ -104,6 +104,12 @@ def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
     )
 
 
+def _keeps_state(thing: Thing, found: HostFound) -> bool:
+    """Whether a domain must stay defined so that its firmware's variables or its TPM's state stay its own."""
+    domain = found.domains.get(thing.name) if thing.kind == "domain" else None
+    return domain is not None and parse_domain(domain.persistent_xml or domain.live_xml).keeps_state
+
+
 def _unmake(thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Action]:
     """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
     if thing.kind == "process" and thing.name in found.processes:
@@ -112,8 +118,8 @@ def _unmake(thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Act
         domain = found.domains[thing.name]
         if domain.state != "off":
             yield Destroy(thing.name)
-        if domain.persistent_xml:
-            yield Undefine(thing.name, keep_state=keep_disks)
+        if domain.persistent_xml and not (keep_disks and _keeps_state(thing, found)):
+            yield Undefine(thing.name)
     elif thing.kind in ("tap", "bridge") and thing.name in found.links:
         yield Run(("ip", "link", "del", "dev", thing.name))
     elif thing.kind in ("file", "disk"):
@@ -133,7 +139,12 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
     notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, found))}
     doomed = [thing for thing in doomed if thing not in notes]
     steps = _steps(doomed, found, keep_disks=keep_disks)
-    left = tuple(thing for thing in things if thing not in doomed)
+    kept = {thing for thing in doomed if keep_disks and _keeps_state(thing, found)}
+    notes |= {
+        thing: f"domain {thing.name} stays defined: libvirt keeps its firmware or TPM state with it"
+        for thing in kept
+    }
+    left = tuple(thing for thing in things if thing not in doomed or thing in kept)
     closing = _closing(lab, left, going, found) if things else None
     return Plan(steps, None, closing, tuple(notes.values()))
 

@@ -118,8 +118,8 @@ class FakeLibvirt:
     def define(self, xml: str) -> None:
         self.said.append(("define", xml))
 
-    def undefine(self, name: str, *, keep_state: bool = False) -> None:
-        self.said.append(("undefine", f"{name} {keep_state}"))
+    def undefine(self, name: str) -> None:
+        self.said.append(("undefine", name))
 
     def start(self, name: str, *, paused: bool = False) -> None:
         self.said.append(("start", f"{name} {paused}"))

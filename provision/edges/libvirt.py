@@ -155,16 +155,15 @@ class Libvirt:
         flags = _binding().VIR_DOMAIN_DEFINE_VALIDATE
         self._do("define the domain", lambda connection: connection.defineXMLFlags(xml, flags))
 
-    def undefine(self, name: str, *, keep_state: bool = False) -> None:
-        """Remove a definition; its NVRAM and TPM state go with it unless they are kept.
+    def undefine(self, name: str) -> None:
+        """Remove a definition, with its NVRAM and TPM state.
 
         :raise HostError: with libvirt's own words when it refuses.
         """
         libvirt = _binding()
-        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_state else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
         if self._open().getLibVersion() >= _TPM_STATE_SINCE:
-            flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keep_state else libvirt.VIR_DOMAIN_UNDEFINE_TPM
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
         self._do(f"undefine {name}", lambda connection: connection.lookupByName(name).undefineFlags(flags))
 
     def start(self, name: str, *, paused: bool = False) -> None:

@@ -51,6 +51,8 @@ class DomainFacts:
     uuid: str
     mark: Mark | None
     nics: tuple[DomainNic, ...]
+    keeps_state: bool = False
+    """Whether libvirt keeps firmware variables or a TPM's state for it."""
 
 
 def _attribute(element: _Element, path: str, name: str) -> str:
@@ -112,4 +114,7 @@ def parse_domain(text: str) -> DomainFacts:
         uuid=root.findtext("uuid", ""),
         mark=_mark(root),
         nics=tuple(_nic(element, overridden) for element in root.iterfind("devices/interface")),
+        keeps_state=any(
+            root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")
+        ),
     )

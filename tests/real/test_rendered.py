@@ -17,7 +17,7 @@ from provision.render import domain_xml
 from provision.script import machine_script as script
 from provision.view import machine_view
 from tests.builders import lab_of
-from tests.real.conftest import HEAD, ROOT, guest_machine
+from tests.real.conftest import GUEST, HEAD, ROOT, Lab, guest_machine
 from tests.real.hypervisor import Hypervisor, wait_for
 from tests.test_render import LAB
 
@@ -52,6 +52,61 @@ def test_libvirtd_defines_every_kind_of_domain(with_libvirt: Hypervisor, tmp_pat
         with_libvirt.virsh("define", "--validate", str(path))
 
     assert set(with_libvirt.virsh("list", "--all", "--name").split()) == set(NAMES)
+
+
+WINDOWS_LIKE = """version: 1
+hosts: {local: {bridges: {br-lab: {}}}}
+machines:
+  uefi:
+    backend: BACKEND
+    guest: windows
+    firmware: uefi
+    memory: 256MiB
+    accel: tcg
+    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd.gz, cmdline: "console=ttyS0 quiet"}
+    nics: [{bridge: br-lab}]
+  secure:
+    backend: BACKEND
+    guest: windows
+    firmware: uefi-secure-boot
+    TPM
+    memory: 256MiB
+    accel: tcg
+    disks: [{image: BASE}]
+    nics: [{bridge: br-lab}]
+"""
+
+
+def test_firmware_and_tpm_work_and_their_state_is_kept_with_the_disks(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path
+) -> None:
+    """UEFI boots the demo guest to ready; secure boot, which it is not signed for, starts, with a TPM under libvirt."""
+    base = tmp_path / "base.qcow2"
+    hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    path = tmp_path / "lab.yaml"
+    tpm = "tpm: true" if backend == "libvirt" else ""
+    words = {"BACKEND": backend, "GUEST": str(GUEST), "BASE": str(base), "TPM": tpm}
+    text = WINDOWS_LIKE
+    for old, new in words.items():
+        text = text.replace(old, new)
+    path.write_text(text)
+    there = Lab(hypervisor, path)
+
+    def state() -> set[str]:
+        kept = "find /var/lib/libvirt/qemu/nvram /var/lib/libvirt/swtpm /var/lib/rscvm/lab -type f"
+        return set(hypervisor.output(["sh", "-c", f"{kept} 2>/dev/null; true"]).split())
+
+    ready = there.run("up", "uefi", "--wait", "90")
+    secure = there.run("up", "secure", "--no-check")
+    kept = there.run("down", "--keep-disks")
+    stays = {name.rpartition("/")[2] for name in state()}
+    again = there.run("up", "--no-check")
+    gone = there.run("down")
+
+    assert (ready.returncode, secure.returncode, kept.returncode) == (0, 0, 0), ready.stderr + secure.stderr
+    assert stays >= ({"uefi_VARS.fd", "tpm2-00.permall"} if tpm else {"uefi.vars.fd", "secure.vars.fd"})
+    assert (again.returncode, gone.returncode) == (0, 0), again.stderr
+    assert state() == set()
 
 
 def while_script_runs(hypervisor: Hypervisor, path: Path, log: Path) -> dict[str, dict[str, Any]]:
