@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provision.errors import RscvmError
+from provision.interrupt import shield
 from provision.steps import Action, Define, Destroy, Plan, Run, Start, Step, Undefine
 
 if TYPE_CHECKING:
@@ -48,9 +50,10 @@ def take(edges: Edges, plan: Plan, say: Say) -> None:
             if not step.exclusive:
                 begun.append(step)
             for action in step.do:
-                perform(edges, step.host, action)
-                if step not in begun:
-                    begun.append(step)
+                with shield():  # a command and our note of it are one
+                    perform(edges, step.host, action)
+                    if step not in begun:
+                        begun.append(step)
     except BaseException:
         take_back(edges, plan, begun, say)
         raise
@@ -61,6 +64,11 @@ def take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None
 
     What cannot be undone is said, and stays in the journal, so that `down` finds it.
     """
+    with suppress(KeyboardInterrupt), shield():  # we are on our way out already
+        _take_back(edges, plan, begun, say)
+
+
+def _take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:
     whole = True
     for step in reversed(begun):
         if step is plan.opening and not whole:
@@ -89,7 +97,8 @@ def take_on(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:
         say(step.what)
         try:
             for action in step.do:
-                perform(edges, step.host, action)
+                with shield():
+                    perform(edges, step.host, action)
         except RscvmError as error:
             errors.append(error)
             failed.add(step.machine)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+HELD = "held"
+"""The line that a command says when it holds what it was started for."""
+
 NOT_FOUND = 127
 """Exit status of a program that is not there, as shells give it."""
 
@@ -80,6 +83,13 @@ class Runner(Protocol):
         """Run one command; a program that is missing gives status 127, not an exception.
 
         :raise DeadlineError: when it does not end in time; it has been ended then.
+        """
+        ...
+
+    def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
+        """Keep a command running for the block, which ends it by ending its input.
+
+        The result is good once the command has said that it holds what it is for; else it has ended.
         """
         ...
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.apply import done_steps, take, take_back, take_on
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
+from provision.lock import LockError, locked
 from provision.paths import LabPaths
 from provision.plan import plan_up
 from provision.requirements import another_lab, missing
@@ -20,6 +21,7 @@ from provision.verify.ladder import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from provision.command import Edges, Say
     from provision.found import HostFound
@@ -34,6 +36,12 @@ class Site:
     edges: Edges
     lab: Lab
     host: str
+    who: str = "somebody"
+    """Who works on it, for others to read."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lab's lock on the host."""
+        return locked(self.edges.host(self.host), LabPaths(self.lab.state_dir, self.lab.name), self.who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,17 @@ def bring_up(
     :raise HostError: when something fails; what was done has been taken back.
     :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
     """
+    try:
+        with site.locked():
+            return _bring_up(site, names, say, wait)
+    except LockError:
+        planned(site, names)  # where the host lacks more than the lock, all of it is said
+        raise
+
+
+def _bring_up(
+    site: Site, names: Sequence[str], say: Say, wait: Deadline | None
+) -> tuple[Plan, list[NicVerdict]]:
     plan = planned(site, names)
     for note in plan.notes:
         say(note)
@@ -116,6 +135,11 @@ def take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks: 
 
     :raise HostError: with everything that could not be removed; the rest is gone.
     """
+    with site.locked():
+        return _take_down(site, names, say, keep_disks=keep_disks)
+
+
+def _take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks: bool) -> Plan:
     found = _read_with_forgotten(site)
     for sentence in another_lab(site.lab, found):
         raise HostError(sentence)

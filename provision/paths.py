@@ -27,6 +27,11 @@ class LabPaths:
         return f"{self.directory}/journal.json"
 
     @property
+    def lock(self) -> str:
+        """Held by whoever changes the lab."""
+        return f"{self.directory}/lock"
+
+    @property
     def accelerators(self) -> str:
         """Which accelerator of this host works, as last measured; shared by all labs."""
         return f"{self.state_dir}/accelerators.json"

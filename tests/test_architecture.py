@@ -20,7 +20,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "command offloads deadline",
+        "command offloads deadline interrupt",
         "profiles values paths positions backends guests topology",
         "spec facts reading",
         "names ownership",
@@ -28,7 +28,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "view checks schema",
         "render load",
         "plan takedown",
-        "requirements survey script apply verify",
+        "requirements survey script lock apply verify",
         "lifecycle",
         "doctor",
         "edges",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision import steps, survey
+from provision import lock, steps, survey
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +45,9 @@ def test_shell_scripts_are_clean(path: str, shell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [*steps.SCRIPTS.values(), *survey.SCRIPTS.values()], ids=[*steps.SCRIPTS, *survey.SCRIPTS]
+    "script",
+    [*steps.SCRIPTS.values(), *survey.SCRIPTS.values(), lock.HOLD],
+    ids=[*steps.SCRIPTS, *survey.SCRIPTS],
 )
 def test_constant_scripts_are_clean(script: str) -> None:
     assert shellcheck(script) == ""

@@ -17,6 +17,7 @@ from provision.cli.hosts import doctor
 from provision.cli.machines import check, down, status, up
 from provision.cli.output import Output, complain
 from provision.errors import RscvmError
+from provision.interrupt import listen
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -89,4 +90,5 @@ def _explained(error: Exception) -> int:
 
 def main() -> None:
     """Entry point of the `rscvm` command."""
+    listen()
     sys.exit(run())

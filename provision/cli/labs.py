@@ -78,6 +78,16 @@ def on_local(lab: Lab, names: Sequence[str]) -> str:
     return "local"
 
 
+def whoami(command: str) -> str:
+    """Who runs this command, for others to read in the lab's lock."""
+    import getpass
+    import platform
+    import time
+
+    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    return f"{getpass.getuser()}@{platform.node()}: rscvm {command}, process {os.getpid()}, since {now}"
+
+
 def edges_of(lab: Lab | None, output: Output) -> RealEdges:
     """The real edges, with each host's libvirt as the lab file names it; -v shows their commands."""
     from provision.edges.wiring import RealEdges

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import chosen, edges_of, every, on_local, read_lab
+from provision.cli.labs import chosen, edges_of, every, on_local, read_lab, whoami
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
     host = on_local(read, names)
     with edges_of(read, output) as edges:
         plan, verdicts = bring_up(
-            Site(edges, read, host), names, output.say, None if no_check else Deadline(wait)
+            Site(edges, read, host, whoami("up")), names, output.say, None if no_check else Deadline(wait)
         )
     changes = {"schema": "rscvm/up/1", "changed": _whats(plan), "notes": list(plan.notes)}
     return _judged(output, verdicts, as_json=as_json, more=changes)
@@ -90,7 +90,9 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
     read = read_lab(lab)
     host = on_local(read, [name for name in machines or read.machines if name in read.machines])
     with edges_of(read, output) as edges:
-        plan = take_down(Site(edges, read, host), machines or None, output.say, keep_disks=keep_disks)
+        plan = take_down(
+            Site(edges, read, host, whoami("down")), machines or None, output.say, keep_disks=keep_disks
+        )
     for note in plan.notes:
         output.say(note)
     if not plan.steps:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from provision.command import NOT_FOUND, Result
+from provision.command import HELD, NOT_FOUND, Result
 from provision.errors import DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provision.command import Say
 
@@ -43,7 +44,13 @@ class LocalHost:
             self._trace(f"+ {shlex.join(words)}")
         try:
             done = subprocess.run(
-                words, input=stdin, capture_output=True, timeout=timeout, env=_environment(), check=False
+                words,
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                env=_environment(),
+                check=False,
+                start_new_session=True,  # the terminal's Ctrl-C is for us alone
             )
         except FileNotFoundError:
             return Result(self.name, words, NOT_FOUND, "", f"{words[0]}: not found")
@@ -57,3 +64,26 @@ class LocalHost:
     def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
         """Run commands one after another, each whatever became of the one before."""
         return [self.run(argv) for argv in argvs]
+
+    @contextmanager
+    def hold(self, argv: Sequence[str]) -> Iterator[Result]:
+        """Keep a command running for the block: it says a line when it is at it, and ends when its input does.
+
+        What it holds is let go also when we are killed, because then its input ends, too.
+        """
+        words = tuple(argv)
+        with subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            text=True,
+            start_new_session=True,
+        ) as running:
+            said = running.stdout.readline() if running.stdout else ""
+            if said == f"{HELD}\n":
+                yield Result(self.name, words, 0, said, "")
+            else:
+                out, err = running.communicate(timeout=60)
+                yield Result(self.name, words, running.returncode, said + out, err)

@@ -168,6 +168,11 @@ class Hypervisor:
             init.kill()
             raise
 
+    def entering(self) -> list[str]:
+        """The words that, before a command, run it on this host."""
+        enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--uts", "--ipc"]
+        return [*enter, f"--pid=/proc/{self.pid}/ns/pid_for_children", f"--wdns={Path.cwd()}", "--"]
+
     def run(
         self,
         argv: Sequence[str],
@@ -181,18 +186,15 @@ class Hypervisor:
 
         :raise subprocess.TimeoutExpired: when it ran longer than `timeout` seconds; it is killed.
         """
-        pid = self.pid
-        enter = ["nsenter", "--target", str(pid), "--net", "--mount", "--uts", "--ipc"]
-        enter += [f"--pid=/proc/{pid}/ns/pid_for_children", f"--wdns={Path.cwd()}", "--"]
+        enter = self.entering()
         environment = dict(os.environ)
         if user is not None:
             entry = pwd.getpwnam(user)
             enter += ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--"]
             environment |= {"HOME": entry.pw_dir, "USER": user, "LOGNAME": user}
         environment |= env or {}
-        entered = [*enter, *argv]
         with subprocess.Popen(
-            entered, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
+            [*enter, *argv], stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
         ) as process:
             try:
                 out, err = process.communicate(input, timeout)

@@ -113,7 +113,7 @@ def while_script_runs(hypervisor: Hypervisor, path: Path, log: Path) -> dict[str
     """The host's devices while the script's guest runs, which is then told to power off."""
     with log.open("wb") as console:
         running = subprocess.Popen(
-            ["nsenter", "--target", str(hypervisor.pid), "--mount", "--net", "--pid", "sh", str(path)],
+            [*hypervisor.entering(), "sh", str(path)],
             stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         keyboard = running.stdin

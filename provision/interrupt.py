@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM, held off while something is half done.
+
+A signal that arrives between a command's end and our note of it would leave a thing that nobody takes
+back. So the handler raises at once only outside a shield; inside, it waits for the shield's end.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+@dataclass
+class _State:
+    depth: int = 0
+    pending: bool = False
+
+
+_STATE = _State()
+
+
+def _arrived(_number: int, _frame: FrameType | None) -> None:
+    if _STATE.depth:
+        _STATE.pending = True
+        return
+    raise KeyboardInterrupt
+
+
+def listen() -> None:
+    """Take SIGINT and SIGTERM for an interruption from now on; for the command line."""
+    signal.signal(signal.SIGINT, _arrived)
+    signal.signal(signal.SIGTERM, _arrived)
+
+
+@contextmanager
+def shield() -> Iterator[None]:
+    """Hold interruptions off until the end of the block; shields may nest.
+
+    :raise KeyboardInterrupt: at the end of the outermost one, when a signal arrived within.
+    """
+    _STATE.depth += 1
+    try:
+        yield
+    finally:
+        _STATE.depth -= 1
+    if not _STATE.depth and _STATE.pending:
+        _STATE.pending = False
+        raise KeyboardInterrupt

@@ -1,0 +1,64 @@
+"""One at a time: whoever changes a lab holds its lock, and others are told who that is.
+
+The lock is the kernel's (flock) and not the file: it ends with its holder, however that ends, so there is
+no stale lock. The file only says who; one that is left over is taken over.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from provision.command import HELD
+from provision.errors import HostError
+from provision.steps import shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.command import Runner
+    from provision.paths import LabPaths
+
+_BUSY = 75
+_REMOVED = 76
+_TRIES = 5
+
+HOLD = f"""
+mkdir -p -- "${{1%/*}}" && exec 9>>"$1" || exit 1
+if ! flock -n 9; then
+    head -c 400 -- "$1"
+    exit {_BUSY}
+fi
+[ "$(stat -c %i -- "$1" 2>/dev/null)" = "$(stat -Lc %i /proc/self/fd/9)" ] || exit {_REMOVED}
+printf '%s\\n' "$2" >"$1"
+echo {HELD}
+cat >/dev/null
+rm -f -- "$1"
+rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"
+true"""
+"""Holds the lock until its input ends, then removes its file, and the lab's directory if that is all there was."""
+
+
+class LockError(HostError):
+    """The lock could not be had."""
+
+
+@contextmanager
+def locked(runner: Runner, paths: LabPaths, who: str) -> Iterator[None]:
+    """Hold a lab's lock for the block.
+
+    :raise LockError: when somebody else holds it, whom the message names, or it cannot be made.
+    """
+    for _ in range(_TRIES):
+        with runner.hold(shell(HOLD, paths.lock, who).argv) as answer:
+            if answer.ok:
+                yield
+                return
+        if answer.status == _BUSY:
+            holder = answer.out.strip() or "somebody"
+            raise LockError(
+                f"lab {paths.lab} is being changed by {holder}", hint="try again when that has ended"
+            )
+        if answer.status != _REMOVED:
+            break
+    raise LockError(f"cannot lock {paths.lock} on {runner.name}: {answer.err.strip() or 'it comes and goes'}")

@@ -1,0 +1,80 @@
+"""One at a time, and nothing stale."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.real.conftest import HEAD, Lab, guest_machine
+from tests.real.hypervisor import Hypervisor, wait_for
+
+
+@pytest.fixture
+def there(hypervisor: Hypervisor, tmp_path: Path) -> Lab:
+    """A lab whose guest never has a driver, so that `up` waits."""
+    path = tmp_path / "lab.yaml"
+    path.write_text(HEAD + guest_machine("qemu", "vm", switch="rsc.driver=none", nics="[{bridge: br-lab}]"))
+    return Lab(hypervisor, path)
+
+
+def start(there: Lab, *arguments: str) -> subprocess.Popen[str]:
+    inside = there.host.entering()
+    command = [sys.executable, "-m", "provision", *arguments]
+    return subprocess.Popen([*inside, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def lines_until(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    while words not in (line := process.stderr.readline()):
+        assert line, "ended before it said so"
+
+
+def test_of_two_runs_one_works_and_the_other_says_who_does(there: Lab) -> None:
+    with start(there, "up", str(there.path), "--wait", "60") as first:
+        lines_until(first, "waiting up to")
+
+        up, down = there.run("up"), there.run("down")
+        check = there.run("check")
+        victim = next(
+            pid for pid, argv in there.host.processes().items() if "provision" in argv and "up" in argv
+        )
+        there.host.output(["sh", "-c", f"kill -{signal.SIGINT} {victim}"])
+        first.communicate(timeout=60)
+
+    assert up.returncode == down.returncode == 3
+    assert "lab lab is being changed by root@" in up.stderr
+    assert "rscvm up, process" in down.stderr
+    assert check.returncode == 4, "reading needs no lock"
+    assert there.run("down").returncode == 0
+
+
+def test_a_killed_holder_leaves_no_lock(there: Lab) -> None:
+    with start(there, "up", str(there.path), "--wait", "60") as first:
+        lines_until(first, "waiting up to")
+        victim = next(
+            pid for pid, argv in there.host.processes().items() if "provision" in argv and "up" in argv
+        )
+        there.host.output(["sh", "-c", f"kill -9 {victim}"])
+        first.communicate(timeout=60)
+
+    gone = wait_for(
+        lambda: "lab/lock" not in there.host.snapshot().files, time.monotonic() + 10, "the lock's end"
+    )
+    assert gone
+    assert there.run("up", "--no-check").returncode == 0
+    assert there.run("down").returncode == 0
+
+
+def test_a_lock_file_that_nobody_holds_is_taken_over(there: Lab) -> None:
+    there.host.output(
+        ["sh", "-c", "mkdir -p /var/lib/rscvm/lab && echo 'somebody long dead' >/var/lib/rscvm/lab/lock"]
+    )
+
+    assert there.run("up", "--no-check").returncode == 0
+    assert there.run("down").returncode == 0
+    assert not [name for name in there.host.snapshot().files if name.startswith("lab")]
