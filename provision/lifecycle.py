@@ -55,6 +55,8 @@ class MachineStatus:
     absent: tuple[str, ...]
     """What `up` would do."""
     drift: tuple[str, ...]
+    diff: tuple[str, ...] = ()
+    """How what is there differs from the lab file, where `up` would mend it."""
 
 
 def _prepared(site: Site, names: Sequence[str]) -> HostFound:
@@ -218,10 +220,9 @@ def status(site: Site, names: Sequence[str]) -> list[MachineStatus]:
     for name in names:
         plan = plan_up(site.lab, site.host, [name], found)
         absent = tuple(step.what for step in plan.steps)
-        backend = site.lab.machines[name].backend
-        rows.append(
-            MachineStatus(site.host, name, backend, _state(site.lab, name, found), absent, plan.drift)
-        )
+        state, backend = _state(site.lab, name, found), site.lab.machines[name].backend
+        diff = tuple(line for step in plan.steps for line in step.diff) if state != "absent" else ()
+        rows.append(MachineStatus(site.host, name, backend, state, absent, plan.drift, diff))
     for name in sorted(found.journal.machines - set(site.lab.machines)):
         noted = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
         lost = "the lab file no longer has it: `rscvm down` removes it"

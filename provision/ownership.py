@@ -99,7 +99,10 @@ def is_our_domain(lab: Lab, domain: Domain) -> bool:
 def spec_as_noted(machine: Machine) -> dict[str, Any]:
     """A machine's settings as the journal keeps them: what is at its default is left out."""
     noted: dict[str, Any] = machine.model_dump(mode="json", exclude_defaults=True)
-    return noted
+    return {
+        **noted,
+        "memory": f"{machine.memory >> 10}KiB",
+    }  # as a lab file says it, so that it can be read back
 
 
 def spec_digest(machine: Machine) -> str:

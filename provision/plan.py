@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from provision.command import QEMU
-from provision.facts.domain import parse_domain
+from provision.choice import chosen_view, started_argv
+from provision.definition import definition_differs, domain_steps
+from provision.diff import added, argv_lines, changed, edits, text_diff
 from provision.names import derived_mac
-from provision.ownership import Thing, is_our_link, link_mark, spec_as_noted, spec_digest
+from provision.ownership import Thing, is_our_link, link_mark, spec_as_noted
 from provision.paths import LabPaths
-from provision.render import domain_xml, qemu_argv
+from provision.render import domain_xml
 from provision.steps import (
     Action,
-    Define,
-    Destroy,
     Plan,
     Run,
-    Start,
     Step,
-    Undefine,
     copy_file,
     forget_lab,
     make_overlay,
@@ -27,33 +25,14 @@ from provision.steps import (
     stop_qemu,
     write_journal,
 )
-from provision.view import Choices, MachineView, machine_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.command import Argv
     from provision.found import HostFound
-    from provision.spec import Bridge, Lab, Machine
-
-
-def uses_kvm(machine: Machine, found: HostFound) -> bool:
-    """What `accel` comes to on this host."""
-    works = found.accelerators is not None and found.accelerators.kvm_is_of_use
-    return machine.accel == "kvm" or (machine.accel == "auto" and works)
-
-
-def chosen_view(lab: Lab, name: str, found: HostFound) -> MachineView:
-    """A machine as it would be made on this host. vhost goes with KVM, as libvirt has it."""
-    kvm, qemu = uses_kvm(lab.machines[name], found), found.qemus.get(name)
-    return machine_view(
-        lab, name, Choices(kvm=kvm, vhost=kvm and found.vhost, properties=qemu.properties if qemu else None)
-    )
-
-
-def started_argv(view: MachineView) -> Argv:
-    """The command line with which a machine is started in the background."""
-    return (*qemu_argv(view, program=QEMU), "-daemonize")
+    from provision.spec import Bridge, Lab
+    from provision.view import MachineView
 
 
 def _set(device: str, *words: str) -> Argv:
@@ -103,6 +82,12 @@ def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) ->
                 _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
                 (Run(undo),),
                 (Thing("bridge", name),),
+                added(
+                    f"bridge {name}",
+                    f"address {bridge.address}" if bridge.address else "",
+                    f"mtu {bridge.mtu}" if bridge.mtu else "",
+                    f"uplink {bridge.uplink}" if bridge.uplink else "",
+                ),
             )
 
 
@@ -131,14 +116,20 @@ def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
             _made_anew(lab, found, name, do, undo),
             (Run(undo),),
             (Thing("tap", name, view.name),),
+            added(
+                f"tap {name} {' '.join(flags)}",
+                f"bridge {spec.bridge}" if spec.bridge else "",
+                f"mtu {spec.mtu}" if spec.mtu else "",
+            ),
         )
 
 
 def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
     """Overlays and firmware variables; a base image is only ever read."""
-    wanted: list[tuple[str, str, str, Run]] = [
+    wanted: list[tuple[str, str, str, str, Run]] = [
         (
             disk.path,
+            f"qcow2 over {disk.base} ({disk.base_format})",
             f"make overlay {disk.path}",
             f"{view.name} writes there and leaves {disk.base} as it is",
             make_overlay(disk.base, disk.base_format, disk.path),
@@ -149,67 +140,60 @@ def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
     if view.code and view.spec.backend == "qemu":
         own = view.paths.firmware(view.name)
         why = f"{view.name}'s firmware keeps its variables there"
-        wanted.append((own, f"copy {view.vars} to {own}", why, copy_file(view.vars, own)))
-    for path, what, why, action in wanted:
+        wanted.append(
+            (own, f"from {view.vars}", f"copy {view.vars} to {own}", why, copy_file(view.vars, own))
+        )
+    for path, source, what, why, action in wanted:
         if path not in found.files:
             thing = Thing("disk", path, view.name)
             undo = (remove_files(path),)
-            yield Step(view.spec.host, view.name, what, why, (action,), undo, (thing,), exclusive=False)
+            lines = added(path, source)
+            yield Step(
+                view.spec.host, view.name, what, why, (action,), undo, (thing,), lines, exclusive=False
+            )
 
 
 def _qemu_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
     pidfile, files = view.paths.pidfile(view.name), view.paths.machine_files(view.name)
     if pidfile not in found.processes:
+        argv = started_argv(view)
         yield Step(
             view.spec.host,
             view.name,
             f"start {view.name}",
             "its QEMU is not running",
-            (Run(started_argv(view)),),
+            (Run(argv),),
             (stop_qemu(pidfile), remove_files(*files)),
             (*(Thing("file", path, view.name) for path in files), Thing("process", pidfile, view.name)),
+            (
+                *changed(f"{view.name}: off", f"{view.name}: running"),
+                *(f"+   {line}" for line in argv_lines(argv)),
+            ),
             exclusive=False,
         )
 
 
-def _domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
-    name, host = view.name, view.spec.host
-    domain = found.domains.get(name)
-    thing = (Thing("domain", name, name, lab.host(host).libvirt),)
-    if domain is None:
-        do = (Define(domain_xml(view)),)
-        yield Step(host, name, f"define {name}", "libvirt does not have it", do, (Undefine(name),), thing)
-    elif not domain.persistent_xml:
-        do = (Define(domain_xml(view)),)
-        yield Step(host, name, f"define {name} again", "it runs, and its definition is gone", do, (), thing)
-    elif domain.state == "off" and _differs(domain.persistent_xml, view):
-        do, undo = (Define(domain_xml(view)),), (Define(domain.persistent_xml),)
-        yield Step(host, name, f"define {name} anew", "the lab file has changed", do, undo, thing)
-    if domain is None or domain.state == "off":
-        yield Step(host, name, f"start {name}", "it is not running", (Start(name),), (Destroy(name),), thing)
-
-
-def _differs(xml: str, view: MachineView) -> bool:
-    """Whether a domain was made from other settings than the lab file has."""
-    mark = parse_domain(xml).mark if xml else None
-    return mark is None or mark.digest != spec_digest(view.spec)
-
-
 def _drift(view: MachineView, found: HostFound) -> Iterator[str]:
-    noted, wanted = found.journal.specs.get(view.name), spec_as_noted(view.spec)
-    domain = found.domains.get(view.name)
-    started = view.paths.pidfile(view.name) in found.processes
-    differs = noted is not None and noted != wanted if started else False
+    """What runs otherwise than the lab file has it, a head line and diff lines each; only a power cycle mends it."""
+    name, noted = view.name, found.journal.specs.get(view.name)
+    domain = found.domains.get(name)
+    started = view.paths.pidfile(name) in found.processes
+    differs = started and noted is not None and noted != spec_as_noted(view.spec)
     if domain is not None and domain.state != "off":
-        differs = _differs(domain.live_xml, view)
-    taps = [nic.spec.ifname for nic in view.nics if nic.backend.netdev == "tap"] if started else []
-    for tap in taps:
-        if tap not in found.links:
-            yield f"{view.name} runs without its TAP {tap}, which has gone"
+        differs = definition_differs(domain.live_xml, view)
+        if not differs and (lines := edits(domain_xml(view), domain.live_xml)):
+            yield "\n".join((f"{name} runs with what somebody has changed by hand:", *lines))
+    for nic in view.nics if started else ():
+        if nic.backend.netdev == "tap" and nic.spec.ifname not in found.links:
+            yield f"{name} runs without its TAP {nic.spec.ifname}, which has gone"
     if differs:
-        before = noted or {}
-        keys = sorted(key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key))
-        yield f"{view.name} runs with other settings than the lab file has: {', '.join(keys) or 'unknown'}"
+        lines = text_diff(_listed(noted or {}), _listed(spec_as_noted(view.spec)), around=0)
+        yield "\n".join((f"{name} runs with other settings than the lab file has:", *lines))
+
+
+def _listed(noted: Mapping[str, Any]) -> str:
+    """Settings with one on each line."""
+    return json.dumps(noted, indent=1, sort_keys=True)
 
 
 def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
@@ -232,7 +216,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
             steps += tap_steps(lab, view, found)
             steps += _qemu_steps(view, found)
         else:
-            steps += _domain_steps(lab, view, found)
+            steps += domain_steps(lab, view, found)
         drift += _drift(view, found)
         notes += _left_out(view, found)
     opening = _opening(lab, host, steps, found) if steps else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.choice import chosen_view
 from provision.command import PACKAGES
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
 from provision.paths import LabPaths
-from provision.plan import chosen_view
 from provision.spec import FirmwareFiles
 
 if TYPE_CHECKING:

@@ -63,6 +63,8 @@ class Step:
     do: tuple[Action, ...]
     undo: tuple[Action, ...] = ()
     makes: tuple[Thing, ...] = ()
+    diff: tuple[str, ...] = ()
+    """The change, in lines that begin with `+` and `-`."""
     exclusive: bool = True
     """Whether its first action fails where somebody else made the same thing, which is not ours to undo then."""
 

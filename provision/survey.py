@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from provision.choice import uses_kvm
 from provision.command import NOT_FOUND, PACKAGES, QEMU
 from provision.errors import HostError, UnreadableError
 from provision.facts.ethtool import FeaturesRead, parse_features
@@ -26,7 +27,6 @@ from provision.facts.qemu import parse_device_help, parse_image_info, parse_vers
 from provision.found import HostFound
 from provision.ownership import Journal, parse_journal
 from provision.paths import LabPaths
-from provision.plan import uses_kvm
 from provision.spec import FirmwareFiles
 from provision.view import machine_view
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from provision.choice import chosen_view
 from provision.command import Domain
 from provision.facts.host import Accelerators, QemuFound
 from provision.found import HostFound
-from provision.plan import chosen_view, plan_up
+from provision.plan import plan_up
 from provision.render import domain_xml
 from provision.requirements import missing
 from tests.builders import one_vm
@@ -44,7 +45,13 @@ def test_a_machine_that_runs_otherwise_is_drift_and_not_touched() -> None:
     plan = plan_up(one_vm(**{"256MiB": "512MiB"}), "local", ["vm"], running())
 
     assert plan.steps == ()
-    assert plan.drift == ("vm runs with other settings than the lab file has: memory",)
+    assert plan.drift == (
+        (
+            "vm runs with other settings than the lab file has:\n"
+            '- "memory": "262144KiB",\n'
+            '+ "memory": "524288KiB",'
+        ),
+    )
 
 
 def test_what_auto_came_to_is_no_drift() -> None:

@@ -14,7 +14,7 @@ import click
 
 from provision.cli.files import export, render, validate
 from provision.cli.hosts import doctor
-from provision.cli.machines import check, down, status, up
+from provision.cli.machines import check, down, plan, status, up
 from provision.cli.output import Output, complain
 from provision.errors import RscvmError
 from provision.interrupt import listen
@@ -46,7 +46,7 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
     context.obj = Output(quiet=quiet, verbose=verbose, color=color)
 
 
-for _command in (doctor, validate, render, up, down, status, check, export):
+for _command in (doctor, validate, render, plan, up, down, status, check, export):
     rscvm.add_command(_command)
 
 

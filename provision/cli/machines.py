@@ -13,6 +13,8 @@ from provision.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rich.text import Text
+
     from provision.steps import Plan
     from provision.verify.judge import NicVerdict
 
@@ -54,6 +56,59 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
         )
     changes = {"schema": "rscvm/up/1", "changed": _whats(plan), "notes": list(plan.notes)}
     return _judged(output, verdicts, as_json=as_json, more=changes)
+
+
+@click.command(short_help="What `up` would change, as a diff.")
+@_LAB
+@_MACHINES
+@click.option("--exit-code", is_flag=True, help="Exit 1 if anything would change.")
+@_JSON
+@click.pass_obj
+def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, as_json: bool) -> int:
+    """What `up` would change, each step with its reason and as a diff. Changes nothing.
+
+    What a host lacks is said as `up` would say it, with exit status 3.
+    """
+    from provision.lifecycle import Site, planned
+
+    read = read_lab(lab)
+    names = chosen(read, machines)
+    host = on_local(read, names)
+    with edges_of(read, output) as edges:
+        made = planned(Site(edges, read, host), names)
+    if as_json:
+        steps = [
+            {"machine": s.machine, "what": s.what, "why": s.why, "diff": list(s.diff)} for s in made.steps
+        ]
+        rows = [{"host": host, "steps": steps, "notes": list(made.notes), "drift": list(made.drift)}]
+        output.json({"schema": "rscvm/plan/1", "hosts": rows})
+    else:
+        output.show(_plan_lines(made))
+    return int(exit_code and bool(made.steps or made.drift))
+
+
+def _plan_lines(made: Plan) -> list[Text]:
+    """A plan as a person reads it."""
+    from rich.text import Text
+
+    lines: list[Text] = []
+    for step in made.steps:
+        lines.append(Text.assemble((step.what, "bold"), f": {step.why}"))
+        lines += _diff_lines(step.diff)
+    for drift in made.drift:
+        head, *more = drift.splitlines()
+        lines.append(
+            Text.assemble((head, "bold yellow"), " `up` refuses until the machine has been taken down")
+        )
+        lines += _diff_lines(more)
+    lines += [Text(f"note: {note}") for note in made.notes]
+    return lines if made.steps or made.drift else [Text("nothing to change"), *lines]
+
+
+def _diff_lines(diff: Sequence[str]) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(f"  {line}", {"+": "green", "-": "red"}.get(line[:1], "")) for line in diff]
 
 
 def _whats(plan: Plan) -> list[str]:
@@ -145,6 +200,10 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
         output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
         for what in row.absent:
             output.line(f"  `up` would {what}")
-        for what in row.drift:
-            output.line(f"  differs: {what}")
+        for drift in row.drift:
+            head, *more = drift.splitlines()
+            output.line(f"  differs: {head}")
+            output.show(_diff_lines(more))
+        if row.diff:
+            output.show(_diff_lines(row.diff))
     return 0

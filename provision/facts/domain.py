@@ -94,11 +94,7 @@ def _mark(root: _Element) -> Mark | None:
     return Mark(lab, name, purpose, tuple(nics), digest)
 
 
-def parse_domain(text: str) -> DomainFacts:
-    """Facts of one domain.
-
-    :raise UnreadableError: when the text is no domain XML.
-    """
+def _read(text: str) -> _Element:
     from lxml import etree  # noqa: PLC0415 - only where XML is read
 
     try:
@@ -108,6 +104,50 @@ def parse_domain(text: str) -> DomainFacts:
         raise UnreadableError("the domain's XML", text) from error
     if root.tag != "domain":
         raise UnreadableError("the domain's XML", text)
+    return root
+
+
+def _named(element: _Element) -> str:
+    """An element's tag, with what tells it from its like.
+
+    libvirt gives every live device an alias; a NIC's is ours, and its target may be libvirt's.
+    """
+    tag = str(element.tag).replace(_QEMU, "qemu:")
+    names = [str(element.get("name", "")), str(element.get("alias", ""))]
+    names += [_attribute(element, "alias", "name")] if tag == "interface" else []
+    names += [_attribute(element, "target", "dev"), _attribute(element, "target", "name")]
+    names += [str(element.get("type", ""))] if tag in ("controller", "input") else []
+    name = next(filter(None, names), "")
+    return f"{tag}[{name}]" if name else tag
+
+
+def flat_domain(text: str) -> dict[str, str]:
+    """Every attribute and text of a domain by its path, without metadata.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    found: dict[str, str] = {}
+
+    def walk(element: _Element, path: str) -> None:
+        for name in map(str, element.keys()):
+            found[f"{path}@{name}"] = str(element.get(name, ""))
+        if element.text and element.text.strip():
+            found[path] = element.text.strip()  # an element without text is there, too
+        found.setdefault(path, "")
+        for child in element.iterchildren("*"):
+            if child.tag != "metadata":
+                walk(child, f"{path}/{_named(child)}" if path else _named(child))
+
+    walk(_read(text), "")
+    return found
+
+
+def parse_domain(text: str) -> DomainFacts:
+    """Facts of one domain.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    root = _read(text)
     overridden = _overridden(root)
     return DomainFacts(
         name=root.findtext("name", ""),

@@ -186,8 +186,7 @@ class Hypervisor:
 
         :raise subprocess.TimeoutExpired: when it ran longer than `timeout` seconds; it is killed.
         """
-        enter = self.entering()
-        environment = dict(os.environ)
+        enter, environment = self.entering(), dict(os.environ)
         if user is not None:
             entry = pwd.getpwnam(user)
             enter += ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--"]
@@ -199,8 +198,7 @@ class Hypervisor:
             try:
                 out, err = process.communicate(input, timeout)
             except BaseException:
-                # Killing nsenter alone would leave the program running with our pipes in its hands.
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)  # nsenter's program would keep our pipes
                 raise
         return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
 

@@ -1,0 +1,33 @@
+"""What `auto` comes to on a host, and what a machine is with that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.command import QEMU
+from provision.render import qemu_argv
+from provision.view import Choices, MachineView, machine_view
+
+if TYPE_CHECKING:
+    from provision.command import Argv
+    from provision.found import HostFound
+    from provision.spec import Lab, Machine
+
+
+def uses_kvm(machine: Machine, found: HostFound) -> bool:
+    """What `accel` comes to on this host."""
+    works = found.accelerators is not None and found.accelerators.kvm_is_of_use
+    return machine.accel == "kvm" or (machine.accel == "auto" and works)
+
+
+def chosen_view(lab: Lab, name: str, found: HostFound) -> MachineView:
+    """A machine as it would be made on this host. vhost goes with KVM, as libvirt has it."""
+    kvm, qemu = uses_kvm(lab.machines[name], found), found.qemus.get(name)
+    return machine_view(
+        lab, name, Choices(kvm=kvm, vhost=kvm and found.vhost, properties=qemu.properties if qemu else None)
+    )
+
+
+def started_argv(view: MachineView) -> Argv:
+    """The command line with which a machine is started in the background."""
+    return (*qemu_argv(view, program=QEMU), "-daemonize")

@@ -1,0 +1,67 @@
+"""Steps for a libvirt domain: its definition, held against what is there, and its start. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.choice import chosen_view
+from provision.diff import added, changed, edits, text_diff
+from provision.facts.domain import parse_domain
+from provision.ownership import Thing, spec_digest
+from provision.render import domain_xml
+from provision.steps import Action, Define, Destroy, Start, Step, Undefine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.command import Domain
+    from provision.diff import Diff
+    from provision.found import HostFound
+    from provision.spec import Lab
+    from provision.view import MachineView
+
+
+def domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+    """Define a machine's domain, or define it anew, and start it."""
+    name, host, xml = view.name, view.spec.host, domain_xml(view)
+    domain = found.domains.get(name)
+    thing = (Thing("domain", name, name, lab.host(host).libvirt),)
+    define: tuple[Action, ...] = (Define(xml),)
+    if domain is None or not domain.persistent_xml:
+        why = "libvirt does not have it" if domain is None else "it runs, and its definition is gone"
+        undo: tuple[Action, ...] = (Undefine(name),) if domain is None else ()
+        yield Step(host, name, f"define {name}", why, define, undo, thing, text_diff("", xml))
+    elif lines := _redefinition(lab, view, domain, found):
+        why = (
+            "the lab file has changed"
+            if definition_differs(domain.persistent_xml, view)
+            else "it was edited by hand"
+        )
+        undo = (Define(domain.persistent_xml),)
+        yield Step(host, name, f"define {name} anew", why, define, undo, thing, lines)
+    if domain is None or domain.state == "off":
+        lines = changed(f"{name}: off", f"{name}: running")
+        yield Step(
+            host, name, f"start {name}", "it is not running", (Start(name),), (Destroy(name),), thing, lines
+        )
+
+
+def _redefinition(lab: Lab, view: MachineView, domain: Domain, found: HostFound) -> Diff:
+    """How a domain's definition must change: with the lab file while it is off, and back from what was done by hand."""
+    wanted, noted = domain_xml(view), found.journal.specs.get(view.name)
+    if not definition_differs(domain.persistent_xml, view):
+        return edits(wanted, domain.persistent_xml)
+    if domain.state != "off":
+        return ()
+    if noted is None:
+        return edits(wanted, domain.persistent_xml) or added("settings that this lab file does not say")
+    before = lab.model_copy(
+        update={"machines": {**lab.machines, view.name: type(view.spec).model_validate(noted)}}
+    )
+    return text_diff(domain_xml(chosen_view(before, view.name, found)), wanted)
+
+
+def definition_differs(xml: str, view: MachineView) -> bool:
+    """Whether a domain was made from other settings than the lab file has."""
+    mark = parse_domain(xml).mark if xml else None
+    return mark is None or mark.digest != spec_digest(view.spec)

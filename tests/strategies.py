@@ -1,0 +1,303 @@
+"""What hypothesis draws from: accepted lab files as plain data, hostile values, mutations, and text whose places are known."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from provision.load import parse_lab
+from provision.offloads import BY_NAME, HCK, unmet
+from provision.profiles import wanted_offloads
+from provision.spec import Lab
+
+Where = tuple[str | int, ...]
+Place = tuple[int, int]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def bounded(examples: int) -> settings:
+    """The same examples in every run: a suite that fails once in a while is not believed."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+# Whatever quoting, XML, option syntax or a shell could trip over; `$` is never followed by `{`.
+_TOKENS = (
+    ",", ",,", ",format=raw", '"', "'", "<&>", "]]>", "<!--", "&amp;", "$(id)", "$HOME ", "`id`", " ", "  ",
+    "=", ":", "\\", "\\n", ";", "|", "#", "%s", "{{ x }}", "{% raw %}", "*", "~", "-", "é", "日本", "😀", "\u00a0",
+    "\u202e", "a\u0301", "/", "a", "b.qcow2", "x",
+)  # fmt: skip
+_ANY = st.characters(
+    codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="$\ufffe\uffff"
+)
+hostile = st.lists(st.sampled_from(_TOKENS) | st.text(_ANY, max_size=3), max_size=6).map("".join)
+_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vhdx", ".img", ".iso", ".raw,", " "])
+absolute = st.builds("/srv/{}{}".format, hostile, _ENDS)
+relative = st.builds("images/{}{}".format, hostile, _ENDS)
+switch = st.sampled_from([True, False, "on", "off"])
+_BRIDGES = ("br0", "br-lab", "b.r_1")
+
+
+def _some(draw: Draw, keys: dict[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
+    """Each key or not, for what may be left out."""
+    return {key: draw(value) for key, value in keys.items() if draw(st.booleans())}
+
+
+def _offloads(draw: Draw, profile: str, queues: int) -> dict[str, bool]:
+    """Overrides that stand with the profile: what needs something that is off is said to be off, too."""
+    names = [name for name in BY_NAME if name != HCK]
+    said: dict[str, bool] = draw(st.dictionaries(st.sampled_from(names), st.booleans(), max_size=4))
+    kept = {"guest_csum", "guest_tso4", "ctrl_vq", "ctrl_guest_offloads"} if profile == "hck" else set()
+    kept |= {"ctrl_vq"} if queues > 1 else set()
+    said = {name: on for name, on in said.items() if name not in kept}
+    while True:
+        on = frozenset(name for name, is_on in wanted_offloads(profile, said).items() if is_on)
+        void = [name for name in on - {HCK} if unmet(BY_NAME[name], on)]
+        if not void:
+            return said
+        said.update(dict.fromkeys(void, False))
+
+
+def _virtio(draw: Draw, kind: str, machine: dict[str, Any]) -> dict[str, Any]:
+    """Keys of a virtio NIC that go together, by what it is attached to and the machine that it is in."""
+    profiles = ["false"] if kind == "user" else ["true", "true", "false"]
+    if machine["purpose"] == "hck" and kind in ("bridge", "tap"):
+        profiles += ["hck", "hck"]
+    profile = draw(st.sampled_from(profiles))
+    spelled: list[Any] = {"true": [True, "on"], "false": [False, "off"], "hck": ["hck"]}[profile]
+    nic: dict[str, Any] = (
+        {"rsc": draw(st.sampled_from(spelled))} if profile != "true" or draw(st.booleans()) else {}
+    )
+    if profile == "hck":
+        nic |= _some(
+            draw, {"rsc_interval": st.integers(0, 2**32 - 1), "vhost": st.sampled_from(["auto", "off"])}
+        )
+    elif kind != "user":
+        no_vhost = machine["accel"] == "tcg" and machine["backend"] == "libvirt"
+        vhost = ["auto", False] if no_vhost else ["auto", False, True, "on"]
+        nic |= _some(draw, {"vhost": st.sampled_from(vhost), "queues": st.integers(1, 8)})
+    nic |= _some(draw, {"rx_queue_size": st.sampled_from([256, 512, 1024])})
+    if offloads := _offloads(draw, profile, nic.get("queues", 1)):
+        nic["offloads"] = offloads
+    return nic
+
+
+def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, Any]:
+    kinds = ["bridge", "bridge", "tap", "user"] + (["macvtap"] if machine["backend"] == "libvirt" else [])
+    kind = draw(st.sampled_from(kinds))
+    if draw(st.integers(0, 3)):
+        nic = _virtio(draw, kind, machine) | _some(draw, {"model": st.just("virtio")})
+    else:
+        nic = {"model": "e1000e"} | _some(draw, {"rsc": st.sampled_from([False, "off"])})
+    source = {
+        "bridge": st.sampled_from(_BRIDGES),
+        "macvtap": st.sampled_from(["eno1", "enp3s0,x", "e<&>'\""]),
+    }
+    nic[kind] = draw(source.get(kind, st.sampled_from([True, "on"])))
+    ours = f"{at[0]}{at[1]}"
+    pair = st.integers(0, 255).map("{:02x}".format)
+    mac = st.builds("52:54:{}:{}:{:02x}:{:02X}".format, pair, pair, st.just(at[0]), st.just(at[1]))
+    nic |= _some(
+        draw, {"name": st.sampled_from(["a_", "-x", "7", "UP"]).map(lambda word: word + ours), "mac": mac}
+    )
+    if kind != "user":
+        names = st.sampled_from(["t", "_", "-q.", "TAP_is_long-"]).map(lambda word: word + ours)
+        nic |= _some(draw, {"ifname": names, "mtu": st.integers(68, 65521)})
+    return nic
+
+
+def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, Any]:
+    """What any machine has, be it one of a lab's or of its own."""
+    disk = st.fixed_dictionaries(
+        {"image": path}, optional={"overlay": switch, "bus": st.sampled_from(["virtio", "sata"])}
+    )
+    kernel = st.fixed_dictionaries({"image": path}, optional={"initrd": path, "cmdline": hostile})
+    machines = ["q35", "pc-q35-7.2"]
+    files = st.fixed_dictionaries({"code": path, "vars": path})
+    person = {"address": st.sampled_from(["10.9.0.2", "fe80::1%br0", "h.example"]), "user": hostile}
+    ask = (
+        st.just("agent")
+        | st.fixed_dictionaries({"ssh": st.fixed_dictionaries(person, optional={"identity": path})})
+        | st.fixed_dictionaries({"winrm": st.fixed_dictionaries({**person, "password_env": hostile})})
+    )
+    return {
+        "backend": backend,
+        "guest": draw(st.sampled_from(["windows", "linux"])),
+        "memory": draw(st.sampled_from(["1MiB", "1025KiB", "192MiB", "8GiB", "65535GiB"])),
+        "accel": draw(st.sampled_from(["auto", "kvm", "tcg"])),
+    } | _some(
+        draw,
+        {
+            "vcpus": st.integers(1, 1024),
+            "machine": st.sampled_from(machines),
+            "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
+            "tpm": switch if backend == "libvirt" else st.just("off"),
+            "disks": st.lists(disk, max_size=4),
+            "cdroms": st.lists(path, max_size=8),
+            "kernel": kernel,
+            "ask": st.lists(ask, max_size=2),
+        },
+    )
+
+
+def _machine(draw: Draw, index: int, most_nics: int) -> dict[str, Any]:
+    machine = {"host": draw(st.sampled_from(["local", "hv1"]))}
+    path = absolute if machine["host"] == "hv1" else absolute | relative
+    machine |= _keys(draw, path, draw(st.sampled_from(["libvirt", "qemu"])))
+    machine["purpose"] = draw(st.sampled_from(["production", "hck"]))
+    machine["nics"] = [_nic(draw, machine, (index, at)) for at in range(draw(st.integers(0, most_nics)))]
+    return machine
+
+
+def _lab(draw: Draw) -> dict[str, Any]:
+    topology = draw(st.sampled_from(["dut-only", "hlk-two-machine"]))
+    roles = ["dut"] if topology == "dut-only" else ["controller", "dut", "support"]
+    lab = {role: _keys(draw, absolute, draw(st.sampled_from(["libvirt", "qemu"]))) for role in roles}
+    more = {"host": st.sampled_from(["local", "hv1"]), "test": st.sampled_from(["rsc", "none"])}
+    return {"topology": topology, **lab, **_some(draw, more)}
+
+
+_HOST_NIC = {
+    "features": st.dictionaries(hostile, switch, max_size=2),
+    "coalesce": st.dictionaries(hostile, switch | st.integers(0, 2**32 - 1), max_size=2),
+}
+
+
+@st.composite
+def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1) -> dict[str, Any]:
+    """Lab files that are accepted, as plain data."""
+    host = st.fixed_dictionaries({"address": st.sampled_from(["hv1.example.org", "::1", "10.0.0.1"])}, optional={
+        "port": st.integers(1, 65535), "user": hostile, "identity": absolute | relative, "sudo": switch,
+        "libvirt": hostile, "nics": st.dictionaries(st.sampled_from(["eno1", "e,o'2"]),
+                                                    st.fixed_dictionaries({}, optional=_HOST_NIC), max_size=2),
+    })  # fmt: skip
+    bridge = st.fixed_dictionaries(
+        {},
+        optional={"address": st.sampled_from(["10.9.0.1/24", "fd00::1/64"]), "mtu": st.integers(68, 65521)},
+    )
+    bridges = st.dictionaries(st.sampled_from(_BRIDGES), bridge, max_size=2)
+    names = draw(
+        st.lists(st.sampled_from(["vm", "vnet0", "a.b_c-d", "X" * 63, "0"]), max_size=3, unique=True)
+    )
+    return {
+        "version": 1,
+        "hosts": {"local": {"bridges": draw(bridges)}, "hv1": draw(host)},
+        "machines": {name: _machine(draw, index, most_nics) for index, name in enumerate(names)},
+        "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(0, most_labs)))},
+    } | _some(draw, {"state_dir": absolute})
+
+
+_WORDS = sorted(
+    {"version", "hosts", "machines", "labs", "nics", "disks", "image", "rsc", "dut", "tap", "ssh", "ask", "offloads",
+     "hck", "true", "on", "guest", "linux", "memory", "1GiB", "kernel", "firmware", "code", "local", "bridge", "<<",
+     "guest_tso4", "guest_rsc_ext", "${X}", "", "[key]", "a.b", "0", "agent()", "ssh()", "files()"}
+)  # fmt: skip
+words = st.sampled_from(_WORDS) | st.text(max_size=5)
+_NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, float("inf")])
+scalars = st.none() | st.booleans() | _NUMBERS | words
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def places(data: Any, where: Where = ()) -> Iterator[Where]:
+    """Every place in plain data, the whole first."""
+    yield where
+    rows = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in rows:
+        yield from places(value, (*where, key))
+
+
+def value_at(data: Any, where: Where) -> Any:
+    """What stands at a place."""
+    for part in where:
+        data = data[part]
+    return data
+
+
+def _mutate(draw: Draw, data: Any) -> Any:
+    every = list(places(data))
+    where = draw(st.sampled_from(every))
+    if not where:
+        return data
+    *parents, last = where
+    outer: Any = value_at(data, tuple(parents))
+    what = draw(st.sampled_from(["drop", "replace", "copy", "rename", "add", "wrap"]))
+    if what == "drop":
+        del outer[last]
+    elif what == "replace":
+        outer[last] = draw(anything)
+    elif what == "copy":
+        outer[last] = copy.deepcopy(value_at(data, draw(st.sampled_from(every))))
+    elif what == "wrap":
+        outer[last] = [outer[last]]
+    elif isinstance(outer, list):
+        outer.append(copy.deepcopy(outer[last]))
+    else:
+        outer[draw(words)] = outer.pop(last) if what == "rename" else copy.deepcopy(outer[last])
+    return data
+
+
+@st.composite
+def mutated(draw: Draw, good: st.SearchStrategy[Any]) -> Any:
+    """Good data with one to three changes anywhere in it."""
+    data = copy.deepcopy(draw(good))
+    for _ in range(draw(st.integers(1, 3))):
+        data = _mutate(draw, data)
+    return data
+
+
+_UNWRITTEN = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+class Written:
+    """Plain data as YAML in flow style, and where each value and each key stands in it, from line 1 and column 1."""
+
+    def __init__(self, data: Any, *, wrap: int = 7) -> None:
+        self.text = ""
+        self.values: dict[Where, Place] = {}
+        self.keys: dict[Where, Place] = {}
+        self._wrap = wrap
+        self._write(data, ())
+
+    def _place(self) -> Place:
+        return self.text.count("\n") + 1, len(self.text) - self.text.rfind("\n")
+
+    def _quoted(self, text: str) -> None:
+        self.text += _UNWRITTEN.sub(lambda c: f"\\u{ord(c[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+    def _write(self, data: Any, where: Where) -> None:
+        self.values[where] = self._place()
+        if isinstance(data, str):
+            self._quoted(data)
+        elif not isinstance(data, dict | list):
+            self.text += json.dumps(data)
+        else:
+            self.text += "{" if isinstance(data, dict) else "["
+            for at, (key, value) in enumerate(data.items() if isinstance(data, dict) else enumerate(data)):
+                if at:
+                    self.text += ",\n  " if len(self.values) % self._wrap == 0 else ", "
+                if isinstance(data, dict):
+                    self.keys[*where, key] = self._place()
+                    self._quoted(key)
+                    self.text += ": "
+                self._write(value, (*where, key))
+            self.text += "}" if isinstance(data, dict) else "]"
+
+
+def loaded(data: Any) -> Lab:
+    """The lab that plain data is read as, through its text."""
+    return parse_lab(Written(data).text, "lab.yaml", "/srv/labs", {})
