@@ -1,6 +1,7 @@
 # make demo   one real guest, from lab file to verdict, in a network namespace of its own
 # make test   linters, types, unit tests, and tests on real QEMU, libvirt, TAPs and a booted guest
-# Both install what is missing (Debian packages by apt-get, Python packages into .venv) and need root
+# make bench  what it costs, as ratios against peers in the same run, into bench/RESULTS.md
+# All install what is missing (Debian packages by apt-get, Python packages into .venv) and need root
 # or sudo: TAPs, bridges and namespaces are made.
 
 PYTHON ?= python3
@@ -11,7 +12,9 @@ BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux
 TEST_PACKAGES := procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck
 
-.PHONY: demo test guest packages test-packages clean
+BENCH_PACKAGES := virtinst
+
+.PHONY: demo test bench guest packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -23,6 +26,10 @@ demo: .venv/.installed guest
 
 test: test-packages .venv/.installed guest
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest
+
+bench: test-packages .venv/.installed guest
+	$(call install_packages,$(BENCH_PACKAGES))
+	$(ROOT) $(BIN)/python -m bench.run
 
 guest: packages
 	@$(PYTHON) guest/build.py -o build/guest

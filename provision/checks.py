@@ -183,6 +183,8 @@ def _machines(file: LabFile) -> Iterator[Complaint]:
             yield Complaint(
                 (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
             )
+        if machine.backend == "qemu":
+            yield from _bare_qemu(where, machine)
         if machine.boots_with == "uefi-secure-boot" and "q35" not in machine.machine:
             yield Complaint((*where, "firmware"), "secure boot needs machine q35", ((*where, "machine"),))
         if host == "local":
@@ -192,6 +194,27 @@ def _machines(file: LabFile) -> Iterator[Complaint]:
         for inner, path in _paths(machine):
             if path is not None and not path.startswith("/"):
                 yield Complaint((*where, *inner), f"must be absolute: it is a path on {host}", (said,))
+
+
+_MOST_PORTS = 232
+"""Root ports that q35 has room for: 8 in each of the slots 2 to 30."""
+
+
+def _bare_qemu(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
+    """What only libvirt lays out: machine types without PCIe, and more devices than one level of root ports takes."""
+    backend = ((*where, "backend"),)
+    if "q35" not in machine.machine:
+        yield Complaint(
+            (*where, "machine"), f"must be a q35 for backend qemu, not {machine.machine}", backend
+        )
+    devices = len(getattr(machine, "nics", ())) + sum(disk.bus == "virtio" for disk in machine.disks) + 2
+    if devices > _MOST_PORTS:
+        yield Complaint(
+            where,
+            f"has {devices} PCIe devices, and backend qemu has room for {_MOST_PORTS}",
+            backend,
+            at_key=True,
+        )
 
 
 def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:

@@ -188,19 +188,28 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
 
     :raise HostError: when a machine ends meanwhile.
     """
+    if not any(site.lab.machines[name].nics for name in names):
+        return []
+    found = read_host(site.edges, site.lab, site.host, names)
 
     def settled() -> bool:
-        nics = _ask_machines(site, names)
+        nonlocal found
+        nics = collect_lab(site.edges, site.lab, names, found)
+        if any(
+            isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final for nic in nics
+        ):
+            found = read_host(
+                site.edges, site.lab, site.host, names
+            )  # a silent monitor may be that of no machine
+            nics = collect_lab(site.edges, site.lab, names, found)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
                 f"{', '.join(gone)} stopped before its driver was there", hint="see its console and log"
             )
         return not any(_may_yet_load(nic) for nic in nics)
 
-    if not any(site.lab.machines[name].nics for name in names):
-        return []
     try:
-        wait_for(settled, deadline, "the guests' drivers", every=0.25)
+        wait_for(settled, deadline, "the guests' drivers")
     except WaitedError:
         return [judge_nic(replace(nic, waited=True)) for nic in _collect(site, names)]
     return check(site, names)

@@ -32,11 +32,13 @@ class Positions:
     keys: dict[Where, Place] = field(default_factory=dict)
     broken: set[Where] = field(default_factory=set)
 
-    def forget(self, where: Where) -> None:
-        """Drop a place and all below it: what `<<` brought has been overlaid."""
-        for places in (self.values, self.keys):
-            for known in [known for known in places if known[: len(where)] == where]:
-                del places[known]
+    def forget(self, where: Where, data: object) -> None:
+        """Drop the places of data that `<<` brought and that has been overlaid."""
+        self.values.pop(where, None)
+        self.keys.pop(where, None)
+        inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+        for key, value in inner:
+            self.forget((*where, key), value)
 
     def known(self, where: Where) -> Where:
         """The place without the parts that pydantic adds for itself and the file does not have."""

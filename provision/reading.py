@@ -101,7 +101,7 @@ class _Reader:
             if _is_merge(key):
                 continue
             if key.value in data:
-                self.positions.forget(inner)
+                self.positions.forget(inner, data[key.value])
             self.positions.keys[inner] = _place(key)
             empty = isinstance(value, ScalarNode) and value.value == "" and value.style is None
             data[key.value] = self.read(value, inner, depth, _place(key) if empty else None)

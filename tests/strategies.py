@@ -75,10 +75,8 @@ def _virtio(draw: Draw, kind: str, machine: dict[str, Any]) -> dict[str, Any]:
     if machine["purpose"] == "hck" and kind in ("bridge", "tap"):
         profiles += ["hck", "hck"]
     profile = draw(st.sampled_from(profiles))
-    spelled: list[Any] = {"true": [True, "on"], "false": [False, "off"], "hck": ["hck"]}[profile]
-    nic: dict[str, Any] = (
-        {"rsc": draw(st.sampled_from(spelled))} if profile != "true" or draw(st.booleans()) else {}
-    )
+    spelled = st.sampled_from({"true": [True, "on"], "false": [False, "off"]}.get(profile, ["hck"]))
+    nic: dict[str, Any] = {"rsc": draw(spelled)} if profile != "true" or draw(st.booleans()) else {}
     if profile == "hck":
         nic |= _some(
             draw, {"rsc_interval": st.integers(0, 2**32 - 1), "vhost": st.sampled_from(["auto", "off"])}
@@ -230,10 +228,9 @@ def value_at(data: Any, where: Where) -> Any:
 
 def _mutate(draw: Draw, data: Any) -> Any:
     every = list(places(data))
-    where = draw(st.sampled_from(every))
-    if not where:
+    if len(every) == 1:
         return data
-    *parents, last = where
+    *parents, last = draw(st.sampled_from(every[1:]))
     outer: Any = value_at(data, tuple(parents))
     what = draw(st.sampled_from(["drop", "replace", "copy", "rename", "add", "wrap"]))
     if what == "drop":

@@ -107,7 +107,7 @@ def test_there_is_no_import_cycle() -> None:
     tuple(TopologicalSorter(graph).static_order())
 
 
-@pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "guest").glob("*.py"))],
+@pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "guest").glob("*.py")), *sorted((ROOT / "bench").glob("*.py"))],
                          ids=lambda path: str(path.relative_to(ROOT)))  # fmt: skip
 def test_files_and_functions_are_short(path: Path) -> None:
     text = path.read_text()

@@ -6,7 +6,6 @@ import os
 import posixpath
 import re
 import shlex
-from pathlib import PurePath
 from typing import Any
 
 import pytest
@@ -41,7 +40,7 @@ def meant_disks(data: dict[str, Any], lab: Lab, name: str) -> list[tuple[str, st
     for at, disk in enumerate(data.get("disks", [])):
         path = meant(disk["image"], data)
         own = (f"{lab.state_dir}/lab/{name}-{at}.qcow2", "qcow2")
-        form = formats.get(PurePath("x" + posixpath.basename(path)).suffix.lower(), "raw")
+        form = formats.get(posixpath.splitext(path)[1].lower(), "raw")
         disks.append(own if disk.get("overlay", True) in (True, "on") else (path, form))
     return disks + [(meant(path, data), "raw") for path in data.get("cdroms", [])]
 
@@ -79,21 +78,12 @@ def test_every_domain_reads_back_as_it_was_meant(data: dict[str, Any], chosen: C
         assert seen_disks == meant_disks(raw, lab, name)
 
 
-def assert_nic(line: CommandLine, nic: Nic, chosen: Choices) -> None:
-    """One NIC of a command line: its netdev and its device."""
-    netdev, device = (
-        dict(line.ids("-netdev")[f"host-{nic.name}"]),
-        dict(line.ids("-device")[f"ua-{nic.name}"]),
-    )
-    virtio = nic.model == "virtio"
-    assert (device.pop("driver"), device.pop("mac")) == ("virtio-net-pci" if virtio else nic.model, nic.mac)
-    assert device.pop("netdev") == netdev.pop("id") == f"host-{nic.name}"
-    assert device.pop("bus") == f"port-{device.pop('id')}"
-    assert line.ids("-device")[f"port-ua-{nic.name}"]["driver"] == "pcie-root-port"
+def meant_netdev(nic: Nic, chosen: Choices) -> dict[str, str]:
+    """A NIC's netdev but for its id."""
     wanted = {"type": "user"}
     if nic.kind != "user":
         may = (
-            virtio
+            nic.model == "virtio"
             and nic.profile != "hck"
             and (nic.vhost == "true" or (nic.vhost == "auto" and chosen.vhost))
         )
@@ -105,10 +95,24 @@ def assert_nic(line: CommandLine, nic: Nic, chosen: Choices) -> None:
             "vhost": "on" if may else "off",
         }
         wanted |= {"queues": str(nic.queues)} if nic.queues > 1 else {}
-    assert netdev == wanted
+    return wanted
+
+
+def assert_nic(line: CommandLine, nic: Nic, chosen: Choices) -> None:
+    """One NIC of a command line: its netdev and its device."""
+    netdev, device = (
+        dict(line.ids("-netdev")[f"host-{nic.name}"]),
+        dict(line.ids("-device")[f"ua-{nic.name}"]),
+    )
+    virtio = nic.model == "virtio"
+    assert (device.pop("driver"), device.pop("mac")) == ("virtio-net-pci" if virtio else nic.model, nic.mac)
+    assert device.pop("netdev") == netdev.pop("id") == f"host-{nic.name}"
+    assert device.pop("bus") == f"port-{device.pop('id')}"
+    assert line.ids("-device")[f"port-ua-{nic.name}"]["driver"] == "pcie-root-port"
+    assert netdev == meant_netdev(nic, chosen)
     more: dict[str, str] = {"mq": "on", "vectors": str(2 * nic.queues + 2)} if nic.queues > 1 else {}
     more |= {"rx_queue_size": str(nic.rx_queue_size)} if nic.rx_queue_size else {}
-    more |= {"host_mtu": str(nic.mtu)} if nic.mtu else {}
+    more |= {"host_mtu": str(nic.mtu)} if nic.mtu and nic.model == "virtio" else {}
     if virtio:
         rsc = dict.fromkeys(("guest_csum", "guest_tso4", "guest_tso6"), nic.profile != "false") | dict(
             nic.offloads

@@ -80,12 +80,13 @@ def render(
 
 def _rendered(lab: Lab, name: str, form: str) -> str:
     from provision.render import domain_xml, qemu_argv
-    from provision.script import machine_script
     from provision.view import machine_view
 
     if form == "xml":
         return domain_xml(machine_view(lab, name))
     if form == "script":
+        from provision.script import machine_script
+
         return machine_script(lab, name)
     return json.dumps(qemu_argv(machine_view(lab, name)), indent=2, ensure_ascii=False) + "\n"
 

@@ -68,9 +68,13 @@ def parse_accelerators(text: str) -> Accelerators:
     rows = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
     if set(rows) != {"tcg", "kvm"}:
         raise UnreadableError("the probe of accelerators", text)
-    took = {
-        name: int(said) if said.isdecimal() else said.removeprefix("failed ") for name, said in rows.items()
-    }
+    try:
+        took = {
+            name: int(said) if said.isdecimal() else said.removeprefix("failed ")
+            for name, said in rows.items()
+        }
+    except ValueError as error:  # more digits than Python reads
+        raise UnreadableError("the probe of accelerators", text) from error
     return Accelerators(tcg=took["tcg"], kvm=took["kvm"])
 
 
@@ -83,6 +87,7 @@ def kept_accelerators(key: str, text: str) -> Accelerators | None:
     """The probe's answer as it was kept, or None where it is for another QEMU or boot, or unreadable."""
     try:
         data = json.loads(text)
-        return Accelerators(tcg=data["tcg"], kvm=data["kvm"]) if data["key"] == key else None
-    except (ValueError, KeyError, TypeError):
+        good = data["key"] == key and all(isinstance(data[name], int | str) for name in ("tcg", "kvm"))
+        return Accelerators(tcg=data["tcg"], kvm=data["kvm"]) if good else None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

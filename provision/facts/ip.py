@@ -54,6 +54,6 @@ def parse_links(text: str) -> dict[str, Link]:
     """
     try:
         links = [_link(data) for data in json.loads(text or "[]") if data]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableError("ip's links", text) from error
     return {link.name: link for link in links}

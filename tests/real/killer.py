@@ -1,0 +1,89 @@
+"""rscvm that dies by SIGKILL at its Nth change of the host: VERB LAB N MODE.
+
+MODE `after` dies when the change is done, `during` as soon as its command has been started. Reading does not count.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from provision.cli.labs import edges_of, read_lab
+from provision.cli.output import Output
+from provision.command import Result
+from provision.lifecycle import Site, bring_up, take_down
+
+READING = ("ethtool", "qemu-img")
+
+
+class Counting:
+    """Edges that count changes and kill us at one of them."""
+
+    def __init__(self, real: Any, at: int, mode: str) -> None:
+        self.real, self.left, self.mode = real, at, mode
+        self.name = "local"
+
+    def strike(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def host(self, name: str) -> Any:
+        self.runner = self.real.host(name)
+        return self
+
+    def hypervisor(self, host: str) -> Any:
+        self.libvirt = self.real.hypervisor(host)
+        return self
+
+    def monitor(self, host: str, socket: str) -> Any:
+        return self.real.monitor(host, socket)
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:
+        if argv[0] not in READING and self.mode == "during" and self.left == 1:
+            with subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True) as process:
+                assert process.stdin is not None
+                process.stdin.write(stdin)
+                process.stdin.close()
+                self.strike()
+        result: Result = self.runner.run(argv, stdin=stdin, timeout=timeout)
+        if argv[0] not in READING:
+            self.strike()
+        return result
+
+    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
+        answers: list[Result] = self.runner.run_all(argvs)
+        return answers
+
+    @contextmanager
+    def hold(self, argv: Sequence[str]) -> Iterator[Result]:
+        with self.runner.hold(argv) as answer:
+            yield answer
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **more: Any) -> Any:
+            result = getattr(self.libvirt, name)(*arguments, **more)
+            if name in ("define", "undefine", "start", "destroy"):
+                self.strike()
+            return result
+
+        return call
+
+
+def main() -> None:
+    verb, path, at, mode = sys.argv[1:]
+    lab = read_lab(path)
+    with edges_of(lab, Output()) as real:
+        site = Site(Counting(real, int(at), mode), lab, "local", "the killer")
+        if verb == "up":
+            bring_up(site, list(lab.machines), print)
+        else:
+            take_down(site, None, print)
+
+
+main()

@@ -1,0 +1,97 @@
+"""Killed at any step, `up` converges and `down` leaves nothing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.real.conftest import HEAD, Lab, guest_machine
+from tests.real.hypervisor import Hypervisor, Snapshot
+
+KILLER = str(Path(__file__).parent / "killer.py")
+MOST_STEPS = 40
+
+
+def comparable(snapshot: Snapshot) -> Snapshot:
+    """Without the kept probe of accelerators, which is no lab's."""
+    return replace(
+        snapshot, files={name: what for name, what in snapshot.files.items() if name != "accelerators.json"}
+    )
+
+
+@pytest.fixture
+def there(hypervisor: Hypervisor, backend: str, tmp_path: Path) -> Lab:
+    base = tmp_path / "base.qcow2"
+    hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    path = tmp_path / "lab.yaml"
+    path.write_text(
+        HEAD
+        + guest_machine(
+            backend, "vm", nics="[{bridge: br-lab}, {tap: on}]", more=f"disks: [{{image: {base}}}]"
+        )
+    )
+    return Lab(hypervisor, path)
+
+
+def killed(there: Lab, verb: str, step: int, mode: str) -> bool:
+    """Whether rscvm was killed at this step; False once it has no more steps."""
+    done = there.host.run([sys.executable, KILLER, verb, str(there.path), str(step), mode])
+    assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), done.stderr.decode()
+    return done.returncode != 0
+
+
+def good(there: Lab, *command: str) -> None:
+    done = there.run(*command)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("mode", ["after", "during"])
+def test_up_killed_at_each_step_converges_and_goes_down_without_a_trace(there: Lab, mode: str) -> None:
+    before = comparable(there.host.snapshot())
+    step = 1
+
+    while killed(there, "up", step, mode):
+        good(there, "up", "--no-check")
+        good(there, "plan", "--exit-code")
+        good(there, "down")
+        assert comparable(there.host.snapshot()) == before, f"after a kill at step {step}"
+        step += 1
+        assert step < MOST_STEPS
+
+    assert step > 4
+    good(there, "up", "--wait", "60")
+    good(there, "down")
+    assert comparable(there.host.snapshot()) == before
+
+
+def test_up_killed_at_each_step_goes_down_at_once_without_a_trace(there: Lab) -> None:
+    before = comparable(there.host.snapshot())
+    step = 1
+
+    while killed(there, "up", step, "during"):
+        good(there, "down")
+        assert comparable(there.host.snapshot()) == before, f"after a kill at step {step}"
+        step += 1
+        assert step < MOST_STEPS
+
+    assert step > 4
+
+
+def test_down_killed_at_each_step_is_finished_by_the_next(there: Lab) -> None:
+    before = comparable(there.host.snapshot())
+    step = 1
+
+    while True:
+        good(there, "up", "--no-check")
+        more = killed(there, "down", step, "after")
+        good(there, "down")
+        assert comparable(there.host.snapshot()) == before, f"after a kill at step {step}"
+        step += 1
+        if not more:
+            break
+
+    assert step > 3
