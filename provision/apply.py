@@ -36,16 +36,14 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).undefine(domain)
 
 
-def done_steps(plan: Plan) -> tuple[Step, ...]:
-    """The steps of a plan in their order; all that there is to take back of one that was taken whole."""
-    return (*([plan.opening] if plan.opening else []), *plan.steps)
+def take(edges: Edges, plan: Plan, say: Say, begun: list[Step] | None = None) -> None:
+    """Take every step, or none: what was done is undone before the first error is raised again.
 
-
-def take(edges: Edges, plan: Plan, say: Say) -> None:
-    """Take every step, or none: what was done is undone before the first error is raised again."""
-    begun: list[Step] = []
+    The steps that were taken are added to `begun`, for a caller that may yet take them back.
+    """
+    begun = [] if begun is None else begun
     try:
-        for step in done_steps(plan):
+        for step in (*([plan.opening] if plan.opening else []), *plan.steps):
             say(step.what)
             if not step.exclusive:
                 begun.append(step)
@@ -56,6 +54,7 @@ def take(edges: Edges, plan: Plan, say: Say) -> None:
                         begun.append(step)
     except BaseException:
         take_back(edges, plan, begun, say)
+        begun.clear()
         raise
 
 

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 class _State:
     depth: int = 0
     pending: bool = False
+    over: bool = False
 
 
 _STATE = _State()
 
 
 def _arrived(_number: int, _frame: FrameType | None) -> None:
+    if _STATE.over:
+        return
     if _STATE.depth:
         _STATE.pending = True
         return
@@ -49,6 +52,11 @@ def shield() -> Iterator[None]:
         yield
     finally:
         _STATE.depth -= 1
-    if not _STATE.depth and _STATE.pending:
+    if not _STATE.depth and _STATE.pending and not _STATE.over:
         _STATE.pending = False
         raise KeyboardInterrupt
+
+
+def finish() -> None:
+    """The work is done and cannot be interrupted any more; what comes is only telling of it."""
+    _STATE.over = True

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.apply import done_steps, take, take_back, take_on
+from provision.apply import take, take_back, take_on
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
+from provision.interrupt import finish
 from provision.lock import LockError, locked
 from provision.paths import LabPaths
 from provision.plan import plan_up
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from provision.command import Edges, Say
     from provision.found import HostFound
     from provision.spec import Lab
-    from provision.steps import Plan
+    from provision.steps import Plan, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +114,18 @@ def _bring_up(
         )
     if not plan.steps:
         say("nothing to change: every machine is there and runs")
-    take(site.edges, plan, say)
-    if wait is None:
-        return plan, []
-    say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
+    begun: list[Step] = []
+    verdicts: list[NicVerdict] = []
     try:
-        return plan, await_drivers(site, names, wait)
+        take(site.edges, plan, say, begun)
+        if wait is not None:
+            say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
+            verdicts = await_drivers(site, names, wait)
+        finish()
     except KeyboardInterrupt:
-        take_back(site.edges, plan, done_steps(plan), say)
+        take_back(site.edges, plan, begun, say)
         raise
+    return plan, verdicts
 
 
 def _read_with_forgotten(site: Site) -> HostFound:

@@ -47,7 +47,7 @@ def test_shell_scripts_are_clean(path: str, shell: str) -> None:
 @pytest.mark.parametrize(
     "script",
     [*steps.SCRIPTS.values(), *survey.SCRIPTS.values(), lock.HOLD],
-    ids=[*steps.SCRIPTS, *survey.SCRIPTS],
+    ids=[*steps.SCRIPTS, *survey.SCRIPTS, "lock"],
 )
 def test_constant_scripts_are_clean(script: str) -> None:
     assert shellcheck(script) == ""

@@ -246,6 +246,7 @@ def test_ctrl_c_while_it_waits_takes_back(hypervisor: Hypervisor, backend: str, 
     before = hypervisor.snapshot()
     wait = [
         "timeout",
+        "--foreground",
         "--preserve-status",
         "-s",
         "INT",

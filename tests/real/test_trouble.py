@@ -1,0 +1,130 @@
+"""Full disks, read-only places, libvirtd restarted under us, Ctrl-C at any moment: said, and taken back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.real.conftest import HEAD, Lab, guest_machine
+from tests.real.hypervisor import Hypervisor, Snapshot
+
+
+def lab(host: Hypervisor, tmp_path: Path, backend: str) -> Lab:
+    path = tmp_path / "lab.yaml"
+    base = tmp_path / "base.qcow2"
+    if not base.exists():
+        host.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    path.write_text(
+        HEAD + guest_machine(backend, "vm", nics="[{bridge: br-lab}]", more=f"disks: [{{image: {base}}}]")
+    )
+    return Lab(host, path)
+
+
+def comparable(snapshot: Snapshot) -> Snapshot:
+    """Without the kept probe of accelerators, which is no lab's."""
+    return replace(
+        snapshot, files={name: what for name, what in snapshot.files.items() if name != "accelerators.json"}
+    )
+
+
+@pytest.mark.parametrize("options", ["size=4k,nr_inodes=100", "ro"])
+def test_a_state_directory_that_takes_nothing(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path, options: str
+) -> None:
+    there = lab(hypervisor, tmp_path, backend)
+    hypervisor.output(["mkdir", "-p", "/var/lib/rscvm"])
+    hypervisor.output(["mount", "-t", "tmpfs", "-o", options, "tmpfs", "/var/lib/rscvm"])
+    before = hypervisor.snapshot()
+
+    up = there.run("up", "--no-check")
+
+    assert up.returncode == 3, up.stderr
+    assert up.stderr.splitlines()[-1]
+    assert any(
+        words in up.stderr
+        for words in ("No space left on device", "cannot be written", "Read-only file system")
+    )
+    assert "internal error" not in up.stderr
+    after = hypervisor.snapshot()
+    assert (after.links, after.processes, after.domains) == (before.links, before.processes, before.domains)
+    assert not [name for name in after.files if name.startswith("lab")]
+
+
+def test_a_libvirtd_that_was_restarted_meanwhile(with_libvirt: Hypervisor, tmp_path: Path) -> None:
+    there = lab(with_libvirt, tmp_path, "libvirt")
+    before = comparable(with_libvirt.snapshot())
+    assert there.run("up", "--no-check").returncode == 0
+
+    with_libvirt.restart_libvirtd()
+
+    assert there.run("plan", "--exit-code").returncode == 0
+    assert there.run("check").returncode in (0, 4)
+    with_libvirt.stop_libvirtd()
+    down = there.run("down")
+    assert down.returncode == 3
+    assert "libvirt does not answer" in down.stderr
+    with_libvirt.start_libvirtd()
+    assert there.run("down").returncode == 0
+    assert comparable(with_libvirt.snapshot()) == before
+
+
+@pytest.mark.parametrize("number", ["INT", "TERM"])
+def test_ctrl_c_at_any_moment_takes_back_or_changes_nothing(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path, number: str
+) -> None:
+    """Interrupted after 0.3 s, 0.5 s, …, until `up` is through before it is interrupted."""
+    there = lab(hypervisor, tmp_path, backend)
+    before = comparable(hypervisor.snapshot())
+    interrupted = 0
+
+    for tenths in range(3, 40, 2):
+        command = [sys.executable, "-m", "provision", "up", str(there.path), "--no-check"]
+        done = hypervisor.run(
+            ["timeout", "--foreground", "--preserve-status", "-s", number, str(tenths / 10), *command]
+        )
+        if done.returncode == 0 or there.run("plan", "--exit-code").returncode == 0:
+            break  # `up` was through; a TERM that comes while Python itself ends still ends it by the signal
+        assert done.returncode in (130, 143, 128 - 15), done.stderr.decode()
+        interrupted += done.returncode == 130
+        assert comparable(hypervisor.snapshot()) == before, (tenths, done.stderr.decode())
+
+    assert interrupted > 0
+    assert there.run("down").returncode == 0
+    assert comparable(hypervisor.snapshot()) == before
+
+
+def test_a_second_ctrl_c_does_not_stop_the_taking_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    there = lab(hypervisor, tmp_path, "qemu")
+    there.path.write_text(there.path.read_text().replace("ttyS0 quiet", "ttyS0 quiet rsc.driver=none"))
+    before = comparable(hypervisor.snapshot())
+    impatient = """
+"$@" & up=$!
+sleep 2.5
+for _ in 1 2 3 4 5; do kill -INT $up; sleep 0.05; done
+wait $up
+"""
+    started = time.monotonic()
+
+    done = hypervisor.run(
+        [
+            "sh",
+            "-c",
+            impatient,
+            "sh",
+            sys.executable,
+            "-m",
+            "provision",
+            "up",
+            str(there.path),
+            "--wait",
+            "60",
+        ]
+    )
+
+    assert time.monotonic() - started < 60
+    assert done.returncode == 130, done.stderr.decode()
+    assert comparable(hypervisor.snapshot()) == before
