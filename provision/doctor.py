@@ -125,7 +125,9 @@ def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> l
     if "ethtool" in found.programs:
         trouble = read_features(edges.host(host)).trouble
         findings.append(
-            _finding("ethtool --json", trouble, "answers for every device", "ethtool 5.10 or later")
+            _finding(
+                "ethtool --json", trouble, "answers for every device", "a newer ethtool; 6.1 is known to"
+            )
         )
     findings += _programs(edges, read, host, kvm=kvm)
     answers = _libvirt(edges, host)

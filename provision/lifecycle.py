@@ -90,7 +90,8 @@ def bring_up(
 ) -> tuple[Plan, list[NicVerdict]]:
     """Make and start what is missing, all of it or nothing; then await the drivers and judge, where a deadline is given.
 
-    :raise HostError: when something fails; what was done has been taken back.
+    :raise HostError: when a step fails, and what was done has been taken back; or when a machine ends while it is
+        waited for, and what is there stays for a look at its log, until `down`.
     :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
     """
     try:
@@ -208,7 +209,8 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
             nics = collect_lab(site.edges, site.lab, names, found)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
-                f"{', '.join(gone)} stopped before its driver was there", hint="see its console and log"
+                f"{', '.join(gone)} stopped before its driver was there",
+                hint="its console and log tell why; `rscvm down` removes what is left",
             )
         return not any(_may_yet_load(nic) for nic in nics)
 

@@ -44,7 +44,7 @@ def _names(answer: dict[str, object], outer: str, *inner: str) -> frozenset[str]
 def parse_virtio_status(answer: object) -> VirtioFacts:
     """Facts of one device, from the command's return value.
 
-    :raise UnreadableError: when the value is not of the form that QEMU 7.2 to 10.0 give.
+    :raise UnreadableError: when the value is not of the form that QEMU 7.2 gives.
     """
     if not isinstance(answer, dict):
         raise UnreadableError("x-query-virtio-status", repr(answer))
