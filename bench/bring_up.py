@@ -162,7 +162,7 @@ def _between(begun: float, said: Sequence[Sequence[str]], ended: float) -> dict[
         "looking at the host before the plan": noted,
         "journal, bridge and TAP": starts,
         "starting QEMU": waits,
-        "waiting for the driver: the guest's boot, looked for every 250 ms": last,
+        "waiting for the driver: the guest's boot, looked for every 100 ms": last,
         "the check's own look, verdict, and the end": ended,
     }
     ends = list(marks.values())
