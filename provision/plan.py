@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from provision.choice import chosen_view, started_argv
 from provision.definition import definition_differs, domain_steps
+from provision.devices import bridge_notes, bridge_steps, drifted_tap_steps, tap_steps
 from provision.diff import added, argv_lines, changed, edits, text_diff
-from provision.names import derived_mac
-from provision.ownership import Thing, is_our_link, link_mark, spec_as_noted
+from provision.ownership import Thing, spec_as_noted
 from provision.paths import LabPaths
 from provision.render import domain_xml
 from provision.steps import (
-    Action,
     Plan,
     Run,
     Step,
@@ -29,99 +28,9 @@ from provision.steps import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.command import Argv
     from provision.found import HostFound
-    from provision.spec import Bridge, Lab
+    from provision.spec import Lab
     from provision.view import MachineView
-
-
-def _set(device: str, *words: str) -> Argv:
-    return ("ip", "link", "set", "dev", device, *words)
-
-
-def _made_anew(lab: Lab, found: HostFound, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
-    """The commands that make a device, behind one that removes what an interrupted run left half made."""
-    half_made = device in found.links and is_our_link(lab, found.links[device], found.journal, found.boot)
-    return tuple(map(Run, [undo, *do] if half_made else do))
-
-
-def _complete(device: str, found: HostFound) -> bool:
-    """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
-    link = found.links.get(device)
-    noted = any(thing.name == device for thing in found.journal.things) and found.journal.boot == found.boot
-    return link is not None and (bool(link.alias) or not noted)
-
-
-def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
-    """Make a bridge and, last, mark it."""
-    do: list[Argv] = [
-        ("ip", "link", "add", "name", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
-    ]
-    if bridge.mtu:
-        do.append(_set(name, "mtu", str(bridge.mtu)))
-    if bridge.uplink:
-        do += [_set(bridge.uplink, "master", name), _set(bridge.uplink, "up")]
-    else:  # else the bridge would take the lowest address of its ports, a new one whenever a TAP comes
-        do.append(_set(name, "address", derived_mac(lab.name, "bridge", name)))
-    if bridge.address:
-        do.append(("ip", "address", "add", bridge.address, "dev", name))
-    return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
-
-
-def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Iterator[Step]:
-    """Declared bridges that the machines use and the host does not have."""
-    used = {nic.bridge for name in names for nic in lab.machines[name].nics}
-    for name, bridge in lab.host(host).bridges.items():
-        if name in used and not _complete(name, found):
-            undo = ("ip", "link", "del", "dev", name)
-            yield Step(
-                host,
-                "",
-                f"make bridge {name}",
-                f"hosts.{host}.bridges declares it, and it is not there",
-                _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
-                (Run(undo),),
-                (Thing("bridge", name),),
-                added(
-                    f"bridge {name}",
-                    f"address {bridge.address}" if bridge.address else "",
-                    f"mtu {bridge.mtu}" if bridge.mtu else "",
-                    f"uplink {bridge.uplink}" if bridge.uplink else "",
-                ),
-            )
-
-
-def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
-    """TAPs of a machine that QEMU is started on; libvirt makes its own."""
-    if view.paths.pidfile(view.name) in found.processes:
-        return  # a QEMU that runs has its TAPs open; one that has gone comes back with a power cycle only
-    for nic in view.nics:
-        spec, name = nic.spec, nic.spec.ifname
-        if nic.backend.netdev != "tap" or _complete(name, found):
-            continue
-        flags = ("vnet_hdr", *(("multi_queue",) if spec.queues > 1 else ()))
-        do: list[Argv] = [("ip", "tuntap", "add", "dev", name, "mode", "tap", *flags)]
-        if spec.mtu:
-            do.append(_set(name, "mtu", str(spec.mtu)))
-        if spec.bridge:
-            do.append(_set(name, "master", spec.bridge))
-        do += [_set(name, "up"), _set(name, "alias", link_mark(lab, view.name, spec.name))]
-        undo = ("ip", "link", "del", "dev", name)
-        yield Step(
-            view.spec.host,
-            view.name,
-            f"make TAP {name}",
-            f"{view.name}'s nic {spec.name} is on it"
-            + (f", bridged to {spec.bridge}" if spec.bridge else ""),
-            _made_anew(lab, found, name, do, undo),
-            (Run(undo),),
-            (Thing("tap", name, view.name),),
-            added(
-                f"tap {name} {' '.join(flags)}",
-                f"bridge {spec.bridge}" if spec.bridge else "",
-                f"mtu {spec.mtu}" if spec.mtu else "",
-            ),
-        )
 
 
 def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
@@ -207,7 +116,7 @@ def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
 def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
     """What has to change on the host so that these machines run; nothing where they do."""
     steps: list[Step] = [*bridge_steps(lab, host, names, found)]
-    notes: list[str] = []
+    notes = [*bridge_notes(lab, host, names, found)]
     drift: list[str] = []
     for name in names:
         view = chosen_view(lab, name, found)
@@ -217,6 +126,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
             steps += _qemu_steps(view, found)
         else:
             steps += domain_steps(lab, view, found)
+        steps += drifted_tap_steps(lab, view, found)
         drift += _drift(view, found)
         notes += _left_out(view, found)
     opening = _opening(lab, host, steps, found) if steps else None

@@ -6,8 +6,9 @@ import shlex
 from typing import TYPE_CHECKING
 
 from provision.command import QEMU, Argv
+from provision.devices import bridge_steps, tap_steps
 from provision.found import HostFound
-from provision.plan import bridge_steps, file_steps, tap_steps
+from provision.plan import file_steps
 from provision.render import printed, qemu_argv
 from provision.steps import Run, Step
 from provision.view import Choices, machine_view

@@ -90,7 +90,7 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
     paths = LabPaths(lab.state_dir, lab.name)
     ip, stat, processes, journal, boot, tun, vhost, writable, programs = edges.host(host).run_all(
         (
-            ("ip", "-json", "-details", "-stats", "link", "show"),
+            ("ip", "-json", "-details", "-stats", "address", "show"),
             ("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",))),
             _sh(_PROCESSES),
             _sh(_JOURNAL, paths.journal),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from provision.devices import taps_of_our_domains
 from provision.facts.domain import parse_domain
 from provision.ownership import Kind, Thing, is_our_domain, is_our_link, marked_machine
 from provision.paths import LabPaths
@@ -63,12 +64,6 @@ def _marked(lab: Lab, found: HostFound) -> Iterator[Thing]:
             yield Thing("process", pidfile, name)
 
 
-def _taps_of_our_domains(lab: Lab, found: HostFound) -> set[str]:
-    """Libvirt makes the TAPs of its domains and takes them with it."""
-    ours = (domain for domain in found.domains.values() if is_our_domain(lab, domain))
-    return {nic.target for domain in ours for nic in parse_domain(domain.live_xml).nics if nic.target}
-
-
 def _left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
     """Why a thing must be left where it is; empty where it is ours to remove."""
     if thing.kind in ("tap", "bridge"):
@@ -93,7 +88,7 @@ def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
         return ""
     if not ours(thing.name):
         return f"{thing.name} does not bear this lab's mark: left alone"
-    expected = _taps_of_our_domains(lab, found)
+    expected = taps_of_our_domains(lab, found)
     expected |= {bridge.uplink for bridge in lab.host(found.name).bridges.values() if bridge.uplink}
     ports = sorted(port.name for port in found.links.values() if port.master == thing.name)
     others = [name for name in ports if name not in expected and not ours(name)]

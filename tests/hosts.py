@@ -16,7 +16,9 @@ from tests.builders import one_vm
 EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}
 LAB = one_vm()
 MARK = link_mark(LAB, "vm", "net0")
-BRIDGE = Link("br-lab", "bridge", link_mark(LAB, "", "br-lab"), up=True, mtu=1500, master="")
+BRIDGE = Link(
+    "br-lab", "bridge", link_mark(LAB, "", "br-lab"), up=True, mtu=1500, master="", addresses=("10.9.0.1/24",)
+)
 TAP = Link("tap0", "tun", MARK, up=True, mtu=1500, master="br-lab", tap=True)
 EMPTY = HostFound(
     "local",

@@ -29,7 +29,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "view checks schema",
         "render load",
         "choice",
-        "definition",
+        "definition devices",
         "plan takedown",
         "requirements survey script lock apply verify",
         "lifecycle",

@@ -48,7 +48,7 @@ def test_links_know_our_tap(fixture_text: Read) -> None:
     assert (links["tap0"].tap, links["tap0"].vnet_hdr, links["tap0"].multi_queue) == (True, True, False)
     assert links["tap0"].master == "br-lab"
     assert links["tap0"].alias.startswith("rscvm lab m1 net0 ")
-    assert links["br-lab"].kind == "bridge"
+    assert (links["br-lab"].kind, links["br-lab"].addresses[:1]) == ("bridge", ("10.9.0.1/24",))
 
 
 def test_virtio_status_tells_what_the_driver_took() -> None:

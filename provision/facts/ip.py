@@ -1,4 +1,4 @@
-"""`ip -json -details -stats link` to facts."""
+"""`ip -json -details -stats address` to facts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Link:
     sent_bytes: int = 0
     """Of a TAP: what the host handed to the guest."""
     sent_packets: int = 0
+    addresses: tuple[str, ...] = ()
+    """With their prefixes' lengths."""
 
 
 def _link(data: dict[str, Any]) -> Link:
@@ -44,6 +46,7 @@ def _link(data: dict[str, Any]) -> Link:
         multi_queue=details.get("multi_queue") is True,
         sent_bytes=int(sent.get("bytes", 0)),
         sent_packets=int(sent.get("packets", 0)),
+        addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
     )
 
 

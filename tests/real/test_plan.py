@@ -90,3 +90,32 @@ def test_what_a_changed_lab_file_would_change_is_a_diff(with_libvirt: Hypervisor
     assert there.run("up", "--no-check").returncode == 0
     assert there.run("plan", "--exit-code").returncode == 0
     assert there.run("down").returncode == 0
+
+
+def test_devices_that_have_drifted_are_shown_and_put_right(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path
+) -> None:
+    there = lab(hypervisor, tmp_path, backend)
+    assert there.run("up", "--no-check").returncode == 0
+    for line in (
+        "ip link add name elsewhere type bridge",
+        "ip link set dev t0 master elsewhere",
+        "ip link set dev t0 down",
+        "ip address flush dev br-lab",
+    ):
+        hypervisor.output(line.split())
+
+    status, plan = there.run("status"), there.run("plan", "--exit-code")
+    up = there.run("up", "--no-check")
+    after = hypervisor.links()["t0"]
+
+    for shown in (status.stdout, plan.stdout):
+        assert "-   on bridge elsewhere" in shown
+        assert "+   on bridge br-lab" in shown
+        assert "+   up" in shown
+        assert "-   address none" in shown
+    assert (plan.returncode, up.returncode) == (1, 0)
+    assert (after["master"], "UP" in after["flags"]) == ("br-lab", True)
+    assert there.run("plan", "--exit-code").returncode == 0
+    hypervisor.output(["ip", "link", "del", "dev", "elsewhere"])
+    assert there.run("down").returncode == 0

@@ -1,0 +1,196 @@
+"""Steps for bridges and TAPs: made where they are missing, put right where they have drifted. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
+
+from provision.diff import added
+from provision.facts.domain import parse_domain
+from provision.names import derived_mac
+from provision.ownership import Thing, is_our_domain, is_our_link, link_mark
+from provision.steps import Action, Run, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.command import Argv
+    from provision.facts.ip import Link
+    from provision.found import HostFound
+    from provision.spec import Bridge, Lab
+    from provision.view import MachineView
+
+
+def _set(device: str, *words: str) -> Argv:
+    return ("ip", "link", "set", "dev", device, *words)
+
+
+def _made_anew(lab: Lab, found: HostFound, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
+    """The commands that make a device, behind one that removes what an interrupted run left half made."""
+    half_made = device in found.links and is_our_link(lab, found.links[device], found.journal, found.boot)
+    return tuple(map(Run, [undo, *do] if half_made else do))
+
+
+def _complete(device: str, found: HostFound) -> bool:
+    """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
+    link = found.links.get(device)
+    noted = any(thing.name == device for thing in found.journal.things) and found.journal.boot == found.boot
+    return link is not None and (bool(link.alias) or not noted)
+
+
+def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
+    """Make a bridge and, last, mark it."""
+    do: list[Argv] = [
+        ("ip", "link", "add", "name", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
+    ]
+    if bridge.mtu:
+        do.append(_set(name, "mtu", str(bridge.mtu)))
+    if bridge.uplink:
+        do += [_set(bridge.uplink, "master", name), _set(bridge.uplink, "up")]
+    else:  # else the bridge would take the lowest address of its ports, a new one whenever a TAP comes
+        do.append(_set(name, "address", derived_mac(lab.name, "bridge", name)))
+    if bridge.address:
+        do.append(("ip", "address", "add", bridge.address, "dev", name))
+    return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
+
+
+def _used_bridges(lab: Lab, host: str, names: Sequence[str]) -> list[tuple[str, Bridge]]:
+    used = {nic.bridge for name in names for nic in lab.machines[name].nics}
+    return [(name, bridge) for name, bridge in lab.host(host).bridges.items() if name in used]
+
+
+def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Iterator[Step]:
+    """Declared bridges that the machines use: made where the host does not have them, ours put right."""
+    for name, bridge in _used_bridges(lab, host, names):
+        if _complete(name, found):
+            if is_our_link(lab, found.links[name], found.journal, found.boot):
+                yield from _put_right(host, "", f"bridge {name}", [*_bridge_drift(name, bridge, found)])
+        else:
+            undo = ("ip", "link", "del", "dev", name)
+            yield Step(
+                host,
+                "",
+                f"make bridge {name}",
+                f"hosts.{host}.bridges declares it, and it is not there",
+                _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
+                (Run(undo),),
+                (Thing("bridge", name),),
+                added(
+                    f"bridge {name}",
+                    f"address {bridge.address}" if bridge.address else "",
+                    f"mtu {bridge.mtu}" if bridge.mtu else "",
+                    f"uplink {bridge.uplink}" if bridge.uplink else "",
+                ),
+            )
+
+
+def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+    """TAPs of a machine that QEMU is started on; libvirt makes its own."""
+    if view.paths.pidfile(view.name) in found.processes:
+        return  # a QEMU that runs has its TAPs open; one that has gone comes back with a power cycle only
+    for nic in view.nics:
+        spec, name = nic.spec, nic.spec.ifname
+        if nic.backend.netdev != "tap" or _complete(name, found):
+            continue
+        flags = ("vnet_hdr", *(("multi_queue",) if spec.queues > 1 else ()))
+        do: list[Argv] = [("ip", "tuntap", "add", "dev", name, "mode", "tap", *flags)]
+        if spec.mtu:
+            do.append(_set(name, "mtu", str(spec.mtu)))
+        if spec.bridge:
+            do.append(_set(name, "master", spec.bridge))
+        do += [_set(name, "up"), _set(name, "alias", link_mark(lab, view.name, spec.name))]
+        undo = ("ip", "link", "del", "dev", name)
+        yield Step(
+            view.spec.host,
+            view.name,
+            f"make TAP {name}",
+            f"{view.name}'s nic {spec.name} is on it"
+            + (f", bridged to {spec.bridge}" if spec.bridge else ""),
+            _made_anew(lab, found, name, do, undo),
+            (Run(undo),),
+            (Thing("tap", name, view.name),),
+            added(
+                f"tap {name} {' '.join(flags)}",
+                f"bridge {spec.bridge}" if spec.bridge else "",
+                f"mtu {spec.mtu}" if spec.mtu else "",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drift:
+    """One setting of a device that is not as the lab file has it."""
+
+    before: str
+    after: str
+    do: Argv
+    undo: Argv
+
+
+def _drift(name: str, link: Link, *, mtu: int | None, master: str | None) -> Iterator[_Drift]:
+    if mtu and link.mtu != mtu:
+        do, undo = (_set(name, "mtu", str(value)) for value in (mtu, link.mtu))
+        yield _Drift(f"mtu {link.mtu}", f"mtu {mtu}", do, undo)
+    if master and link.master != master:
+        undo = _set(name, "master", link.master) if link.master else _set(name, "nomaster")
+        before = f"on bridge {link.master}" if link.master else "on no bridge"
+        yield _Drift(before, f"on bridge {master}", _set(name, "master", master), undo)
+    if not link.up:
+        yield _Drift("down", "up", _set(name, "up"), _set(name, "down"))
+
+
+def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
+    link = found.links[name]
+    yield from _drift(name, link, mtu=bridge.mtu, master=None)
+    if bridge.address and ip_interface(bridge.address) not in map(ip_interface, link.addresses):
+        do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
+        yield _Drift(f"address {', '.join(link.addresses) or 'none'}", f"address {bridge.address}", do, undo)
+    if bridge.uplink and bridge.uplink in found.links:
+        for drift in _drift(bridge.uplink, found.links[bridge.uplink], mtu=None, master=name):
+            before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
+            yield _Drift(before, after, drift.do, drift.undo)
+
+
+def _put_right(host: str, machine: str, what: str, drifts: Sequence[_Drift]) -> Iterator[Step]:
+    if drifts:
+        lines = (line for drift in drifts for line in (f"-   {drift.before}", f"+   {drift.after}"))
+        yield Step(
+            host,
+            machine,
+            f"put {what} right",
+            "somebody has changed it, or the lab file",
+            tuple(Run(drift.do) for drift in drifts),
+            tuple(Run(drift.undo) for drift in reversed(drifts)),
+            diff=(f"  {what}", *lines),
+        )
+
+
+def bridge_notes(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Iterator[str]:
+    """How declared bridges that we did not make differ from the lab file; they are left alone."""
+    for name, bridge in _used_bridges(lab, host, names):
+        if name in found.links and not is_our_link(lab, found.links[name], found.journal, found.boot):
+            drifts = [*_bridge_drift(name, bridge, found)]
+            if drifts:
+                seen = ", ".join(f"{drift.before}, not {drift.after}" for drift in drifts)
+                yield f"bridge {name} was there before us and is left alone; it has {seen}"
+
+
+def taps_of_our_domains(lab: Lab, found: HostFound) -> set[str]:
+    """Libvirt makes the TAPs of its domains and takes them with it."""
+    ours = (
+        domain for domain in found.domains.values() if domain.state != "off" and is_our_domain(lab, domain)
+    )
+    return {nic.target for domain in ours for nic in parse_domain(domain.live_xml).nics if nic.target}
+
+
+def drifted_tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+    """TAPs of a machine that runs and are not as the lab file has them: another bridge, another MTU, down."""
+    libvirts = taps_of_our_domains(lab, found) if view.name in found.domains else set()
+    for nic in view.nics:
+        spec, link = nic.spec, found.links.get(nic.spec.ifname)
+        if nic.backend.netdev != "tap" or link is None or not _complete(spec.ifname, found):
+            continue
+        if spec.ifname in libvirts or is_our_link(lab, link, found.journal, found.boot):
+            drifts = [*_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
+            yield from _put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)
