@@ -161,10 +161,14 @@ class Libvirt:
         :raise HostError: with libvirt's own words when it refuses.
         """
         libvirt = _binding()
-        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-        if self._open().getLibVersion() >= _TPM_STATE_SINCE:
-            flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
-        self._do(f"undefine {name}", lambda connection: connection.lookupByName(name).undefineFlags(flags))
+
+        def undefine(connection: Any) -> None:
+            flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            if connection.getLibVersion() >= _TPM_STATE_SINCE:
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
+            connection.lookupByName(name).undefineFlags(flags)
+
+        self._do(f"undefine {name}", undefine)
 
     def start(self, name: str, *, paused: bool = False) -> None:
         """Start a defined domain.
@@ -209,6 +213,8 @@ class Libvirt:
 
     def _open(self) -> Any:
         libvirt = _binding()
+        if self._connection is not None and not self._connection.isAlive():
+            self.close()  # the daemon was restarted; this call shall not pay for it
         if self._connection is None:
             try:
                 self._connection = libvirt.open(self._uri)
@@ -220,4 +226,9 @@ class Libvirt:
         return self._connection
 
     def _failed(self, what: str, error: Exception) -> HostError:
+        if self._connection is not None and not self._connection.isAlive():
+            return HostError(
+                f"libvirt at {self._uri} hung up when asked to {what}: {error}",
+                hint="was libvirtd restarted? `rscvm status` tells what is there",
+            )
         return HostError(f"libvirt at {self._uri} could not {what}: {error}")

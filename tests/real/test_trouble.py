@@ -12,6 +12,8 @@ import pytest
 from tests.real.conftest import HEAD, Lab, guest_machine
 from tests.real.hypervisor import Hypervisor, Snapshot
 
+KILLER = str(Path(__file__).parent / "killer.py")
+
 
 def lab(host: Hypervisor, tmp_path: Path, backend: str) -> Lab:
     path = tmp_path / "lab.yaml"
@@ -70,6 +72,33 @@ def test_a_libvirtd_that_was_restarted_meanwhile(with_libvirt: Hypervisor, tmp_p
     with_libvirt.start_libvirtd()
     assert there.run("down").returncode == 0
     assert comparable(with_libvirt.snapshot()) == before
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_a_libvirtd_that_is_restarted_in_the_middle(
+    with_libvirt: Hypervisor, tmp_path: Path, verb: str
+) -> None:
+    """After each step in turn: what was done is taken back, or all is done, and the next run does the rest."""
+    there = lab(with_libvirt, tmp_path, "libvirt")
+    before = comparable(with_libvirt.snapshot())
+    refused = 0
+
+    for step in range(2, 12):
+        if verb == "down":
+            assert there.run("up", "--no-check").returncode == 0
+        done = with_libvirt.run([sys.executable, KILLER, verb, str(there.path), str(step), "restart"])
+        said = done.stderr.decode()
+        if b"restarted" not in done.stdout:
+            break
+        if done.returncode:
+            refused += 1
+            assert "hung up" in said
+        if verb == "up" and done.returncode:
+            assert comparable(with_libvirt.snapshot()) == before, (step, said)
+        assert there.run("down").returncode == 0
+        assert comparable(with_libvirt.snapshot()) == before, (step, said)
+
+    assert refused
 
 
 @pytest.mark.parametrize("number", ["INT", "TERM"])
