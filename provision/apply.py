@@ -1,13 +1,18 @@
-"""Take the steps; take them back, last first, when one fails or is interrupted."""
+"""Take the steps; take them back, last first, when one fails or is interrupted.
+
+Commands that follow one another go to the host in one batch.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from provision.errors import RscvmError
+from provision.command import Result, Run
+from provision.errors import LostError, RscvmError
 from provision.interrupt import shield
-from provision.steps import Action, Define, Destroy, Plan, Run, Start, Step, Undefine
+from provision.steps import Action, Define, Destroy, Plan, Start, Step, Undefine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +30,7 @@ def perform(edges: Edges, host: str, action: Action) -> None:
     """
     match action:
         case Run(argv, stdin):
-            edges.host(host).run(argv, stdin=stdin.encode(), timeout=_SLOWEST).check()
+            edges.host(host).run(argv, stdin=stdin, timeout=_SLOWEST).check()
         case Define(xml):
             edges.hypervisor(host).define(xml)
         case Start(domain):
@@ -37,50 +42,106 @@ def perform(edges: Edges, host: str, action: Action) -> None:
 
 
 def take(edges: Edges, plan: Plan, say: Say, begun: list[Step] | None = None) -> None:
-    """Take every step, or none: what was done is undone before the first error is raised again.
+    """Take every step; when one fails, what was done is undone before the first error is raised again.
 
     The steps that were taken are added to `begun`, for a caller that may yet take them back.
     """
     begun = [] if begun is None else begun
+    steps = (*([plan.opening] if plan.opening else []), *plan.steps)
+    actions = [(step, action) for step in steps for action in step.do]
+    told: list[Step] = []
     try:
-        for step in (*([plan.opening] if plan.opening else []), *plan.steps):
-            say(step.what)
-            if not step.exclusive:
-                begun.append(step)
-            for action in step.do:
-                with shield():  # a command and our note of it are one
-                    perform(edges, step.host, action)
-                    if step not in begun:
-                        begun.append(step)
+        for host, batch in groupby(actions, lambda row: row[0].host if isinstance(row[1], Run) else None):
+            rows = list(batch)
+            if host is not None:
+                _tell(rows, told, say)
+                with shield():  # commands and our note of them are one
+                    _run_batch(edges, host, rows, begun)
+                continue
+            for row in rows:
+                _tell([row], told, say)
+                with shield():
+                    _perform_noted(edges, row, begun)
     except BaseException:
-        take_back(edges, plan, begun, say)
-        begun.clear()
+        try:
+            take_back(edges, plan, begun, say)
+        finally:
+            begun.clear()
         raise
+
+
+def _tell(rows: Sequence[tuple[Step, Action]], told: list[Step], say: Say) -> None:
+    for step, _ in rows:
+        if step not in told:
+            told.append(step)
+            say(step.what)
+
+
+def _note(step: Step, begun: list[Step]) -> None:
+    if step not in begun:
+        begun.append(step)
+
+
+def _perform_noted(edges: Edges, row: tuple[Step, Action], begun: list[Step]) -> None:
+    step, action = row
+    if not step.exclusive:
+        _note(step, begun)
+    try:
+        perform(edges, step.host, action)
+    except LostError:
+        _note(step, begun)  # it may have been done
+        raise
+    _note(step, begun)
+
+
+def _run_batch(edges: Edges, host: str, rows: Sequence[tuple[Step, Action]], begun: list[Step]) -> None:
+    """Run the commands until one fails, and note every step that was begun, or may have been."""
+    runs = [action for _, action in rows if isinstance(action, Run)]
+    results: Sequence[object] = ()
+    lost = False
+    try:
+        results = edges.host(host).run_all(runs, timeout=_SLOWEST, until_failure=True)
+    except LostError as error:
+        results, lost = error.known, True
+        raise
+    finally:
+        for number, (step, _) in enumerate(rows):
+            reached = number < len(results) + lost
+            result = results[number] if number < len(results) else None
+            done = isinstance(result, Result) and result.ok
+            if reached and (done or result is None or not step.exclusive):
+                _note(step, begun)
+    for result in results:
+        if isinstance(result, Result):
+            result.check()
 
 
 def take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:
     """Undo steps, last first.
 
     What cannot be undone is said, and stays in the journal, so that `down` finds it.
+
+    :raise KeyboardInterrupt: at the end, when one arrived meanwhile.
     """
-    with suppress(KeyboardInterrupt), shield():  # we are on our way out already
-        _take_back(edges, plan, begun, say)
 
+    def tell(line: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must not keep the rest from being undone
+            say(line)
 
-def _take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:
-    whole = True
-    for step in reversed(begun):
-        if step is plan.opening and not whole:
-            say("the journal keeps what could not be taken back: `rscvm down` tries again")
-            continue
-        try:
-            for action in step.undo:
-                perform(edges, step.host, action)
-        except RscvmError as error:
-            whole = False
-            say(f"could not take back `{step.what}`: {error}")
-        else:
-            say(f"taken back: {step.what}")
+    with shield():
+        whole = True
+        for step in reversed(begun):
+            if step is plan.opening and not whole:
+                tell("the journal keeps what could not be taken back: `rscvm down` tries again")
+                continue
+            try:
+                for action in step.undo:
+                    perform(edges, step.host, action)
+            except RscvmError as error:
+                whole = False
+                tell(f"could not take back `{step.what}`: {error}")
+            else:
+                tell(f"taken back: {step.what}")
 
 
 def take_on(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:

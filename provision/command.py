@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 HELD = "held"
-"""The line that a command says when it holds what it was started for."""
+"""The line that a program says when it holds what it was started for; it then reads commands as `sh` does."""
 
 NOT_FOUND = 127
 """Exit status of a program that is not there, as shells give it."""
@@ -33,6 +33,14 @@ QEMU = "qemu-system-x86_64"
 
 PACKAGES = {"ip": "iproute2", "ethtool": "ethtool", "qemu-img": "qemu-utils", QEMU: "qemu-system-x86"}
 """Where Debian keeps the programs that we call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command to run, and what it reads."""
+
+    argv: Argv
+    stdin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Result:
         if self.ok:
             return self
         program = self.argv[0]
-        if self.status == NOT_FOUND:
+        if self.status == NOT_FOUND and f"{program}: not found" in self.err:
             package = PACKAGES.get(program, program)
             raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
         words = (self.err or self.out).strip().splitlines()[-10:]
@@ -79,22 +87,29 @@ class Runner(Protocol):
         """The host's name in the lab file."""
         ...
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         """Run one command; a program that is missing gives status 127, not an exception.
 
         :raise DeadlineError: when it does not end in time; it has been ended then.
+        :raise LostError: when the host is gone, and nobody knows how it ended.
+        """
+        ...
+
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        """Run commands in one round trip: each whatever became of the one before, or none after the first that fails.
+
+        :raise LostError: as `run` does; it tells how the commands before ended.
         """
         ...
 
     def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
-        """Keep a command running for the block, which ends it by ending its input.
+        """Run the block's commands through a program that holds something, and becomes a shell.
 
-        The result is good once the command has said that it holds what it is for; else it has ended.
+        The result is good once the program has said that it holds it; else it has ended. What it holds is let
+        go when the last command has ended, also when we are killed meanwhile.
         """
-        ...
-
-    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
-        """Run commands in one round trip, each whatever became of the one before."""
         ...
 
 

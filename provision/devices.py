@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
+from provision.command import Run
 from provision.diff import added
 from provision.facts.domain import parse_domain
 from provision.names import derived_mac
 from provision.ownership import Thing, is_our_domain, is_our_link, link_mark
-from provision.steps import Action, Run, Step
+from provision.steps import Action, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

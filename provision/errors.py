@@ -6,8 +6,9 @@
     ├── HostError           somebody mends a host              (exit 3)
     │   ├── CommandError    a command ended badly; its own words are kept
     │   │   └── RefusedError    QEMU understood and said no
-    │   ├── DeadlineError   something did not happen in time
-    │   │   └── WaitedError     the condition itself that was waited for
+    │   ├── LostError       the host was lost at work: nobody knows how that ended
+    │   │   └── DeadlineError   something did not end in time
+    │   ├── WaitedError     what was waited for did not happen
     │   └── UnreadableError a tool said what we cannot read; its text is kept
     └── NotYetError         the lab file asks for what this version cannot do (exit 3)
 
@@ -79,11 +80,19 @@ class RefusedError(CommandError):
         self.kind = kind
 
 
-class DeadlineError(HostError):
-    """Something did not end or answer in time."""
+class LostError(HostError):
+    """A host was lost while it was at work: nobody knows how that ended; `known` is how what came before it did."""
+
+    def __init__(self, message: str, *, hint: str = "", known: tuple[object, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.known = known
 
 
-class WaitedError(DeadlineError):
+class DeadlineError(LostError):
+    """Something did not end in time; it has been ended."""
+
+
+class WaitedError(HostError):
     """What was waited for did not happen; the message tells the last thing seen."""
 
 

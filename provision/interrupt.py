@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held off while something is half done.
+"""Ctrl-C, SIGTERM and SIGHUP, held off while something is half done.
 
 A signal that arrives between a command's end and our note of it would leave a thing that nobody takes
 back. So the handler raises at once only outside a shield; inside, it waits for the shield's end.
@@ -36,9 +36,9 @@ def _arrived(_number: int, _frame: FrameType | None) -> None:
 
 
 def listen() -> None:
-    """Take SIGINT and SIGTERM for an interruption from now on; for the command line."""
-    signal.signal(signal.SIGINT, _arrived)
-    signal.signal(signal.SIGTERM, _arrived)
+    """Take SIGINT, SIGTERM and the terminal's end for an interruption from now on; for the command line."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _arrived)
 
 
 @contextmanager
@@ -50,11 +50,21 @@ def shield() -> Iterator[None]:
     _STATE.depth += 1
     try:
         yield
-    finally:
+    except BaseException as error:
         _STATE.depth -= 1
-    if not _STATE.depth and _STATE.pending and not _STATE.over:
-        _STATE.pending = False
+        if _arrived_meanwhile():  # an interruption comes before what failed meanwhile
+            raise KeyboardInterrupt from error
+        raise
+    _STATE.depth -= 1
+    if _arrived_meanwhile():
         raise KeyboardInterrupt
+
+
+def _arrived_meanwhile() -> bool:
+    arrived = not _STATE.depth and _STATE.pending and not _STATE.over
+    if arrived:
+        _STATE.pending = False
+    return arrived
 
 
 def finish() -> None:

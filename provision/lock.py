@@ -24,19 +24,25 @@ _REMOVED = 76
 _TRIES = 5
 
 HOLD = f"""
-mkdir -p -- "${{1%/*}}" && exec 9>>"$1" || exit 1
-if ! flock -n 9; then
-    head -c 400 -- "$1"
-    exit {_BUSY}
-fi
+(umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
+(: >>"$1") || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
+exec 9>>"$1"
+flock -w 1 -E {_BUSY} 9
+s=$?
+[ $s = {_BUSY} ] && head -c 400 -- "$1"
+[ $s = 0 ] || exit $s
 [ "$(stat -c %i -- "$1" 2>/dev/null)" = "$(stat -Lc %i /proc/self/fd/9)" ] || exit {_REMOVED}
 printf '%s\\n' "$2" >"$1"
 echo {HELD}
-cat >/dev/null
+sh 9>&-
 rm -f -- "$1"
 rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"
 true"""
-"""Holds the lock until its input ends, then removes its file, and the lab's directory if that is all there was."""
+"""Holds the lock while it runs what its input says, then removes its file, and the lab's directory if that is all there was.
+
+What it runs does not inherit the lock, which a QEMU would hold for ever; and it ends only after the last command has,
+so that nothing of a killed run happens after somebody else has the lock. One second of patience is for such a rest.
+"""
 
 
 class LockError(HostError):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provision.choice import chosen_view, started_argv
+from provision.command import Run
 from provision.definition import definition_differs, domain_steps
 from provision.devices import bridge_notes, bridge_steps, drifted_tap_steps, tap_steps
 from provision.diff import added, argv_lines, changed, edits, text_diff
@@ -15,7 +16,6 @@ from provision.paths import LabPaths
 from provision.render import domain_xml
 from provision.steps import (
     Plan,
-    Run,
     Step,
     copy_file,
     forget_lab,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from provision.command import QEMU, Argv
+from provision.command import QEMU, Argv, Run
 from provision.devices import bridge_steps, tap_steps
 from provision.found import HostFound
 from provision.plan import file_steps
 from provision.render import printed, qemu_argv
-from provision.steps import Run, Step
 from provision.view import Choices, machine_view
 
 if TYPE_CHECKING:
     from provision.spec import Lab
+    from provision.steps import Step
 
 _OUTCOMES = {
     "kvm-vhost": Choices(kvm=True, vhost=True),

@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.command import Run
 from provision.ownership import Journal, Thing, written_journal
 
 if TYPE_CHECKING:
-    from provision.command import Argv
     from provision.paths import LabPaths
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A command on the host."""
-
-    argv: Argv
-    stdin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,7 @@ for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
     p=${c#/proc/}
     p=${p%/cmdline}
     ours "$p" "$1" || continue
-    kill "$p" || exit 1
+    kill "$p" || ! ours "$p" "$1" || exit 1
     i=0
     while ours "$p" "$1"; do
         i=$((i + 1))
@@ -103,10 +95,11 @@ done"""
 By /proc and not by the pidfile, which a QEMU that has just been started has not written yet.
 """
 
-_REPLACE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && mv -f -- "$1.new" "$1"'
+# Others may pass through our directories (QEMU runs as somebody else under libvirt), and look into none of our files.
+_REPLACE = '(umask 066; mkdir -p -- "${1%/*}") && umask 077 && cat >"$1.new" && mv -f -- "$1.new" "$1"'
 _FORGET = 'rm -f -- "$1" "$1.new" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
-_OVERLAY = 'qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"'
-_COPY = 'cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
+_OVERLAY = 'umask 077 && qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"'
+_COPY = 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
 
 SCRIPTS = {"stop": STOP_QEMU, "replace": _REPLACE, "forget": _FORGET, "overlay": _OVERLAY, "copy": _COPY}
 """Every constant script above, for the linter."""

@@ -6,12 +6,13 @@ keeping the probe of accelerators, which takes seconds, in the state directory.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from provision.choice import uses_kvm
-from provision.command import NOT_FOUND, PACKAGES, QEMU
+from provision.command import NOT_FOUND, PACKAGES, QEMU, Run
 from provision.errors import HostError, UnreadableError
 from provision.facts.ethtool import FeaturesRead, parse_features
 from provision.facts.host import (
@@ -28,12 +29,13 @@ from provision.found import HostFound
 from provision.ownership import Journal, parse_journal
 from provision.paths import LabPaths
 from provision.spec import FirmwareFiles
+from provision.steps import shell
 from provision.view import machine_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.command import Argv, Domain, Edges, Result, Runner
+    from provision.command import Domain, Edges, Result, Runner
     from provision.facts.qemu import Image
     from provision.ownership import Thing
     from provision.spec import Lab
@@ -43,12 +45,8 @@ _ABSENT = 44
 """How our script says that there is no journal, which is not the same as one that cannot be read."""
 
 
-def _sh(script: str, *arguments: str) -> Argv:
-    """A constant script; what varies is an argument and never text of the script."""
-    return ("sh", "-c", script, "sh", *arguments)
-
-
 _PROCESSES = r"""
+cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 for c in $(grep -lzxF -e -pidfile /proc/[0-9]*/cmdline 2>/dev/null); do
     p=${c#/proc/}
     words=$(base64 -w0 2>/dev/null <"$c") && [ -n "$words" ] && printf '%s\t%s\n' "${p%/cmdline}" "$words"
@@ -62,6 +60,7 @@ _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
 _BOOT = "/proc/sys/kernel/random/boot_id"
+_UUID = re.compile("[0-9a-f-]{36}")
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
 SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "tun": _TUN, "writable": _WRITABLE, "found": _FOUND}
@@ -90,17 +89,19 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
     paths = LabPaths(lab.state_dir, lab.name)
     ip, stat, processes, journal, boot, tun, vhost, writable, programs = edges.host(host).run_all(
         (
-            ("ip", "-json", "-details", "-stats", "address", "show"),
-            ("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",))),
-            _sh(_PROCESSES),
-            _sh(_JOURNAL, paths.journal),
-            ("cat", _BOOT),
-            _sh(_TUN, "/dev/net/tun"),
-            _sh(_OPENS, "/dev/vhost-net"),
-            _sh(_WRITABLE, paths.directory),
-            _sh(_FOUND, *PACKAGES),
+            Run(("ip", "-json", "-details", "-stats", "address", "show")),
+            Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
+            shell(_PROCESSES),
+            shell(_JOURNAL, paths.journal),
+            Run(("cat", _BOOT)),
+            shell(_TUN, "/dev/net/tun"),
+            shell(_OPENS, "/dev/vhost-net"),
+            shell(_WRITABLE, paths.directory),
+            shell(_FOUND, *PACKAGES),
         )
     )
+    if stat.status == NOT_FOUND or not _UUID.fullmatch(boot.out.strip()):
+        raise UnreadableError(f"{host}'s files and boot", stat.err + boot.out + boot.err)
     made = Journal() if journal.status == _ABSENT else parse_journal(journal.check().out)
     pidfiles = {paths.pidfile(name) for name in names}
     return HostFound(
@@ -111,12 +112,14 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
         boot=boot.out.strip(),
         journal=made,
         processes={
-            pidfile: qemu for pidfile, qemu in parse_processes(processes.out).items() if pidfile in pidfiles
+            pidfile: qemu
+            for pidfile, qemu in parse_processes(processes.check().out).items()
+            if pidfile in pidfiles
         },
         domains=_domains(edges, lab, host, names, made.things),
         vhost=vhost.ok,
         tun=_tun_trouble(tun),
-        programs=frozenset(programs.out.split()),
+        programs=frozenset(programs.check().out.split()),
     )
 
 
@@ -185,7 +188,7 @@ def _emulator(edges: Edges, lab: Lab, host: str, name: str, accelerators: Accele
 
 def read_qemus(runner: Runner, programs: Sequence[str]) -> dict[str, QemuFound]:
     """Version and properties of each QEMU; without version where it is not there."""
-    questions = [(program, *more) for program in programs for more in (("--version",), _DEVICE_HELP)]
+    questions = [Run((program, *more)) for program in programs for more in (("--version",), _DEVICE_HELP)]
     answers = runner.run_all(questions)
     found: dict[str, QemuFound] = {}
     for program, version, device in zip(programs, answers[::2], answers[1::2], strict=True):
@@ -201,7 +204,7 @@ _DEVICE_HELP = ("-device", "virtio-net-pci,help")
 
 
 def _images(runner: Runner, paths: Sequence[str]) -> dict[str, Image]:
-    answers = runner.run_all([("qemu-img", "info", "-U", "--output=json", "--", path) for path in paths])
+    answers = runner.run_all([Run(("qemu-img", "info", "-U", "--output=json", "--", path)) for path in paths])
     images: dict[str, Image] = {}
     for path, answer in zip(paths, answers, strict=True):
         try:
@@ -216,14 +219,14 @@ def _images(runner: Runner, paths: Sequence[str]) -> dict[str, Image]:
 def read_accelerators(runner: Runner, paths: LabPaths, program: str, *, fresh: bool = False) -> Accelerators:
     """Which accelerator works; measured once a boot and QEMU, and kept where the state directory can be written."""
     boot, version, kept = runner.run_all(
-        (("cat", _BOOT), (program, "--version"), ("cat", paths.accelerators))
+        (Run(("cat", _BOOT)), Run((program, "--version")), Run(("cat", paths.accelerators)))
     )
     key = f"{boot.out.strip()} {version.out.splitlines()[0] if version.ok else ''}"
     known = None if fresh else kept_accelerators(key, kept.out)
     if known is None:
         probe = (files("provision") / "templates" / "accelerators.sh").read_text("utf-8")
-        answer = runner.run(_sh(f'{probe}\nprobe_accelerators "$1"', program), timeout=90)
+        answer = runner.run(shell(f'{probe}\nprobe_accelerators "$1"', program).argv, timeout=90)
         known = parse_accelerators(answer.check().out)
-        keep = 'mkdir -p -- "${1%/*}" && cat >"$1.$$" && mv -f -- "$1.$$" "$1"'
-        runner.run(_sh(keep, paths.accelerators), stdin=written_accelerators(key, known).encode())
+        keep = '(umask 066; mkdir -p -- "${1%/*}") && cat >"$1.$$" && mv -f -- "$1.$$" "$1"'
+        runner.run(shell(keep, paths.accelerators).argv, stdin=written_accelerators(key, known))
     return known

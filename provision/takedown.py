@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from provision.command import Run
 from provision.devices import taps_of_our_domains
 from provision.facts.domain import parse_domain
 from provision.ownership import Kind, Thing, is_our_domain, is_our_link, marked_machine
@@ -13,7 +14,6 @@ from provision.steps import (
     Action,
     Destroy,
     Plan,
-    Run,
     Step,
     Undefine,
     forget_lab,

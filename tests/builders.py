@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provision.command import Domain, Monitor, Result
+from provision.command import Domain, Monitor, Result, Run
+from provision.errors import LostError
 from provision.facts.ethtool import Features, parse_features
 from provision.facts.virtio import VirtioFacts, parse_virtio_status
+from provision.interrupt import _arrived
 from provision.load import parse_lab
 from provision.verify.evidence import NicEvidence
 
@@ -88,19 +91,32 @@ class FakeHost:
     failing: str = ""
     said: list[tuple[str, ...]] = field(default_factory=list)
     interrupted_at: str = ""
+    lost_at: str = ""
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:  # noqa: ARG002
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
         self.said.append(tuple(argv))
         if self.interrupted_at and self.interrupted_at in argv:
-            raise KeyboardInterrupt
+            _arrived(signal.SIGINT, None)  # as the handler does while a step is under way
+        if self.lost_at and self.lost_at in argv:
+            raise LostError("local is gone", known=())
         bad = bool(self.failing) and any(word.endswith(self.failing) for word in argv)
         return Result(self.name, tuple(argv), int(bad), "", "no such luck" if bad else "")
 
     def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
         return nullcontext(self.run(argv))
 
-    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
-        return [self.run(argv) for argv in argvs]
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        results: list[Result] = []
+        for run in runs:
+            try:
+                results.append(self.run(run.argv, stdin=run.stdin, timeout=timeout))
+            except LostError as error:
+                raise LostError(str(error), known=tuple(results)) from error
+            if until_failure and not results[-1].ok:
+                break
+        return results
 
 
 @dataclass

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provision.choice import chosen_view, started_argv
+from provision.command import Run
 from provision.facts.host import Accelerators, Process, QemuFound
 from provision.facts.ip import Link
 from provision.found import HostFound
 from provision.offloads import OFFLOADS
 from provision.ownership import Journal, Thing, link_mark, spec_as_noted
-from provision.steps import Plan, Run, Step
+from provision.steps import Plan, Step
 from tests.builders import one_vm
 
 EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}

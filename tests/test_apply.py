@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from provision.apply import take, take_on
-from provision.errors import CommandError
+from provision.errors import CommandError, LostError
 from provision.ownership import Thing
 from provision.plan import plan_up
 from provision.takedown import plan_down
-from tests.builders import FakeEdges, FakeHost
+from tests.builders import FakeEdges, FakeHost, one_vm
 from tests.hosts import EMPTY, LAB, PID, noting, running
 
 
@@ -39,6 +39,38 @@ def test_a_device_that_could_not_be_made_is_not_removed() -> None:
 
 def test_an_interrupt_takes_back_too() -> None:
     edges = FakeEdges(FakeHost(interrupted_at="-daemonize"))
+
+    with pytest.raises(KeyboardInterrupt):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+
+    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
+
+
+def test_what_may_have_been_done_when_the_host_was_lost_is_taken_back_too() -> None:
+    edges = FakeEdges(FakeHost(lost_at="tuntap"))
+
+    with pytest.raises(LostError):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+
+    assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said
+    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
+
+
+def test_a_terminal_that_has_gone_does_not_keep_anything_from_being_taken_back() -> None:
+    edges = FakeEdges(FakeHost(failing="-daemonize"))
+
+    def say(line: str) -> None:
+        if line.startswith("taken back"):
+            raise BrokenPipeError
+
+    with pytest.raises(CommandError):
+        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), say)
+
+    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
+
+
+def test_an_interrupt_comes_before_what_failed_meanwhile() -> None:
+    edges = FakeEdges(FakeHost(interrupted_at="tuntap", failing="-daemonize"))
 
     with pytest.raises(KeyboardInterrupt):
         take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
@@ -88,6 +120,7 @@ def test_whatever_is_raised_takes_back() -> None:
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), say)
+        take(edges, plan_up(one_vm("libvirt"), "local", ["vm"], EMPTY), say)
 
-    assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said
+    assert ("undefine", "vm") in edges.libvirt.said
+    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from provision.command import Domain
+from provision.command import Domain, Run
 from provision.facts.ip import Link
 from provision.ownership import Journal, Thing
 from provision.requirements import missing
-from provision.steps import Run
 from provision.takedown import plan_down
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, noting, running, whats

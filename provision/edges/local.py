@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
+import selectors
+import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from provision.command import HELD, NOT_FOUND, Result
-from provision.errors import DeadlineError
+from provision.edges.shell import ShellHost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from provision.command import Argv, Say
 
-    from provision.command import Say
-
-_NOT_EXECUTABLE = 126
 # Debian keeps ip and ethtool where an ordinary user's PATH does not look.
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -26,64 +23,66 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{path}:{_SBIN}", "LC_ALL": "C.UTF-8"}
 
 
-class LocalHost:
-    """Runs commands here, under a pinned locale."""
+class LocalStream:
+    """A program here, in a session of its own: the terminal's Ctrl-C is for us alone."""
 
-    name = "local"
+    def __init__(self, argv: Argv) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            argv, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
+        )
+        self._selector = selectors.DefaultSelector()
+        for index, stream in enumerate((self._process.stdout, self._process.stderr)):
+            if stream is not None:
+                self._selector.register(stream, selectors.EVENT_READ, index)
 
-    def __init__(self, trace: Say | None = None) -> None:
-        self._trace = trace
+    def send(self, data: bytes) -> None:
+        """Write to its input."""
+        if self._process.stdin is not None:
+            left = memoryview(data)
+            while left:
+                left = left[self._process.stdin.write(left) :]
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:
-        """Run one command; a missing program gives status 127, as a shell would.
+    def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """What it has put out and complained since; None once both have ended."""
+        if not self._selector.get_map():
+            return None
+        found = [b"", b""]
+        for key, _ in self._selector.select(seconds):
+            data = os.read(key.fd, 1 << 16)
+            found[key.data] += data
+            if not data:
+                self._selector.unregister(key.fileobj)
+        return found[0], found[1]
 
-        :raise DeadlineError: when it does not end in time; it has been ended then.
-        """
-        words = tuple(argv)
-        if self._trace is not None:
-            self._trace(f"+ {shlex.join(words)}")
+    def end(self, seconds: float) -> int:
+        """End its input and wait for it; one that does not end in time is killed."""
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
         try:
-            done = subprocess.run(
-                words,
-                input=stdin,
-                capture_output=True,
-                timeout=timeout,
-                env=_environment(),
-                check=False,
-                start_new_session=True,  # the terminal's Ctrl-C is for us alone
-            )
-        except FileNotFoundError:
-            return Result(self.name, words, NOT_FOUND, "", f"{words[0]}: not found")
-        except OSError as error:  # not executable, out of memory, argument list too long
-            return Result(self.name, words, _NOT_EXECUTABLE, "", str(error))
-        except subprocess.TimeoutExpired as error:
-            raise DeadlineError(f"{words[0]} on {self.name} did not end within {timeout:g} s") from error
-        out, err = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
-        return Result(self.name, words, done.returncode, out, err)
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
+        finally:
+            self._close()
 
-    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
-        """Run commands one after another, each whatever became of the one before."""
-        return [self.run(argv) for argv in argvs]
+    def kill(self) -> None:
+        """End it, and what it has started in its session."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._close()
 
-    @contextmanager
-    def hold(self, argv: Sequence[str]) -> Iterator[Result]:
-        """Keep a command running for the block: it says a line when it is at it, and ends when its input does.
+    def _close(self) -> None:
+        self._selector.close()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
 
-        What it holds is let go also when we are killed, because then its input ends, too.
-        """
-        words = tuple(argv)
-        with subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            text=True,
-            start_new_session=True,
-        ) as running:
-            said = running.stdout.readline() if running.stdout else ""
-            if said == f"{HELD}\n":
-                yield Result(self.name, words, 0, said, "")
-            else:
-                out, err = running.communicate(timeout=60)
-                yield Result(self.name, words, running.returncode, said + out, err)
+
+def local_host(trace: Say | None = None) -> ShellHost:
+    """This machine."""
+    return ShellHost("local", LocalStream, trace)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from provision.edges.local import LocalHost
+from provision.edges.local import local_host
 from provision.edges.qmp import QmpSocket
 from provision.errors import NotYetError
 
 if TYPE_CHECKING:
     from provision.command import Runner, Say
     from provision.edges.libvirt import Libvirt
+    from provision.edges.shell import ShellHost
 
 
 class RealEdges:
@@ -20,6 +21,7 @@ class RealEdges:
     def __init__(self, uris: dict[str, str], trace: Say | None = None) -> None:
         self._uris = uris
         self._trace = trace
+        self._hosts: dict[str, ShellHost] = {}
         self._libvirts: dict[str, Libvirt] = {}
         self._open = ExitStack()
 
@@ -38,7 +40,10 @@ class RealEdges:
         """
         if name != "local":
             raise NotYetError(f"host {name}: this version reaches `local` only")
-        return LocalHost(self._trace)
+        if name not in self._hosts:
+            self._hosts[name] = local_host(self._trace)
+            self._open.callback(self._hosts[name].close)
+        return self._hosts[name]
 
     def hypervisor(self, host: str) -> Libvirt:
         """The host's libvirt, at the URI that the lab file gives it."""

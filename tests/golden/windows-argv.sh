@@ -94,9 +94,9 @@ ip link set dev cecafa68-window master br-lab
 ip link set dev cecafa68-window up
 ip link set dev cecafa68-window alias 'rscvm lab windows-argv net0 0489e345dea9'
 
-[ -e /var/lib/rscvm/lab/windows-argv-0.qcow2 ] || sh -c 'qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"' sh '/srv/a,b<&'"'"'.qcow2' qcow2 /var/lib/rscvm/lab/windows-argv-0.qcow2
+[ -e /var/lib/rscvm/lab/windows-argv-0.qcow2 ] || sh -c 'umask 077 && qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"' sh '/srv/a,b<&'"'"'.qcow2' qcow2 /var/lib/rscvm/lab/windows-argv-0.qcow2
 
-[ -e /var/lib/rscvm/lab/windows-argv.vars.fd ] || sh -c 'cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"' sh /srv/VARS.fd /var/lib/rscvm/lab/windows-argv.vars.fd
+[ -e /var/lib/rscvm/lab/windows-argv.vars.fd ] || sh -c 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"' sh /srv/VARS.fd /var/lib/rscvm/lab/windows-argv.vars.fd
 
 case $accel-$vhost in
 kvm-vhost)

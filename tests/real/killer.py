@@ -16,7 +16,7 @@ from typing import Any
 
 from provision.cli.labs import edges_of, read_lab
 from provision.cli.output import Output
-from provision.command import Result
+from provision.command import Result, Run
 from provision.errors import RscvmError
 from provision.lifecycle import Site, bring_up, take_down
 
@@ -38,7 +38,7 @@ class Counting:
         self.left -= 1
         if self.left == 0 and self.mode == "restart":
             subprocess.run(["sh", "-ec", RESTART], check=True)
-            print("restarted")
+            sys.stdout.write("restarted\n")
         elif self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -53,21 +53,38 @@ class Counting:
     def monitor(self, host: str, socket: str) -> Any:
         return self.real.monitor(host, socket)
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Result:
-        if argv[0] not in READING and self.mode == "during" and self.left == 1:
-            with subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True) as process:
-                assert process.stdin is not None
-                process.stdin.write(stdin)
-                process.stdin.close()
-                self.strike()
-        result: Result = self.runner.run(argv, stdin=stdin, timeout=timeout)
-        if argv[0] not in READING:
-            self.strike()
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        (result,) = self.run_all([Run(tuple(argv), stdin)], timeout=timeout)
         return result
 
-    def run_all(self, argvs: Sequence[Sequence[str]]) -> list[Result]:
-        answers: list[Result] = self.runner.run_all(argvs)
-        return answers
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        """One after another, so that there is a moment between them."""
+        if not until_failure and len(runs) > 1:
+            answers: list[Result] = self.runner.run_all(runs, timeout=timeout)
+            return answers
+        results: list[Result] = []
+        for run in runs:
+            reading = run.argv[0] in READING
+            if not reading and self.mode == "during" and self.left == 1:
+                self._die_when_sent()
+            results += self.runner.run_all([run], timeout=timeout)
+            if not reading:
+                self.strike()
+            if until_failure and not results[-1].ok:
+                break
+        return results
+
+    def _die_when_sent(self) -> None:
+        stream = self.runner._shell.stream
+        send = stream.send
+
+        def send_and_die(data: bytes) -> None:
+            send(data)
+            self.strike()
+
+        stream.send = send_and_die
 
     @contextmanager
     def hold(self, argv: Sequence[str]) -> Iterator[Result]:

@@ -1,0 +1,126 @@
+"""One shell for many commands, on this machine: answers are whole, and each is its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provision.command import Run
+from provision.edges.local import local_host
+from provision.edges.shell import ShellHost
+from provision.errors import CommandError, DeadlineError, LostError
+
+TEXT = st.characters(codec="utf-8", exclude_characters="\0")
+
+
+@pytest.fixture
+def host() -> Iterator[ShellHost]:
+    found = local_host()
+    yield found
+    found.close()
+
+
+def sh(script: str, *arguments: str) -> Run:
+    return Run(("sh", "-c", script, "sh", *arguments))
+
+
+def test_each_answer_has_its_own_status_and_streams(host: ShellHost) -> None:
+    runs = [sh("echo a; echo b >&2; exit 3"), Run(("cat",), "fed"), sh("cat"), Run(("no-such-program",))]
+
+    results = host.run_all(runs)
+
+    assert [(r.status, r.out, r.err) for r in results[:3]] == [(3, "a\n", "b\n"), (0, "fed", ""), (0, "", "")]
+    assert results[3].status == 127
+    with pytest.raises(CommandError, match="no-such-program not found on local"):
+        results[3].check()
+
+
+def test_a_program_that_a_script_misses_is_not_taken_for_the_shell(host: ShellHost) -> None:
+    with pytest.raises(CommandError, match="missing-here: not found"):
+        host.run(("sh", "-c", "missing-here")).check()
+
+
+def test_until_failure_leaves_the_rest_alone(host: ShellHost, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+
+    results = host.run_all([Run(("true",)), Run(("false",)), Run(("touch", str(made)))], until_failure=True)
+
+    assert [r.status for r in results] == [0, 1]
+    assert not made.exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    words=st.lists(st.text(TEXT, max_size=30), max_size=4),
+    fed=st.text(TEXT, max_size=200),
+)
+def test_words_and_input_arrive_as_they_are(words: list[str], fed: str) -> None:
+    host = local_host()
+    try:
+        argv, cat = host.run_all([sh(r'for w do printf "%s\0" "$w"; done', *words), Run(("cat",), fed)])
+    finally:
+        host.close()
+
+    assert argv.out.split("\0")[:-1] == words
+    assert cat.out == fed
+
+
+def test_much_output_on_both_streams_comes_whole(host: ShellHost) -> None:
+    (result,) = host.run_all([sh("seq 200000; seq 200000 >&2")])
+
+    assert result.out == result.err == "".join(f"{n}\n" for n in range(1, 200_001))
+
+
+def test_binary_output_does_not_break_the_frames(host: ShellHost) -> None:
+    first, second = host.run_all(
+        [sh(r"head -c 100000 /dev/urandom; printf '\0\377\n\n'"), Run(("echo", "next"))]
+    )
+
+    assert len(first.out) > 30_000
+    assert second.out == "next\n"
+
+
+def test_what_takes_too_long_is_ended_with_all_it_started_and_the_next_batch_works(
+    host: ShellHost, tmp_path: Path
+) -> None:
+    mark = tmp_path / "late"
+
+    with pytest.raises(DeadlineError, match="sh on local did not end") as caught:
+        host.run_all([Run(("echo", "known")), sh('sleep 2; touch "$1"', str(mark))], timeout=0.5)
+
+    assert [getattr(result, "out", None) for result in caught.value.known] == ["known\n"]
+    assert host.run(("echo", "again")).out == "again\n"
+    deadline = time.monotonic() + 2.5
+    while time.monotonic() < deadline:
+        assert not mark.exists()
+        time.sleep(0.1)
+
+
+def test_a_shell_that_is_killed_is_a_lost_host_and_what_was_known_is_told(host: ShellHost) -> None:
+    with pytest.raises(LostError, match="killed what ran our commands") as caught:
+        host.run_all([Run(("echo", "known")), sh("kill -9 $PPID"), Run(("echo", "never"))])
+
+    assert [getattr(result, "out", None) for result in caught.value.known] == ["known\n"]
+    assert host.run(("echo", "again")).out == "again\n"
+
+
+def test_what_is_held_is_let_go_after_the_last_command(host: ShellHost, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+
+    with host.hold(("sh", "-c", 'echo held; sh; touch "$1"', "sh", str(done))) as answer:
+        assert answer.ok
+        assert host.run(("echo", "inside")).out == "inside\n"
+        assert not done.exists()
+
+    assert done.exists()
+    assert host.run(("echo", "outside")).out == "outside\n"
+
+
+def test_a_holder_that_fails_says_why(host: ShellHost) -> None:
+    with host.hold(("sh", "-c", "echo busy; echo trouble >&2; exit 75")) as answer:
+        assert (answer.status, answer.out, answer.err) == (75, "busy\n", "trouble\n")
