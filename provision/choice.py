@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.command import QEMU
+from provision.paths import LabPaths
 from provision.render import qemu_argv
 from provision.view import Choices, MachineView, machine_view
 
@@ -20,9 +21,16 @@ def uses_kvm(machine: Machine, found: HostFound) -> bool:
     return machine.accel == "kvm" or (machine.accel == "auto" and works)
 
 
+def _made_with_kvm(lab: Lab, name: str, found: HostFound) -> bool | None:
+    """What `auto` came to when the machine that is there was made; a later measurement makes no other machine of it."""
+    there = name in found.domains or LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
+    return found.journal.kvm.get(name) if there and lab.machines[name].accel == "auto" else None
+
+
 def chosen_view(lab: Lab, name: str, found: HostFound) -> MachineView:
-    """A machine as it would be made on this host. vhost goes with KVM, as libvirt has it."""
-    kvm, qemu = uses_kvm(lab.machines[name], found), found.qemus.get(name)
+    """A machine as it is, or would be made, on this host. vhost goes with KVM, as libvirt has it."""
+    made, qemu = _made_with_kvm(lab, name, found), found.qemus.get(name)
+    kvm = uses_kvm(lab.machines[name], found) if made is None else made
     return machine_view(
         lab, name, Choices(kvm=kvm, vhost=kvm and found.vhost, properties=qemu.properties if qemu else None)
     )

@@ -36,7 +36,7 @@ def _made_anew(lab: Lab, found: HostFound, device: str, do: list[Argv], undo: Ar
 def _complete(device: str, found: HostFound) -> bool:
     """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
     link = found.links.get(device)
-    noted = any(thing.name == device for thing in found.journal.things) and found.journal.boot == found.boot
+    noted = any(thing.name == device and thing.boot == found.boot for thing in found.journal.things)
     return link is not None and (bool(link.alias) or not noted)
 
 
@@ -69,13 +69,15 @@ def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) ->
                 yield from _put_right(host, "", f"bridge {name}", [*_bridge_drift(name, bridge, found)])
         else:
             undo = ("ip", "link", "del", "dev", name)
+            uplink = found.links.get(bridge.uplink or "")
+            down = (Run(_set(uplink.name, "down")),) if uplink and not uplink.up else ()
             yield Step(
                 host,
                 "",
                 f"make bridge {name}",
                 f"hosts.{host}.bridges declares it, and it is not there",
                 _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
-                (Run(undo),),
+                (Run(undo), *down),
                 (Thing("bridge", name),),
                 added(
                     f"bridge {name}",

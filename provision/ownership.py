@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from provision.errors import UnreadableError
 from provision.facts.domain import parse_domain
@@ -40,6 +40,13 @@ class Thing:
     """The machine that it belongs to; empty for what belongs to the whole lab."""
     where: str = ""
     """The libvirt URI of a domain."""
+    boot: str = ""
+    """The host's boot in which it was made: a device without a mark is only ours within it."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from other things."""
+        return self.kind, self.name, self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +55,11 @@ class Journal:
 
     file: str = ""
     """The lab file that it is of: two files of one name must not take each other's things."""
-    boot: str = ""
-    """The host's boot in which it was last written; a device without a mark is only ours within it."""
     things: tuple[Thing, ...] = ()
     specs: Mapping[str, Any] = field(default_factory=dict)
     """Each machine as it was last defined or started."""
+    kvm: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each was made for KVM: what `auto` came to then."""
 
     @property
     def machines(self) -> set[str]:
@@ -84,8 +91,10 @@ def is_our_link(lab: Lab, link: Link, journal: Journal, boot: str) -> bool:
     """Whether a device bears our mark, or none at all and we were about to make it in this boot."""
     if link.alias:
         return marked_machine(lab, link) is not None
-    noted = any(thing.name == link.name and thing.kind in ("tap", "bridge") for thing in journal.things)
-    return noted and journal.boot == boot
+    return any(
+        thing.name == link.name and thing.kind in ("tap", "bridge") and thing.boot == boot
+        for thing in journal.things
+    )
 
 
 def is_our_domain(lab: Lab, domain: Domain) -> bool:
@@ -113,7 +122,12 @@ def spec_digest(machine: Machine) -> str:
 
 def written_journal(journal: Journal) -> str:
     """The journal's text."""
-    head = {"journal": 1, "file": journal.file, "boot": journal.boot, "specs": dict(journal.specs)}
+    head = {
+        "journal": 1,
+        "file": journal.file,
+        "specs": dict(journal.specs),
+        "kvm": dict(journal.kvm),
+    }
     rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in journal.things)
     return f'{json.dumps(head)[:-1]}, "things": [\n{rows}\n]}}\n'
 
@@ -128,6 +142,8 @@ def parse_journal(text: str) -> Journal:
         if data["journal"] != 1:
             raise UnreadableError("the lab's journal", text)
         things = tuple(Thing(**row) for row in data["things"])
-        return Journal(str(data["file"]), str(data["boot"]), things, dict(data["specs"]))
+        if any(thing.kind not in get_args(Kind) for thing in things):
+            raise UnreadableError("the lab's journal", text)
+        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UnreadableError("the lab's journal", text) from error

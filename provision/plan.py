@@ -136,8 +136,8 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
 def _opening(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> Step:
     """Write down what the steps are about to make, so that `down` finds it whatever happens."""
     paths = LabPaths(lab.state_dir, lab.name)
-    made = {(thing.kind, thing.name): thing for thing in found.journal.things}
-    made |= {(thing.kind, thing.name): thing for step in steps for thing in step.makes}
+    made = {thing.key: thing for thing in found.journal.things}
+    made |= {thing.key: replace(thing, boot=found.boot) for step in steps for thing in step.makes}
     begun = {
         step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
     }
@@ -145,9 +145,9 @@ def _opening(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> St
     journal = replace(
         found.journal,
         file=lab.file,
-        boot=found.boot,
         things=tuple(made.values()),
         specs={**found.journal.specs, **specs},
+        kvm={**found.journal.kvm, **{name: chosen_view(lab, name, found).choices.kvm for name in specs}},
     )
     undo = write_journal(paths, found.journal) if found.journal.things else forget_lab(paths)
     return Step(

@@ -67,12 +67,21 @@ def _networks(lab: Lab, host: str, views: Sequence[MachineView], found: HostFoun
                 yield f"{machine}: {name} is there and is no bridge"
         elif name not in declared:
             yield f"{machine}: bridge {name} is not there, and hosts.{host}.bridges does not declare it"
-        elif (uplink := declared[name].uplink) and uplink not in found.links:
-            yield f"bridge {name}: its uplink {uplink} is not there"
+        elif uplink := declared[name].uplink:
+            yield from _uplink(name, uplink, found)
     for view in views:
         for nic in view.nics:
             if nic.spec.macvtap and nic.spec.macvtap not in found.links:
                 yield f"{view.name}: {nic.spec.macvtap}, under its macvtap, is not there"
+
+
+def _uplink(bridge: str, uplink: str, found: HostFound) -> Iterator[str]:
+    """What forbids to put a device under a bridge of ours."""
+    link = found.links.get(uplink)
+    if link is None:
+        yield f"bridge {bridge}: its uplink {uplink} is not there"
+    elif link.master and link.master != bridge:
+        yield f"bridge {bridge}: its uplink {uplink} is on {link.master}"
 
 
 def _files(view: MachineView, found: HostFound) -> Iterator[str]:
@@ -128,9 +137,21 @@ def _machine(lab: Lab, view: MachineView, found: HostFound) -> Iterator[str]:
         running = (domain := found.domains.get(name)) is not None and domain.state != "off"
         if link is not None and not running and not is_our_link(lab, link, found.journal, found.boot):
             yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
+    yield from _elsewhere(lab, view, found)
     domain = found.domains.get(name)
     if view.spec.backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):
         yield f"{name}: a domain of that name is there and is not ours"
+
+
+def _elsewhere(lab: Lab, view: MachineView, found: HostFound) -> Iterator[str]:
+    """Domains that we made at another libvirt, which would write to the same disks."""
+    uri = lab.host(found.name).libvirt
+    for thing in found.journal.things:
+        if thing.kind == "domain" and thing.name == view.name and thing.where != uri:
+            yield (
+                f"{view.name}: its domain was made at {thing.where}, and hosts.{found.name}.libvirt is now {uri}: "
+                "put that back and `rscvm down` first"
+            )
 
 
 def _kvm_trouble(found: HostFound) -> str:

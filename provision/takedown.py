@@ -44,9 +44,9 @@ def things_there(lab: Lab, found: HostFound) -> tuple[Thing, ...]:
 
     Files bear none: an overlay that the journal does not know was made by somebody else, a rendered script for one.
     """
-    things = {(thing.kind, thing.name): thing for thing in found.journal.things}
+    things = {thing.key: thing for thing in found.journal.things}
     for thing in _marked(lab, found):
-        things.setdefault((thing.kind, thing.name), thing)
+        things.setdefault(thing.key, thing)
     return tuple(things.values())
 
 
@@ -62,6 +62,12 @@ def _marked(lab: Lab, found: HostFound) -> Iterator[Thing]:
         pidfile = LabPaths(lab.state_dir, lab.name).pidfile(name)
         if pidfile in found.processes:
             yield Thing("process", pidfile, name)
+
+
+def _is_anothers(lab: Lab, thing: Thing, found: HostFound) -> bool:
+    """Whether a device of this name is somebody else's by now; it must be forgotten, or it would pass for ours."""
+    link = found.links.get(thing.name) if thing.kind in ("tap", "bridge") else None
+    return link is not None and not is_our_link(lab, link, found.journal, found.boot)
 
 
 def _left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
@@ -86,7 +92,7 @@ def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
 
     if thing.name not in found.links:
         return ""
-    if not ours(thing.name):
+    if _is_anothers(lab, thing, found):
         return f"{thing.name} does not bear this lab's mark: left alone"
     expected = taps_of_our_domains(lab, found)
     expected |= {bridge.uplink for bridge in lab.host(found.name).bridges.values() if bridge.uplink}
@@ -139,7 +145,11 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
         thing: f"domain {thing.name} stays defined: libvirt keeps its firmware or TPM state with it"
         for thing in kept
     }
-    left = tuple(thing for thing in things if thing not in doomed or thing in kept)
+    left = tuple(
+        thing
+        for thing in things
+        if (thing not in doomed or thing in kept) and not _is_anothers(lab, thing, found)
+    )
     closing = _closing(lab, left, going, found) if things else None
     return Plan(steps, None, closing, tuple(notes.values()))
 
@@ -161,6 +171,7 @@ def _steps(doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tu
 def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], found: HostFound) -> Step:
     paths = LabPaths(lab.state_dir, lab.name)
     specs = {name: spec for name, spec in found.journal.specs.items() if name not in gone}
-    journal = replace(found.journal, file=lab.file, boot=found.boot, things=left, specs=specs)
+    kvm = {name: found.journal.kvm[name] for name in specs if name in found.journal.kvm}
+    journal = replace(found.journal, file=lab.file, things=left, specs=specs, kvm=kvm)
     action = write_journal(paths, journal) if left else forget_lab(paths)
     return Step(found.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))

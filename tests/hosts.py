@@ -35,12 +35,12 @@ PID = "/var/lib/rscvm/lab/vm.pid"
 def running(found: HostFound = EMPTY) -> HostFound:
     argv = started_argv(chosen_view(LAB, "vm", found))
     things = (
-        Thing("bridge", "br-lab"),
-        Thing("tap", "tap0", "vm"),
+        Thing("bridge", "br-lab", boot="boot-1"),
+        Thing("tap", "tap0", "vm", boot="boot-1"),
         Thing("process", PID, "vm"),
         Thing("file", PID, "vm"),
     )
-    journal = Journal(LAB.file, "boot-1", things, {"vm": spec_as_noted(LAB.machines["vm"])})
+    journal = Journal(LAB.file, things, {"vm": spec_as_noted(LAB.machines["vm"])})
     links = {"br-lab": BRIDGE, "tap0": TAP}
     return replace(found, links=links, processes={PID: Process(7, argv)}, journal=journal)
 

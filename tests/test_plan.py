@@ -9,7 +9,9 @@ import pytest
 from provision.choice import chosen_view
 from provision.command import Domain
 from provision.facts.host import Accelerators, QemuFound
+from provision.facts.ip import Link
 from provision.found import HostFound
+from provision.ownership import Journal, Thing
 from provision.plan import plan_up
 from provision.render import domain_xml
 from provision.requirements import missing
@@ -101,6 +103,31 @@ def test_a_domain_of_an_older_lab_file_is_defined_anew_while_off() -> None:
     assert whats(plan_up(newer, "local", ["vm"], off).steps) == ["define vm anew", "start vm"]
     assert plan_up(newer, "local", ["vm"], on).steps == ()
     assert plan_up(newer, "local", ["vm"], on).drift
+
+
+def test_a_later_measurement_of_accelerators_makes_no_other_machine_of_one_that_is_there() -> None:
+    lab = one_vm("libvirt", **{"accel: tcg": "accel: auto"})
+    fast, slow = Accelerators(tcg=500, kvm=40), Accelerators(tcg=500, kvm=501)
+    made = replace(EMPTY, links={"br-lab": BRIDGE}, accelerators=fast)
+    xml = domain_xml(chosen_view(lab, "vm", made))
+    domain = {"vm": Domain("vm", "running", xml, xml)}
+    later = replace(made, accelerators=slow, domains=domain, journal=Journal(kvm={"vm": True}))
+
+    assert plan_up(lab, "local", ["vm"], later).steps == ()
+    assert plan_up(lab, "local", ["vm"], later).drift == ()
+
+
+def test_a_domain_that_was_made_at_another_libvirt_stands_in_the_way() -> None:
+    elsewhere = replace(EMPTY, journal=Journal(things=(Thing("domain", "vm", "vm", "qemu:///session"),)))
+
+    assert any("made at qemu:///session" in s for s in missing(one_vm("libvirt"), "local", ["vm"], elsewhere))
+
+
+def test_an_uplink_of_another_bridge_is_not_taken_away_from_it() -> None:
+    lab = one_vm(**{"address: 10.9.0.1/24": "uplink: eno1"})
+    taken = replace(EMPTY, links={"eno1": Link("eno1", "", "", up=True, mtu=1500, master="br-prod")})
+
+    assert "bridge br-lab: its uplink eno1 is on br-prod" in missing(lab, "local", ["vm"], taken)
 
 
 def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:

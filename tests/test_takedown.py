@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from provision.command import Domain, Run
 from provision.facts.ip import Link
-from provision.ownership import Journal, Thing
+from provision.ownership import Journal, Thing, parse_journal
+from provision.plan import plan_up
 from provision.requirements import missing
 from provision.takedown import plan_down
 from tests.builders import one_vm
@@ -22,6 +23,23 @@ def test_an_unmarked_device_of_another_boot_is_not_ours() -> None:
         "remove" in what and "'s" not in what for what in whats(plan_down(LAB, None, rebooted).steps)
     )
     assert any("tap0 is there and is not ours" in words for words in missing(LAB, "local", ["vm"], rebooted))
+
+
+def test_a_device_that_somebody_made_after_a_reboot_is_forgotten_and_stays_for_every_later_run() -> None:
+    found = running()
+    theirs = {"br-lab": replace(BRIDGE, alias="")}
+    rebooted = replace(found, links=theirs, boot="boot-2", processes={})
+
+    plan = plan_down(LAB, None, rebooted)
+    up = plan_up(LAB, "local", ["vm"], rebooted)
+
+    assert plan.closing is not None
+    assert up.opening is not None
+    assert not any("br-lab" in str(action) for step in every(plan) for action in step.do)
+    [written] = [action for action in up.opening.do if isinstance(action, Run)]
+    later = replace(rebooted, journal=parse_journal(written.stdin))
+    assert not any("bridge" in step.what for step in plan_down(LAB, None, later).steps)
+    assert not any("bridge" in step.what for step in plan_up(LAB, "local", ["vm"], later).steps)
 
 
 def test_down_removes_what_up_made_and_forgets() -> None:
@@ -83,7 +101,7 @@ def test_down_leaves_a_domain_that_is_not_ours() -> None:
     found = replace(
         EMPTY,
         domains={"vm": theirs},
-        journal=Journal(LAB.file, "boot-1", (Thing("domain", "vm", "vm", "qemu:///system"),)),
+        journal=Journal(LAB.file, (Thing("domain", "vm", "vm", "qemu:///system"),)),
     )
 
     plan = plan_down(one_vm("libvirt"), None, found)
