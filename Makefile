@@ -10,11 +10,11 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux
-TEST_PACKAGES := procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck
+TEST_PACKAGES := openssh-client procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck
 
 BENCH_PACKAGES := virtinst
 
-.PHONY: demo test bench guest packages test-packages clean
+.PHONY: demo test bench guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -24,7 +24,7 @@ demo: .venv/.installed guest
 	    $(BIN)/rscvm down examples/demo.yaml || status=$$?; \
 	    exit $$status'
 
-test: test-packages .venv/.installed guest
+test: test-packages .venv/.installed guest host
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest
 
 bench: test-packages .venv/.installed guest
@@ -33,6 +33,10 @@ bench: test-packages .venv/.installed guest
 
 guest: packages
 	@$(PYTHON) guest/build.py -o build/guest
+
+# For the tests only: a hypervisor host with a physical NIC.
+host: packages
+	@$(PYTHON) guest/build.py --kind host -o build/host
 
 .venv/.installed: pyproject.toml constraints.txt | packages
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'

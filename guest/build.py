@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the demo guest, vmlinuz and initrd.gz, from Debian 12 packages; does nothing when nothing changed.
+"""Builds a guest, vmlinuz and initrd.gz, from Debian 12 packages; does nothing when nothing changed.
 
 Nothing is installed: the packages are downloaded, kept in the output folder, and taken apart.
 """
@@ -14,49 +14,21 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import cpio
 import debian
 import driver
 import elf
+from kinds import KERNELS, KINDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 
-# One row per kernel: the package that depends on it, and the modules loaded besides virtio_net.
-# The cloud kernel boots faster and has neither e1000 nor e1000e.
-_MODULES = ("virtio_pci", "virtio_console", "virtio_blk", "evdev", "button")
-KERNELS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "cloud": ("linux-image-cloud-amd64", _MODULES),
-        "full": ("linux-image-amd64", (*_MODULES, "e1000e", "e1000")),
-    }
-)
-
-PROGRAMS = ("bin/busybox", "sbin/ethtool", "usr/bin/iperf3", "usr/sbin/qemu-ga")
 LOADER = "ld-linux-x86-64.so.2"
 LIBRARY_FOLDERS = tuple(map(PurePosixPath, ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")))
-PACKAGES = (
-    "busybox-static",
-    "ethtool",
-    "iperf3",
-    "qemu-guest-agent",
-    # their libraries
-    "libc6",
-    "libglib2.0-0",
-    "libiperf0",
-    "libmnl0",
-    "libnuma1",
-    "libpcre2-8-0",
-    "libsctp1",
-    "libssl3",
-    "libudev1",
-    "liburing2",
-)
 
 
 def say(text: str) -> None:
@@ -73,12 +45,13 @@ def kernel_package(meta: debian.Package) -> str:
     raise debian.PackageError(f"{meta.spec} depends on no kernel: {meta.depends!r}")
 
 
-def stamp_of(packages: Sequence[debian.Package], kernel: str) -> str:
+def stamp_of(packages: Sequence[debian.Package], kind: str, kernel: str) -> str:
     """What decides the result: the packages and the files of this folder."""
     sources = [HERE / "init", *sorted(HERE.glob("*.py"))]
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sources}
     versions = {package.spec: package.sha256 for package in packages}
-    return json.dumps({"kernel": kernel, "packages": versions, "sources": hashes}, indent=1) + "\n"
+    decisive = {"kind": kind, "kernel": kernel, "packages": versions, "sources": hashes}
+    return json.dumps(decisive, indent=1) + "\n"
 
 
 def modules_in_order(tree: Path, wanted: Sequence[str]) -> dict[str, bytes]:
@@ -117,13 +90,13 @@ def module_entries(tree: Path, wanted: Sequence[str]) -> dict[str, cpio.Entry]:
     return entries | {"modules/order": cpio.plain("".join(f"{name}\n" for name in order).encode())}
 
 
-def program_entries(tree: Path) -> dict[str, cpio.Entry]:
+def program_entries(tree: Path, programs: Sequence[str]) -> dict[str, cpio.Entry]:
     """The programs, the loader, and every library that one of them needs, directly or not.
 
     :raise debian.PackageError: when a program or library is in none of the packages.
     """
     root = PurePosixPath()
-    entries = {name: cpio.program(debian.find_file(tree, name, [root]).read_bytes()) for name in PROGRAMS}
+    entries = {name: cpio.program(debian.find_file(tree, name, [root]).read_bytes()) for name in programs}
     pending = [name for entry in entries.values() for name in elf.needed_libraries(entry.content)]
     while pending:
         soname = pending.pop()
@@ -136,7 +109,7 @@ def program_entries(tree: Path) -> dict[str, cpio.Entry]:
     return entries
 
 
-def build(kernel: str, packages: Sequence[debian.Package], output: Path) -> None:
+def build(kind: Kind, kernel: str, packages: Sequence[debian.Package], output: Path) -> None:
     """Make vmlinuz and initrd.gz of packages, whose first is the kernel, and put both in place at the end."""
     debs = output / "debs"
     say(f"packages: {', '.join(package.spec for package in packages)}")
@@ -147,7 +120,9 @@ def build(kernel: str, packages: Sequence[debian.Package], output: Path) -> None
         debian.unpack(packages[:1], debs, work / "kernel")
         debian.unpack(packages[1:], debs, work / "tree")
         say("making the driver variants and the initramfs")
-        entries = program_entries(work / "tree") | module_entries(work / "kernel", KERNELS[kernel][1])
+        modules = (*KERNELS[kernel][1], *kind.modules)
+        entries = program_entries(work / "tree", kind.programs) | module_entries(work / "kernel", modules)
+        entries |= {name: cpio.plain(content) for name, content in kind.files.items()}
         entries |= {"init": cpio.program((HERE / "init").read_bytes()), "dev/console": cpio.node(5, 1)}
         (work / "initrd.gz").write_bytes(cpio.archive(entries))
         next((work / "kernel/boot").glob("vmlinuz-*")).rename(work / "vmlinuz")
@@ -167,25 +142,24 @@ def locked(folder: Path) -> Iterator[None]:
 def main(arguments: Sequence[str]) -> int:
     """Build what is not up to date; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "-o", "--output", type=Path, default=HERE.parent / "build/guest", help="folder of the result"
-    )
-    parser.add_argument(
-        "--kernel", choices=sorted(KERNELS), default="cloud", help="full: slower to boot, has e1000(e)"
-    )
+    parser.add_argument("--kind", choices=sorted(KINDS), default="guest", help="host: has sshd and e1000e")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the result; build/KIND unless said")
+    parser.add_argument("--kernel", choices=sorted(KERNELS), help="full: slower to boot, has e1000(e)")
     options = parser.parse_args(arguments)
-    output: Path = options.output
+    kind = KINDS[options.kind]
+    kernel: str = options.kernel or kind.kernel
+    output: Path = options.output or HERE.parent / "build" / options.kind
     try:
         output.mkdir(parents=True, exist_ok=True)
         with locked(output):
-            meta, *userland = debian.candidates([KERNELS[options.kernel][0], *PACKAGES], output)
-            stamp, wanted = output / "stamp.json", stamp_of([meta, *userland], options.kernel)
+            meta, *userland = debian.candidates([KERNELS[kernel][0], *kind.packages], output)
+            stamp, wanted = output / "stamp.json", stamp_of([meta, *userland], options.kind, kernel)
             if stamp.is_file() and stamp.read_text() == wanted:
                 return 0
             # Without a stamp a build that is cut off is made again.
             stamp.unlink(missing_ok=True)
             kernels = debian.candidates([kernel_package(meta)], output)
-            build(options.kernel, [*kernels, *userland], output)
+            build(kind, kernel, [*kernels, *userland], output)
             stamp.write_text(wanted)
     except (debian.PackageError, elf.ElfError, OSError) as error:
         say(f"not built: {error}")

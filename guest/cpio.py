@@ -31,6 +31,11 @@ def plain(content: bytes) -> Entry:
     return Entry(stat.S_IFREG | 0o644, content)
 
 
+def private(content: bytes) -> Entry:
+    """A file that root alone may read."""
+    return Entry(stat.S_IFREG | 0o600, content)
+
+
 def node(major: int, minor: int) -> Entry:
     """A character device."""
     return Entry(stat.S_IFCHR | 0o600, device=(major, minor))

@@ -115,4 +115,4 @@ def find_file(root: Path, name: str, folders: Sequence[PurePosixPath]) -> Path:
     for folder in folders:
         if (path := root / folder / name).exists():
             return path
-    raise PackageError(f"no package has {name}: add the one that does to PACKAGES in guest/build.py")
+    raise PackageError(f"no package has {name}: add the one that does to packages in guest/kinds.py")
