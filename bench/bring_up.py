@@ -152,7 +152,6 @@ def _between(begun: float, said: Sequence[Sequence[str]], ended: float) -> dict[
     lines = [(float(stamp), words) for stamp, words in said if words]
     asks = next(at for at, words in lines if words.startswith("+ "))
     noted = next(at for at, words in lines if words.startswith("note in "))
-    starts = next(at for at, words in lines if words.startswith("start vm"))
     waits = next(at for at, words in lines if words.startswith("waiting up to"))
     looks = [at for at, words in lines if at > waits and words.startswith("+ ip -json")]
     # Each look at the host begins with `ip`: the last is the final check's; the one before saw the driver.
@@ -160,8 +159,7 @@ def _between(begun: float, said: Sequence[Sequence[str]], ended: float) -> dict[
     marks = {
         "start of rscvm and reading the lab file": asks,
         "looking at the host before the plan": noted,
-        "journal, bridge and TAP": starts,
-        "starting QEMU": waits,
+        "journal, bridge, TAP, and starting QEMU": waits,
         "waiting for the driver: the guest's boot, looked for every 100 ms": last,
         "the check's own look, verdict, and the end": ended,
     }

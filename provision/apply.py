@@ -5,17 +5,17 @@ Commands that follow one another go to the host in one batch.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.command import Result, Run
-from provision.errors import LostError, RscvmError
+from provision.errors import CommandError, LostError, RscvmError
 from provision.interrupt import shield
 from provision.steps import Action, Define, Destroy, Plan, Start, Step, Undefine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provision.command import Edges, Say
 
@@ -47,7 +47,11 @@ def take(edges: Edges, plan: Plan, say: Say, begun: list[Step] | None = None) ->
     The steps that were taken are added to `begun`, for a caller that may yet take them back.
     """
     begun = [] if begun is None else begun
-    steps = (*([plan.opening] if plan.opening else []), *plan.steps)
+    steps = (
+        *([plan.opening] if plan.opening else []),
+        *plan.steps,
+        *([plan.closing] if plan.closing else []),
+    )
     actions = [(step, action) for step in steps for action in step.do]
     told: list[Step] = []
     try:
@@ -87,11 +91,21 @@ def _perform_noted(edges: Edges, row: tuple[Step, Action], begun: list[Step]) ->
     if not step.exclusive:
         _note(step, begun)
     try:
-        perform(edges, step.host, action)
+        with _saying(step):
+            perform(edges, step.host, action)
     except LostError:
         _note(step, begun)  # it may have been done
         raise
     _note(step, begun)
+
+
+@contextmanager
+def _saying(step: Step) -> Iterator[None]:
+    """Let a command's failure be told as that of its step."""
+    try:
+        yield
+    except CommandError as error:
+        raise CommandError(f"could not {step.what}: {error}", hint=error.hint) from error
 
 
 def _run_batch(edges: Edges, host: str, rows: Sequence[tuple[Step, Action]], begun: list[Step]) -> None:
@@ -111,9 +125,10 @@ def _run_batch(edges: Edges, host: str, rows: Sequence[tuple[Step, Action]], beg
             done = isinstance(result, Result) and result.ok
             if reached and (done or result is None or not step.exclusive):
                 _note(step, begun)
-    for result in results:
+    for (step, _), result in zip(rows, results, strict=False):
         if isinstance(result, Result):
-            result.check()
+            with _saying(step):
+                result.check()
 
 
 def take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:

@@ -71,7 +71,8 @@ class Result:
             raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
         words = (self.err or self.out).strip().splitlines()[-10:]
         said = "\n  ".join(words) or "it said nothing"
-        raise CommandError(f"{self.words()} failed on {self.host} ({self.status}): {said}")
+        what = self.words() if program != "sh" else "its script"
+        raise CommandError(f"{what} failed on {self.host} ({self.status}): {said}")
 
     def words(self) -> str:
         """The command in short: a script by its first words, a long line by its beginning."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.errors import WaitedError
+from provision.interrupt import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, e
     :raise WaitedError: when it does not in time; it tells the probe's last answer.
     """
     while True:
+        look()
         seen = probe()
         if seen:
             return seen

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import flat_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.command import Argv
 
@@ -48,17 +49,42 @@ def _same(key: str, wanted: str, there: str) -> bool:
     return wanted == there or (key == "os/type@machine" and there.startswith(f"pc-{wanted}-"))
 
 
+_CARRIERS = ("disk", "filesystem", "hostdev", "interface", "shmem", "vsock")
+"""Devices that libvirt never adds by itself, and that take something in or out."""
+_LIBVIRTS = re.compile(r"/(address|alias|backend|source|target)\b")
+"""What libvirt adds to an interface."""
+
+
+def _is_foreign(path: str) -> bool:
+    """Whether something that a domain has and we did not ask for is somebody's doing, and not libvirt's own."""
+    if path.startswith("qemu:"):
+        return True
+    inside = re.match(r"devices/([a-z]+)(\[[^]]*\])?(.*)", path)
+    if inside is None:
+        return False
+    tag, more = inside[1], inside[3]
+    return (tag == "interface" and not _LIBVIRTS.match(more)) or (tag in _CARRIERS and more in ("", "@type"))
+
+
+def _topmost(paths: Iterable[str]) -> Iterator[str]:
+    """Paths without those that lie within another of them."""
+    within = ""
+    for path in sorted(paths):
+        if not within or not path.startswith((f"{within}/", f"{within}@")):
+            within = path
+            yield path
+
+
+def _line(sign: str, path: str, values: Mapping[str, str]) -> str:
+    return f"{sign} {path}: {values[path]}" if values[path] else f"{sign} {path}"
+
+
 def edits(wanted_xml: str, there_xml: str) -> Diff:
     """What a domain has otherwise than it was defined with; what libvirt has added to it does not count."""
     wanted, there = flat_domain(wanted_xml), flat_domain(there_xml)
-    lines: list[str] = []
-    for key, value in wanted.items():
-        if key not in there:
-            lines.append(f"+ {key}: {value}")
-        elif not _same(key, value, there[key]):
-            lines += changed(f"{key}: {there[key]}", f"{key}: {value}")
-    nics = {
-        key.partition("@")[0] for key in there if key.startswith("devices/interface[") and "/" not in key[18:]
-    }
-    ours = {key.partition("@")[0] for key in wanted if key.startswith("devices/interface[")}
-    return (*lines, *(f"- {nic}" for nic in sorted(nics - ours)))
+    lines = [_line("+", path, wanted) for path in _topmost(wanted.keys() - there.keys())]
+    for path, value in wanted.items():
+        if path in there and not _same(path, value, there[path]):
+            lines += changed(f"{path}: {there[path]}", f"{path}: {value}")
+    foreign = filter(_is_foreign, there.keys() - wanted.keys())
+    return (*lines, *(_line("-", path, there) for path in _topmost(foreign)))

@@ -1,44 +1,72 @@
 """Ctrl-C, SIGTERM and SIGHUP, held off while something is half done.
 
 A signal that arrives between a command's end and our note of it would leave a thing that nobody takes
-back. So the handler raises at once only outside a shield; inside, it waits for the shield's end.
+back. So the handler raises at once only outside a shield; inside, it waits for the shield's end. Signals
+reach the main thread only: while it waits for workers, each of them is told at its next look.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 
 @dataclass
 class _State:
-    depth: int = 0
-    pending: bool = False
-    over: bool = False
+    asked: bool = False
+    """Whether somebody has asked us to end."""
+    workers: bool = False
+    """Whether the work is done by other threads than the main one."""
+    tell: Callable[[], object] = lambda: None
+
+
+class _Own(threading.local):
+    """Of one thread."""
+
+    depth = 0
+    told = False
+    over = False
 
 
 _STATE = _State()
+_OWN = _Own()
 
 
 def _arrived(_number: int, _frame: FrameType | None) -> None:
-    if _STATE.over:
+    if _OWN.over:
         return
-    if _STATE.depth:
-        _STATE.pending = True
-        return
-    raise KeyboardInterrupt
+    if (_OWN.depth or _STATE.workers) and not _STATE.asked:
+        _STATE.tell()
+    _STATE.asked = True
+    if not _STATE.workers:
+        look()
 
 
-def listen() -> None:
-    """Take SIGINT, SIGTERM and the terminal's end for an interruption from now on; for the command line."""
+def listen(tell: Callable[[], object]) -> None:
+    """Take SIGINT, SIGTERM and the terminal's end for an interruption from now on; for the command line.
+
+    `tell` is called, in a signal handler, when one comes that has to wait.
+    """
+    _STATE.tell = tell
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _arrived)
+
+
+def look() -> None:
+    """Tell this thread that it is to end, once, unless it is behind a shield or has finished.
+
+    :raise KeyboardInterrupt: then.
+    """
+    if _STATE.asked and not (_OWN.depth or _OWN.told or _OWN.over):
+        _OWN.told = True
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -47,26 +75,40 @@ def shield() -> Iterator[None]:
 
     :raise KeyboardInterrupt: at the end of the outermost one, when a signal arrived within.
     """
-    _STATE.depth += 1
+    _OWN.depth += 1
     try:
         yield
     except BaseException as error:
-        _STATE.depth -= 1
-        if _arrived_meanwhile():  # an interruption comes before what failed meanwhile
-            raise KeyboardInterrupt from error
+        _OWN.depth -= 1
+        try:
+            look()
+        except KeyboardInterrupt as interrupt:  # it comes before what failed meanwhile
+            raise interrupt from error
         raise
-    _STATE.depth -= 1
-    if _arrived_meanwhile():
-        raise KeyboardInterrupt
+    _OWN.depth -= 1
+    look()
 
 
-def _arrived_meanwhile() -> bool:
-    arrived = not _STATE.depth and _STATE.pending and not _STATE.over
-    if arrived:
-        _STATE.pending = False
-    return arrived
+@contextmanager
+def workers() -> Iterator[None]:
+    """Leave interruptions to other threads for the block, in which the main thread only waits for them.
+
+    :raise KeyboardInterrupt: at its end, when one arrived meanwhile.
+    """
+    _STATE.workers = True
+    try:
+        yield
+    finally:
+        _STATE.workers = False
+    look()
 
 
 def finish() -> None:
-    """The work is done and cannot be interrupted any more; what comes is only telling of it."""
-    _STATE.over = True
+    """This thread's work is done and cannot be interrupted any more; what comes is only telling of it."""
+    _OWN.over = True
+
+
+def begin() -> None:
+    """Begin anew: nothing has been asked, nothing is over; for tests, which are many commands in one process."""
+    _STATE.asked = False
+    _OWN.told = _OWN.over = False

@@ -10,9 +10,11 @@ from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
 from provision.interrupt import finish
 from provision.lock import LockError, locked
+from provision.ownership import is_our_domain
 from provision.paths import LabPaths
 from provision.plan import plan_up
 from provision.requirements import another_lab, missing
+from provision.steps import Drift, Plan
 from provision.survey import read_features, read_host, read_means
 from provision.takedown import plan_down
 from provision.verify.collect import collect_lab, with_features
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from provision.command import Edges, Say
     from provision.found import HostFound
     from provision.spec import Lab
-    from provision.steps import Plan, Step
+    from provision.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,11 @@ class MachineStatus:
     machine: str
     backend: str
     state: str
-    absent: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
     """What `up` would do."""
-    drift: tuple[str, ...]
-    diff: tuple[str, ...] = ()
-    """How what is there differs from the lab file, where `up` would mend it."""
+    drift: tuple[Drift, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Why `up` would do nothing of it."""
 
 
 def _prepared(site: Site, names: Sequence[str]) -> HostFound:
@@ -110,7 +112,7 @@ def _bring_up(
         say(note)
     if plan.drift:
         raise HostError(
-            "\n  ".join(("what runs differs from the lab file:", *plan.drift)),
+            "\n  ".join(("what runs differs from the lab file:", *_drift_lines(plan))),
             hint="`rscvm down` and `rscvm up` these machines; nothing was changed",
         )
     if not plan.steps:
@@ -210,7 +212,8 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
                 f"{', '.join(gone)} stopped before its driver was there",
-                hint="its console and log tell why; `rscvm down` removes what is left",
+                hint=f"its log in {LabPaths(site.lab.state_dir, site.lab.name).directory} tells why; "
+                "`rscvm down` removes what is left",
             )
         return not any(_may_yet_load(nic) for nic in nics)
 
@@ -229,23 +232,29 @@ def _may_yet_load(nic: NicEvidence) -> bool:
 
 def status(site: Site, names: Sequence[str]) -> list[MachineStatus]:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
+    lab = site.lab
     everything = _read_with_forgotten(site)
-    found = read_means(site.edges, site.lab, everything, names)
+    found = read_means(site.edges, lab, everything, names)
     rows: list[MachineStatus] = []
     for name in names:
-        plan = plan_up(site.lab, site.host, [name], found)
-        absent = tuple(step.what for step in plan.steps)
-        state, backend = _state(site.lab, name, found), site.lab.machines[name].backend
-        diff = tuple(line for step in plan.steps for line in step.diff) if state != "absent" else ()
-        rows.append(MachineStatus(site.host, name, backend, state, absent, plan.drift, diff))
-    for name in sorted(found.journal.machines - set(site.lab.machines)):
+        refused = missing(lab, site.host, [name], found)
+        plan = Plan(()) if refused else plan_up(lab, site.host, [name], found)
+        state, backend = _state(lab, name, found), lab.machines[name].backend
+        rows.append(MachineStatus(site.host, name, backend, state, plan.steps, plan.drift, refused))
+    for name in sorted(found.journal.machines - set(lab.machines)):
         noted = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
-        lost = "the lab file no longer has it: `rscvm down` removes it"
-        rows.append(MachineStatus(site.host, name, noted, _state(site.lab, name, found), (), (lost,)))
+        lost = Drift(name, "the lab file no longer has it: `rscvm down` removes it")
+        rows.append(MachineStatus(site.host, name, noted, _state(lab, name, found), drift=(lost,)))
     return rows
+
+
+def _drift_lines(plan: Plan) -> list[str]:
+    return [line for drift in plan.drift for line in (drift.what, *(f"  {more}" for more in drift.diff))]
 
 
 def _state(lab: Lab, name: str, found: HostFound) -> str:
     domain = found.domains.get(name)
+    if domain is not None and not is_our_domain(lab, domain):
+        return "not ours"
     running = LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
     return domain.state if domain else "running" if running else "absent"

@@ -15,6 +15,7 @@ from provision.ownership import Thing, spec_as_noted
 from provision.paths import LabPaths
 from provision.render import domain_xml
 from provision.steps import (
+    Drift,
     Plan,
     Step,
     copy_file,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from provision.view import MachineView
 
 
-def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
-    """Overlays and firmware variables; a base image is only ever read."""
+def _files_of(view: MachineView) -> list[tuple[str, str, str, str, Run]]:
+    """Overlays and firmware variables: path, what of, what to do, why, and how; a base image is only ever read."""
     wanted: list[tuple[str, str, str, str, Run]] = [
         (
             disk.path,
@@ -52,7 +53,12 @@ def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
         wanted.append(
             (own, f"from {view.vars}", f"copy {view.vars} to {own}", why, copy_file(view.vars, own))
         )
-    for path, source, what, why, action in wanted:
+    return wanted
+
+
+def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
+    """Overlays and firmware variables that are not there; one that a running machine has lost is drift."""
+    for path, source, what, why, action in _files_of(view) if not _runs(view, found) else ():
         if path not in found.files:
             thing = Thing("disk", path, view.name)
             undo = (remove_files(path),)
@@ -82,8 +88,8 @@ def _qemu_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
         )
 
 
-def _drift(view: MachineView, found: HostFound) -> Iterator[str]:
-    """What runs otherwise than the lab file has it, a head line and diff lines each; only a power cycle mends it."""
+def _drift(view: MachineView, found: HostFound) -> Iterator[Drift]:
+    """What runs otherwise than the lab file has it."""
     name, noted = view.name, found.journal.specs.get(view.name)
     domain = found.domains.get(name)
     started = view.paths.pidfile(name) in found.processes
@@ -91,13 +97,21 @@ def _drift(view: MachineView, found: HostFound) -> Iterator[str]:
     if domain is not None and domain.state != "off":
         differs = definition_differs(domain.live_xml, view)
         if not differs and (lines := edits(domain_xml(view), domain.live_xml)):
-            yield "\n".join((f"{name} runs with what somebody has changed by hand:", *lines))
+            yield Drift(name, f"{name} runs with what somebody has changed by hand", lines)
     for nic in view.nics if started else ():
         if nic.backend.netdev == "tap" and nic.spec.ifname not in found.links:
-            yield f"{name} runs without its TAP {nic.spec.ifname}, which has gone"
+            yield Drift(name, f"{name} runs without its TAP {nic.spec.ifname}, which has gone")
+    for path, *_ in _files_of(view) if _runs(view, found) else ():
+        if path not in found.files:
+            yield Drift(name, f"{name} runs on {path}, which has been deleted: what it writes there is lost")
     if differs:
         lines = text_diff(_listed(noted or {}), _listed(spec_as_noted(view.spec)), around=0)
-        yield "\n".join((f"{name} runs with other settings than the lab file has:", *lines))
+        yield Drift(name, f"{name} runs with other settings than the lab file has", lines)
+
+
+def _runs(view: MachineView, found: HostFound) -> bool:
+    domain = found.domains.get(view.name)
+    return view.paths.pidfile(view.name) in found.processes or (domain is not None and domain.state != "off")
 
 
 def _listed(noted: Mapping[str, Any]) -> str:
@@ -117,7 +131,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
     """What has to change on the host so that these machines run; nothing where they do."""
     steps: list[Step] = [*bridge_steps(lab, host, names, found)]
     notes = [*bridge_notes(lab, host, names, found)]
-    drift: list[str] = []
+    drift: list[Drift] = []
     for name in names:
         view = chosen_view(lab, name, found)
         steps += file_steps(view, found)
@@ -128,13 +142,17 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
             steps += domain_steps(lab, view, found)
         steps += drifted_tap_steps(lab, view, found)
         drift += _drift(view, found)
-        notes += _left_out(view, found)
-    opening = _opening(lab, host, steps, found) if steps else None
-    return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift))
+        if any(step.machine == name for step in steps):
+            notes += _left_out(view, found)
+    opening, closing = _notes_of(lab, host, steps, found) if steps else (None, None)
+    return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
 
 
-def _opening(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> Step:
-    """Write down what the steps are about to make, so that `down` finds it whatever happens."""
+def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> tuple[Step, Step]:
+    """Write down what the steps are about to make, so that `down` finds it whatever happens; and that it is made.
+
+    From then on a device of ours is known by its mark only: one without is somebody else's.
+    """
     paths = LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in found.journal.things}
     made |= {thing.key: replace(thing, boot=found.boot) for step in steps for thing in step.makes}
@@ -150,7 +168,7 @@ def _opening(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> St
         kvm={**found.journal.kvm, **{name: chosen_view(lab, name, found).choices.kvm for name in specs}},
     )
     undo = write_journal(paths, found.journal) if found.journal.things else forget_lab(paths)
-    return Step(
+    opening = Step(
         host,
         "",
         f"note in {paths.journal} what is to be made",
@@ -159,3 +177,8 @@ def _opening(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> St
         (undo,),
         exclusive=False,
     )
+    whole = replace(journal, things=tuple(replace(thing, boot="") for thing in journal.things))
+    closing = Step(
+        host, "", "note that it is made", "its marks tell it from now on", (write_journal(paths, whole),)
+    )
+    return opening, closing

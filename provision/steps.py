@@ -62,6 +62,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """What runs otherwise than the lab file has it; nothing but a power cycle mends it."""
+
+    machine: str
+    what: str
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What would change, and what is worth saying beside it."""
 
@@ -69,10 +78,9 @@ class Plan:
     opening: Step | None = None
     """Notes in the journal what the steps will make; undone only when all of them are."""
     closing: Step | None = None
-    """Brings the journal up to date; left out when a step before it failed."""
+    """Brings the journal up to date; left out when a step before it failed. What is marked by then is known by its mark."""
     notes: tuple[str, ...] = ()
-    drift: tuple[str, ...] = ()
-    """What runs and is not as the lab file has it; nothing but a power cycle changes it."""
+    drift: tuple[Drift, ...] = ()
 
 
 STOP_QEMU = r"""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from provision.interrupt import begin
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.real)
         if os.geteuid() != 0 and os.environ.get("CI") != "true":
             item.add_marker(pytest.mark.skip(reason="needs root; `make test` asks sudo for it"))
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_interrupted() -> None:
+    """Each test is a command of its own."""
+    begin()
 
 
 @pytest.fixture

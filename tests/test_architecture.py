@@ -20,8 +20,8 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "command offloads deadline interrupt",
-        "profiles values paths positions backends guests topology",
+        "command offloads interrupt",
+        "deadline profiles values paths positions backends guests topology",
         "spec facts reading",
         "names ownership",
         "diff",

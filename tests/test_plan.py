@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 
 from provision.choice import chosen_view
-from provision.command import Domain
+from provision.command import Domain, Run
 from provision.facts.host import Accelerators, QemuFound
 from provision.facts.ip import Link
 from provision.found import HostFound
-from provision.ownership import Journal, Thing
+from provision.ownership import Journal, Thing, parse_journal
 from provision.plan import plan_up
 from provision.render import domain_xml
 from provision.requirements import missing
+from provision.steps import Drift
+from provision.takedown import plan_down
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, EVERYTHING, LAB, TAP, commands, every, running, whats
 
@@ -23,7 +25,7 @@ def test_up_makes_what_is_missing_and_notes_it_first() -> None:
     plan = plan_up(LAB, "local", ["vm"], EMPTY)
 
     assert [what.split(" ")[0:2] for what in whats(every(plan))] == [
-        ["note", "in"], ["make", "bridge"], ["make", "TAP"], ["start", "vm"]]  # fmt: skip
+        ["note", "in"], ["make", "bridge"], ["make", "TAP"], ["start", "vm"], ["note", "that"]]  # fmt: skip
     assert all(step.why for step in plan.steps)
 
 
@@ -48,10 +50,10 @@ def test_a_machine_that_runs_otherwise_is_drift_and_not_touched() -> None:
 
     assert plan.steps == ()
     assert plan.drift == (
-        (
-            "vm runs with other settings than the lab file has:\n"
-            '- "memory": "262144KiB",\n'
-            '+ "memory": "524288KiB",'
+        Drift(
+            "vm",
+            "vm runs with other settings than the lab file has",
+            ('- "memory": "262144KiB",', '+ "memory": "524288KiB",'),
         ),
     )
 
@@ -78,7 +80,33 @@ def test_a_qemu_that_has_lost_its_tap_is_drift_and_gets_none() -> None:
     plan = plan_up(LAB, "local", ["vm"], replace(found, links={"br-lab": BRIDGE}))
 
     assert plan.steps == ()
-    assert plan.drift == ("vm runs without its TAP tap0, which has gone",)
+    assert [drift.what for drift in plan.drift] == ["vm runs without its TAP tap0, which has gone"]
+
+
+def test_an_overlay_that_a_running_machine_has_lost_is_drift_and_not_made_anew() -> None:
+    lab = one_vm(**{"nics:": "disks: [{image: /srv/base.qcow2}]\n    nics:"})
+
+    plan = plan_up(lab, "local", ["vm"], running())
+
+    assert not any("overlay" in step.what for step in plan.steps)
+    assert any("which has been deleted" in drift.what for drift in plan.drift)
+
+
+def test_a_bridge_that_somebody_made_in_place_of_ours_is_used_and_not_removed() -> None:
+    plan = plan_up(LAB, "local", ["vm"], EMPTY)
+    assert plan.closing is not None
+    [written] = [action for action in plan.closing.do if isinstance(action, Run)]
+    theirs = replace(
+        running(), journal=parse_journal(written.stdin), links={"br-lab": replace(BRIDGE, alias="")}
+    )
+
+    assert not any(
+        "br-lab" in str(command)
+        for s in plan_up(LAB, "local", ["vm"], theirs).steps
+        for command in commands(s)
+        if "del" in command
+    )
+    assert not any("bridge" in what for what in whats(plan_down(LAB, None, theirs).steps))
 
 
 def test_another_lab_file_of_the_same_name_is_refused() -> None:

@@ -60,7 +60,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         complain("interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the second of the first
         sys.stdout = None  # whoever read us has gone; nothing is left to flush to
         return _BROKEN_PIPE
     except Exception as error:
@@ -90,5 +90,5 @@ def _explained(error: Exception) -> int:
 
 def main() -> None:
     """Entry point of the `rscvm` command."""
-    listen()
+    listen(lambda: os.write(2, b"rscvm: interrupted; what is under way is finished, and then taken back\n"))
     sys.exit(run())

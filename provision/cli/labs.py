@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from provision.edges.wiring import RealEdges
     from provision.spec import Lab
 
+_LARGEST = 64 << 20
 _NO_LABS = "this version reads and validates test labs, and does not make them"
 
 
@@ -27,6 +28,10 @@ def read_lab(path: str) -> Lab:
     from provision.load import parse_lab
 
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise RequestError(f"cannot read the lab file {path}: it is no file")
+        if Path(path).stat().st_size > _LARGEST:
+            raise RequestError(f"cannot read the lab file {path}: it has more than {_LARGEST >> 20} MiB")
         text = Path(path).read_bytes().decode("utf-8")
     except OSError as error:
         raise RequestError(f"cannot read the lab file {path}: {error.strerror}") from error

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from provision.steps import Plan
+    from provision.lifecycle import MachineStatus
+    from provision.steps import Drift, Plan, Step
     from provision.verify.judge import NicVerdict
 
 _LAB = click.argument("lab", type=click.Path())
@@ -77,11 +78,8 @@ def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, 
     with edges_of(read, output) as edges:
         made = planned(Site(edges, read, host), names)
     if as_json:
-        steps = [
-            {"machine": s.machine, "what": s.what, "why": s.why, "diff": list(s.diff)} for s in made.steps
-        ]
-        rows = [{"host": host, "steps": steps, "notes": list(made.notes), "drift": list(made.drift)}]
-        output.json({"schema": "rscvm/plan/1", "hosts": rows})
+        row = {"host": host, "steps": [_step(s) for s in made.steps], "notes": list(made.notes)}
+        output.json({"schema": "rscvm/plan/1", "hosts": [{**row, "drift": [asdict(d) for d in made.drift]}]})
     else:
         output.show(_plan_lines(made))
     return int(exit_code and bool(made.steps or made.drift))
@@ -91,18 +89,29 @@ def _plan_lines(made: Plan) -> list[Text]:
     """A plan as a person reads it."""
     from rich.text import Text
 
-    lines: list[Text] = []
-    for step in made.steps:
-        lines.append(Text.assemble((step.what, "bold"), f": {step.why}"))
-        lines += _diff_lines(step.diff)
-    for drift in made.drift:
-        head, *more = drift.splitlines()
-        lines.append(
-            Text.assemble((head, "bold yellow"), " `up` refuses until the machine has been taken down")
-        )
-        lines += _diff_lines(more)
-    lines += [Text(f"note: {note}") for note in made.notes]
+    lines = [
+        *(line for step in made.steps for line in _step_lines(step)),
+        *(line for drift in made.drift for line in _drift_lines(drift)),
+        *(Text(f"note: {note}") for note in made.notes),
+    ]
     return lines if made.steps or made.drift else [Text("nothing to change"), *lines]
+
+
+def _step(step: Step) -> dict[str, object]:
+    return {"machine": step.machine, "what": step.what, "why": step.why, "diff": list(step.diff)}
+
+
+def _step_lines(step: Step) -> list[Text]:
+    from rich.text import Text
+
+    return [Text.assemble((step.what, "bold"), f": {step.why}"), *_diff_lines(step.diff)]
+
+
+def _drift_lines(drift: Drift) -> list[Text]:
+    from rich.text import Text
+
+    head = Text.assemble((drift.what, "bold yellow"), ": `up` refuses until the machine has been taken down")
+    return [head, *_diff_lines(drift.diff)]
 
 
 def _diff_lines(diff: Sequence[str]) -> list[Text]:
@@ -194,16 +203,29 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     with edges_of(read, output) as edges:
         rows = machine_status(Site(edges, read, host), names)
     if as_json:
-        output.json({"schema": "rscvm/status/1", "machines": [asdict(row) for row in rows]})
+        output.json({"schema": "rscvm/status/1", "machines": [_status(row) for row in rows]})
         return 0
     for row in rows:
         output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
-        for what in row.absent:
-            output.line(f"  `up` would {what}")
+        for sentence in row.refused:
+            output.line(f"  `up` would refuse: {sentence}")
+        for step in row.steps:
+            output.line(f"  `up` would {step.what}: {step.why}")
+            output.show(_diff_lines(step.diff if row.state != "absent" else ()))
         for drift in row.drift:
-            head, *more = drift.splitlines()
-            output.line(f"  differs: {head}")
-            output.show(_diff_lines(more))
-        if row.diff:
-            output.show(_diff_lines(row.diff))
+            output.line(f"  differs: {drift.what}")
+            output.show(_diff_lines(drift.diff))
     return 0
+
+
+def _status(row: MachineStatus) -> dict[str, object]:
+    steps, drift = [_step(step) for step in row.steps], [asdict(drift) for drift in row.drift]
+    return {
+        "host": row.host,
+        "machine": row.machine,
+        "backend": row.backend,
+        "state": row.state,
+        "steps": steps,
+        "drift": drift,
+        "refused": list(row.refused),
+    }

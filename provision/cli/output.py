@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ def _printable(text: str) -> str:
 
 def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
     """Say what happened and what to do, on stderr."""
-    click.echo(_printable(message if verbatim else f"rscvm: {message}"), err=True)
-    if hint:
-        click.echo(_printable(f"hint: {hint}"), err=True)
+    with suppress(OSError):  # nobody listens
+        click.echo(_printable(message if verbatim else f"rscvm: {message}"), err=True)
+        if hint:
+            click.echo(_printable(f"hint: {hint}"), err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Output:
     def say(self, line: str) -> None:
         """Progress."""
         if not self.quiet:
-            click.echo(_printable(line), err=True)
+            with suppress(OSError):  # whoever read it has gone; the work goes on
+                click.echo(_printable(line), err=True)
 
     def json(self, document: Any) -> None:
         """A result for a program."""

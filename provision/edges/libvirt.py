@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from lxml import etree
 
 from provision.command import Domain
-from provision.errors import HostError, RefusedError
+from provision.errors import DeadlineError, HostError, LostError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +31,14 @@ def _binding() -> Any:
     return libvirt
 
 
+_PATIENCE = 30.0
+"""Seconds for what libvirtd answers at once when it is well."""
+_STARTING = 300.0
+"""Seconds for what libvirtd does with a domain."""
+
+
 def _within(seconds: float, call: Callable[[], _T]) -> _T:
-    """The call's result; libvirt's monitor command has no limit of its own, and a stopped QEMU never answers.
+    """The call's result; libvirt's calls have no limit of their own, and in this thread no Ctrl-C would end them.
 
     :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
     """
@@ -52,6 +58,12 @@ def _within(seconds: float, call: Callable[[], _T]) -> _T:
     if error is not None:
         raise error
     return cast("_T", result)
+
+
+def _read(domain: Any) -> tuple[int, str, str]:
+    """State, live XML, and persistent XML or nothing."""
+    inactive = _binding().VIR_DOMAIN_XML_INACTIVE
+    return domain.state()[0], domain.XMLDesc(0), domain.XMLDesc(inactive) if domain.isPersistent() else ""
 
 
 class LibvirtMonitor:
@@ -111,9 +123,7 @@ class Libvirt:
         if found is None:
             return None
         try:
-            state, _ = found.state()
-            live = found.XMLDesc(0)
-            persistent = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if found.isPersistent() else ""
+            state, live, persistent = self._call(lambda: _read(found))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
@@ -130,7 +140,8 @@ class Libvirt:
         """
         libvirt = _binding()
         try:
-            text = self._open().getDomainCapabilities(None, "x86_64", machine, kind, 0)
+            connection = self._open()
+            text = self._call(lambda: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0))
         except libvirt.libvirtError as error:
             raise self._failed(f"run {kind} domains of machine {machine}", error) from error
         return str(etree.fromstring(text.encode()).findtext("path", ""))
@@ -142,7 +153,7 @@ class Libvirt:
         """
         libvirt = _binding()
         try:
-            number = self._open().getLibVersion()
+            number = self._call(self._open().getLibVersion)
         except libvirt.libvirtError as error:
             raise self._failed("tell its version", error) from error
         return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
@@ -195,17 +206,33 @@ class Libvirt:
             raise HostError(f"no domain {name} at {self._uri}")
         return LibvirtMonitor(found)
 
+    def _call(self, call: Callable[[], _T], seconds: float = _PATIENCE) -> _T:
+        """The call's result.
+
+        :raise DeadlineError: when libvirt does not answer in time; nobody knows whether it will yet do it.
+        """
+        try:
+            return _within(seconds, call)
+        except TimeoutError as error:
+            self._connection = None  # it is still busy with that call
+            raise DeadlineError(
+                f"libvirt does not answer at {self._uri}: nothing within {seconds:g} s",
+                hint="is libvirtd stopped or stuck? (systemctl restart libvirtd)",
+            ) from error
+
     def _do(self, what: str, action: Any) -> None:
         libvirt = _binding()
         try:
-            action(self._open())
+            connection = self._open()
+            self._call(lambda: action(connection), _STARTING)
         except libvirt.libvirtError as error:
             raise self._failed(what, error) from error
 
     def _find(self, name: str) -> Any:
         libvirt = _binding()
         try:
-            return self._open().lookupByName(name)
+            connection = self._open()
+            return self._call(lambda: connection.lookupByName(name))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None
@@ -217,7 +244,7 @@ class Libvirt:
             self.close()  # the daemon was restarted; this call shall not pay for it
         if self._connection is None:
             try:
-                self._connection = libvirt.open(self._uri)
+                self._connection = self._call(lambda: libvirt.open(self._uri))
             except libvirt.libvirtError as error:
                 raise HostError(
                     f"libvirt does not answer at {self._uri}: {error}",
@@ -227,7 +254,7 @@ class Libvirt:
 
     def _failed(self, what: str, error: Exception) -> HostError:
         if self._connection is not None and not self._connection.isAlive():
-            return HostError(
+            return LostError(
                 f"libvirt at {self._uri} hung up when asked to {what}: {error}",
                 hint="was libvirtd restarted? `rscvm status` tells what is there",
             )

@@ -113,7 +113,10 @@ def _named(element: _Element) -> str:
     libvirt gives every live device an alias; a NIC's is ours, and its target may be libvirt's.
     """
     tag = str(element.tag).replace(_QEMU, "qemu:")
-    names = [str(element.get("name", "")), str(element.get("alias", ""))]
+    own = tag in ("channel", "feature", "timer") or tag.startswith(
+        "qemu:"
+    )  # a driver's name is what it is, not who
+    names = [str(element.get("name", "")), str(element.get("alias", ""))] if own else []
     names += [_attribute(element, "alias", "name")] if tag == "interface" else []
     names += [_attribute(element, "target", "dev"), _attribute(element, "target", "name")]
     names += [str(element.get("type", ""))] if tag in ("controller", "input") else []

@@ -56,7 +56,7 @@ def parse_links(text: str) -> dict[str, Link]:
     :raise UnreadableError: when the text is not what `ip -json` prints.
     """
     try:
-        links = [_link(data) for data in json.loads(text or "[]") if data]
+        links = [_link(data) for data in json.loads(text) if data]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableError("ip's links", text) from error
     return {link.name: link for link in links}

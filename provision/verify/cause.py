@@ -10,7 +10,7 @@ from typing import Literal
 from provision.verify.evidence import Family, NicEvidence
 
 Verdict = Literal["ready", "not-ready", "unknown"]
-Scope = Literal["family", "nic", "hck"]
+Scope = Literal["family", "nic", "beside"]
 """Of one address family; the NIC's own, which settles both families; or the NIC's own, beside its families."""
 Rule = Callable[[NicEvidence, Family], str]
 

@@ -87,7 +87,7 @@ def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
     "configured",
     "libvirt: an override under the NIC's own `ua-` alias, and <driver name='qemu'/>; QEMU: vhost=off",
     _POWER_CYCLE,
-    scope="hck",
+    scope="beside",
 )
 def hck_flags_ineffective(nic: NicEvidence, _family: Family) -> str:
     """QEMU's own coalescing needs guest_rsc_ext at the device, its own datapath (vhost off), a vnet header and guest TSO."""
@@ -116,7 +116,7 @@ def hck_flags_ineffective(nic: NicEvidence, _family: Family) -> str:
     "offered",
     "take guest_rsc_ext off the device (libvirt: remove its <qemu:override>), or mark the machine `purpose: hck`",
     _POWER_CYCLE,
-    scope="hck",
+    scope="beside",
 )
 def hck_flags_in_production(nic: NicEvidence, _family: Family) -> str:
     """guest_rsc_ext is for one HLK test. It holds segments back and breaks checksums of ordinary traffic."""
@@ -240,9 +240,9 @@ def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
 
 
 @cause(
-    "passed",
+    "offered",
     "`rscvm down` and `rscvm up` the machine, so that it has what the lab file says",
-    scope="hck",
+    scope="beside",
 )
 def offered_though_off(nic: NicEvidence, _family: Family) -> str:
     """The lab file says `rsc: false`, and the device offers guest TSO all the same: it was made from something else."""
@@ -255,7 +255,7 @@ def offered_though_off(nic: NicEvidence, _family: Family) -> str:
 @cause(
     "passed",
     "ethtool -K {tap} tx off, again after each start of the guest's driver",
-    scope="hck",
+    scope="beside",
 )
 def not_wire_like(nic: NicEvidence, _family: Family) -> str:
     """QEMU's engine clears the marks of what it held back, so senders on the same host must be like a wire."""
