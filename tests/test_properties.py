@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provision.errors import Fault, LabFileError, UnreadableError
+from provision.facts.coalesce import SWITCHES, parse_coalesce, parse_coalesce_json
 from provision.facts.domain import parse_domain
 from provision.facts.ethtool import parse_features
 from provision.facts.host import parse_accelerators, parse_processes
@@ -166,6 +167,9 @@ JOURNAL = Journal(
 )
 PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "features": (parse_features, read("ethtool-6.1/tap-negotiated-by-linux.json")),
+    "coalesce": (parse_coalesce, read("ethtool-6.1/coalesce-tap.txt")),
+    "newer coalesce": (parse_coalesce, read("ethtool-7.2/coalesce-tap.txt")),
+    "coalesce json": (parse_coalesce_json, read("composed/coalesce-adaptive-6.14.json")),
     "links": (parse_links, read("iproute2-6.1/links.json")),
     "device help": (parse_device_help, read("qemu-7.2.22/device-help.txt")),
     "version": (parse_version, read("qemu-7.2.22/version.txt")),
@@ -210,7 +214,19 @@ def test_broken_output_is_facts_or_unreadable(name: str, data: st.DataObject) ->
     facts_or_unreadable(parse, said)
 
 
-@pytest.mark.parametrize("name", ["features", "links", "image", "journal"])
+@given(st.data())
+@bounded(200)
+def test_broken_coalescing_is_never_a_switch_for_a_number_or_too_large(data: st.DataObject) -> None:
+    try:
+        found = parse_coalesce(flipped(read("composed/coalesce-adaptive-6.1.txt"), data.draw))
+    except UnreadableError:
+        return
+    for name, value in found.items():
+        assert isinstance(value, bool) is (name in SWITCHES)
+        assert 0 <= value < 2**32
+
+
+@pytest.mark.parametrize("name", ["features", "coalesce json", "links", "image", "journal"])
 @given(st.data())
 @bounded(60)
 def test_json_with_other_values_is_facts_or_unreadable(name: str, data: st.DataObject) -> None:
