@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux
-TEST_PACKAGES := openssh-client procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck
+TEST_PACKAGES := openssh-client procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev
 
 BENCH_PACKAGES := virtinst
 

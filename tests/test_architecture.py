@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "command offloads interrupt",
         "deadline profiles values paths positions backends guests topology",
         "spec facts reading",
-        "names ownership",
+        "names ownership links",
         "diff",
         "steps found",
         "view checks schema",
