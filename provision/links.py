@@ -72,6 +72,7 @@ FEATURES: tuple[LinkOption, ...] = (
     _row("tx-tcp-ecn-segmentation", "TCPECNSegmentationOffload", 260),
     _row("tx-tcp-mangleid-segmentation", "TCPMangleIdSegmentationOffload", 260),
     _row("generic-segmentation-offload", "GenericSegmentationOffload", 232),
+    _row("tx-gso-partial", "PartialGenericSegmentationOffload", 258),
     _row("generic-receive-offload", "GenericReceiveOffload", 232),
     _row("large-receive-offload", "LargeReceiveOffload", 232),
     _row("rx-gro-hw", "GenericReceiveOffloadHardware", 250),

@@ -18,6 +18,7 @@ from provision.facts.domain import parse_domain
 from provision.facts.ethtool import parse_features
 from provision.facts.host import parse_accelerators, parse_processes
 from provision.facts.ip import parse_links
+from provision.facts.linkfile import parse_link_options, parse_permanent_mac
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.facts.virtio import parse_virtio_status
 from provision.load import parse_lab
@@ -170,6 +171,8 @@ PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "coalesce": (parse_coalesce, read("ethtool-6.1/coalesce-tap.txt")),
     "newer coalesce": (parse_coalesce, read("ethtool-7.2/coalesce-tap.txt")),
     "coalesce json": (parse_coalesce_json, read("composed/coalesce-adaptive-6.14.json")),
+    "link file": (parse_link_options, read("systemd-252/99-default.link")),
+    "permanent address": (parse_permanent_mac, read("ethtool-6.1/permanent-tap.txt")),
     "links": (parse_links, read("iproute2-6.1/links.json")),
     "device help": (parse_device_help, read("qemu-7.2.22/device-help.txt")),
     "version": (parse_version, read("qemu-7.2.22/version.txt")),
