@@ -170,7 +170,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "features": (parse_features, read("ethtool-6.1/tap-negotiated-by-linux.json")),
     "coalesce": (parse_coalesce, read("ethtool-6.1/coalesce-tap.txt")),
     "newer coalesce": (parse_coalesce, read("ethtool-7.2/coalesce-tap.txt")),
-    "coalesce json": (parse_coalesce_json, read("composed/coalesce-adaptive-6.14.json")),
+    "coalesce json": (parse_coalesce_json, read("composed/coalesce-adaptive-newer.json")),
     "link file": (parse_link_options, read("systemd-252/99-default.link")),
     "permanent address": (parse_permanent_mac, read("ethtool-6.1/permanent-tap.txt")),
     "links": (parse_links, read("iproute2-6.1/links.json")),

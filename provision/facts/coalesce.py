@@ -1,4 +1,4 @@
-"""`ethtool -c DEV` to facts; the text for every version, the JSON for those that have one (6.14 and later).
+"""`ethtool -c DEV` to facts; the text for every version, the JSON for those that have one (6.1 does not, 6.14 does).
 
 A device that has none ends with rc 1, nothing printed and `Operation not supported`, which is for the caller to see.
 """
@@ -107,7 +107,7 @@ def parse_coalesce(text: str) -> Coalesce:
 def parse_coalesce_json(text: str) -> Coalesce:
     """What `ethtool --json -c DEV` says of one device.
 
-    :raise UnreadableError: when the text is anything else. That is also so where versions before 6.14 name both the
+    :raise UnreadableError: when the text is anything else. That is also so where older versions name both the
         adaptive and the CQE pair `rx` and `tx`; their text can be read.
     """
     try:
