@@ -167,7 +167,7 @@ class Libvirt:
         self._do("define the domain", lambda connection: connection.defineXMLFlags(xml, flags))
 
     def undefine(self, name: str) -> None:
-        """Remove a definition, with its NVRAM and TPM state.
+        """Remove a definition, with its NVRAM and TPM state; where there is none, nothing.
 
         :raise HostError: with libvirt's own words when it refuses.
         """
@@ -177,9 +177,11 @@ class Libvirt:
             flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
             if connection.getLibVersion() >= _TPM_STATE_SINCE:
                 flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
-            connection.lookupByName(name).undefineFlags(flags)
+            found.undefineFlags(flags)
 
-        self._do(f"undefine {name}", undefine)
+        found = self._find(name)
+        if found is not None:
+            self._do(f"undefine {name}", undefine)
 
     def start(self, name: str, *, paused: bool = False) -> None:
         """Start a defined domain.
@@ -190,11 +192,13 @@ class Libvirt:
         self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
 
     def destroy(self, name: str) -> None:
-        """Pull a running domain's plug.
+        """Pull a running domain's plug; one that does not run is left as it is.
 
         :raise HostError: with libvirt's own words when it refuses.
         """
-        self._do(f"stop {name}", lambda connection: connection.lookupByName(name).destroy())
+        found = self._find(name)
+        if found is not None:
+            self._do(f"stop {name}", lambda _: found.isActive() and found.destroy())
 
     def monitor(self, name: str) -> LibvirtMonitor:
         """The domain's QMP.

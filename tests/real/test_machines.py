@@ -45,7 +45,7 @@ def test_a_lab_comes_up_ready_and_goes_down_without_a_trace(
     assert all(tap["linkinfo"]["info_data"]["vnet_hdr"] for tap in taps)
     assert again.returncode == 0
     assert json.loads(again.stdout)["changed"] == []
-    assert [(row["state"], row["absent"]) for row in json.loads(status.stdout)["machines"]] == [
+    assert [(row["state"], row["steps"]) for row in json.loads(status.stdout)["machines"]] == [
         ("running", [])
     ]
     assert down.returncode == 0, down.stderr
