@@ -6,11 +6,12 @@ no stale lock. The file only says who; one that is left over is taken over.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from provision.command import HELD
 from provision.errors import HostError
+from provision.interrupt import shield
 from provision.steps import shell
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def locked(runner: Runner, paths: LabPaths, who: str) -> Iterator[None]:
     :raise LockError: when somebody else holds it, whom the message names, or it cannot be made.
     """
     for _ in range(_TRIES):
-        with runner.hold(shell(HOLD, paths.lock, who).argv) as answer:
+        with ExitStack() as stack:
+            with shield():  # an interruption comes when there is something that can be let go
+                answer = stack.enter_context(runner.hold(shell(HOLD, paths.lock, who).argv))
             if answer.ok:
                 yield
                 return
