@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from provision.command import Result, Run
 from provision.errors import CommandError, LostError, RscvmError
 from provision.interrupt import shield
-from provision.steps import Action, Define, Destroy, Plan, Start, Step, Undefine
+from provision.steps import Action, Define, Destroy, Start, Step, Undefine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.command import Edges, Say
+    from provision.command import Edges, Runner, Say
+    from provision.steps import Plan
 
 _SLOWEST = 300.0
 """Seconds that any one command of ours may take; qemu-img and QEMU need far less."""
@@ -41,37 +42,27 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).undefine(domain)
 
 
-def take(edges: Edges, plan: Plan, say: Say, begun: list[Step] | None = None) -> None:
-    """Take every step; when one fails, what was done is undone before the first error is raised again.
+def take_steps(
+    edges: Edges, steps: Sequence[Step], say: Say, begun: list[Step], *, timeout: float = _SLOWEST
+) -> None:
+    """Take steps in their order and note them in `begun`; whoever calls takes them back when one fails.
 
-    The steps that were taken are added to `begun`, for a caller that may yet take them back.
+    :raise LostError: when the host is gone, or silent for longer than `timeout` seconds; what may have been done
+        is noted.
     """
-    begun = [] if begun is None else begun
-    steps = (
-        *([plan.opening] if plan.opening else []),
-        *plan.steps,
-        *([plan.closing] if plan.closing else []),
-    )
     actions = [(step, action) for step in steps for action in step.do]
     told: list[Step] = []
-    try:
-        for host, batch in groupby(actions, lambda row: row[0].host if isinstance(row[1], Run) else None):
-            rows = list(batch)
-            if host is not None:
-                _tell(rows, told, say)
-                with shield():  # commands and our note of them are one
-                    _run_batch(edges, host, rows, begun)
-                continue
-            for row in rows:
-                _tell([row], told, say)
-                with shield():
-                    _perform_noted(edges, row, begun)
-    except BaseException:
-        try:
-            take_back(edges, plan, begun, say)
-        finally:
-            begun.clear()
-        raise
+    for host, batch in groupby(actions, lambda row: row[0].host if isinstance(row[1], Run) else None):
+        rows = list(batch)
+        if host is not None:
+            _tell(rows, told, say)
+            with shield():  # commands and our note of them are one
+                _run_batch(edges.host(host), rows, begun, timeout)
+            continue
+        for row in rows:
+            _tell([row], told, say)
+            with shield():
+                _perform_noted(edges, row, begun)
 
 
 def _tell(rows: Sequence[tuple[Step, Action]], told: list[Step], say: Say) -> None:
@@ -108,13 +99,15 @@ def _saying(step: Step) -> Iterator[None]:
         raise CommandError(f"could not {step.what}: {error}", hint=error.hint) from error
 
 
-def _run_batch(edges: Edges, host: str, rows: Sequence[tuple[Step, Action]], begun: list[Step]) -> None:
+def _run_batch(
+    runner: Runner, rows: Sequence[tuple[Step, Action]], begun: list[Step], timeout: float
+) -> None:
     """Run the commands until one fails, and note every step that was begun, or may have been."""
     runs = [action for _, action in rows if isinstance(action, Run)]
     results: Sequence[object] = ()
     lost = False
     try:
-        results = edges.host(host).run_all(runs, timeout=_SLOWEST, until_failure=True)
+        results = runner.run_all(runs, timeout=timeout, until_failure=True)
     except LostError as error:
         results, lost = error.known, True
         raise

@@ -56,14 +56,9 @@ def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
     return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
 
 
-def _used_bridges(lab: Lab, host: str, names: Sequence[str]) -> list[tuple[str, Bridge]]:
-    used = {nic.bridge for name in names for nic in lab.machines[name].nics}
-    return [(name, bridge) for name, bridge in lab.host(host).bridges.items() if name in used]
-
-
-def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Iterator[Step]:
-    """Declared bridges that the machines use: made where the host does not have them, ours put right."""
-    for name, bridge in _used_bridges(lab, host, names):
+def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
+    """Declared bridges: made where the host does not have them, ours put right."""
+    for name, bridge in lab.host(host).bridges.items():
         if _complete(name, found):
             if is_our_link(lab, found.links[name], found.journal, found.boot):
                 yield from _put_right(host, "", f"bridge {name}", [*_bridge_drift(name, bridge, found)])
@@ -85,6 +80,7 @@ def bridge_steps(lab: Lab, host: str, names: Sequence[str], found: HostFound) ->
                     f"mtu {bridge.mtu}" if bridge.mtu else "",
                     f"uplink {bridge.uplink}" if bridge.uplink else "",
                 ),
+                guarded=bool(bridge.uplink),  # it may be the NIC by which we reach the host
             )
 
 
@@ -169,9 +165,9 @@ def _put_right(host: str, machine: str, what: str, drifts: Sequence[_Drift]) -> 
         )
 
 
-def bridge_notes(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Iterator[str]:
+def bridge_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
     """How declared bridges that we did not make differ from the lab file; they are left alone."""
-    for name, bridge in _used_bridges(lab, host, names):
+    for name, bridge in lab.host(host).bridges.items():
         if name in found.links and not is_our_link(lab, found.links[name], found.journal, found.boot):
             drifts = [*_bridge_drift(name, bridge, found)]
             if drifts:

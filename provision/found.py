@@ -11,9 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provision.command import Domain
+    from provision.facts.coalesce import Coalesce
+    from provision.facts.ethtool import Features
     from provision.facts.host import Accelerators, Process, QemuFound
     from provision.facts.ip import Link
     from provision.facts.qemu import Image
+
+
+@dataclass(frozen=True, slots=True)
+class NicFound:
+    """A physical NIC of a host, as far as it is declared in the lab file."""
+
+    features: Features | None = None
+    """None where they could not be read."""
+    coalesce: Coalesce | None = None
+    """None where it has none."""
+    trouble: str = ""
+    """Why one of them could not be read."""
+    permanent_mac: str = ""
+    link: str = ""
+    """Our .link file's text; empty where there is none."""
+    naming: str = ""
+    """The text of the .link file in effect, with its drop-ins."""
+    connection: str = ""
+    """UUID of the NetworkManager connection that owns it."""
+    systemd: int | None = None
+    """udev's version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +63,8 @@ class HostFound:
     vhost: bool = False
     tun: str = ""
     """Why TAPs cannot be made; empty where they can."""
+    features: Mapping[str, Features] = field(default_factory=dict)
+    """Of every device; empty where ethtool does not tell."""
+    nics: Mapping[str, NicFound] = field(default_factory=dict)
     programs: frozenset[str] = frozenset()
     """Programs that were looked for and are there."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.apply import take, take_back, take_on
+from provision.apply import take_back, take_on
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
+from provision.guard import take_plan
 from provision.interrupt import finish
 from provision.lock import LockError, locked
 from provision.ownership import is_our_domain
 from provision.paths import LabPaths
-from provision.plan import plan_up
-from provision.requirements import another_lab, missing
+from provision.plan import plan_apply, plan_up
+from provision.requirements import another_lab, missing, missing_for_settings
 from provision.steps import Drift, Plan
 from provision.survey import read_features, read_host, read_means
 from provision.takedown import plan_down
@@ -120,7 +121,7 @@ def _bring_up(
     begun: list[Step] = []
     verdicts: list[NicVerdict] = []
     try:
-        take(site.edges, plan, say, begun)
+        take_plan(site.edges, site.lab, plan, say, begun)
         if wait is not None:
             say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
             verdicts = await_drivers(site, names, wait)
@@ -129,6 +130,34 @@ def _bring_up(
         take_back(site.edges, plan, begun, say)
         raise
     return plan, verdicts
+
+
+def planned_settings(site: Site) -> Plan:
+    """What `apply` would do on a host.
+
+    :raise HostError: with everything that the host lacks, or cannot be set to; nothing has been touched.
+    """
+    found = read_host(site.edges, site.lab, site.host, ())
+    if sentences := missing_for_settings(site.lab, site.host, found):
+        raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
+    return plan_apply(site.lab, site.host, found)
+
+
+def set_up(site: Site, say: Say) -> Plan:
+    """Set a host's bridges, physical NICs, and TAPs that it switched off itself; all of it or nothing, read back.
+
+    :raise HostError: when something fails, or did not take; what was done has been taken back.
+    """
+    with site.locked():
+        plan = planned_settings(site)
+        for note in plan.notes:
+            say(note)
+        if plan.steps:
+            take_plan(site.edges, site.lab, plan, say, [])
+        else:
+            say(f"nothing to change on {site.host}: it is as the lab file has it")
+        finish()
+        return plan
 
 
 def _read_with_forgotten(site: Site) -> HostFound:

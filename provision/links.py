@@ -206,9 +206,13 @@ def link_path(lab: str, name: str) -> str:
     return f"{DIRECTORY}/10-rscvm-{_safe(lab).replace('=2d', '-')}-{_safe(name)}.link"
 
 
+LAB_MARK = "# rscvm: lab {lab}, "
+"""How a file of a lab begins."""
+
+
 def link_mark(lab: str, host: str, name: str) -> str:
     """The first line of a .link file of ours: whose it is."""
-    return f"# rscvm: lab {escaped(lab)}, host {escaped(host)}, NIC {escaped(name)}"
+    return f"{LAB_MARK.format(lab=escaped(lab))}host {escaped(host)}, NIC {escaped(name)}"
 
 
 def carried_options(text: str) -> LinkOptions:

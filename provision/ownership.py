@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from provision.facts.ip import Link
     from provision.spec import Lab, Machine
 
-Kind = Literal["process", "domain", "tap", "file", "disk", "bridge"]
-"""In the order of taking down; `disk` is a file that `down --keep-disks` leaves."""
+Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link", "nic"]
+"""In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link` a .link file."""
 
 _UUIDS = uuid.UUID("3f0e0c86-6a7b-5e0d-9a52-7f2c1d7b8a11")
 
@@ -42,6 +42,9 @@ class Thing:
     """The libvirt URI of a domain."""
     boot: str = ""
     """The host's boot in which it was made: a device without a mark is only ours within it."""
+
+    was: str = ""
+    """How a device's settings are put back, the newest change first: a JSON list of command lines."""
 
     @property
     def key(self) -> tuple[str, str, str]:

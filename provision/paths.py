@@ -27,6 +27,11 @@ class LabPaths:
         return f"{self.directory}/journal.json"
 
     @property
+    def undo(self) -> str:
+        """How the host itself puts back what was found, while it does not know that all went well."""
+        return f"{self.directory}/undo"
+
+    @property
     def lock(self) -> str:
         """Held by whoever changes the lab."""
         return f"{self.directory}/lock"

@@ -14,6 +14,7 @@ from provision.diff import added, argv_lines, changed, edits, text_diff
 from provision.ownership import Thing, spec_as_noted
 from provision.paths import LabPaths
 from provision.render import domain_xml
+from provision.settings import nic_notes, nic_steps
 from provision.steps import (
     Drift,
     Plan,
@@ -25,6 +26,7 @@ from provision.steps import (
     stop_qemu,
     write_journal,
 )
+from provision.taps import tap_steps_back_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -129,8 +131,8 @@ def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
 
 def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
     """What has to change on the host so that these machines run; nothing where they do."""
-    steps: list[Step] = [*bridge_steps(lab, host, names, found)]
-    notes = [*bridge_notes(lab, host, names, found)]
+    steps: list[Step] = [*bridge_steps(lab, host, found), *nic_steps(lab, host, found)]
+    notes = [*bridge_notes(lab, host, found), *nic_notes(lab, host, found)]
     drift: list[Drift] = []
     for name in names:
         view = chosen_view(lab, name, found)
@@ -141,11 +143,32 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
         else:
             steps += domain_steps(lab, view, found)
         steps += drifted_tap_steps(lab, view, found)
+        steps += tap_steps_back_on(lab, [name], found)
         drift += _drift(view, found)
         if any(step.machine == name for step in steps):
             notes += _left_out(view, found)
     opening, closing = _notes_of(lab, host, steps, found) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
+
+
+def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
+    """What has to change on the host itself: its declared bridges and NICs, and TAPs that it switched off."""
+    names = [name for name, machine in lab.machines.items() if machine.host == host]
+    steps = [
+        *bridge_steps(lab, host, found),
+        *nic_steps(lab, host, found),
+        *tap_steps_back_on(lab, names, found),
+    ]
+    notes = (*bridge_notes(lab, host, found), *nic_notes(lab, host, found))
+    opening, closing = _notes_of(lab, host, steps, found) if steps else (None, None)
+    return Plan(tuple(steps), opening, closing, notes)
+
+
+def _merged(old: Thing | None, new: Thing) -> Thing:
+    """A thing that is noted already: what its settings were before us stays known."""
+    if old is None or not (old.was and new.was):
+        return new
+    return replace(new, was=json.dumps([*json.loads(new.was), *json.loads(old.was)]))
 
 
 def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> tuple[Step, Step]:
@@ -155,7 +178,8 @@ def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> t
     """
     paths = LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in found.journal.things}
-    made |= {thing.key: replace(thing, boot=found.boot) for step in steps for thing in step.makes}
+    for thing in (thing for step in steps for thing in step.makes):
+        made[thing.key] = _merged(made.get(thing.key), replace(thing, boot=found.boot))
     begun = {
         step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
     }

@@ -9,6 +9,7 @@ from provision.command import PACKAGES
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
 from provision.paths import LabPaths
+from provision.settings import nic_obstacles
 from provision.spec import FirmwareFiles
 
 if TYPE_CHECKING:
@@ -25,9 +26,27 @@ def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tupl
     sentences = [*another_lab(lab, found), *_programs(views, found), *_networks(lab, host, views, found)]
     if names and not found.writable:
         sentences.append(f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written")
+    sentences += nic_obstacles(lab, host, found)
     for view in views:
         sentences += _files(view, found)
         sentences += _machine(lab, view, found)
+    return tuple(dict.fromkeys(sentences))
+
+
+def missing_for_settings(lab: Lab, host: str, found: HostFound) -> tuple[str, ...]:
+    """One sentence for each thing that stands in the way of a host's own settings."""
+    sentences = [*another_lab(lab, found), *nic_obstacles(lab, host, found)]
+    declared = lab.host(host)
+    for name, bridge in declared.bridges.items():
+        if name in found.links and found.links[name].kind not in ("bridge", "openvswitch"):
+            sentences.append(f"hosts.{host}.bridges.{name}: {name} is there and is no bridge")
+        elif bridge.uplink and name not in found.links:
+            sentences += _uplink(name, bridge.uplink, found)
+    for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
+        if program not in found.programs:
+            sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
+    if (declared.bridges or declared.nics) and found.tun:
+        sentences.append(found.tun)
     return tuple(dict.fromkeys(sentences))
 
 

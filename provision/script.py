@@ -40,7 +40,9 @@ def machine_script(lab: Lab, name: str) -> str:
         for outcome, choices in _OUTCOMES.items()
     }
     bare = HostFound(view.spec.host)
-    bridges = {step.makes[0].name: step for step in bridge_steps(lab, view.spec.host, [name], bare)}
+    used = {nic.spec.bridge for nic in view.nics}
+    made = {step.makes[0].name: step for step in bridge_steps(lab, view.spec.host, bare)}
+    bridges = {device: step for device, step in made.items() if device in used}
     files = {step.makes[0].name: step for step in file_steps(view, bare)}
     return printed(
         "machine.sh.j2",

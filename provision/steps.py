@@ -57,6 +57,10 @@ class Step:
     makes: tuple[Thing, ...] = ()
     diff: tuple[str, ...] = ()
     """The change, in lines that begin with `+` and `-`."""
+    guarded: bool = False
+    """Whether it may cut the host off, so that the host itself takes it back unless it hears from us."""
+    attempt: bool = False
+    """Whether it is only tried: somebody else has the last word."""
     exclusive: bool = True
     """Whether its first action fails where somebody else made the same thing, which is not ours to undo then."""
 
@@ -105,11 +109,23 @@ By /proc and not by the pidfile, which a QEMU that has just been started has not
 
 # Others may pass through our directories (QEMU runs as somebody else under libvirt), and look into none of our files.
 _REPLACE = '(umask 066; mkdir -p -- "${1%/*}") && umask 077 && cat >"$1.new" && mv -f -- "$1.new" "$1"'
-_FORGET = 'rm -f -- "$1" "$1.new" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
+_FORGET = 'rm -f -- "$1" "$1.new" "${1%/*}/undo.fired" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
 _OVERLAY = 'umask 077 && qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"'
 _COPY = 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
 
-SCRIPTS = {"stop": STOP_QEMU, "replace": _REPLACE, "forget": _FORGET, "overlay": _OVERLAY, "copy": _COPY}
+_WRITE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && mv -f -- "$1.new" "$1"'
+
+_REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- "$1" ;; esac'
+
+SCRIPTS = {
+    "stop": STOP_QEMU,
+    "replace": _REPLACE,
+    "write": _WRITE,
+    "forget": _FORGET,
+    "overlay": _OVERLAY,
+    "copy": _COPY,
+    "marked": _REMOVE_MARKED,
+}
 """Every constant script above, for the linter."""
 
 
@@ -136,6 +152,21 @@ def copy_file(source: str, path: str) -> Run:
 def remove_files(*paths: str) -> Run:
     """Remove files and what was to become them, whether they are there or not."""
     return Run(("rm", "-f", "--", *(name for path in paths for name in (path, f"{path}.new"))))
+
+
+def tolerant(*argv: str) -> Run:
+    """A command whose status does not tell whether it did what it was to do."""
+    return shell('"$@" || true', *argv)
+
+
+def write_file(path: str, text: str) -> Run:
+    """Replace a file that others read, in one move."""
+    return Run(("sh", "-c", _WRITE, "sh", path), stdin=text)
+
+
+def remove_marked(path: str, mark: str) -> Run:
+    """Remove a file that begins with a mark of ours; another one stays."""
+    return shell(_REMOVE_MARKED, path, mark)
 
 
 def write_journal(paths: LabPaths, journal: Journal) -> Run:

@@ -26,6 +26,7 @@ from provision.facts.host import (
 from provision.facts.ip import parse_links
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.found import HostFound
+from provision.nics import nic_questions, parse_nics
 from provision.ownership import Journal, parse_journal
 from provision.paths import LabPaths
 from provision.spec import FirmwareFiles
@@ -63,6 +64,9 @@ _BOOT = "/proc/sys/kernel/random/boot_id"
 _UUID = re.compile("[0-9a-f-]{36}")
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
+FEATURES = Run(("ethtool", "--json", "-k", "*"))
+"""Of every device, in one call however many TAPs there are."""
+
 SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "tun": _TUN, "writable": _WRITABLE, "found": _FOUND}
 """Every constant script above, for the linter."""
 
@@ -81,25 +85,30 @@ def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
+def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
+    paths = LabPaths(lab.state_dir, lab.name)
+    return (
+        Run(("ip", "-json", "-details", "-stats", "address", "show")),
+        Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
+        shell(_PROCESSES),
+        shell(_JOURNAL, paths.journal),
+        Run(("cat", _BOOT)),
+        shell(_TUN, "/dev/net/tun"),
+        shell(_OPENS, "/dev/vhost-net"),
+        shell(_WRITABLE, paths.directory),
+        shell(_FOUND, *PACKAGES),
+        FEATURES,
+    )
+
+
 def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFound:
     """The host's devices, files, processes and domains, as far as these machines are concerned.
 
     :raise HostError: when the host or its libvirt does not answer.
     """
     paths = LabPaths(lab.state_dir, lab.name)
-    ip, stat, processes, journal, boot, tun, vhost, writable, programs = edges.host(host).run_all(
-        (
-            Run(("ip", "-json", "-details", "-stats", "address", "show")),
-            Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
-            shell(_PROCESSES),
-            shell(_JOURNAL, paths.journal),
-            Run(("cat", _BOOT)),
-            shell(_TUN, "/dev/net/tun"),
-            shell(_OPENS, "/dev/vhost-net"),
-            shell(_WRITABLE, paths.directory),
-            shell(_FOUND, *PACKAGES),
-        )
-    )
+    answers = edges.host(host).run_all([*_questions(lab, names), *nic_questions(lab, host)])
+    ip, stat, processes, journal, boot, tun, vhost, writable, programs, features, *nics = answers
     if stat.status == NOT_FOUND or not _UUID.fullmatch(boot.out.strip()):
         raise UnreadableError(f"{host}'s files and boot", stat.err + boot.out + boot.err)
     made = Journal() if journal.status == _ABSENT else parse_journal(journal.check().out)
@@ -119,13 +128,18 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFo
         domains=_domains(edges, lab, host, names, made.things),
         vhost=vhost.ok,
         tun=_tun_trouble(tun),
+        features=_features(features).devices,
+        nics=parse_nics(lab, host, nics),
         programs=frozenset(programs.check().out.split()),
     )
 
 
 def read_features(runner: Runner) -> FeaturesRead:
-    """The features of every device of the host, in one call however many TAPs there are."""
-    answer = runner.run(("ethtool", "--json", "-k", "*"))
+    """The features of every device of the host."""
+    return _features(runner.run(FEATURES.argv))
+
+
+def _features(answer: Result) -> FeaturesRead:
     if answer.status == NOT_FOUND:
         return FeaturesRead({}, "ethtool is not installed")
     try:
@@ -141,15 +155,17 @@ def _tun_trouble(result: Result) -> str:
     return "" if result.ok else f"/dev/net/tun cannot be opened: {result.err.strip().rpartition(': ')[2]}"
 
 
+def _is_libvirts(lab: Lab, host: str, name: str) -> bool:
+    return lab.machines[name].backend == "libvirt" and lab.machines[name].host == host
+
+
 def _domains(
     edges: Edges, lab: Lab, host: str, names: Sequence[str], made: Sequence[Thing]
 ) -> dict[str, Domain]:
     """The machines' domains; libvirt is left alone where no machine is or was its."""
     once = {thing.name for thing in made if thing.kind == "domain"}
     mine = [
-        name
-        for name in names
-        if name in once or (name in lab.machines and lab.machines[name].backend == "libvirt")
+        name for name in names if name in once or (name in lab.machines and _is_libvirts(lab, host, name))
     ]
     if not mine:
         return {}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from provision.command import Run
 from provision.devices import taps_of_our_domains
 from provision.facts.domain import parse_domain
+from provision.links import LAB_MARK
 from provision.ownership import Kind, Thing, is_our_domain, is_our_link, marked_machine
 from provision.paths import LabPaths
+from provision.positions import escaped
 from provision.steps import (
     Action,
     Destroy,
@@ -18,6 +21,7 @@ from provision.steps import (
     Undefine,
     forget_lab,
     remove_files,
+    remove_marked,
     stop_qemu,
     write_journal,
 )
@@ -36,6 +40,8 @@ _WORDS: dict[Kind, str] = {
     "bridge": "remove bridge {name}",
     "file": "remove {machine}'s sockets and log",
     "disk": "remove {machine}'s overlays and firmware variables",
+    "link": "remove {name}",
+    "nic": "put {name}'s settings back",
 }
 
 
@@ -111,7 +117,7 @@ def _keeps_state(thing: Thing, found: HostFound) -> bool:
     return domain is not None and parse_domain(domain.persistent_xml or domain.live_xml).keeps_state
 
 
-def _unmake(thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Action]:
+def _unmake(lab: Lab, thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Action]:
     """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
     if thing.kind == "process" and thing.name in found.processes:
         yield stop_qemu(thing.name)
@@ -125,6 +131,10 @@ def _unmake(thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Act
         yield Run(("ip", "link", "del", "dev", thing.name))
     elif thing.kind in ("file", "disk"):
         yield remove_files(thing.name)
+    elif thing.kind == "link":
+        yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
+    elif thing.kind == "nic" and thing.name in found.links:
+        yield from (Run(tuple(argv)) for argv in json.loads(thing.was))
 
 
 def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:
@@ -139,7 +149,7 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
         doomed = [thing for thing in doomed if thing.kind != "disk"]
     notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, found))}
     doomed = [thing for thing in doomed if thing not in notes]
-    steps = _steps(doomed, found, keep_disks=keep_disks)
+    steps = _steps(lab, doomed, found, keep_disks=keep_disks)
     kept = {thing for thing in doomed if keep_disks and _keeps_state(thing, found)}
     notes |= {
         thing: f"domain {thing.name} stays defined: libvirt keeps its firmware or TPM state with it"
@@ -154,11 +164,11 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
     return Plan(steps, None, closing, tuple(notes.values()))
 
 
-def _steps(doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tuple[Step, ...]:
+def _steps(lab: Lab, doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tuple[Step, ...]:
     """One step for each machine and kind; files of one kind go together."""
     actions: dict[str, tuple[Thing, list[Action]]] = {}
     for thing in sorted(doomed, key=lambda thing: _ORDER.index(thing.kind)):
-        found_actions = list(_unmake(thing, found, keep_disks=keep_disks))
+        found_actions = list(_unmake(lab, thing, found, keep_disks=keep_disks))
         if found_actions:
             what = _WORDS[thing.kind].format(name=thing.name, machine=thing.machine)
             actions.setdefault(what, (thing, []))[1].extend(found_actions)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from provision.apply import take, take_on
+from provision.apply import take_on
 from provision.errors import CommandError, LostError
+from provision.guard import take_plan
 from provision.ownership import Thing
 from provision.plan import plan_up
 from provision.takedown import plan_down
@@ -20,7 +21,7 @@ def test_a_failed_step_takes_back_the_ones_before_it_last_first() -> None:
     said: list[str] = []
 
     with pytest.raises(CommandError, match="no such luck"):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), said.append)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
 
     taken_back = [line for line in said if line.startswith("taken back: ")]
     assert [line.split(" ")[2] for line in taken_back] == ["start", "make", "make", "note"]
@@ -31,7 +32,7 @@ def test_a_device_that_could_not_be_made_is_not_removed() -> None:
     edges = FakeEdges(FakeHost(failing="tuntap"))
 
     with pytest.raises(CommandError):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "tap0") not in edges.runner.said
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
@@ -41,7 +42,7 @@ def test_an_interrupt_takes_back_too() -> None:
     edges = FakeEdges(FakeHost(interrupted_at="-daemonize"))
 
     with pytest.raises(KeyboardInterrupt):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
@@ -50,7 +51,7 @@ def test_what_may_have_been_done_when_the_host_was_lost_is_taken_back_too() -> N
     edges = FakeEdges(FakeHost(lost_at="tuntap"))
 
     with pytest.raises(LostError):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
@@ -64,7 +65,7 @@ def test_a_terminal_that_has_gone_does_not_keep_anything_from_being_taken_back()
             raise BrokenPipeError
 
     with pytest.raises(CommandError):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), say)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), say, [])
 
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
@@ -73,7 +74,7 @@ def test_an_interrupt_comes_before_what_failed_meanwhile() -> None:
     edges = FakeEdges(FakeHost(interrupted_at="tuntap", failing="-daemonize"))
 
     with pytest.raises(KeyboardInterrupt):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
@@ -96,7 +97,7 @@ def test_what_cannot_be_taken_back_stays_in_the_journal() -> None:
     said: list[str] = []
 
     with pytest.raises(CommandError):
-        take(edges, plan_up(LAB, "local", ["vm"], EMPTY), said.append)
+        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
 
     assert any(line.startswith("could not take back `start vm`") for line in said)
     assert "the journal keeps what could not be taken back: `rscvm down` tries again" in said
@@ -120,7 +121,7 @@ def test_whatever_is_raised_takes_back() -> None:
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        take(edges, plan_up(one_vm("libvirt"), "local", ["vm"], EMPTY), say)
+        take_plan(edges, LAB, plan_up(one_vm("libvirt"), "local", ["vm"], EMPTY), say, [])
 
     assert ("undefine", "vm") in edges.libvirt.said
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from provision.cli.output import complain
 from provision.errors import Fault, LabFileError, NotYetError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from provision.cli.output import Output
+    from provision.command import Say
     from provision.edges.wiring import RealEdges
+    from provision.fleet import Outcome
+    from provision.lifecycle import Site
     from provision.spec import Lab
+
+T = TypeVar("T")
 
 _LARGEST = 64 << 20
 _NO_LABS = "this version reads and validates test labs, and does not make them"
@@ -69,18 +75,17 @@ def chosen(lab: Lab, names: Sequence[str]) -> list[str]:
     return [name for name in lab.machines if not names or name in names]
 
 
-def on_local(lab: Lab, names: Sequence[str]) -> str:
-    """The one host that all these machines are on.
-
-    :raise NotYetError: when a machine is on another host than `local`.
-    """
+def by_host(lab: Lab, names: Sequence[str]) -> dict[str, list[str]]:
+    """The machines of each host that has any of them, in the lab file's order."""
+    hosts: dict[str, list[str]] = {}
     for name in names:
-        if lab.machines[name].host != "local":
-            raise NotYetError(
-                f"{name} is on host {lab.machines[name].host}: this version works on `local` only",
-                hint="render works for machines of any host",
-            )
-    return "local"
+        hosts.setdefault(lab.machines[name].host, []).append(name)
+    return hosts
+
+
+def all_hosts(lab: Lab) -> dict[str, list[str]]:
+    """Every host of the lab file with its machines; `local` only where it is listed or has one."""
+    return {**{name: [] for name in lab.hosts}, **by_host(lab, list(lab.machines))}
 
 
 def whoami(command: str) -> str:
@@ -100,3 +105,44 @@ def edges_of(lab: Lab | None, output: Output) -> RealEdges:
     hosts = {"local": lab.host("local"), **lab.hosts} if lab else {}
     uris = {name: host.libvirt for name, host in hosts.items()}
     return RealEdges(uris, output.say if output.verbose else None)
+
+
+def on_hosts(
+    output: Output, lab: Lab, hosts: Sequence[str], command: str, work: Callable[[Site, Say], T]
+) -> list[Outcome[T]]:
+    """Do a command's work on each of these hosts; progress says whose it is where there are several.
+
+    Of a single host its error is raised; of several, those that failed are told beside what the others did.
+    """
+    from provision.fleet import on_each
+    from provision.lifecycle import Site
+
+    who = whoami(command)
+
+    def say(host: str) -> Say:
+        return output.say if len(hosts) == 1 else lambda line: output.say(f"{host}: {line}")
+
+    with edges_of(lab, output) as edges:
+        outcomes = on_each(hosts, lambda host: work(Site(edges, lab, host, who), say(host)))
+    for outcome in outcomes:
+        if outcome.error is not None and len(hosts) == 1:
+            raise outcome.error
+        if outcome.error is not None:
+            complain(f"{outcome.host}: {outcome.error}", hint=outcome.error.hint)
+    return outcomes
+
+
+def worst(outcomes: Sequence[Outcome[T]], status: int = 0) -> int:
+    """The exit status of several: 2 before 3 before 1 before 4 before 0."""
+    found = {status, *(outcome.error.status for outcome in outcomes if outcome.error is not None)}
+    return next(status for status in (2, 3, 1, 4, 0) if status in found)
+
+
+def errors_of(outcomes: Sequence[Outcome[T]]) -> dict[str, object]:
+    """The failed hosts of a JSON document; nothing where none failed."""
+    rows = [
+        {"host": outcome.host, "message": str(outcome.error), "hint": outcome.error.hint}
+        for outcome in outcomes
+        if outcome.error is not None
+    ]
+    return {"errors": rows} if rows else {}

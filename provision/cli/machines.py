@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import chosen, edges_of, every, on_local, read_lab, whoami
+from provision.cli.labs import all_hosts, by_host, chosen, errors_of, every, on_hosts, read_lab, worst
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from provision.lifecycle import MachineStatus
+    from provision.command import Say
+    from provision.lifecycle import MachineStatus, Site
     from provision.steps import Drift, Plan, Step
     from provision.verify.judge import NicVerdict
 
@@ -46,46 +47,67 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
     takes back what this `up` did, also while it waits (--no-check does not wait).
     """
     from provision.deadline import Deadline
-    from provision.lifecycle import Site, bring_up
+    from provision.lifecycle import bring_up
 
     read = read_lab(lab)
-    names = chosen(read, machines)
-    host = on_local(read, names)
-    with edges_of(read, output) as edges:
-        plan, verdicts = bring_up(
-            Site(edges, read, host, whoami("up")), names, output.say, None if no_check else Deadline(wait)
-        )
-    changes = {"schema": "rscvm/up/1", "changed": _whats(plan), "notes": list(plan.notes)}
-    return _judged(output, verdicts, as_json=as_json, more=changes)
+    hosts = by_host(read, chosen(read, machines))
+
+    def work(site: Site, say: Say) -> tuple[Plan, list[NicVerdict]]:
+        return bring_up(site, hosts[site.host], say, None if no_check else Deadline(wait))
+
+    outcomes = on_hosts(output, read, list(hosts), "up", work)
+    done = [outcome.value for outcome in outcomes if outcome.value]
+    changes = {
+        "schema": "rscvm/up/1",
+        "changed": [what for plan, _ in done for what in _whats(plan)],
+        "notes": [note for plan, _ in done for note in plan.notes],
+        **errors_of(outcomes),
+    }
+    verdicts = [verdict for _, verdicts in done for verdict in verdicts]
+    return worst(outcomes, _judged(output, verdicts, as_json=as_json, more=changes))
 
 
-@click.command(short_help="What `up` would change, as a diff.")
+@click.command(short_help="What `up` and `apply` would change, as a diff.")
 @_LAB
 @_MACHINES
 @click.option("--exit-code", is_flag=True, help="Exit 1 if anything would change.")
 @_JSON
 @click.pass_obj
 def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, as_json: bool) -> int:
-    """What `up` would change, each step with its reason and as a diff. Changes nothing.
+    """What `up` and `apply` would change, each step with its reason and as a diff. Changes nothing.
 
-    What a host lacks is said as `up` would say it, with exit status 3.
+    What a host lacks is said as `up` would say it, with exit status 3. Without MACHINE also hosts
+    that only have settings are looked at.
     """
-    from provision.lifecycle import Site, planned
+    from provision.lifecycle import planned
 
     read = read_lab(lab)
-    names = chosen(read, machines)
-    host = on_local(read, names)
-    with edges_of(read, output) as edges:
-        made = planned(Site(edges, read, host), names)
+    hosts = by_host(read, chosen(read, machines))
+    if not machines:
+        hosts |= {name: hosts.get(name, []) for name, host in read.hosts.items() if host.nics or host.bridges}
+    outcomes = on_hosts(output, read, list(hosts), "plan", lambda site, _: planned(site, hosts[site.host]))
+    plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value}
     if as_json:
-        row = {"host": host, "steps": [_step(s) for s in made.steps], "notes": list(made.notes)}
-        output.json({"schema": "rscvm/plan/1", "hosts": [{**row, "drift": [asdict(d) for d in made.drift]}]})
+        rows = [
+            {
+                "host": host,
+                "steps": [_step(step) for step in made.steps],
+                "notes": list(made.notes),
+                "drift": [asdict(drift) for drift in made.drift],
+            }
+            for host, made in plans.items()
+        ]
+        output.json({"schema": "rscvm/plan/1", "hosts": rows, **errors_of(outcomes)})
     else:
-        output.show(_plan_lines(made))
-    return int(exit_code and bool(made.steps or made.drift))
+        for host, made in plans.items():
+            if len(hosts) > 1:
+                output.line(f"{host}:")
+            output.show(plan_lines(made))
+    changes = any(made.steps or made.drift for made in plans.values())
+    return worst(outcomes, int(exit_code and changes))
 
 
-def _plan_lines(made: Plan) -> list[Text]:
+def plan_lines(made: Plan) -> list[Text]:
     """A plan as a person reads it."""
     from rich.text import Text
 
@@ -149,21 +171,27 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
 
     Without MACHINE also what `up` made for machines that the lab file no longer has.
     """
-    from provision.lifecycle import Site, take_down
+    from provision.lifecycle import take_down
 
     read = read_lab(lab)
-    host = on_local(read, [name for name in machines or read.machines if name in read.machines])
-    with edges_of(read, output) as edges:
-        plan = take_down(
-            Site(edges, read, host, whoami("down")), machines or None, output.say, keep_disks=keep_disks
-        )
-    for note in plan.notes:
+    known = [name for name in machines if name in read.machines]
+    hosts = all_hosts(read) if len(known) < len(machines) or not machines else by_host(read, known)
+
+    def work(site: Site, say: Say) -> Plan:
+        here = [name for name in machines if name not in known or name in hosts[site.host]]
+        return take_down(site, here if machines else None, say, keep_disks=keep_disks)
+
+    outcomes = on_hosts(output, read, list(hosts), "down", work)
+    plans = [outcome.value for outcome in outcomes if outcome.value]
+    notes = [note for plan in plans for note in plan.notes]
+    for note in notes:
         output.say(note)
-    if not plan.steps:
+    if not any(plan.steps for plan in plans):
         output.say("nothing to remove: nothing of it is there")
     if as_json:
-        output.json({"schema": "rscvm/down/1", "changed": _whats(plan), "notes": list(plan.notes)})
-    return 0
+        whats = [what for plan in plans for what in _whats(plan)]
+        output.json({"schema": "rscvm/down/1", "changed": whats, "notes": notes, **errors_of(outcomes)})
+    return worst(outcomes)
 
 
 @click.command(short_help="The ladder of every NIC: what breaks RSC.")
@@ -177,15 +205,15 @@ def check(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -
     Asks QEMU by its monitor what the device offers and what the guest's driver took, and the TAP what
     it hands on. libvirt marks a domain whose monitor was asked as tainted.
     """
-    from provision.lifecycle import Site
     from provision.lifecycle import check as check_machines
 
     read = read_lab(lab)
-    names = chosen(read, machines)
-    host = on_local(read, names)
-    with edges_of(read, output) as edges:
-        verdicts = check_machines(Site(edges, read, host), names)
-    return _judged(output, verdicts, as_json=as_json)
+    hosts = by_host(read, chosen(read, machines))
+    outcomes = on_hosts(
+        output, read, list(hosts), "check", lambda site, _: check_machines(site, hosts[site.host])
+    )
+    verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    return worst(outcomes, _judged(output, verdicts, as_json=as_json, more=errors_of(outcomes)))
 
 
 @click.command(short_help="What is there, and what has drifted.")
@@ -194,17 +222,19 @@ def check(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -
 @click.pass_obj
 def status(output: Output, lab: str, *, as_json: bool) -> int:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
-    from provision.lifecycle import Site
-    from provision.lifecycle import status as machine_status
+    from provision.lifecycle import status as host_status
 
     read = read_lab(lab)
-    names = every(read, output)
-    host = on_local(read, names)
-    with edges_of(read, output) as edges:
-        rows = machine_status(Site(edges, read, host), names)
+    every(read, output)
+    hosts = all_hosts(read)
+    outcomes = on_hosts(
+        output, read, list(hosts), "status", lambda site, _: host_status(site, hosts[site.host])
+    )
+    rows = [row for outcome in outcomes for row in outcome.value or ()]
     if as_json:
-        output.json({"schema": "rscvm/status/1", "machines": [_status(row) for row in rows]})
-        return 0
+        document = {"schema": "rscvm/status/1", "machines": [_status(row) for row in rows]}
+        output.json({**document, **errors_of(outcomes)})
+        return worst(outcomes)
     for row in rows:
         output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
         for sentence in row.refused:
@@ -215,7 +245,7 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
         for drift in row.drift:
             output.line(f"  differs: {drift.what}")
             output.show(_diff_lines(drift.diff))
-    return 0
+    return worst(outcomes)
 
 
 def _status(row: MachineStatus) -> dict[str, object]:

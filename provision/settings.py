@@ -1,0 +1,264 @@
+"""What a host's physical NICs are to be set to. Pure.
+
+ethtool's exit status does not say whether a setting took (a change in part is a success to it), so none of these
+steps is believed before it was read back: the host is read again, and what `nic_steps` would still do did not take.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from provision.command import Run
+from provision.facts.coalesce import SWITCHES, coalesce_name
+from provision.links import (
+    DEFAULT_NAMING,
+    KeptNic,
+    carried_options,
+    link_file,
+    link_mark,
+    link_path,
+    link_refusals,
+)
+from provision.ownership import Thing
+from provision.steps import Step, remove_files, tolerant, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from provision.facts.ethtool import Features
+    from provision.found import HostFound, NicFound
+    from provision.spec import HostNic, Lab
+
+Runs = tuple[Run, ...]
+
+WHY = {
+    "generic-receive-offload": "gathers what comes in from outside into large frames, which a TAP hands on whole",
+    "rx-gro-hw": "gathers incoming segments in the NIC, and leaves them as they can be handed on",
+    "large-receive-offload": "merges segments so that they cannot be handed on; the kernel switches it off on a bridge",
+    "tcp-segmentation-offload": "takes large frames from the bridge without cutting them up first",
+    "rx-usecs": "how long the NIC gathers frames before it says so: longer makes larger frames, and later ones",
+    "adaptive-rx": "on, it overrules rx-usecs",
+}
+"""What a setting has to do with RSC; of others the lab file knows why."""
+
+
+def _value(value: int | bool) -> str:  # noqa: FBT001 - a setting's
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _lines(device: str, was: Mapping[str, object], wanted: Mapping[str, int | bool]) -> Iterator[str]:
+    yield f"  {device}"
+    for name, value in wanted.items():
+        why = WHY.get(name, "the lab file says so")
+        yield f"-   {name}: {was[name]}"
+        yield f"+   {name}: {_value(value)}  ({why})"
+
+
+def wrong_features(settings: HostNic, features: Features) -> dict[str, bool]:
+    """Features that the NIC has otherwise than they are wanted."""
+    return {
+        name: on
+        for name, on in settings.features.items()
+        if name in features and features[name].active is not on
+    }
+
+
+def wanted_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[str, int | bool]:
+    """Coalescing as it is wanted, in `-C`'s words; adaptive coalescing is off where it would overrule what is said."""
+    wanted = {coalesce_name(name): value for name, value in settings.coalesce.items()}
+    for way in ("rx", "tx"):
+        if f"{way}-usecs" in wanted and found.get(f"adaptive-{way}") is True:
+            wanted.setdefault(f"adaptive-{way}", False)
+    return wanted
+
+
+def wrong_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[str, int | bool]:
+    """Coalescing that the NIC has otherwise than it is wanted."""
+    wanted = wanted_coalesce(settings, found)
+    return {name: value for name, value in wanted.items() if name in found and found[name] != value}
+
+
+def _restored(device: str, features: Features) -> Run:
+    """Every feature that can be changed, as it was asked for when it was found: a group's kinds are apart."""
+    words = [
+        word
+        for name, feature in features.items()
+        if feature.requested is not None and not feature.fixed
+        for word in (name, _value(feature.requested))
+    ]
+    return tolerant("ethtool", "-K", device, *words)
+
+
+def _coalesce_runs(device: str, values: Mapping[str, int | bool]) -> Runs:
+    """Adaptive coalescing goes off before what it would overrule is set, and on after it."""
+    off = {name: value for name, value in values.items() if name in SWITCHES and not value}
+    numbers = {name: value for name, value in values.items() if name not in SWITCHES}
+    on = {name: value for name, value in values.items() if name in SWITCHES and value}
+    return tuple(
+        tolerant("ethtool", "-C", device, *(word for name in part for word in (name, _value(part[name]))))
+        for part in (off, numbers, on)
+        if part
+    )
+
+
+def _set(host: str, device: str, what: str, lines: Iterator[str], runs: tuple[Runs, Runs]) -> Step:
+    """A step that sets something of a NIC; `runs` are its commands and those that undo them."""
+    do, undo = runs
+    return Step(
+        host,
+        "",
+        f"set {device}'s {what}",
+        f"hosts.{host}.nics.{device} declares it",
+        do,
+        undo,
+        (Thing("nic", device, was=json.dumps([list(run.argv) for run in undo])),),
+        tuple(lines),
+        exclusive=False,
+        guarded=True,
+    )
+
+
+def nic_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
+    """Settings of physical NICs that are not as the lab file declares them."""
+    for device, settings in lab.host(host).nics.items():
+        nic = found.nics.get(device)
+        if nic is None or nic.features is None:
+            continue
+        if features := wrong_features(settings, nic.features):
+            words = [word for name, on in features.items() for word in (name, _value(on))]
+            runs: tuple[Runs, Runs] = (
+                (tolerant("ethtool", "-K", device, *words),),
+                (_restored(device, nic.features),),
+            )
+            yield _set(host, device, "features", _lines(device, nic.features, features), runs)
+        if nic.coalesce and (values := wrong_coalesce(settings, nic.coalesce)):
+            shown = {name: _value(value) for name, value in nic.coalesce.items()}
+            undo = _coalesce_runs(device, {name: nic.coalesce[name] for name in values})
+            runs = _coalesce_runs(device, values), undo
+            yield _set(host, device, "coalescing", _lines(device, shown, values), runs)
+        yield from _link_steps(lab, host, device, nic)
+
+
+def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Step]:
+    """The .link file that keeps a NIC's settings over a reboot: written, brought up to date, or removed."""
+    settings, path = lab.host(host).nics[device], link_path(lab.name, device)
+    ours = nic.link.startswith(link_mark(lab.name, host, device))
+    wanted = ""
+    if settings.persist == "link" and not nic.connection:
+        naming = carried_options(nic.naming) if nic.naming else DEFAULT_NAMING
+        wanted = link_file(KeptNic(lab.name, host, device, nic.permanent_mac, settings), naming)
+    if wanted == nic.link or not (wanted or ours):
+        return
+    undo = write_file(path, nic.link) if nic.link else remove_files(path)
+    yield Step(
+        host,
+        "",
+        f"write {path}" if wanted else f"remove {path}",
+        f"hosts.{host}.nics.{device}.persist is {settings.persist}: udev sets the NIC by it when it appears",
+        (write_file(path, wanted) if wanted else remove_files(path),),
+        (undo,),
+        (Thing("link", path),) if wanted else (),
+        (
+            *(f"- {line}" for line in nic.link.splitlines()),
+            *(f"+ {line}" for line in wanted.splitlines()),
+        ),
+        exclusive=False,
+    )
+
+
+def nic_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+    """What is left to the user: NetworkManager's NICs keep their settings by its own command."""
+    for device, settings in lab.host(host).nics.items():
+        nic = found.nics.get(device)
+        if nic is not None and nic.connection and settings.persist == "link":
+            yield (
+                f"{device} is NetworkManager's, which keeps settings itself; to keep these, run on {host}: "
+                f"{nm_command(nic.connection, settings)}"
+            )
+
+
+_NM_FEATURES = {
+    "generic-receive-offload": "gro",
+    "generic-segmentation-offload": "gso",
+    "tcp-segmentation-offload": "tso",
+    "large-receive-offload": "lro",
+    "rx-checksumming": "rx",
+    "tx-checksumming": "tx",
+    "scatter-gather": "sg",
+    "rx-vlan-offload": "rxvlan",
+    "tx-vlan-offload": "txvlan",
+    "ntuple-filters": "ntuple",
+    "receive-hashing": "rxhash",
+}
+"""NetworkManager's word for a feature where it is not ethtool's own (nm-settings(5), 1.42)."""
+
+
+def nm_command(connection: str, settings: HostNic) -> str:
+    """The command that lets NetworkManager keep a NIC's settings."""
+    words = [
+        word
+        for name, on in settings.features.items()
+        for word in (f"ethtool.feature-{_NM_FEATURES.get(name, name)}", _value(on))
+    ]
+    for name, value in settings.coalesce.items():
+        words += [f"ethtool.coalesce-{coalesce_name(name)}", str(int(value))]
+    return " ".join(["nmcli connection modify", connection, *words])
+
+
+def nic_obstacles(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+    """Why a NIC cannot be set as it is declared, as far as that is known before it is tried."""
+    for device, settings in lab.host(host).nics.items():
+        nic = found.nics.get(device)
+        if device not in found.links:
+            yield f"hosts.{host}.nics.{device}: there is no such device"
+        elif nic is None or nic.features is None:
+            yield f"hosts.{host}.nics.{device}: its features cannot be read: {nic.trouble if nic else 'not asked'}"
+        else:
+            yield from _nic_obstacles(f"hosts.{host}.nics.{device}", settings, nic)
+
+
+def _nic_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
+    features = nic.features or {}
+    for name, on in settings.features.items():
+        if name not in features:
+            yield f"{where}.features.{name}: the NIC has no such feature"
+        elif features[name].fixed and features[name].active is not on:
+            yield f"{where}.features.{name}: its driver has it fixed {_value(features[name].active)}"
+    yield from _coalesce_obstacles(where, settings, nic)
+    if settings.persist == "link" and not nic.connection:
+        for name, why in link_refusals(settings, nic.systemd).items():
+            yield f"{where}.{name}: persist: link cannot keep it: {why}"
+        if not nic.permanent_mac:
+            yield f"{where}: persist: link needs a permanent MAC address, by which udev knows the NIC, and it has none"
+
+
+def _coalesce_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
+    for name, value in settings.coalesce.items():
+        word = coalesce_name(name)
+        if nic.coalesce is None:
+            yield f"{where}.coalesce.{name}: {nic.trouble or 'the NIC has no coalescing'}"
+        elif word not in nic.coalesce:
+            yield f"{where}.coalesce.{name}: the driver does not support it"
+        elif isinstance(value, bool) is not (word in SWITCHES):
+            yield f"{where}.coalesce.{name}: must be {'true or false' if word in SWITCHES else 'a number'}"
+
+
+def not_taken(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+    """What was set and is not so when it is read back, and what keeps it from being so."""
+    for device, settings in lab.host(host).nics.items():
+        nic = found.nics.get(device)
+        if nic is None or nic.features is None:
+            yield f"{device}: could not be read back"
+            continue
+        for name, on in wrong_features(settings, nic.features).items():
+            feature = nic.features[name]
+            why = "its driver has it fixed" if feature.fixed else "the driver did not take it"
+            if not feature.fixed and feature.requested is on:
+                why = "it is asked for, and the driver or a feature that it needs keeps it so"
+            yield f"{device}: {name} is still {_value(feature.active)}: {why}"
+        for name, value in wrong_coalesce(settings, nic.coalesce or {}).items():
+            there = (nic.coalesce or {})[name]
+            adaptive = (nic.coalesce or {}).get(f"adaptive-{name[:2]}") is True and name not in SWITCHES
+            why = "adaptive coalescing is on and overrules it" if adaptive else "the driver did not take it"
+            yield f"{device}: {name} is {_value(there)} and not {_value(value)}: {why}"
