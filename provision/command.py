@@ -36,6 +36,25 @@ PACKAGES = {"ip": "iproute2", "ethtool": "ethtool", "qemu-img": "qemu-utils", QE
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What a way out needs to know of a host; what is empty is not said, and OpenSSH's configuration may say it."""
+
+    name: str
+    address: str = ""
+    """A name, an IP address or an alias in ~/.ssh/config; empty is this machine."""
+    port: int | None = None
+    user: str = ""
+    identity: str = ""
+    """Path of the one private key that is offered."""
+    known_hosts: str = ""
+    """Path of the file that is asked instead of the user's own."""
+    sudo: bool = False
+    """Whether commands run as root by `sudo -n`."""
+    libvirt: str = "qemu:///system"
+    """libvirt's URI as seen on that host."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A command to run, and what it reads."""
 

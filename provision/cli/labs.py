@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provision.cli.output import Output
-    from provision.command import Say
+    from provision.command import Say, Target
     from provision.edges.wiring import RealEdges
     from provision.fleet import Outcome
     from provision.lifecycle import Site
-    from provision.spec import Lab
+    from provision.spec import Host, Lab
 
 T = TypeVar("T")
 
@@ -99,12 +99,28 @@ def whoami(command: str) -> str:
 
 
 def edges_of(lab: Lab | None, output: Output) -> RealEdges:
-    """The real edges, with each host's libvirt as the lab file names it; -v shows their commands."""
+    """The real edges, with each host as the lab file has it; -v shows their commands."""
     from provision.edges.wiring import RealEdges
+    from provision.spec import Host
 
-    hosts = {"local": lab.host("local"), **lab.hosts} if lab else {}
-    uris = {name: host.libvirt for name, host in hosts.items()}
-    return RealEdges(uris, output.say if output.verbose else None)
+    hosts = {"local": Host(), **(lab.hosts if lab else {})}
+    targets = {name: _target(name, host) for name, host in hosts.items()}
+    return RealEdges(targets, output.say if output.verbose else None)
+
+
+def _target(name: str, host: Host) -> Target:
+    from provision.command import Target
+
+    return Target(
+        name=name,
+        address=host.address or "",
+        port=host.port,
+        user=host.user or "",
+        identity=host.identity or "",
+        known_hosts=host.known_hosts or "",
+        sudo=host.sudo,
+        libvirt=host.libvirt,
+    )
 
 
 def on_hosts(

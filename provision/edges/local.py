@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from provision.command import Argv, Say
 
 # Debian keeps ip and ethtool where an ordinary user's PATH does not look.
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def _environment() -> dict[str, str]:
     path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-    return {**os.environ, "PATH": f"{path}:{_SBIN}", "LC_ALL": "C.UTF-8"}
+    return {**os.environ, "PATH": f"{path}:{SBIN}", "LC_ALL": "C.UTF-8"}
 
 
 class LocalStream:

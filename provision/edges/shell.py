@@ -37,7 +37,10 @@ class Stream(Protocol):
         ...
 
     def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
-        """What it has put out and complained since, perhaps nothing; None once both have ended."""
+        """What it has put out and complained since, perhaps nothing; None once both have ended.
+
+        :raise OSError: when nobody knows whether it has.
+        """
         ...
 
     def end(self, seconds: float) -> int:
@@ -98,11 +101,17 @@ class _Shell:
         self._out, self._err = _Frames(), _Frames()
 
     def said_first(self) -> tuple[bytes, bytes]:
-        """What it says before it reads anything: that it holds what it is for, or all that it has to say."""
+        """What it says before it reads anything: that it holds what it is for, or all that it has to say.
+
+        :raise LostError: when the host is gone.
+        """
         out = err = b""
         deadline = time.monotonic() + _PATIENCE
         while out != HELD.encode() + b"\n" and (left := deadline - time.monotonic()) > 0:
-            more = self.stream.receive(left)
+            try:
+                more = self.stream.receive(left)
+            except OSError as error:
+                raise LostError(f"{self.host} is gone: {error}") from error
             if more is None:
                 break
             out, err = out + more[0], err + more[1]

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 
 from provision.edges.local import local_host
 from provision.edges.qmp import QmpSocket
-from provision.errors import NotYetError
+from provision.edges.shell import ShellHost
 
 if TYPE_CHECKING:
-    from provision.command import Runner, Say
+    from collections.abc import Mapping
+
+    from provision.command import Runner, Say, Target
     from provision.edges.libvirt import Libvirt
-    from provision.edges.shell import ShellHost
+    from provision.edges.ssh import SshHost
 
 
 class RealEdges:
-    """Reaches this machine, its libvirt and its QEMUs; a context manager, so that connections end."""
+    """Reaches hosts, their libvirts and their QEMUs; a context manager, so that connections end."""
 
-    def __init__(self, uris: dict[str, str], trace: Say | None = None) -> None:
-        self._uris = uris
+    def __init__(self, targets: Mapping[str, Target], trace: Say | None = None) -> None:
+        self._targets = targets
         self._trace = trace
         self._hosts: dict[str, ShellHost] = {}
+        self._connections: dict[str, SshHost] = {}
         self._libvirts: dict[str, Libvirt] = {}
         self._open = ExitStack()
 
@@ -34,23 +37,29 @@ class RealEdges:
         self._open.close()
 
     def host(self, name: str) -> Runner:
-        """The host that runs commands.
-
-        :raise NotYetError: for any host but `local`.
-        """
-        if name != "local":
-            raise NotYetError(f"host {name}: this version reaches `local` only")
+        """The host that runs commands; one without an address is this machine."""
         if name not in self._hosts:
-            self._hosts[name] = local_host(self._trace)
+            if self._targets[name].address:
+                self._hosts[name] = ShellHost(name, self._connection(name).start, self._trace)
+            else:
+                self._hosts[name] = local_host(self._trace)
             self._open.callback(self._hosts[name].close)
         return self._hosts[name]
+
+    def _connection(self, name: str) -> SshHost:
+        from provision.edges.ssh import SshHost  # noqa: PLC0415 - only where a host is remote
+
+        if name not in self._connections:
+            self._connections[name] = SshHost(self._targets[name])
+            self._open.callback(self._connections[name].close)
+        return self._connections[name]
 
     def hypervisor(self, host: str) -> Libvirt:
         """The host's libvirt, at the URI that the lab file gives it."""
         from provision.edges.libvirt import Libvirt  # noqa: PLC0415 - only where libvirt is used
 
         if host not in self._libvirts:
-            connection = Libvirt(self._uris.get(host, "qemu:///system"))
+            connection = Libvirt(self._targets[host].libvirt)
             self._open.callback(connection.close)
             self._libvirts[host] = connection
         return self._libvirts[host]

@@ -1,0 +1,106 @@
+"""The line to a host: a socket to its SSH server, or to the program that leads there."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from provision.edges.ssh_route import PATIENCE, PULSE
+from provision.errors import HostError
+
+if TYPE_CHECKING:
+    from provision.edges.ssh_route import Route
+
+_STUCK = 3 * PULSE
+"""Seconds after which a host that takes nothing, or acknowledges nothing, is lost."""
+
+
+class PatientSocket(socket.socket):
+    """A socket whose other end has to take what is sent; paramiko by itself would offer it for ever."""
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        """Send some of it.
+
+        :raise ConnectionError: when the other end takes nothing for too long.
+        """
+        room = select.poll()
+        room.register(self, select.POLLOUT)
+        if not room.poll(_STUCK * 1000):
+            raise ConnectionError(f"it has taken nothing for {_STUCK} s")
+        return super().send(data, flags)
+
+
+class Line:
+    """A connected socket, and the program behind it if there is one."""
+
+    def __init__(self, host: str, route: Route) -> None:
+        self._program: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None
+        made = self._through(route.proxy) if route.proxy else _direct(host, route)
+        self.socket = PatientSocket(fileno=made.detach())
+
+    def _through(self, command: str) -> socket.socket:
+        near, far = socket.socketpair()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
+        with far:  # in a session of its own, where the terminal's Ctrl-C does not reach it
+            both = far.fileno()
+            self._program = subprocess.Popen(
+                ["sh", "-c", f"exec {command}"],
+                stdin=both,
+                stdout=both,
+                stderr=self._said,
+                start_new_session=True,
+            )
+        return near
+
+    def words(self) -> str:
+        """What the program complained."""
+        if self._said is None:
+            return ""
+        self._said.seek(0)
+        return self._said.read(1000).decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        """Hang up, and end the program."""
+        self.socket.close()
+        if self._program is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._program.pid, signal.SIGTERM)
+            try:
+                self._program.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._program.pid, signal.SIGKILL)
+                self._program.wait()
+        if self._said is not None:
+            self._said.close()
+
+
+def _direct(name: str, route: Route) -> socket.socket:
+    where = f"host {name}: {route.host} port {route.port}"
+    try:
+        made = socket.create_connection((route.host, route.port), PATIENCE)
+    except socket.gaierror as error:
+        raise HostError(
+            f"host {name}: no address of {route.host} is known: {error.strerror}",
+            hint=f"hosts.{name}.address is a name, an address, or a Host of ~/.ssh/config",
+        ) from error
+    except ConnectionRefusedError as error:
+        raise HostError(f"{where} refuses connections", hint="does sshd run there, at this port?") from error
+    except TimeoutError as error:
+        raise HostError(
+            f"{where} does not answer within {PATIENCE} s",
+            hint="is it on, and does a firewall let us through?",
+        ) from error
+    except OSError as error:
+        raise HostError(
+            f"{where} cannot be reached: {error.strerror}", hint="is there a way to it?"
+        ) from error
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK * 1000)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made

@@ -1,0 +1,177 @@
+"""Whom an SSH connection trusts, and who it says that we are: known hosts, and the keys of the agent and of files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fnmatch
+import hashlib
+import hmac
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from paramiko import PKey
+
+    from provision.edges.ssh_route import Route
+
+_HASHED = "|1|"
+
+
+class HostKeyError(HostError):
+    """A host's key is not known, or another one than is known; we go no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """One line of a file of known hosts that is about the host."""
+
+    kind: str
+    blob: bytes
+    revoked: bool
+    file: str
+    line: int
+
+
+def known_keys(name: str, files: Sequence[str]) -> list[KnownKey]:
+    """What the files know of a host; a file that is not there knows nothing, nor does a line that cannot be read."""
+    found: list[KnownKey] = []
+    for file in files:
+        try:
+            lines = Path(file).read_bytes().decode("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(lines, 1):
+            marker, _, rest = line.strip().partition(" ") if line.strip().startswith("@") else ("", "", line)
+            words = rest.split()
+            if len(words) < 3 or words[0].startswith("#") or marker not in ("", "@revoked"):
+                continue
+            with suppress(binascii.Error):
+                if _names(words[0], name):
+                    blob = base64.b64decode(words[2], validate=True)
+                    found.append(KnownKey(words[1], blob, marker == "@revoked", file, number))
+    return found
+
+
+def _names(patterns: str, name: str) -> bool:
+    """Whether the first field of a line means the host; it may be hashed, or patterns, of which `!` takes back."""
+    if patterns.startswith(_HASHED):
+        salt, _, digest = patterns.removeprefix(_HASHED).partition("|")
+        made = hmac.new(base64.b64decode(salt), name.encode(), hashlib.sha1).digest()
+        return hmac.compare_digest(made, base64.b64decode(digest))
+    said = [pattern.lower().replace("[", "[[]") for pattern in patterns.split(",")]
+    if any(fnmatch.fnmatchcase(name.lower(), pattern[1:]) for pattern in said if pattern.startswith("!")):
+        return False
+    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in said)
+
+
+def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
+    """Let a host's key pass that is known.
+
+    :raise HostKeyError: when it is unknown, revoked, or not the one that is known.
+    """
+    known = known_keys(route.known_as, route.known_hosts)
+    shown = f"{_kind(kind)} {fingerprint(blob)}"
+    same = [key for key in known if key.blob == blob]
+    if any(key.revoked for key in same):
+        raise HostKeyError(f"host {host} shows a key that {same[0].file} has revoked: {shown}")
+    if same:
+        return
+    other = [key for key in known if key.kind == kind and not key.revoked]
+    if other:
+        old = f"{other[0].file}:{other[0].line} has {_kind(kind)} {fingerprint(other[0].blob)}"
+        command = shlex.join(["ssh-keygen", "-f", other[0].file, "-R", route.known_as])
+        raise HostKeyError(
+            f"host {host}: its host key has CHANGED: {old}, {route.known_as} shows {shown};"
+            " somebody may stand between us",
+            hint=f"only if you know why it changed, forget the old key: {command}",
+        )
+    file = Path(route.known_hosts[0])
+    accept = f"echo {shlex.quote(f'{route.known_as} {kind} {base64.b64encode(blob).decode()}')} >>{shlex.quote(str(file))}"
+    if not file.parent.is_dir():
+        accept = f"mkdir -p -m 700 {shlex.quote(str(file.parent))} && {accept}"
+    raise HostKeyError(
+        f"host {host}: the host key of {route.known_as} is not known: {shown}",
+        hint=f"compare this with what `ssh-keygen -lf /etc/ssh/ssh_host_{_kind(kind).lower()}_key.pub` says there;"
+        f" if they are the same, accept it: {accept}",
+    )
+
+
+def fingerprint(blob: bytes) -> str:
+    """A public key's fingerprint as OpenSSH prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _kind(kind: str) -> str:
+    """A key's type as OpenSSH prints it beside the fingerprint."""
+    return kind.removeprefix("ssh-").split("-", maxsplit=1)[0].upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A key that we may show to a host."""
+
+    words: str
+    key: PKey
+
+
+def our_keys(route: Route) -> Iterator[Offer | str]:
+    """The keys as OpenSSH would offer them: those of files, from the agent where that has them, and then the agent's others.
+
+    A string stands for a key that cannot be used, and says why.
+    """
+    from paramiko import Agent  # noqa: PLC0415 - slow to load
+
+    agent = Agent()
+    try:
+        held = {key.asbytes(): key for key in agent.get_keys()}
+        for path in route.identities:
+            if not Path(path).is_file():
+                continue
+            public = _public(path)
+            if public in held:
+                yield Offer(f"{path} (agent)", held.pop(public))
+            else:
+                yield _from_file(path)
+        for key in held.values() if not route.only else ():
+            yield Offer(f"{key.comment or key.get_name()} (agent)", key)
+    finally:
+        agent.close()
+
+
+def _public(path: str) -> bytes:
+    """The public half of a private key's file, which is not encrypted; empty where there is none to be read."""
+    from paramiko import Message  # noqa: PLC0415
+
+    with suppress(OSError, ValueError, IndexError):
+        return base64.b64decode(Path(f"{path}.pub").read_text().split()[1])
+    with suppress(OSError, ValueError):
+        lines = [line for line in Path(path).read_text().splitlines() if not line.startswith("-")]
+        said = Message(base64.b64decode("".join(lines)))
+        if said.get_bytes(15) == b"openssh-key-v1\0":
+            for _ in ("cipher", "kdf", "its options"):
+                said.get_string()
+            said.get_int()
+            return said.get_string()
+    return b""
+
+
+def _from_file(path: str) -> Offer | str:
+    from paramiko import PasswordRequiredException, PKey, SSHException  # noqa: PLC0415
+    from paramiko.pkey import UnknownKeyType  # noqa: PLC0415
+
+    try:
+        return Offer(path, PKey.from_path(path))
+    except (PasswordRequiredException, TypeError):
+        return f"{path} is encrypted, and no agent has it (ssh-add {shlex.quote(path)})"
+    except UnknownKeyType:
+        return f"{path} is of a type that is not supported"
+    except (OSError, ValueError, SSHException) as error:
+        return f"{path} cannot be read: {error}"

@@ -1,0 +1,49 @@
+"""Does what its input says with real edges, and prints how that ended: [{host: target}, [step, …]], in JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from typing import Any
+
+from provision.command import Result, Run, Target
+from provision.edges.wiring import RealEdges
+from provision.errors import HostError, LostError
+
+
+def told(results: list[Result] | tuple[object, ...]) -> list[dict[str, Any]]:
+    return [{"status": r.status, "out": r.out, "err": r.err} for r in results if isinstance(r, Result)]
+
+
+def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
+    """How one step ended."""
+    name = step.get("host", "hv")
+    if "libvirt" in step:
+        return {"said": getattr(edges.hypervisor(name), step["libvirt"])(*step.get("with", ()))}
+    if "monitor" in step:
+        with edges.monitor(name, step["monitor"]) as monitor:
+            return {"said": [monitor.execute(command) for command in step["execute"]]}
+    host = edges.host(name)
+    with ExitStack() as held:
+        before = told([held.enter_context(host.hold(step["hold"]))]) if "hold" in step else []
+        runs = [Run(tuple(argv), stdin) for argv, stdin in step["runs"]]
+        options = {key: step[key] for key in ("timeout", "until_failure") if key in step}
+        return {"results": [*before, *told(host.run_all(runs, **options))]}
+
+
+def main() -> None:
+    targets, steps = json.load(sys.stdin)
+    answers = []
+    with RealEdges({name: Target(**target) for name, target in targets.items()}) as edges:
+        for step in steps:
+            try:
+                answers.append(taken(edges, step))
+            except HostError as error:
+                known = told(error.known) if isinstance(error, LostError) else []
+                answer = {"error": type(error).__name__, "message": str(error), "hint": error.hint}
+                answers.append({**answer, "known": known})
+    json.dump(answers, sys.stdout)
+
+
+main()

@@ -1,0 +1,160 @@
+"""A host that is reached over SSH, and the host that reaches it, each made of namespaces and joined by a cable."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from provision.command import Target
+from tests.real.hypervisor import Hypervisor, wait_for
+
+DRIVER = str(Path(__file__).parent / "driver.py")
+CLIENT, REMOTE = "192.0.2.1", "192.0.2.2"
+
+# UsePAM no lets nobody in whose password is locked, hence the `*` of a user who just has none.
+SSHD = """
+mkdir -p /run/sshd
+[ "$2" = root ] || useradd --create-home --shell "$4" --password '*' "$2"
+usermod --password '*' "$2"
+home=$(getent passwd "$2" | cut -d: -f6)
+mkdir -p -m 0700 "$home/.ssh"
+cp -- "$3" "$home/.ssh/authorized_keys"
+chown -R "$2:" "$home/.ssh"
+/usr/sbin/sshd -t -f "$1"
+"""
+
+
+def key_pair(path: Path, *options: str) -> Path:
+    """A private key at that path, its public half beside it."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.name, "-f", str(path), *options],
+        check=True,
+    )
+    return path
+
+
+def public(path: Path) -> str:
+    """The public half's type and key."""
+    return " ".join(Path(f"{path}.pub").read_text().split()[:2])
+
+
+@dataclass(frozen=True)
+class Site:
+    """A client and the host that it reaches; what it needs for that is in a directory."""
+
+    client: Hypervisor
+    remote: Hypervisor
+    at: Path
+    target: Target
+    address: str = REMOTE
+    known_as: str = REMOTE
+    sshd: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start_sshd(
+        self, *options: str, port: int = 22, user: str = "root", shell: str = "/bin/sh", key: str = "host_key"
+    ) -> None:
+        """An sshd at the port, that lets the user in by the client's key."""
+        config = self.at / f"sshd_config_{port}"
+        fixed = ("UsePAM no", "StrictModes no", "PasswordAuthentication no", "PidFile none")
+        config.write_text(
+            "\n".join(
+                (
+                    f"Port {port}",
+                    f"HostKey {self.at / key}",
+                    *options,
+                    *fixed,
+                    "AuthorizedKeysFile .ssh/authorized_keys",
+                    "",
+                )
+            )
+        )
+        self.remote.output(["sh", "-ec", SSHD, "sh", str(config), user, str(self.at / "id.pub"), shell])
+        with (self.at / f"sshd_{port}.log").open("wb") as log:
+            self.sshd[port] = subprocess.Popen(
+                [*self.remote.entering(), "/usr/sbin/sshd", "-D", "-e", "-f", str(config)],
+                stderr=log,
+                start_new_session=True,
+            )
+        listening = f"[ -n \"$(ss -Hltn 'sport = :{port}')\" ]"
+        wait_for(
+            lambda: self.remote.run(["sh", "-c", listening]).returncode == 0, time.monotonic() + 10, "sshd"
+        )
+
+    def ask(
+        self, *steps: Mapping[str, Any], target: Target | None = None, **more: Target
+    ) -> list[dict[str, Any]]:
+        """What the edges make of each step, run on the client; `hv` is the host."""
+        return self.driver({"hv": target or self.target, **more}, steps)
+
+    def driver(
+        self, targets: Mapping[str, Target], steps: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The driver's answers."""
+        told = {name: {key: getattr(t, key) for key in Target.__slots__} for name, t in targets.items()}
+        done = self.client.run(
+            [sys.executable, DRIVER], input=json.dumps([told, steps]).encode(), timeout=120
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert not done.stderr, done.stderr.decode()
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        return answers
+
+    def configure(self, text: str) -> None:
+        """Write the client's ~/.ssh/config, which ends with it."""
+        script = (
+            'mkdir -p -m 0700 ~root/.ssh && printf %s "$1" >~root/.ssh/config && chmod 0600 ~root/.ssh/config'
+        )
+        self.client.output(["sh", "-ec", script, "sh", text])
+
+    def as_user(self, user: str, **more: Any) -> Target:
+        """The host, for another user."""
+        return replace(self.target, user=user, **more)
+
+
+def run(*argv: str, stdin: str = "", **more: Any) -> dict[str, Any]:
+    """A step that runs one command."""
+    return runs([argv], stdin=stdin, **more)
+
+
+def runs(argvs: Sequence[Sequence[str]], *, stdin: str = "", **more: Any) -> dict[str, Any]:
+    """A step that runs commands in one batch."""
+    return {"runs": [[list(argv), stdin] for argv in argvs], **more}
+
+
+@contextmanager
+def cable(
+    one: Hypervisor, other: Hypervisor, address: str, far_address: str, name: str = "wire"
+) -> Iterator[None]:
+    """A cable between two hosts, with an address at each end; it ends with the hosts."""
+    veth = ["ip", "link", "add", name, "netns", str(one.pid), "type", "veth"]
+    subprocess.run([*veth, "peer", "name", name, "netns", str(other.pid)], check=True)
+    for host, end in ((one, address), (other, far_address)):
+        host.output(["ip", "addr", "add", f"{end}/30", "dev", name])
+        host.output(["ip", "link", "set", name, "up"])
+    yield
+
+
+@contextmanager
+def remote_site(at: Path) -> Iterator[Site]:
+    """A client and a host with an sshd at port 22 that lets root in; all is as it should be."""
+    for name in ("host_key", "id"):
+        key_pair(at / name)
+    known = at / "known_hosts"
+    known.write_text(f"{REMOTE} {public(at / 'host_key')}\n")
+    target = Target("hv", REMOTE, identity=str(at / "id"), known_hosts=str(known))
+    with Hypervisor() as client, Hypervisor() as remote, cable(client, remote, CLIENT, REMOTE):
+        site = Site(client, remote, at, target)
+        site.start_sshd()
+        try:
+            yield site
+        finally:
+            for process in site.sshd.values():
+                process.kill()
+                process.wait()
