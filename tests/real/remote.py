@@ -53,8 +53,6 @@ class Site:
     remote: Hypervisor
     at: Path
     target: Target
-    address: str = REMOTE
-    known_as: str = REMOTE
     sshd: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start_sshd(
@@ -87,6 +85,12 @@ class Site:
             lambda: self.remote.run(["sh", "-c", listening]).returncode == 0, time.monotonic() + 10, "sshd"
         )
 
+    def stop(self) -> None:
+        """Forget the sshds; they end with their host."""
+        for process in self.sshd.values():
+            process.kill()
+            process.wait()
+
     def ask(
         self, *steps: Mapping[str, Any], target: Target | None = None, **more: Target
     ) -> list[dict[str, Any]]:
@@ -106,12 +110,15 @@ class Site:
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         return answers
 
-    def configure(self, text: str) -> None:
-        """Write the client's ~/.ssh/config, which ends with it."""
-        script = (
-            'mkdir -p -m 0700 ~root/.ssh && printf %s "$1" >~root/.ssh/config && chmod 0600 ~root/.ssh/config'
-        )
-        self.client.output(["sh", "-ec", script, "sh", text])
+    def knows(self, name: str, key: str = "") -> None:
+        """The client knows the host by one more name."""
+        with (self.at / "known_hosts").open("a") as known:
+            known.write(f"{name} {key or public(self.at / 'host_key')}\n")
+
+    def configure(self, text: str, included: str = "") -> None:
+        """Write the client's ~/.ssh/config, and a file that it may include; they end with it."""
+        script = 'mkdir -p -m 0700 ~root/.ssh; umask 077; printf %s "$1" >~root/.ssh/config; printf %s "$2" >~root/.ssh/included'
+        self.client.output(["sh", "-ec", script, "sh", text, included])
 
     def as_user(self, user: str, **more: Any) -> Target:
         """The host, for another user."""
@@ -155,6 +162,4 @@ def remote_site(at: Path) -> Iterator[Site]:
         try:
             yield site
         finally:
-            for process in site.sshd.values():
-                process.kill()
-                process.wait()
+            site.stop()
