@@ -56,7 +56,7 @@ class Site:
     sshd: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start_sshd(
-        self, *options: str, port: int = 22, user: str = "root", shell: str = "/bin/sh", key: str = "host_key"
+        self, *options: str, port: int = 22, user: str = "root", login: str = "/bin/sh", key: str = "host_key"
     ) -> None:
         """An sshd at the port, that lets the user in by the client's key."""
         config = self.at / f"sshd_config_{port}"
@@ -73,7 +73,7 @@ class Site:
                 )
             )
         )
-        self.remote.output(["sh", "-ec", SSHD, "sh", str(config), user, str(self.at / "id.pub"), shell])
+        self.remote.output(["sh", "-ec", SSHD, "sh", str(config), user, str(self.at / "id.pub"), login])
         with (self.at / f"sshd_{port}.log").open("wb") as log:
             self.sshd[port] = subprocess.Popen(
                 [*self.remote.entering(), "/usr/sbin/sshd", "-D", "-e", "-f", str(config)],
@@ -92,18 +92,25 @@ class Site:
             process.wait()
 
     def ask(
-        self, *steps: Mapping[str, Any], target: Target | None = None, **more: Target
+        self,
+        *steps: Mapping[str, Any],
+        target: Target | None = None,
+        env: Mapping[str, str] | None = None,
+        **more: Target,
     ) -> list[dict[str, Any]]:
         """What the edges make of each step, run on the client; `hv` is the host."""
-        return self.driver({"hv": target or self.target, **more}, steps)
+        return self.driver({"hv": target or self.target, **more}, steps, env)
 
     def driver(
-        self, targets: Mapping[str, Target], steps: Sequence[Mapping[str, Any]]
+        self,
+        targets: Mapping[str, Target],
+        steps: Sequence[Mapping[str, Any]],
+        env: Mapping[str, str] | None = None,
     ) -> list[dict[str, Any]]:
         """The driver's answers."""
         told = {name: {key: getattr(t, key) for key in Target.__slots__} for name, t in targets.items()}
         done = self.client.run(
-            [sys.executable, DRIVER], input=json.dumps([told, steps]).encode(), timeout=120
+            [sys.executable, DRIVER], input=json.dumps([told, steps]).encode(), timeout=120, env=env
         )
         assert done.returncode == 0, done.stderr.decode()
         assert not done.stderr, done.stderr.decode()

@@ -104,7 +104,7 @@ def test_words_arrive_as_they_are(site: Site) -> None:
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash", "/bin/csh"])
 def test_any_login_shell_will_do_and_what_it_prints_is_not_the_answer(site: Site, shell: str) -> None:
-    site.start_sshd(port=2222, user="alice", shell=shell)
+    site.start_sshd(port=2222, user="alice", login=shell)
     noise = "echo noise; echo trouble >/dev/stderr\n"
     for name in (".bashrc", ".cshrc"):
         site.remote.path(f"/home/alice/{name}").write_text(noise)
