@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
+_HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)"
+_THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
 _TPM_STATE_SINCE = 8_009_000
 """libvirt 8.9 and later are told what becomes of a domain's TPM state."""
 
@@ -103,7 +105,10 @@ class Libvirt:
     """A connection to one libvirt daemon, opened when first used."""
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
+        self._address = uri
+        path, _, query = uri.partition("?")
+        shown = "&".join(word for word in query.split("&") if not word.startswith("command="))
+        self._uri = f"{path}?{shown}" if shown else path
         self._connection: Any = None
 
     def close(self) -> None:
@@ -248,11 +253,11 @@ class Libvirt:
             self.close()  # the daemon was restarted; this call shall not pay for it
         if self._connection is None:
             try:
-                self._connection = self._call(lambda: libvirt.open(self._uri))
+                self._connection = self._call(lambda: libvirt.open(self._address))
             except libvirt.libvirtError as error:
                 raise HostError(
                     f"libvirt does not answer at {self._uri}: {error}",
-                    hint="is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)",
+                    hint=_THERE if "+ssh:" in self._uri else _HERE,
                 ) from error
         return self._connection
 

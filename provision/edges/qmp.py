@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from provision.errors import HostError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    import socket
+    from collections.abc import Callable, Coroutine, Mapping
 
     from qemu.qmp import QMPClient
 
@@ -18,8 +19,12 @@ _T = TypeVar("_T")
 class QmpSocket:
     """A QEMU's monitor socket; a context manager, because QEMU serves one client at a time."""
 
-    def __init__(self, path: str, *, timeout: float = 10) -> None:
+    def __init__(
+        self, path: str, *, connected: Callable[[], socket.socket] | None = None, timeout: float = 10
+    ) -> None:
+        """Connect to a path here, or by a function that leads to one elsewhere; the path then says where, for a reader."""
         self._path = path
+        self._connected = connected
         self._timeout = timeout
         self._loop: asyncio.Runner | None = None
         self._client: QMPClient | None = None
@@ -31,11 +36,12 @@ class QmpSocket:
         """
         from qemu.qmp import QMPClient, QMPError  # noqa: PLC0415 - only where a monitor is asked
 
+        address = self._connected() if self._connected is not None else self._path
         self._loop = asyncio.Runner()
         self._client = QMPClient("rscvm")
         self._client.logger.disabled = True
         try:
-            self._wait(self._client.connect(self._path))
+            self._wait(self._client.connect(address))
         except (QMPError, OSError, TimeoutError, EOFError) as error:
             self._loop.close()
             raise self._silent("no monitor answers", error) from error

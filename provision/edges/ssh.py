@@ -74,6 +74,13 @@ class SshHost:
         if line is not None:
             line.close()
 
+    def connect(self) -> None:
+        """Be connected.
+
+        :raise HostError: when the host cannot be reached, or does not let us in.
+        """
+        self._connected()
+
     def start(self, argv: Argv) -> SshStream:
         """Start a program, as root where the lab file says sudo.
 

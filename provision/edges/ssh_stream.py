@@ -109,6 +109,8 @@ class SshStream:
             out += self._channel.recv(1 << 20)
         while self._channel.recv_stderr_ready():
             err += self._channel.recv_stderr(1 << 20)
+        if ended:
+            self._bell.set()  # whoever waits for it shall learn that at once
         if not ended or out or err:
             return bytes(out), bytes(err)
         if why := self._why(""):

@@ -59,12 +59,29 @@ class RealEdges:
         from provision.edges.libvirt import Libvirt  # noqa: PLC0415 - only where libvirt is used
 
         if host not in self._libvirts:
-            connection = Libvirt(self._targets[host].libvirt)
+            connection = Libvirt(self._uri(host))
             self._open.callback(connection.close)
             self._libvirts[host] = connection
         return self._libvirts[host]
 
+    def _uri(self, host: str) -> str:
+        """The host's libvirt as seen from here; whether SSH leads there at all is found out first, and said better."""
+        target = self._targets[host]
+        if not target.address:
+            return target.libvirt
+        from provision.edges.ssh_libvirt import LibvirtRoad  # noqa: PLC0415 - only where a host is remote
+
+        road = LibvirtRoad(target)
+        self._open.callback(road.close)
+        uri = road.uri
+        self._connection(host).connect()
+        return uri
+
     def monitor(self, host: str, socket: str) -> QmpSocket:
         """The QEMU that listens at a socket on the host."""
-        self.host(host)
-        return QmpSocket(socket)
+        if not self._targets[host].address:
+            return QmpSocket(socket)
+        from provision.edges.ssh_relay import relayed  # noqa: PLC0415 - only where a host is remote
+
+        connection = self._connection(host)
+        return QmpSocket(f"{host}:{socket}", connected=lambda: relayed(host, connection.start, socket))

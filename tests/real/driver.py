@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any
 
-from provision.command import Result, Run, Target
+from provision.command import Domain, Result, Run, Target
 from provision.edges.wiring import RealEdges
-from provision.errors import HostError, LostError
+from provision.errors import LostError, RscvmError
 
 
 def told(results: list[Result] | tuple[object, ...]) -> list[dict[str, Any]]:
@@ -20,7 +21,8 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
     """How one step ended."""
     name = step.get("host", "hv")
     if "libvirt" in step:
-        return {"said": getattr(edges.hypervisor(name), step["libvirt"])(*step.get("with", ()))}
+        said = getattr(edges.hypervisor(name), step["libvirt"])(*step.get("with", ()))
+        return {"said": asdict(said) if isinstance(said, Domain) else said}
     if "monitor" in step:
         with edges.monitor(name, step["monitor"]) as monitor:
             return {"said": [monitor.execute(command) for command in step["execute"]]}
@@ -39,7 +41,7 @@ def main() -> None:
         for step in steps:
             try:
                 answers.append(taken(edges, step))
-            except HostError as error:
+            except RscvmError as error:
                 known = told(error.known) if isinstance(error, LostError) else []
                 answer = {"error": type(error).__name__, "message": str(error), "hint": error.hint}
                 answers.append({**answer, "known": known})
