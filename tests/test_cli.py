@@ -123,8 +123,6 @@ def test_what_comes_later_is_status_3_and_touches_nothing(
         "labs: {t: {topology: dut-only, dut: {guest: linux, memory: 1GiB}}}\n"
     )
 
-    assert run(["up", str(path), "far"]) == 3
-    assert "far is on host hv1" in capsys.readouterr().err
     assert run(["up", str(path)]) == 3
     assert "labs.t" in capsys.readouterr().err
     assert run(["up", str(path), "t-dut"]) == 3

@@ -42,6 +42,13 @@ def test_features_print_as_ethtool_prints_them(feature: Feature, words: str) -> 
     assert str(feature) == words
 
 
+def test_a_name_with_an_apostrophe_is_read_as_ethtool_prints_it() -> None:
+    text = r'[{"ifname": "a;b$(x)\'&|", "rx-gro-hw": {"active": true, "fixed": false, "requested": true}}]'
+
+    assert list(parse_features(text)) == ["a;b$(x)'&|"]
+    assert list(parse_features(text.replace(r"\'", r"\\\\"))) == ["a;b$(x)" + "\\" * 2 + "&|"]
+
+
 def test_links_know_our_tap(fixture_text: Read) -> None:
     links = parse_links(fixture_text("iproute2-6.1/links.json"))
 

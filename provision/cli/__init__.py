@@ -13,7 +13,7 @@ import sys
 import click
 
 from provision.cli.files import export, render, validate
-from provision.cli.hosts import doctor
+from provision.cli.hosts import apply, doctor
 from provision.cli.machines import check, down, plan, status, up
 from provision.cli.output import Output, complain
 from provision.errors import RscvmError
@@ -46,7 +46,7 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
     context.obj = Output(quiet=quiet, verbose=verbose, color=color)
 
 
-for _command in (doctor, validate, render, plan, up, down, status, check, export):
+for _command in (doctor, validate, render, plan, up, down, status, apply, check, export):
     rscvm.add_command(_command)
 
 

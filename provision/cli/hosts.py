@@ -1,4 +1,4 @@
-"""Commands on hosts: doctor."""
+"""Commands on hosts: doctor, apply."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import edges_of, every, read_lab
+from provision.cli.labs import by_host, errors_of, every, on_hosts, read_lab, worst
 from provision.cli.output import Output
-from provision.errors import NotYetError, RequestError
+from provision.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from provision.doctor import HostFinding
+    from provision.lifecycle import Site
+    from provision.spec import Lab
 
 
 _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yellow")}
@@ -28,30 +30,46 @@ _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yell
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 @click.pass_obj
 def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bool) -> int:
-    """Can this host carry RSC-ready VMs? Each miss with its fix; exit 3 with misses.
+    """Can these hosts carry RSC-ready VMs? Each miss with its fix; exit 3 with misses.
 
-    Runs a boot sector under KVM and under TCG: a /dev/kvm can exist and be slower than emulation.
+    Without HOST: this machine, or every host of the lab file. Runs a boot sector under KVM and under
+    TCG: a /dev/kvm can exist and be slower than emulation.
     """
     from provision.doctor import examine
+    from provision.spec import Lab
 
     read = read_lab(lab) if lab else None
-    for host in hosts:
-        if host != "local" and (read is None or host not in read.hosts):
-            raise RequestError(
-                f"no host {host}" + (" in this lab file" if read else ""), hint="name a lab file by -f"
-            )
-        if host != "local":
-            raise NotYetError(f"host {host}: this version examines `local` only")
-    names = [name for name in every(read, output) if read.machines[name].host == "local"] if read else []
-    output.say("examining local; the accelerators take a few seconds")
-    with edges_of(read, output) as edges:
-        findings = examine(edges, read, "local", names)
+    _check_names(read, hosts)
+    machines = by_host(read, every(read, output)) if read else {}
+    asked = list(hosts or (dict.fromkeys([*machines, *(read.hosts if read else ())]) or ["local"]))
+    output.say(f"examining {', '.join(asked)}; the accelerators take a few seconds")
+
+    def work(site: Site, _: object) -> list[HostFinding]:
+        return examine(site.edges, read, site.host, machines.get(site.host, []))
+
+    outcomes = on_hosts(output, read or Lab(version=1, name="doctor"), asked, "doctor", work)
+    found = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}
     if as_json:
-        rows = [asdict(finding) for finding in findings]
-        output.json({"schema": "rscvm/doctor/1", "hosts": [{"host": "local", "findings": rows}]})
+        rows = [
+            {"host": host, "findings": [asdict(finding) for finding in findings]}
+            for host, findings in found.items()
+        ]
+        output.json({"schema": "rscvm/doctor/1", "hosts": rows, **errors_of(outcomes)})
     else:
-        output.show(_rows(findings))
-    return 3 if any(finding.state == "miss" for finding in findings) else 0
+        for host, findings in found.items():
+            if len(asked) > 1:
+                output.line(f"{host}:")
+            output.show(_rows(findings))
+    missed = any(finding.state == "miss" for findings in found.values() for finding in findings)
+    return worst(outcomes, 3 if missed else 0)
+
+
+def _check_names(lab: Lab | None, hosts: Sequence[str]) -> None:
+    for host in hosts:
+        if host != "local" and (lab is None or host not in lab.hosts):
+            where = " in this lab file" if lab else ""
+            hint = f"its hosts: {', '.join(lab.hosts) or 'none'}" if lab else "name a lab file by -f"
+            raise RequestError(f"no host {host}{where}", hint=hint)
 
 
 def _rows(findings: list[HostFinding]) -> list[Text]:
@@ -64,3 +82,51 @@ def _rows(findings: list[HostFinding]) -> list[Text]:
         if finding.fix and finding.state == "miss":
             rows.append(Text(f"    fix: {finding.fix}"))
     return rows
+
+
+@click.command(short_help="Set the hosts' own NICs and bridges.")
+@click.argument("lab", type=click.Path())
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, as `plan` does, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="What was done as JSON.")
+@click.pass_obj
+def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_json: bool) -> int:
+    """Set what the lab file declares of its hosts: physical NICs, bridges, TAPs that the host switched off.
+
+    Each host's settings are made all or none: they are read, set, and read back, and what was found is
+    put back where one fails or does not take. Should the host be cut off meanwhile, it puts that back
+    itself. RSC cannot be switched on at a TAP: its guest has the last word.
+    """
+    from provision.lifecycle import planned_settings, set_up
+
+    read = read_lab(lab)
+    _check_names(read, hosts)
+    asked = list(hosts or read.hosts)
+    outcomes = on_hosts(
+        output,
+        read,
+        asked,
+        "apply",
+        lambda site, say: planned_settings(site) if dry_run else set_up(site, say),
+    )
+    plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}
+    if as_json:
+        from provision.cli.machines import step_row
+
+        rows = [
+            {"host": host, "steps": [step_row(step) for step in made.steps], "notes": list(made.notes)}
+            for host, made in plans.items()
+        ]
+        output.json({"schema": "rscvm/apply/1", "done": not dry_run, "hosts": rows, **errors_of(outcomes)})
+        return worst(outcomes)
+    from provision.cli.machines import plan_lines
+
+    for host, made in plans.items():
+        if dry_run:
+            output.line(f"{host}:")
+            output.show(plan_lines(made))
+        elif made.steps:
+            output.line(f"{host}: as the lab file has it; {len(made.steps)} changed, read back")
+        else:
+            output.line(f"{host}: as the lab file has it; nothing changed")
+    return worst(outcomes)

@@ -91,7 +91,7 @@ def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, 
         rows = [
             {
                 "host": host,
-                "steps": [_step(step) for step in made.steps],
+                "steps": [step_row(step) for step in made.steps],
                 "notes": list(made.notes),
                 "drift": [asdict(drift) for drift in made.drift],
             }
@@ -119,7 +119,8 @@ def plan_lines(made: Plan) -> list[Text]:
     return lines if made.steps or made.drift else [Text("nothing to change"), *lines]
 
 
-def _step(step: Step) -> dict[str, object]:
+def step_row(step: Step) -> dict[str, object]:
+    """A step as JSON has it."""
     return {"machine": step.machine, "what": step.what, "why": step.why, "diff": list(step.diff)}
 
 
@@ -249,7 +250,7 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
 
 
 def _status(row: MachineStatus) -> dict[str, object]:
-    steps, drift = [_step(step) for step in row.steps], [asdict(drift) for drift in row.drift]
+    steps, drift = [step_row(step) for step in row.steps], [asdict(drift) for drift in row.drift]
     return {
         "host": row.host,
         "machine": row.machine,

@@ -5,12 +5,12 @@ A device that has none ends with rc 1, nothing printed and `Operation not suppor
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provision.errors import UnreadableError
+from provision.facts.jsonout import parse_json
 
 Coalesce = Mapping[str, int | bool]
 """What a device supports, by the words that `ethtool -C` takes; what it does not support is absent."""
@@ -86,7 +86,7 @@ def _read(text: str) -> Coalesce:
 
 
 def _read_json(text: str) -> Coalesce:
-    devices: Any = json.loads(text, object_pairs_hook=_distinct)
+    devices: Any = parse_json(text, object_pairs_hook=_distinct)
     match devices:
         case [{"ifname": str(), **said}]:
             return _checked(_distinct((coalesce_name(str(name)), value) for name, value in said.items()))

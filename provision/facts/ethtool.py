@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provision.errors import UnreadableError
+from provision.facts.jsonout import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def parse_features(text: str) -> dict[str, Features]:
     :raise UnreadableError: when the text is anything else.
     """
     try:
-        devices = json.loads(text)
+        devices = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableError("ethtool's features", text) from error
     if not isinstance(devices, list):

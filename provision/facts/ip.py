@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from provision.errors import UnreadableError
+from provision.facts.jsonout import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def parse_links(text: str) -> dict[str, Link]:
     :raise UnreadableError: when the text is not what `ip -json` prints.
     """
     try:
-        links = [_link(data) for data in json.loads(text) if data]
+        links = [_link(data) for data in parse_json(text) if data]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableError("ip's links", text) from error
     return {link.name: link for link in links}

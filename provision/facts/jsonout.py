@@ -1,0 +1,19 @@
+"""JSON as iproute2 and ethtool print it: their common writer escapes an apostrophe, which JSON does not know."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    r"""The document; `\'` is an apostrophe.
+
+    :raise ValueError: when it is no JSON otherwise.
+    """
+    if r"\'" in text:
+        text = _ESCAPE.sub(lambda found: "'" if found[1] == "'" else found[0], text)
+    return json.loads(text, **options)
