@@ -37,7 +37,7 @@ WHY = {
     "rx-gro-hw": "gathers incoming segments in the NIC, and leaves them as they can be handed on",
     "large-receive-offload": "merges segments so that they cannot be handed on; the kernel switches it off on a bridge",
     "tcp-segmentation-offload": "takes large frames from the bridge without cutting them up first",
-    "rx-usecs": "how long the NIC gathers frames before it says so: longer makes larger frames, and later ones",
+    "rx-usecs": "interrupt moderation: waiting longer lets GRO gather more at once, and costs latency",
     "adaptive-rx": "on, it overrules rx-usecs",
 }
 """What a setting has to do with RSC; of others the lab file knows why."""

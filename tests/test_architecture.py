@@ -20,7 +20,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "command offloads interrupt",
+        "command offloads interrupt topics",
         "deadline profiles values paths positions backends guests topology",
         "spec facts reading",
         "names ownership links",

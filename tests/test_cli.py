@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.cli import rscvm, run
+from provision.verify.rules import CATALOGUE
 from tests.test_render import LAB
 
 if TYPE_CHECKING:
@@ -186,3 +187,14 @@ def test_control_characters_never_reach_the_terminal(
 
     assert run(["validate", str(path)]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_explain_knows_every_cause_and_why_a_tap_keeps_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain"]) == 0
+    listed = capsys.readouterr().out
+    assert all(cause.id in listed for cause in CATALOGUE)
+    assert run(["explain", "host-disabled-checksum"]) == 0
+    assert "ethtool -K" in capsys.readouterr().out
+    assert run(["explain", "tap-offloads"]) == 0
+    assert "nothing to persist" in capsys.readouterr().out
+    assert run(["explain", "no-such"]) == 2

@@ -12,6 +12,7 @@ import sys
 
 import click
 
+from provision.cli.causes import explain
 from provision.cli.files import export, render, validate
 from provision.cli.hosts import apply, doctor
 from provision.cli.machines import check, down, plan, status, up
@@ -46,7 +47,7 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
     context.obj = Output(quiet=quiet, verbose=verbose, color=color)
 
 
-for _command in (doctor, validate, render, plan, up, down, status, apply, check, export):
+for _command in (doctor, validate, render, plan, up, down, status, apply, check, explain, export):
     rscvm.add_command(_command)
 
 
