@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from provision.command import PACKAGES, QEMU
 from provision.errors import HostError
 from provision.lifecycle import Site, lacks
+from provision.means import measure_accelerators, read_qemu
 from provision.offloads import HCK, OFFLOADS
-from provision.paths import LabPaths
 from provision.spec import Lab
-from provision.survey import read_accelerators, read_features, read_host, read_qemus
+from provision.survey import read_features, read_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,12 +146,12 @@ def _programs(edges: Edges, lab: Lab, host: str, *, kvm: bool) -> Iterator[HostF
     """QEMU and the accelerators that it has."""
     runner = edges.host(host)
     try:
-        qemu = read_qemus(runner, [QEMU])[QEMU]
+        qemu = read_qemu(runner)
     except HostError as error:
         yield HostFinding("qemu", "miss", str(error), f"apt install --reinstall {PACKAGES[QEMU]}")
         return
     yield from _qemu(qemu)
     if qemu.version:
-        found = read_accelerators(runner, LabPaths(lab.state_dir, lab.name), QEMU, fresh=True)
+        found = measure_accelerators(runner, lab)
         for finding in _accelerator(found):
             yield _if_needed(finding, needed=kvm or finding.name != "kvm")

@@ -16,7 +16,7 @@ from provision.paths import LabPaths
 from provision.plan import plan_apply, plan_up
 from provision.requirements import another_lab, missing, missing_for_settings
 from provision.steps import Drift, Plan
-from provision.survey import read_features, read_host, read_means
+from provision.survey import read_features, read_host
 from provision.takedown import plan_down
 from provision.verify.collect import collect_lab, with_features
 from provision.verify.evidence import NicEvidence, Unasked
@@ -65,8 +65,7 @@ class MachineStatus:
 
 def _prepared(site: Site, names: Sequence[str]) -> HostFound:
     """The host with what would run these machines."""
-    found = read_host(site.edges, site.lab, site.host, names)
-    return read_means(site.edges, site.lab, found, names)
+    return read_host(site.edges, site.lab, site.host, names, means=True)
 
 
 def lacks(site: Site, names: Sequence[str]) -> tuple[str, ...]:
@@ -262,15 +261,16 @@ def _may_yet_load(nic: NicEvidence) -> bool:
 def status(site: Site, names: Sequence[str]) -> list[MachineStatus]:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
     lab = site.lab
-    everything = _read_with_forgotten(site)
-    found = read_means(site.edges, lab, everything, names)
+    found = _prepared(site, names)
     rows: list[MachineStatus] = []
     for name in names:
         refused = missing(lab, site.host, [name], found)
         plan = Plan(()) if refused else plan_up(lab, site.host, [name], found)
         state, backend = _state(lab, name, found), lab.machines[name].backend
         rows.append(MachineStatus(site.host, name, backend, state, plan.steps, plan.drift, refused))
-    for name in sorted(found.journal.machines - set(lab.machines)):
+    forgotten = sorted(found.journal.machines - set(lab.machines))
+    found = read_host(site.edges, lab, site.host, forgotten) if forgotten else found
+    for name in forgotten:
         noted = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
         lost = Drift(name, "the lab file no longer has it: `rscvm down` removes it")
         rows.append(MachineStatus(site.host, name, noted, _state(lab, name, found), drift=(lost,)))

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from provision.choice import uses_kvm
-from provision.command import NOT_FOUND, PACKAGES, QEMU, Run
+from provision.command import NOT_FOUND, PACKAGES, Run
 from provision.errors import HostError, UnreadableError
 from provision.facts.ethtool import FeaturesRead, parse_features
 from provision.facts.host import (
-    Accelerators,
-    QemuFound,
-    kept_accelerators,
-    parse_accelerators,
     parse_processes,
-    written_accelerators,
 )
 from provision.facts.ip import parse_links
-from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.found import HostFound
+from provision.means import BOOT, emulators_of, means_questions, with_means
 from provision.nics import nic_questions, parse_nics
 from provision.ownership import Journal, parse_journal
 from provision.paths import LabPaths
@@ -37,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.command import Domain, Edges, Result, Runner
-    from provision.facts.qemu import Image
     from provision.ownership import Thing
     from provision.spec import Lab
 
@@ -60,7 +52,6 @@ _TUN = f"grep ^CapEff: /proc/self/status && {_OPENS}"
 _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
-_BOOT = "/proc/sys/kernel/random/boot_id"
 _UUID = re.compile("[0-9a-f-]{36}")
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
@@ -92,7 +83,7 @@ def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
         Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
         shell(_PROCESSES),
         shell(_JOURNAL, paths.journal),
-        Run(("cat", _BOOT)),
+        BOOT,
         shell(_TUN, "/dev/net/tun"),
         shell(_OPENS, "/dev/vhost-net"),
         shell(_WRITABLE, paths.directory),
@@ -101,31 +92,38 @@ def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
     )
 
 
-def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> HostFound:
-    """The host's devices, files, processes and domains, as far as these machines are concerned.
+def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means: bool = False) -> HostFound:
+    """The host's devices, files, processes and domains, as far as these machines are concerned; all in one batch.
+
+    With `means` also what would run the machines: QEMUs, images, accelerators. These take a second round trip only
+    where the accelerators have not been measured since the host started.
 
     :raise HostError: when the host or its libvirt does not answer.
     """
-    paths = LabPaths(lab.state_dir, lab.name)
-    answers = edges.host(host).run_all([*_questions(lab, names), *nic_questions(lab, host)])
+    runner = edges.host(host)
+    emulators = emulators_of(edges, lab, host, names) if means else {}
+    own = [*_questions(lab, names), *nic_questions(lab, host)]
+    answers = runner.run_all([*own, *(means_questions(lab, names, emulators) if means else ())])
+    found = _host(lab, host, names, answers[: len(own)])
+    found = replace(found, domains=_domains(edges, lab, host, names, found.journal.things))
+    return with_means(runner, lab, found, emulators, answers[len(own) :]) if means else found
+
+
+def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) -> HostFound:
+    """What the answers to our own questions come to."""
     ip, stat, processes, journal, boot, tun, vhost, writable, programs, features, *nics = answers
     if stat.status == NOT_FOUND or not _UUID.fullmatch(boot.out.strip()):
         raise UnreadableError(f"{host}'s files and boot", stat.err + boot.out + boot.err)
-    made = Journal() if journal.status == _ABSENT else parse_journal(journal.check().out)
-    pidfiles = {paths.pidfile(name) for name in names}
+    pidfiles = {LabPaths(lab.state_dir, lab.name).pidfile(name) for name in names}
+    running = parse_processes(processes.check().out)
     return HostFound(
         name=host,
         links=parse_links(ip.check().out),
         files=frozenset(stat.out.split("\0")) - {""},
         writable=writable.ok,
         boot=boot.out.strip(),
-        journal=made,
-        processes={
-            pidfile: qemu
-            for pidfile, qemu in parse_processes(processes.check().out).items()
-            if pidfile in pidfiles
-        },
-        domains=_domains(edges, lab, host, names, made.things),
+        journal=Journal() if journal.status == _ABSENT else parse_journal(journal.check().out),
+        processes={pidfile: qemu for pidfile, qemu in running.items() if pidfile in pidfiles},
         vhost=vhost.ok,
         tun=_tun_trouble(tun),
         features=_features(features).devices,
@@ -172,77 +170,3 @@ def _domains(
     hypervisor = edges.hypervisor(host)
     found = ((name, hypervisor.domain(name)) for name in mine)
     return {name: domain for name, domain in found if domain is not None}
-
-
-def read_means(edges: Edges, lab: Lab, found: HostFound, names: Sequence[str]) -> HostFound:
-    """The host with what would run the machines: QEMUs, images and, where `auto` asks, accelerators."""
-    runner = edges.host(found.name)
-    accelerators = None
-    if any(lab.machines[name].accel != "tcg" for name in names) and QEMU in found.programs:
-        accelerators = read_accelerators(runner, LabPaths(lab.state_dir, lab.name), QEMU)
-    programs = {name: _emulator(edges, lab, found.name, name, accelerators) for name in names}
-    qemus = read_qemus(runner, sorted(set(programs.values())))
-    views = [machine_view(lab, name) for name in names]
-    images = {
-        path for view in views for disk in view.disks if not disk.cdrom for path in (disk.base, disk.path)
-    }
-    return replace(
-        found,
-        accelerators=accelerators,
-        qemus={name: qemus[program] for name, program in programs.items()},
-        images=_images(runner, sorted(images & found.files)),
-    )
-
-
-def _emulator(edges: Edges, lab: Lab, host: str, name: str, accelerators: Accelerators | None) -> str:
-    machine = lab.machines[name]
-    if machine.backend == "qemu":
-        return QEMU
-    kvm = uses_kvm(machine, HostFound(host, accelerators=accelerators))
-    return edges.hypervisor(host).emulator("kvm" if kvm else "qemu", machine.machine)
-
-
-def read_qemus(runner: Runner, programs: Sequence[str]) -> dict[str, QemuFound]:
-    """Version and properties of each QEMU; without version where it is not there."""
-    questions = [Run((program, *more)) for program in programs for more in (("--version",), _DEVICE_HELP)]
-    answers = runner.run_all(questions)
-    found: dict[str, QemuFound] = {}
-    for program, version, device in zip(programs, answers[::2], answers[1::2], strict=True):
-        if version.status == NOT_FOUND:
-            found[program] = QemuFound(program)
-        else:
-            properties = parse_device_help(device.check().out)
-            found[program] = QemuFound(program, parse_version(version.check().out), properties)
-    return found
-
-
-_DEVICE_HELP = ("-device", "virtio-net-pci,help")
-
-
-def _images(runner: Runner, paths: Sequence[str]) -> dict[str, Image]:
-    answers = runner.run_all([Run(("qemu-img", "info", "-U", "--output=json", "--", path)) for path in paths])
-    images: dict[str, Image] = {}
-    for path, answer in zip(paths, answers, strict=True):
-        try:
-            images[path] = parse_image_info(answer.check().out)
-        except UnreadableError:
-            raise
-        except HostError:
-            continue  # what is no image is said with the other things that the host lacks
-    return images
-
-
-def read_accelerators(runner: Runner, paths: LabPaths, program: str, *, fresh: bool = False) -> Accelerators:
-    """Which accelerator works; measured once a boot and QEMU, and kept where the state directory can be written."""
-    boot, version, kept = runner.run_all(
-        (Run(("cat", _BOOT)), Run((program, "--version")), Run(("cat", paths.accelerators)))
-    )
-    key = f"{boot.out.strip()} {version.out.splitlines()[0] if version.ok else ''}"
-    known = None if fresh else kept_accelerators(key, kept.out)
-    if known is None:
-        probe = (files("provision") / "templates" / "accelerators.sh").read_text("utf-8")
-        answer = runner.run(shell(f'{probe}\nprobe_accelerators "$1"', program).argv, timeout=90)
-        known = parse_accelerators(answer.check().out)
-        keep = '(umask 066; mkdir -p -- "${1%/*}") && cat >"$1.$$" && mv -f -- "$1.$$" "$1"'
-        runner.run(shell(keep, paths.accelerators).argv, stdin=written_accelerators(key, known))
-    return known

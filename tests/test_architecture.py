@@ -29,7 +29,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "view checks schema",
         "render load",
         "choice",
-        "definition devices settings nics taps",
+        "definition devices settings nics taps means",
         "plan takedown",
         "requirements survey script lock apply verify",
         "guard",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provision import lock, steps, survey
+from provision import guard, lock, means, nics, steps, survey
 
+ROOMS = (steps, survey, means, nics, guard)
 ROOT = Path(__file__).parent.parent
 
 
@@ -46,8 +47,8 @@ def test_shell_scripts_are_clean(path: str, shell: str) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [*steps.SCRIPTS.values(), *survey.SCRIPTS.values(), lock.HOLD],
-    ids=[*steps.SCRIPTS, *survey.SCRIPTS, "lock"],
+    [*(script for room in ROOMS for script in room.SCRIPTS.values()), lock.HOLD],
+    ids=[*(name for room in ROOMS for name in room.SCRIPTS), "lock"],
 )
 def test_constant_scripts_are_clean(script: str) -> None:
     assert shellcheck(script) == ""
