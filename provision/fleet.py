@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from provision.errors import RscvmError
-from provision.interrupt import finish, workers
+from provision.interrupt import begin, finish, look, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,9 @@ def on_each(hosts: Sequence[str], work: Callable[[str], T]) -> list[Outcome[T]]:
     """
 
     def outcome(host: str) -> Outcome[T]:
+        begin()  # the thread may have worked on another host before
         try:
+            look()
             return Outcome(host, work(host))
         except RscvmError as error:
             return Outcome(host, error=error)

@@ -109,6 +109,11 @@ def finish() -> None:
 
 
 def begin() -> None:
-    """Begin anew: nothing has been asked, nothing is over; for tests, which are many commands in one process."""
-    _STATE.asked = False
+    """This thread begins a piece of work, which can be interrupted whatever became of the one before."""
     _OWN.told = _OWN.over = False
+
+
+def forget() -> None:
+    """Nobody has asked us to end; for tests, which are many commands in one process."""
+    _STATE.asked = False
+    begin()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.interrupt import begin
+from provision.interrupt import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def nobody_has_interrupted() -> None:
     """Each test is a command of its own."""
-    begin()
+    forget()
 
 
 @pytest.fixture
