@@ -11,7 +11,9 @@ import pytest
 from tests.real.conftest import GUEST, HEAD, Lab, guest_machine
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from itertools import takewhile
+from pathlib import Path
+from tempfile import gettempdir
 
     from tests.real.hypervisor import Hypervisor
 
@@ -120,7 +122,7 @@ def test_check_without_ethtool_is_unknown_and_says_why(hypervisor: Hypervisor, t
 @pytest.fixture
 def open_tmp_path(tmp_path: Path) -> Path:
     """A directory that other users can read."""
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
+    for directory in takewhile(lambda path: str(path) != gettempdir(), (tmp_path, *tmp_path.parents)):
         directory.chmod(0o755)
     return tmp_path
 
