@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import takewhile
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +13,7 @@ import pytest
 from tests.real.conftest import GUEST, HEAD, Lab, guest_machine
 
 if TYPE_CHECKING:
-    from itertools import takewhile
-from pathlib import Path
-from tempfile import gettempdir
+    from pathlib import Path
 
     from tests.real.hypervisor import Hypervisor
 
