@@ -80,8 +80,8 @@ def test_imports_go_one_way(name: str) -> None:
     assert not upward
 
 
-def test_edges_know_errors_and_commands_only() -> None:
-    allowed = {"provision.errors", "provision.command", "provision.edges"}
+def test_edges_know_errors_commands_and_interruptions_only() -> None:
+    allowed = {"provision.errors", "provision.command", "provision.interrupt", "provision.edges"}
     for name, path in MODULES.items():
         if room(name) == "edges":
             foreign = {o for o in ours(path) if not any(o == a or o.startswith(f"{a}.") for a in allowed)}

@@ -19,7 +19,7 @@ from provision.edges.shell import ShellHost
 from provision.edges.ssh_line import Line
 from provision.edges.ssh_login import SshError, log_in
 from provision.edges.ssh_route import PATIENCE, route_to
-from provision.edges.ssh_stream import SshStream
+from provision.edges.ssh_stream import SshStream, whole
 from provision.errors import HostError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class SshHost:
 
     def _shell(self, command: str) -> SshStream:
         transport = self._connected()
-        with self._in_time(transport):
+        with whole(), self._in_time(transport):
             channel = transport.open_session(timeout=PATIENCE)
             stream = SshStream(channel)
             channel.exec_command(command)

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 _REPLACED = ("command=", "no_verify=")
 
-# A terminal's Ctrl-C is for us, who have to take back over this connection what was done.
+# In a session of its own, where the terminal's Ctrl-C does not reach it: we take back over it what was done.
 _SCRIPT = """#!/bin/sh
-trap '' INT QUIT
-{sudo}exec ssh {options} "$@"
+{sudo}exec setsid ssh {options} "$@"
 """
 
 # What libvirt runs there comes after `--` and the host's name.

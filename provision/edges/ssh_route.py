@@ -80,7 +80,12 @@ def route_to(target: Target) -> Route:
     argv = ["ssh", "-G", *ssh_options(target), *_place(target), "--", target.address]
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST, check=False
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LONGEST,
+            check=False,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise HostError(
@@ -128,7 +133,7 @@ def _read_route(target: Target, text: str) -> Route:
 
 def _files(words: str) -> tuple[str, ...]:
     """Paths that ssh prints with blanks between and without quotes, so that one with a blank is only found by looking."""
-    return (words,) if Path(words).exists() else tuple(words.split())
+    return (words,) if words and Path(words).exists() else tuple(words.split())
 
 
 def _path(path: str, tokens: dict[str, str]) -> str:

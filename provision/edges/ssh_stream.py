@@ -5,18 +5,30 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from provision.edges.ssh_route import PATIENCE
+from provision.interrupt import shield
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from paramiko import Channel
 
 _KILLED = -9
+"""The exit status of what was killed, as that of a program here."""
 _PIECE = 1 << 15
+_MOST = 1 << 20
+
+
+def whole() -> AbstractContextManager[None]:
+    """Hold interruptions off while paramiko is at work: one between its taking a lock and letting it go is never made good.
+
+    They come to the main thread alone.
+    """
+    return shield() if threading.current_thread() is threading.main_thread() else nullcontext()
 
 
 class _Bell(threading.Event):
@@ -83,7 +95,8 @@ class SshStream:
             for start in range(0, len(data), _PIECE):
                 piece = data[start : start + _PIECE]
                 while piece:
-                    sent = self._channel.send(piece)
+                    with whole():
+                        sent = self._channel.send(piece)
                     if not sent:
                         raise ConnectionError(self._why("its shell has ended"))
                     piece = piece[sent:]
@@ -102,20 +115,26 @@ class SshStream:
             return early
         if not self._ended():
             self._poll.poll(max(0.0, seconds) * 1000)
+        with whole():
+            ended, out, err = self._arrived()
+        if not ended or out or err:
+            return out, err
+        if why := self._why(""):
+            raise ConnectionError(why)
+        return None
+
+    def _arrived(self) -> tuple[bool, bytes, bytes]:
+        """Whether it has ended, and what has come."""
         self._bell.hush()
         ended = self._ended()
         out, err = bytearray(), bytearray()
         while self._channel.recv_ready():
-            out += self._channel.recv(1 << 20)
+            out += self._channel.recv(_MOST)
         while self._channel.recv_stderr_ready():
-            err += self._channel.recv_stderr(1 << 20)
+            err += self._channel.recv_stderr(_MOST)
         if ended:
             self._bell.set()  # whoever waits for it shall learn that at once
-        if not ended or out or err:
-            return bytes(out), bytes(err)
-        if why := self._why(""):
-            raise ConnectionError(why)
-        return None
+        return ended, bytes(out), bytes(err)
 
     def unread(self, out: bytes, err: bytes) -> None:
         """Hand this out first at the next receive."""
@@ -125,7 +144,7 @@ class SshStream:
         """End its input and wait for it; one that does not end in time is killed. Return its exit status."""
         from paramiko import SSHException  # noqa: PLC0415
 
-        with suppress(OSError, EOFError, SSHException):
+        with suppress(OSError, EOFError, SSHException), whole():
             self._channel.shutdown_write()
         if not self._channel.status_event.wait(seconds):
             self.kill()
@@ -143,9 +162,10 @@ class SshStream:
     def _close(self) -> None:
         from paramiko import SSHException  # noqa: PLC0415
 
-        with suppress(OSError, EOFError, SSHException):
-            self._channel.close()
-        self._bell.close()
+        with whole():
+            with suppress(OSError, EOFError, SSHException):
+                self._channel.close()
+            self._bell.close()
 
     def _ended(self) -> bool:
         return bool(self._channel.eof_received or self._channel.closed)

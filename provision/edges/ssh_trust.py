@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import fnmatch
 import hashlib
 import hmac
@@ -53,7 +52,7 @@ def known_keys(name: str, files: Sequence[str]) -> list[KnownKey]:
             words = rest.split()
             if len(words) < 3 or words[0].startswith("#") or marker not in ("", "@revoked"):
                 continue
-            with suppress(binascii.Error):
+            with suppress(ValueError):
                 if _names(words[0], name):
                     blob = base64.b64decode(words[2], validate=True)
                     found.append(KnownKey(words[1], blob, marker == "@revoked", file, number))
@@ -93,7 +92,7 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
             " somebody may stand between us",
             hint=f"only if you know why it changed, forget the old key: {command}",
         )
-    file = Path(route.known_hosts[0])
+    file = Path(next(iter(route.known_hosts), "~/.ssh/known_hosts")).expanduser()
     accept = f"echo {shlex.quote(f'{route.known_as} {kind} {base64.b64encode(blob).decode()}')} >>{shlex.quote(str(file))}"
     if not file.parent.is_dir():
         accept = f"mkdir -p -m 700 {shlex.quote(str(file.parent))} && {accept}"

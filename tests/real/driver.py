@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -11,6 +13,8 @@ from typing import Any
 from provision.command import Domain, Result, Run, Target
 from provision.edges.wiring import RealEdges
 from provision.errors import LostError, RscvmError
+
+interrupted: list[int] = []
 
 
 def told(results: list[Result] | tuple[object, ...]) -> list[dict[str, Any]]:
@@ -26,6 +30,9 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
     if "monitor" in step:
         with edges.monitor(name, step["monitor"]) as monitor:
             return {"said": [monitor.execute(command) for command in step["execute"]]}
+    if "interrupt" in step:
+        os.killpg(0, signal.SIGINT)
+        return {"said": interrupted}
     host = edges.host(name)
     with ExitStack() as held:
         before = told([held.enter_context(host.hold(step["hold"]))]) if "hold" in step else []
@@ -35,6 +42,8 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    os.setpgid(0, 0)  # what we start is in it, and nobody else, as in a terminal's foreground
+    signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
     targets, steps = json.load(sys.stdin)
     answers = []
     with RealEdges({name: Target(**target) for name, target in targets.items()}) as edges:

@@ -173,6 +173,24 @@ def test_libvirt_by_a_file_name_that_must_be_quoted(site: Site, tmp_path: Path) 
     assert "said" in answer, answer
 
 
+def test_the_terminals_ctrl_c_breaks_no_connection(site: Site, tmp_path: Path) -> None:
+    """Neither ours, nor libvirt's, nor the program that either goes through."""
+    site.remote.start_libvirtd()
+    site.configure(f"Host box\n HostKeyAlias {REMOTE}\n ProxyCommand socat - TCP:{REMOTE}:22\n")
+
+    before, _, waited, after = site.ask(
+        VERSION,
+        {"interrupt": True},
+        run("sleep", "0.5"),
+        VERSION,
+        target=replace(site.target, address="box"),
+    )
+
+    assert waited["results"][0]["status"] == 0
+    assert before["said"] == after["said"]
+    assert (tmp_path / "sshd_22.log").read_text().count("Accepted publickey") == 2
+
+
 def test_libvirt_is_refused_by_a_changed_key_though_commands_still_have_their_connection(
     site: Site, tmp_path: Path
 ) -> None:
