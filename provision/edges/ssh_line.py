@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from provision.edges.ssh_route import Route
 
 _STUCK = 3 * PULSE
-"""Seconds after which a host that takes nothing, or acknowledges nothing, is lost."""
+"""Seconds after which a host that acknowledges nothing is lost."""
+_PATIENCE = 2 * PATIENCE
+"""Seconds after which a host that takes nothing is lost."""
+_LAST = 2
+"""Seconds that a program has for its end."""
 
 
 class PatientSocket(socket.socket):
@@ -31,8 +35,10 @@ class PatientSocket(socket.socket):
         """
         room = select.poll()
         room.register(self, select.POLLOUT)
-        if not room.poll(_STUCK * 1000):
-            raise ConnectionError(f"it has taken nothing for {_STUCK} s")
+        if not room.poll(_PATIENCE * 1000):
+            with suppress(OSError):
+                self.shutdown(socket.SHUT_RDWR)  # nobody else needs to find that out
+            raise ConnectionError(f"it has taken nothing for {_PATIENCE} s")
         return super().send(data, flags)
 
 
@@ -73,7 +79,7 @@ class Line:
             with suppress(ProcessLookupError):
                 os.killpg(self._program.pid, signal.SIGTERM)
             try:
-                self._program.wait(PATIENCE)
+                self._program.wait(_LAST)
             except subprocess.TimeoutExpired:
                 os.killpg(self._program.pid, signal.SIGKILL)
                 self._program.wait()

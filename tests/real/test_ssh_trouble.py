@@ -274,6 +274,26 @@ def test_a_frozen_host_is_given_up(site: Site) -> None:
     assert "did not answer as an SSH server" in next_one["message"]
 
 
+@pytest.mark.parametrize("through", ["sshd", "socat"])
+def test_a_host_that_reads_no_more_is_given_up(site: Site, through: str) -> None:
+    """Frozen is its sshd, or the program here that leads there."""
+    if through == "socat":
+        site.configure(f"Host box\n HostKeyAlias {REMOTE}\n ProxyCommand socat - TCP:{REMOTE}:22\n")
+    freezing = ("sh", "-c", f"(sleep 0.5; pkill -STOP -x {through}) </dev/null >/dev/null 2>&1 &")
+
+    *_, lost = site.ask(
+        run("true"),
+        run(*freezing, host="hv" if through == "sshd" else "here"),
+        run("sleep", "1.5", host="here"),
+        run("cat", stdin="x" * 4_000_000, timeout=300),
+        target=replace(site.target, address="box") if through == "socat" else None,
+        here=Target("here"),
+    )
+
+    assert lost["error"] == "LostError"
+    assert "hv is gone: " in lost["message"]
+
+
 def test_a_host_whose_link_is_cut_is_given_up(site: Site) -> None:
     """By what it does not acknowledge, well before the command's own deadline."""
     killer = threading.Thread(target=_when_asleep, args=(site, "ip link set wire down"))
