@@ -117,6 +117,12 @@ class Site:
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         return answers
 
+    def failure(self, target: Target | None = None, step: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """How a step ends that has to fail."""
+        (answer,) = self.ask(step or run("true"), target=target)
+        assert "error" in answer, answer
+        return answer
+
     def knows(self, name: str, key: str = "") -> None:
         """The client knows the host by one more name."""
         with (self.at / "known_hosts").open("a") as known:

@@ -195,8 +195,8 @@ CONFIGS = {
     "alias": "Host box\n  HostName {remote}\n  Port 2222\n  User alice\n  IdentityFile {id}\n  UserKnownHostsFile {known}\n",
     "key alias": "Host box\n HostName {remote}\n Port 2222\n User alice\n IdentityFile {id}\n"
     " HostKeyAlias nick\n UserKnownHostsFile {known}\n",
-    "command": "Host box\n HostName nowhere.invalid\n HostKeyAlias nick\n User alice\n IdentityFile {id}\n"
-    " UserKnownHostsFile {known}\n ProxyCommand socat - TCP:{remote}:2222 # %h %p\n",
+    "command": "Host box\n HostName {remote}\n Port 2222\n HostKeyAlias nick\n User alice\n IdentityFile {id}\n"
+    " UserKnownHostsFile {known}\n ProxyCommand sh -c 'test %n%% = box%% -a %r = alice && exec socat - TCP:%h:%p'\n",
     "jump": "Host box\n HostName 127.0.0.1\n Port 2222\n User alice\n IdentityFile {id}\n HostKeyAlias nick\n"
     " UserKnownHostsFile {known}\n ProxyJump hop\nHost hop\n HostName {remote}\n User root\n IdentityFile {id}\n"
     " UserKnownHostsFile {known}\n",
