@@ -21,7 +21,7 @@ CLIENT, REMOTE = "192.0.2.1", "192.0.2.2"
 # UsePAM no lets nobody in whose password is locked, hence the `*` of a user who just has none.
 SSHD = """
 mkdir -p /run/sshd
-[ "$2" = root ] || useradd --create-home --shell "$4" --password '*' "$2"
+[ "$2" = root ] || useradd --create-home --base-dir /run --shell "$4" --password '*' "$2"
 usermod --password '*' "$2"
 home=$(getent passwd "$2" | cut -d: -f6)
 mkdir -p -m 0700 "$home/.ssh"
