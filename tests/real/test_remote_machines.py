@@ -24,8 +24,10 @@ def site(guest: Path, tmp_path: Path) -> Iterator[Site]:
 
 
 def host(site: Site, name: str, address: str) -> str:
+    user = site.target.user or "root"
     return (
-        f"  {name}:\n    address: {address}\n    user: root\n    identity: {site.at / 'id'}\n"
+        f"  {name}:\n    address: {address}\n    port: {site.target.port or 22}\n    user: {user}\n"
+        f"    sudo: {str(site.target.sudo).lower()}\n    identity: {site.at / 'id'}\n"
         f"    known_hosts: {site.at / 'known_hosts'}\n    bridges: {{br-lab: {{address: 10.9.0.1/24}}}}\n"
     )
 
@@ -55,8 +57,21 @@ def comparable(host: Hypervisor) -> Snapshot:
     return replace(found, files=files, processes=processes, links=links)
 
 
+def sudoer(site: Site) -> Site:
+    """The host for an ordinary user who becomes root by sudo."""
+    site.start_sshd(port=2222, user="alice")
+    site.knows(f"[{REMOTE}]:2222")
+    site.remote.path("/etc/sudoers.d/rscvm").write_text("alice ALL=(root) NOPASSWD: /usr/bin/sh\n")
+    return replace(site, target=site.as_user("alice", port=2222, sudo=True))
+
+
+@pytest.mark.parametrize("user", ["root", "alice"])
 @pytest.mark.parametrize("backend", ["qemu", "libvirt"])
-def test_a_remote_machine_comes_up_ready_and_goes_down_without_a_trace(site: Site, backend: str) -> None:
+def test_a_remote_machine_comes_up_ready_and_goes_down_without_a_trace(
+    site: Site, backend: str, user: str
+) -> None:
+    if user == "alice":
+        site = sudoer(site)
     if backend == "libvirt":
         site.remote.start_libvirtd()
     path = lab(site, {"hv": REMOTE}, {"hv": backend})
@@ -117,3 +132,36 @@ def test_of_several_hosts_one_that_is_unreachable_does_not_keep_the_others_back(
     assert down.returncode == 3
     assert "hv1: stop vm-hv1" in down.stderr
     assert "hv2: stop vm-hv2" in down.stderr
+
+
+@pytest.mark.parametrize("backend", ["qemu", "libvirt"])
+def test_ctrl_c_on_the_terminal_takes_back_what_was_done_there(site: Site, backend: str) -> None:
+    """Interrupted after 0.6 s, 1 s, …, until `up` is through: with all that is in its process group, as a terminal does."""
+    if backend == "libvirt":
+        site.remote.start_libvirtd()
+    path = lab(site, {"hv": REMOTE}, {"hv": backend})
+    before = comparable(site.remote)
+    interrupted = 0
+
+    for tenths in range(6, 60, 4):
+        command = [
+            "timeout",
+            "--preserve-status",
+            "-s",
+            "INT",
+            str(tenths / 10),
+            sys.executable,
+            "-m",
+            "provision",
+        ]
+        done = site.client.run([*command, "up", path, "--no-check"], timeout=240)
+        if done.returncode == 0 or rscvm(site, "plan", path, "--exit-code").returncode == 0:
+            break
+        assert done.returncode in (130, 128 - 2), done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+        interrupted += done.returncode == 130
+        assert comparable(site.remote) == before, (tenths, done.stderr.decode())
+
+    assert interrupted > 0
+    assert rscvm(site, "down", path).returncode == 0
+    assert comparable(site.remote) == before
