@@ -5,7 +5,7 @@ Commands that follow one another go to the host in one batch.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -124,32 +124,23 @@ def _run_batch(
                 result.check()
 
 
-def take_back(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:
-    """Undo steps, last first.
-
-    What cannot be undone is said, and stays in the journal, so that `down` finds it.
+def take_back(edges: Edges, steps: Sequence[Step], say: Say) -> bool:
+    """Undo steps, last first; say what cannot be undone, and return whether all could be.
 
     :raise KeyboardInterrupt: at the end, when one arrived meanwhile.
     """
-
-    def tell(line: str) -> None:
-        with suppress(OSError):  # a terminal that is gone must not keep the rest from being undone
-            say(line)
-
+    whole = True
     with shield():
-        whole = True
-        for step in reversed(begun):
-            if step is plan.opening and not whole:
-                tell("the journal keeps what could not be taken back: `rscvm down` tries again")
-                continue
+        for step in reversed(steps):
             try:
                 for action in step.undo:
                     perform(edges, step.host, action)
             except RscvmError as error:
                 whole = False
-                tell(f"could not take back `{step.what}`: {error}")
+                say(f"could not take back `{step.what}`: {error}")
             else:
-                tell(f"taken back: {step.what}")
+                say(f"taken back: {step.what}")
+    return whole
 
 
 def take_on(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:

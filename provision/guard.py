@@ -1,86 +1,43 @@
 """Take a plan's steps, those that may cut the host off behind its own undo, and believe nothing that was not read back.
 
-Before the first of them a process of its own is started on the host, with the undoing commands in a file that only
-its owner can read. Unless it hears from us in time it puts back what was found: after a lost connection, a kill -9
-of ours, or a setting that broke the very NIC by which we reach the host.
+Before the first of them the host's own undo is armed: after a lost connection, a kill -9 of ours, or a setting that
+broke the very NIC by which we reach the host, it puts back what was found. What we take back ourselves is read back too.
 """
 
 from __future__ import annotations
 
-import shlex
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.apply import take_back, take_steps
-from provision.command import Run
+from provision.armed import arm_step, disarm, patience, settle
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, LostError, WaitedError
+from provision.interrupt import shield
+from provision.lock import locked
 from provision.paths import LabPaths
 from provision.plan import plan_apply
 from provision.settings import not_taken
-from provision.steps import Step, shell
 from provision.survey import read_host
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provision.command import Edges, Say
     from provision.found import HostFound
     from provision.spec import Lab
-    from provision.steps import Plan
+    from provision.steps import Plan, Step
 
-_PATIENCE = 20
-"""Seconds that the host waits for us, besides what its drivers may take."""
-_EACH = 5
-"""Seconds that a driver may take for one setting: some reset their NIC for it."""
 _AFTER = 40
 """Seconds that a host may take to be reached again once it has put back what was found."""
 
-_ARM = r"""
-umask 077
-rm -f -- "$1.fired" && cat >"$1.new" && mv -f -- "$1.new" "$1" || exit 1
-setsid sh -c '
-sleep "$2"
-mv -- "$1" "$1.firing" || exit 0
-sh "$1.firing"
-mv -- "$1.firing" "$1.fired"
-' sh "$1" "$2" </dev/null >/dev/null 2>&1 &
-echo $! >"$1.pid"
-"""
-# Whoever renames the file decides: the host's own undo, or we, who then end it.
-_DISARM = r"""
-mv -- "$1" "$1.gone" || exit 1
-kill -9 -- "-$(cat -- "$1.pid")" 2>/dev/null
-rm -f -- "$1.gone" "$1.pid"
-"""
-_STATE = 'for s in "" .firing .fired; do [ ! -e "$1$s" ] || echo "armed$s"; done'
 
-SCRIPTS = {"arm": _ARM, "disarm": _DISARM, "state": _STATE}
-"""Every constant script above, for the linter."""
-
-
-def _patience(guarded: Sequence[Step]) -> int:
-    return _PATIENCE + _EACH * len(guarded)
-
-
-def _arm(path: str, guarded: Sequence[Step]) -> Step:
-    host, seconds = guarded[0].host, _patience(guarded)
-    undo = [shlex.join(run.argv) for step in reversed(guarded) for run in step.undo if isinstance(run, Run)]
-    return Step(
-        host,
-        "",
-        f"arm {host}'s own undo",
-        f"it puts back what was found, should it not hear from us within {seconds} s",
-        (replace(shell(_ARM, path, str(seconds)), stdin="\n".join((*undo, ""))),),
-        (shell(_DISARM, path),),
-        exclusive=False,
-    )
-
-
-def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> None:
+def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> Plan:
     """Take every step of a host's plan; when one fails or did not take, what was done is undone.
 
-    The steps that were taken are added to `begun`, for a caller that may yet take them back.
+    The steps that were taken are added to `begun`, for a caller that may yet take them back by `undo_plan`.
+    Return the plan as it came out: what was tried in vain is a note.
 
     :raise HostError: when a step fails, or what was set is not so when it is read back.
     """
@@ -92,76 +49,158 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
             _take_guarded(edges, lab, plan, say, begun)
             opening = ()
         take_steps(edges, (*opening, *rest, *closing), say, begun)
-        _tell_attempts(edges, lab, rest, say)
+        vain = _in_vain(edges, lab, rest)
     except BaseException:
         try:
-            take_back(edges, plan, begun, say)
+            undo_plan(edges, lab, plan, begun, say)
         finally:
             begun.clear()
         raise
+    for sentence in vain.values():
+        say(sentence)
+    steps = tuple(step for step in plan.steps if step.what not in vain)
+    return replace(plan, steps=steps, notes=(*plan.notes, *vain.values()))
+
+
+def undo_plan(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:
+    """Take back what was begun, and read back that the host's settings are as they were found.
+
+    What is not stays in the journal.
+
+    :raise KeyboardInterrupt: at the end, when one arrived meanwhile.
+    """
+
+    def tell(line: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must not keep the rest from being undone
+            say(line)
+
+    guarded = [step for step in begun if step.guarded]
+    with shield():
+        whole = take_back(edges, [step for step in begun if step is not plan.opening], tell)
+        if guarded:
+            whole = _tell_found(edges, lab, guarded, tell) and whole
+        if plan.opening in begun and plan.opening is not None:
+            if whole:
+                take_back(edges, [plan.opening], tell)
+            else:
+                tell("the journal keeps what could not be taken back: `rscvm down` tries again")
+
+
+def _tell_found(edges: Edges, lab: Lab, guarded: Sequence[Step], tell: Say) -> bool:
+    """Read back what was taken back; say how the host is, and return whether it is as it was found."""
+    host = guarded[0].host
+    try:
+        left = _not_as_found(lab, read_host(edges, lab, host, ()), guarded)
+    except HostError as error:
+        tell(f"{host} could not be read back, so nobody knows whether it is as it was found: {error}")
+        return False
+    tell(
+        f"{host} is NOT as it was found: {', '.join(left)}"
+        if left
+        else f"read back: {host} is as it was found"
+    )
+    return not left
+
+
+def _not_as_found(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> list[str]:
+    """The steps that are no longer what there is to do: a step's undo and diff tell all of what it found."""
+    there = [(step.what, step.undo, step.diff) for step in plan_apply(lab, found.name, found).steps]
+    return [step.what for step in guarded if (step.what, step.undo, step.diff) not in there]
+
+
+def _not_as_wanted(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> Iterator[str]:
+    """What was set and is not so when it is read back."""
+    yield from not_taken(lab, found.name, found)
+    left = {step.what for step in plan_apply(lab, found.name, found).steps}
+    yield from (
+        f"to {step.what} is still to be done"
+        for step in guarded
+        if step.makes[0].kind != "nic" and step.what in left
+    )
 
 
 def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> None:
     """Take the steps that may cut the host off, read back what they set, and only then disarm its own undo."""
     guarded = [step for step in plan.steps if step.guarded]
     host, path = guarded[0].host, LabPaths(lab.state_dir, lab.name).undo
-    arm = _arm(path, guarded)
+    arm = arm_step(path, guarded)
     opening = (plan.opening,) if plan.opening else ()
     try:
-        take_steps(edges, (*opening, arm, *guarded), say, begun, timeout=_patience(guarded))
-        found = read_host(edges, lab, host, ())
-        if wrong := [*not_taken(lab, host, found)]:
+        take_steps(edges, (*opening, arm, *guarded), say, begun, timeout=patience(guarded))
+        if wrong := [*_not_as_wanted(lab, read_host(edges, lab, host, ()), guarded)]:
             raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong))
-        edges.host(host).run(shell(_DISARM, path).argv).check()
-        begun.remove(arm)
-    except LostError as error:
-        _await_undo(edges, lab, guarded, say)
-        begun[:] = [step for step in begun if step is plan.opening]
+        with shield():  # disarmed, and our note of it
+            edges.host(host).run(disarm(path).argv).check()
+            begun.remove(arm)
+    except (LostError, KeyboardInterrupt) as error:
+        cause = error if isinstance(error, LostError) else error.__cause__
+        if not isinstance(cause, LostError):
+            raise
+        last = begun[-1].what if begun else "begin"
+        begun.clear()  # it is the host that takes it back
+        lost = f"{host} was lost while it was to {last} ({cause})"
+        _recover(edges, lab, plan, say, lost)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise HostError(
-            f"{host} was lost while it was set ({error}); its own undo has put back what was found, "
-            "which was read back",
+            f"{lost}; its own undo has put back what was found, which was read back",
             hint="one of these settings cuts the host off, or takes too long: apply them one by one",
         ) from error
 
 
-def _await_undo(edges: Edges, lab: Lab, guarded: Sequence[Step], say: Say) -> None:
-    """Wait until the host is there again and has put back what was found.
+def _recover(edges: Edges, lab: Lab, plan: Plan, say: Say, lost: str) -> None:
+    """Wait until the host is there again, nothing of ours works on it any more, and what was found has been put back.
 
-    :raise HostError: when that cannot be known.
+    :raise HostError: when it is not as it was found, or that cannot be known.
     """
-    host, path = guarded[0].host, LabPaths(lab.state_dir, lab.name).undo
-    say(f"{host} is lost: its own undo puts back what was found; waiting for that")
+    guarded = [step for step in plan.steps if step.guarded]
+    host, paths = guarded[0].host, LabPaths(lab.state_dir, lab.name)
+    say(f"{lost}: its own undo puts back what was found; waiting for that")
 
-    def undone() -> HostFound | None:
-        try:
-            state = edges.host(host).run(shell(_STATE, path).argv, timeout=10).check().out.split()
-            return read_host(edges, lab, host, ()) if state in ([], ["armed.fired"]) else None
-        except HostError:
-            return None
+    def settled() -> HostFound | None:
+        with suppress(HostError), locked(edges.host(host), paths, "a run that had lost its host"):
+            settle(edges, lab, host)
+            found = read_host(edges, lab, host, ())
+            if plan.opening and not _not_as_found(lab, found, guarded):
+                take_back(edges, [plan.opening], say)
+            return found
+        return None
 
     try:
-        found = wait_for(undone, Deadline(_patience(guarded) + _AFTER), f"{host} to be back", every=1)
+        found = wait_for(settled, Deadline(patience(guarded) + _AFTER), f"{host} to be back", every=1)
     except WaitedError as error:
         raise HostError(
-            f"{host} was lost while it was set, and does not come back: nobody knows what became of it",
-            hint=f"its own undo was to put back what was found; {path}.fired on it says that it did",
+            f"{lost}, and does not come back: nobody knows what became of it",
+            hint=f"its own undo was to put back what was found; {paths.undo}.fired on it says that it did",
         ) from error
-    if not {step.what for step in guarded} <= {step.what for step in plan_apply(lab, host, found).steps}:
+    left = _not_as_found(lab, found, guarded)
+    if left and not [*_not_as_wanted(lab, found, guarded)]:
         raise HostError(
-            f"{host} was lost while it was set, and is not as it was found",
-            hint="`rscvm plan` shows what differs from the lab file",
+            f"{lost}; its settings had been made by then, and stay", hint="apply again: it tells what is left"
+        )
+    if left:
+        raise HostError(
+            f"{lost}, and is not as it was found: {', '.join(left)}",
+            hint="`rscvm plan` shows what differs from the lab file; `rscvm down` puts back what was found",
         )
 
 
-def _tell_attempts(edges: Edges, lab: Lab, steps: Sequence[Step], say: Say) -> None:
-    """Say which of the steps that are only tried came to nothing."""
+def _in_vain(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
+    """What came to nothing of the steps that are only tried, by step."""
     tried = [step for step in steps if step.attempt]
     if not tried:
-        return
+        return {}
     found = read_host(edges, lab, tried[0].host, ())
+    vain: dict[str, str] = {}
     for step in tried:
         device, *rows = (row.strip() for row in step.diff)
         features = found.features.get(device, {})
-        for name in (row.lstrip("+ ").removesuffix(": on") for row in rows if row.startswith("+")):
-            if name in features and not features[name].active:
-                say(f"{device}: {name} stays {features[name]}: the guest's negotiation has the last word")
+        names = [row.lstrip("+ ").removesuffix(": on") for row in rows if row.startswith("+")]
+        off = [
+            f"{name} stays {features[name]}"
+            for name in names
+            if name in features and not features[name].active
+        ]
+        if off:
+            vain[step.what] = f"{device}: {', '.join(off)}: the guest's negotiation has the last word"
+    return vain

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.apply import take_back, take_on
+from provision.apply import take_on
+from provision.armed import settle_first
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
-from provision.guard import take_plan
+from provision.guard import take_plan, undo_plan
 from provision.interrupt import finish
 from provision.lock import LockError, locked
 from provision.ownership import is_our_domain
@@ -24,8 +26,7 @@ from provision.verify.judge import NicVerdict, judge_nic
 from provision.verify.ladder import loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Sequence
 
     from provision.command import Edges, Say
     from provision.found import HostFound
@@ -43,9 +44,13 @@ class Site:
     who: str = "somebody"
     """Who works on it, for others to read."""
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Hold the lab's lock on the host."""
-        return locked(self.edges.host(self.host), LabPaths(self.lab.state_dir, self.lab.name), self.who)
+    @contextmanager
+    def alone(self, say: Say) -> Iterator[None]:
+        """Hold the lab's lock, with nothing left under way by a run that was cut off."""
+        runner, paths = self.edges.host(self.host), LabPaths(self.lab.state_dir, self.lab.name)
+        with locked(runner, paths, self.who):
+            settle_first(self.edges, self.lab, self.host, say)
+            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ def bring_up(
     :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
     """
     try:
-        with site.locked():
+        with site.alone(say):
             return _bring_up(site, names, say, wait)
     except LockError:
         planned(site, names)  # where the host lacks more than the lock, all of it is said
@@ -120,15 +125,15 @@ def _bring_up(
     begun: list[Step] = []
     verdicts: list[NicVerdict] = []
     try:
-        take_plan(site.edges, site.lab, plan, say, begun)
+        done = take_plan(site.edges, site.lab, plan, say, begun)
         if wait is not None:
             say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
             verdicts = await_drivers(site, names, wait)
         finish()
     except KeyboardInterrupt:
-        take_back(site.edges, plan, begun, say)
+        undo_plan(site.edges, site.lab, plan, begun, say)
         raise
-    return plan, verdicts
+    return done, verdicts
 
 
 def planned_settings(site: Site) -> Plan:
@@ -147,16 +152,22 @@ def set_up(site: Site, say: Say) -> Plan:
 
     :raise HostError: when something fails, or did not take; what was done has been taken back.
     """
-    with site.locked():
+    with site.alone(say):
         plan = planned_settings(site)
         for note in plan.notes:
             say(note)
-        if plan.steps:
-            take_plan(site.edges, site.lab, plan, say, [])
-        else:
+        if not plan.steps:
             say(f"nothing to change on {site.host}: it is as the lab file has it")
-        finish()
-        return plan
+        begun: list[Step] = []
+        try:
+            done = take_plan(site.edges, site.lab, plan, say, begun)
+            finish()
+        except KeyboardInterrupt:
+            undo_plan(site.edges, site.lab, plan, begun, say)
+            raise
+        if plan.steps:
+            say(f"done on {site.host}, and read back")
+        return done
 
 
 def _read_with_forgotten(site: Site) -> HostFound:
@@ -172,7 +183,7 @@ def take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks: 
 
     :raise HostError: with everything that could not be removed; the rest is gone.
     """
-    with site.locked():
+    with site.alone(say):
         return _take_down(site, names, say, keep_disks=keep_disks)
 
 

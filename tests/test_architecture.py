@@ -31,7 +31,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "choice",
         "definition devices settings nics taps means",
         "plan takedown",
-        "requirements survey script lock apply verify",
+        "requirements survey script lock apply armed verify",
         "guard",
         "lifecycle",
         "doctor fleet",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provision import guard, lock, means, nics, steps, survey
+from provision import armed, lock, means, nics, steps, survey
 
-ROOMS = (steps, survey, means, nics, guard)
+ROOMS = (steps, survey, means, nics, armed)
 ROOT = Path(__file__).parent.parent
 
 
