@@ -46,7 +46,7 @@ rmdir --ignore-fail-on-non-empty -- "${1%/*}"
 """
 _ARM = r"""
 umask 077
-read -r a a a a group a </proc/$$/stat
+group=$(cut -d ' ' -f 5 /proc/$$/stat)
 rm -f -- "$1.fired" && { echo "# $(cat /proc/sys/kernel/random/boot_id)"; cat; } >"$1.new" || exit 1
 mv -f -- "$1.new" "$1" || exit 1
 setsid sh -c "$3" sh "$1" "$2" "$group" "$(cut -d ' ' -f 22 "/proc/$group/stat" 2>/dev/null)" \
@@ -62,8 +62,7 @@ rm -f -- "$1.gone" "$1.pid"
 _SETTLE = r"""
 for was in "" .firing; do
     [ -e "$1$was" ] || continue
-    read -r a boot <"$1$was"
-    if [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ]; then
+    if [ "$(head -n 1 -- "$1$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
         p=$(cat -- "$1.pid" 2>/dev/null)
         if tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p"; fi
         sh "$1$was"

@@ -30,7 +30,7 @@ class NicFound:
     """Why one of them could not be read."""
     permanent_mac: str = ""
     link: str = ""
-    """Our .link file's text; empty where there is none."""
+    """The text at our .link file's path, whoever wrote it; empty where there is none."""
     naming: str = ""
     """The text of the .link file in effect, with its drop-ins."""
     connection: str = ""

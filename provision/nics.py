@@ -28,9 +28,18 @@ f=$(udevadm info -q property -p "/sys/class/net/$1" 2>/dev/null | sed -n 's/^ID_
 true"""
 """The .link file that applies to a NIC, and its drop-ins; the default where udev has not said."""
 _OWNER = 'nmcli -t -f GENERAL.CON-UUID,GENERAL.STATE,GENERAL.NM-MANAGED device show "$1" 2>/dev/null; true'
+# systemd takes an empty file, or a link to /dev/null, for one that hides others of its name: that is somebody's too.
+_LINK = r"""
+if [ -L "$1" ]; then
+    echo "# a link to $(readlink -- "$1")"
+elif [ -e "$1" ] && [ ! -s "$1" ]; then
+    echo "# an empty file"
+elif [ -e "$1" ]; then
+    cat -- "$1"
+fi"""
 _VERSION = "udevadm --version 2>/dev/null; true"
 
-SCRIPTS = {"naming": _NAMING, "owner": _OWNER, "version": _VERSION}
+SCRIPTS = {"link": _LINK, "naming": _NAMING, "owner": _OWNER, "version": _VERSION}
 """Every constant script above, for the linter."""
 
 _EACH = 7
@@ -46,7 +55,7 @@ def nic_questions(lab: Lab, host: str) -> list[Run]:
             Run(("ethtool", "-c", name)),
             Run(("ethtool", "--json", "-c", name)),
             Run(("ethtool", "-P", name)),
-            shell('[ ! -e "$1" ] || cat -- "$1"', link_path(lab.name, name)),
+            shell(_LINK, link_path(lab.name, name)),
             shell(_NAMING, name),
             shell(f"{_OWNER}; {_VERSION}", name),
         )
@@ -85,9 +94,10 @@ def _features(name: str, answer: Result) -> tuple[Features | None, str]:
     if not answer.ok:
         return None, "ethtool is not installed" if answer.status == NOT_FOUND else answer.err.strip()
     try:
-        return parse_features(answer.out).get(name), ""
+        found = parse_features(answer.out).get(name)
     except UnreadableError as error:
         return None, str(error)
+    return found, "" if found is not None else "ethtool says nothing of it"
 
 
 def _tried(answers: Sequence[Result]) -> Iterator[tuple[Coalesce | None, str]]:

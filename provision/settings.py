@@ -13,19 +13,21 @@ from provision.command import Run
 from provision.facts.coalesce import SWITCHES, coalesce_name
 from provision.links import (
     DEFAULT_NAMING,
+    LAB_MARK,
     KeptNic,
     carried_options,
     link_file,
-    link_mark,
     link_path,
     link_refusals,
 )
 from provision.ownership import Thing
+from provision.positions import escaped
 from provision.steps import Step, remove_files, tolerant, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from provision.facts.coalesce import Coalesce
     from provision.facts.ethtool import Features
     from provision.found import HostFound, NicFound
     from provision.spec import HostNic, Lab
@@ -140,15 +142,20 @@ def nic_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
         yield from _link_steps(lab, host, device, nic)
 
 
+def _is_ours(lab: Lab, text: str) -> bool:
+    """Whether this lab wrote a .link file."""
+    return text.startswith(LAB_MARK.format(lab=escaped(lab.name)))
+
+
 def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Step]:
     """The .link file that keeps a NIC's settings over a reboot: written, brought up to date, or removed."""
     settings, path = lab.host(host).nics[device], link_path(lab.name, device)
-    ours = nic.link.startswith(link_mark(lab.name, host, device))
+    ours = _is_ours(lab, nic.link)
     wanted = ""
     if settings.persist == "link" and not nic.connection:
         naming = carried_options(nic.naming) if nic.naming else DEFAULT_NAMING
         wanted = link_file(KeptNic(lab.name, host, device, nic.permanent_mac, settings), naming)
-    if wanted == nic.link or not (wanted or ours):
+    if wanted == nic.link or not (wanted or ours) or (nic.link and not ours):
         return
     undo = write_file(path, nic.link) if nic.link else remove_files(path)
     yield Step(
@@ -216,6 +223,9 @@ def nic_obstacles(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
             yield f"hosts.{host}.nics.{device}: its features cannot be read: {nic.trouble if nic else 'not asked'}"
         else:
             yield from _nic_obstacles(f"hosts.{host}.nics.{device}", settings, nic)
+            path = link_path(lab.name, device)
+            if settings.persist == "link" and not nic.connection and nic.link and not _is_ours(lab, nic.link):
+                yield f"hosts.{host}.nics.{device}: persist: link writes {path}, where somebody has a file that is not ours"
 
 
 def _nic_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
@@ -239,7 +249,8 @@ def _coalesce_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterato
         if nic.coalesce is None:
             yield f"{where}.coalesce.{name}: {nic.trouble or 'the NIC has no coalescing'}"
         elif word not in nic.coalesce:
-            yield f"{where}.coalesce.{name}: the driver does not support it"
+            if word not in SWITCHES or value is not False:  # what it does not have is off
+                yield f"{where}.coalesce.{name}: the driver does not support it"
         elif isinstance(value, bool) is not (word in SWITCHES):
             yield f"{where}.coalesce.{name}: must be {'true or false' if word in SWITCHES else 'a number'}"
 
@@ -249,16 +260,33 @@ def not_taken(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
     for device, settings in lab.host(host).nics.items():
         nic = found.nics.get(device)
         if nic is None or nic.features is None:
-            yield f"{device}: could not be read back"
+            yield f"{device}: could not be read back: {nic.trouble if nic else 'not asked'}"
             continue
-        for name, on in wrong_features(settings, nic.features).items():
-            feature = nic.features[name]
-            why = "its driver has it fixed" if feature.fixed else "the driver did not take it"
-            if not feature.fixed and feature.requested is on:
-                why = "it is asked for, and the driver or a feature that it needs keeps it so"
-            yield f"{device}: {name} is still {_value(feature.active)}: {why}"
-        for name, value in wrong_coalesce(settings, nic.coalesce or {}).items():
-            there = (nic.coalesce or {})[name]
-            adaptive = (nic.coalesce or {}).get(f"adaptive-{name[:2]}") is True and name not in SWITCHES
-            why = "adaptive coalescing is on and overrules it" if adaptive else "the driver did not take it"
-            yield f"{device}: {name} is {_value(there)} and not {_value(value)}: {why}"
+        yield from (f"{device}: {sentence}" for sentence in _features_not_taken(settings, nic.features))
+        if settings.coalesce and nic.coalesce is None:
+            yield f"{device}: its coalescing could not be read back: {nic.trouble}"
+        else:
+            yield from (
+                f"{device}: {sentence}" for sentence in _coalesce_not_taken(settings, nic.coalesce or {})
+            )
+
+
+def _features_not_taken(settings: HostNic, features: Features) -> Iterator[str]:
+    yield from (f"{name} could not be read back" for name in settings.features if name not in features)
+    for name, on in wrong_features(settings, features).items():
+        feature = features[name]
+        why = "its driver has it fixed" if feature.fixed else "the driver did not take it"
+        if not feature.fixed and feature.requested is on:
+            why = "it is asked for, and the driver or a feature that it needs keeps it so"
+        yield f"{name} is still {_value(feature.active)}: {why}"
+
+
+def _coalesce_not_taken(settings: HostNic, coalesce: Coalesce) -> Iterator[str]:
+    said = {coalesce_name(name): value for name, value in settings.coalesce.items()}
+    for name, value in said.items():
+        if name not in coalesce and value is not False:
+            yield f"{name} could not be read back"
+    for name, value in wrong_coalesce(settings, coalesce).items():
+        adaptive = coalesce.get(f"adaptive-{name[:2]}") is True and name not in SWITCHES
+        why = "adaptive coalescing is on and overrules it" if adaptive else "the driver did not take it"
+        yield f"{name} is {_value(coalesce[name])} and not {_value(value)}: {why}"
