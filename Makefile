@@ -14,7 +14,7 @@ TEST_PACKAGES := procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf
 
 BENCH_PACKAGES := virtinst
 
-.PHONY: demo test bench guest host packages test-packages clean
+.PHONY: demo test bench bench-peers guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -27,9 +27,17 @@ demo: .venv/.installed guest
 test: test-packages .venv/.installed guest host
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest
 
-bench: test-packages .venv/.installed guest
+bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))
 	$(ROOT) $(BIN)/python -m bench.run
+
+# What rscvm is measured against has an environment of its own.
+bench-peers: build/bench-venv/.installed
+
+build/bench-venv/.installed: bench/constraints.txt | packages
+	$(PYTHON) -m venv build/bench-venv
+	build/bench-venv/bin/pip install --quiet --constraint bench/constraints.txt ansible-core pyinfra
+	@touch $@
 
 guest: packages
 	@$(PYTHON) guest/build.py -o build/guest

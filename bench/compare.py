@@ -38,16 +38,16 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Ours against a peer, one ratio for each pair that was measured back to back."""
+    """Ours against a peer, one ratio for each pair that was measured in one round."""
 
     title: str
     peer_name: str
     peer: tuple[float, ...]
     """Seconds."""
     ours: tuple[float, ...]
-    """Seconds, each right after the peer's of the same index."""
-    goal: float
-    """The largest ratio that is good."""
+    """Seconds, each in the round of the peer's of the same index."""
+    goal: float | None = None
+    """The largest ratio that is good; None where it is only there for comparison."""
 
     @property
     def ratio(self) -> Spread:
@@ -57,7 +57,7 @@ class Figure:
     @property
     def missed(self) -> bool:
         """Whether the median of the ratios is over the goal."""
-        return self.ratio.median > self.goal
+        return self.goal is not None and self.ratio.median > self.goal
 
 
 def timed(what: Callable[[], T]) -> tuple[T, float]:

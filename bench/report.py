@@ -6,12 +6,14 @@ import os
 import platform
 import statistics
 import subprocess
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.compare import Spread, spread
 from bench.many import ratios
+from bench.remote import BIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from bench.cold import Cold
     from bench.compare import Figure
     from bench.many import Many
+    from bench.remote import Remote
+    from bench.taps import Taps
 
 MS_A_MACHINE = 2.0
 LINEAR = 1.2
@@ -33,13 +37,26 @@ by pair from runs back to back; each cell has the median and, in brackets, the r
 The machine was shared: others worked on it meanwhile, which is why absolute times are only there for scale, and
 why ranges are wide.
 """
-_LIBRARIES = ("rscvm", "click", "pydantic", "ruamel.yaml", "jinja2", "lxml", "rich")
+_LIBRARIES = ("rscvm", "click", "pydantic", "ruamel.yaml", "jinja2", "lxml", "rich", "paramiko")
+_PEERS = ("pyinfra", "ansible-core")
 
 
 def _said(*argv: str) -> str:
     """The version in the first line that a program says."""
     words = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n")[0].split()
     return next(word for word in words if word[0].isdigit())
+
+
+def _openssh() -> str:
+    """What it says goes to standard error."""
+    said = subprocess.run(("ssh", "-V"), capture_output=True, text=True, check=True).stderr
+    return said.split(",")[0].removeprefix("OpenSSH_")
+
+
+def _peer(name: str) -> str:
+    """The version of a peer, which has an environment of its own."""
+    ask = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+    return _said(str(BIN / "python"), "-c", ask, name)
 
 
 def _memory() -> str:
@@ -58,6 +75,9 @@ def machine() -> dict[str, str]:
         "Python (rscvm)": platform.python_version(),
         "Python (virt-install)": _said("/usr/bin/python3", "--version"),
         **{name: version(name) for name in _LIBRARIES},
+        **{name: _peer(name) for name in _PEERS},
+        "OpenSSH": _openssh(),
+        "ethtool": _said("ethtool", "--version"),
         "virt-install": _said("virt-install", "--version"),
         "libvirt": _said("libvirtd", "--version"),
         "QEMU": _said("qemu-system-x86_64", "--version"),
@@ -71,8 +91,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _row(figure: Figure) -> list[str]:
     theirs, ours = (spread(side).scaled(1000).text(0) for side in (figure.peer, figure.ours))
-    verdict = "**missed**" if figure.missed else "met"
-    goal = f"at most {figure.goal:g}"
+    goal, verdict = "none", ""
+    if figure.goal is not None:
+        goal, verdict = f"at most {figure.goal:g}", "**missed**" if figure.missed else "met"
     return [
         figure.title,
         figure.peer_name,
@@ -134,24 +155,67 @@ def _up(found: BringUp) -> Iterator[str]:
     yield f"\nBy hand, from starting QEMU to DRIVER_OK: {by_hand:.0f} ms.\n"
 
 
+def _cold(found: Cold) -> Iterator[str]:
+    bare = ", ".join(f"{name} {took:.0f} ms" for name, took in found.interpreters.items())
+    yield f"The floor under both sides of the cold commands is an empty program: {bare}.\n\n"
+    yield f"## What a cold render goes into\n\n{_missed(found.figures[1:])}\n\n"
+    yield _phases(found.phases)
+
+
+def _hosts(found: Sequence[Remote]) -> Iterator[str]:
+    """Start-up, and what an `apply` on one host goes into."""
+    yield f"## What `apply` goes into\n\n{_missed([figure for one in found for figure in one.figures])}\n\n"
+    for one in found:
+        took = spread(one.startup).scaled(1000).text(0)
+        yield f"Start of the interpreter and all imports, beside {one.hosts} host(s): {took} ms.\n"
+    yield "\nOne `apply` on one host; each phase is charged with its own time only:\n\n"
+    yield _phases(found[0].phases)
+
+
 def _missed(figures: Sequence[Figure]) -> str:
-    return "The goal is missed." if any(figure.missed for figure in figures) else "The goal is met."
+    missed = sum(figure.missed for figure in figures)
+    if missed and len(figures) > 1:
+        held = [figure for figure in figures if figure.goal is not None]
+        return f"{missed} of {len(held)} goals are missed." if len(held) > 1 else "The goal is missed."
+    return "The goal is missed." if missed else "The goal is met."
 
 
-def results(about: Mapping[str, str], cold: Cold, many: Sequence[Many], up: BringUp) -> str:
+@dataclass
+class Found:
+    """What was measured; parts that were not are left out of the document."""
+
+    cold: Cold | None = None
+    many: Sequence[Many] = ()
+    up: BringUp | None = None
+    hosts: Sequence[Remote] = ()
+    taps: Taps | None = None
+
+    def figures(self) -> list[Figure]:
+        """All that is held against peers."""
+        figures = [*self.cold.figures] if self.cold else []
+        figures += [self.up.figure] if self.up else []
+        figures += [figure for one in self.hosts for figure in one.figures]
+        return [*figures, *(self.taps.figures if self.taps else ())]
+
+
+def _sections(found: Found) -> Iterator[str]:
+    yield from _cold(found.cold) if found.cold else ()
+    yield from ("\n", *_many(found.many)) if found.many else ()
+    yield from ("\n", *_up(found.up)) if found.up else ()
+    yield from ("\n", *_hosts(found.hosts)) if found.hosts else ()
+    if found.taps:
+        yield f"\nThe features of the TAPs are {found.taps.kib:.0f} KiB of JSON.\n"
+
+
+def results(about: Mapping[str, str], found: Found) -> str:
     """The whole document."""
     head = ["ours", "peer", "ratio", "goal", "verdict", "ours, ms", "peer, ms", "pairs"]
-    bare = ", ".join(f"{name} {took:.0f} ms" for name, took in cold.interpreters.items())
+    table = _table(head, [_row(figure) for figure in found.figures()])
     return "\n".join(
         (
             _INTRO,
             _table(["machine and versions", ""], [list(row) for row in about.items()]),
-            "## Against peers\n",
-            _table(head, [_row(figure) for figure in (*cold.figures, up.figure)]),
-            f"The floor under both sides of the cold commands is an empty program: {bare}.\n",
-            f"## What a cold render goes into\n\n{_missed(cold.figures[1:])}\n",
-            _phases(cold.phases),
-            "".join(_many(many)),
-            "".join(_up(up)),
+            f"## Against peers\n\n{table}" if found.figures() else "",
+            "".join(_sections(found)),
         )
     )

@@ -6,39 +6,89 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.bring_up import GUEST, measure_bring_up
 from bench.cold import measure_cold
 from bench.many import measure_many
-from bench.report import machine, results
+from bench.remote import BIN, SIZES, measure_remote
+from bench.report import Found, machine, results
+from bench.taps import measure_taps
 from tests.real.hypervisor import Hypervisor
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 RESULTS = Path(__file__).parent / "RESULTS.md"
+_LEAST = 3
+
+
+def _cold(found: Found, directory: Path, times: int) -> None:
+    with Hypervisor() as host:
+        host.start_libvirtd()
+        found.cold = measure_cold(host, directory, times)
+
+
+def _many(found: Found, _: Path, times: int) -> None:
+    found.many = measure_many(max(_LEAST, times // 2))
+
+
+def _up(found: Found, directory: Path, times: int) -> None:
+    with Hypervisor() as host:
+        found.up = measure_bring_up(host, directory, max(_LEAST, times * 2 // 3))
+
+
+def _hosts(found: Found, directory: Path, times: int) -> None:
+    rounds = max(_LEAST, times * 2 // 3), max(_LEAST, times // 2)
+    found.hosts = [measure_remote(directory, size, each) for size, each in zip(SIZES, rounds, strict=True)]
+
+
+def _taps(found: Found, directory: Path, times: int) -> None:
+    found.taps = measure_taps(directory, times)
+
+
+PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
+    "cold": _cold,
+    "many": _many,
+    "up": _up,
+    "hosts": _hosts,
+    "taps": _taps,
+}
+"""What each part measures is in README.md."""
+
+
+def _lacking(parts: list[str]) -> str:
+    if "up" in parts and not (GUEST / "vmlinuz").exists():
+        return "the demo guest is not built: run `make guest`"
+    if not (BIN / "pyinfra").exists():
+        return "the peers are not installed: run `make bench-peers`"
+    return ""
 
 
 def main() -> int:
     """Measure on hosts made of namespaces, which end with all that runs on them."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--times", type=int, default=11, help="pairs of each cold command (default 11)")
-    parser.add_argument("-o", dest="path", type=Path, default=RESULTS, help="where to write")
+    parser.add_argument("--only", choices=PARTS, nargs="+", help="measure these parts only, and print them")
+    parser.add_argument(
+        "-o", dest="path", type=Path, help=f"where to write (default {RESULTS.name}, or print)"
+    )
     options = parser.parse_args()
-    times = max(3, options.times)
-    if not (GUEST / "vmlinuz").exists():
-        print("the demo guest is not built: run `make guest`", file=sys.stderr)
+    parts, found = options.only or list(PARTS), Found()
+    if sentence := _lacking(parts):
+        print(sentence, file=sys.stderr)
         return 2
     about = machine()
     with tempfile.TemporaryDirectory() as directory:
-        print("cold commands", file=sys.stderr)
-        with Hypervisor() as host:
-            host.start_libvirtd()
-            cold = measure_cold(host, Path(directory), times)
-        print("1, 100 and 1,000 machines", file=sys.stderr)
-        many = measure_many(max(3, times // 2))
-        print("up", file=sys.stderr)
-        with Hypervisor() as host:
-            up = measure_bring_up(host, Path(directory), max(3, times * 2 // 3))
-    options.path.write_text(results(about, cold, many, up))
-    print(f"written: {options.path}", file=sys.stderr)
+        for part in parts:
+            print(f"measuring: {part}", file=sys.stderr)
+            PARTS[part](found, Path(directory), max(_LEAST, options.times))
+    path = options.path or (None if options.only else RESULTS)
+    if path is None:
+        print(results(about, found))
+        return 0
+    path.write_text(results(about, found))
+    print(f"written: {path}", file=sys.stderr)
     return 0
 
 
