@@ -23,7 +23,7 @@ PHASES = {
     "take the lock": ("provision.edges.shell:_Shell.said_first",),
     "read the host": ("provision.lifecycle:read_host",),
     "note, arm the host's own undo, set": ("provision.guard:take_steps",),
-    "read back": ("provision.guard:read_host",),
+    "read back": ("provision.guard:read_settings",),
     "disarm, and the second note": ("provision.guard:_take_guarded", "provision.lifecycle:take_plan"),
     "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh:SshHost.close"),
 }  # fmt: skip

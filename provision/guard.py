@@ -19,7 +19,7 @@ from provision.lock import locked
 from provision.paths import LabPaths
 from provision.plan import plan_apply
 from provision.settings import not_taken
-from provision.survey import read_host
+from provision.survey import read_host, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,9 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
     opening = (plan.opening,) if plan.opening else ()
     try:
         take_steps(edges, (*opening, arm, *guarded), say, begun, timeout=patience(guarded))
-        if wrong := [*_not_as_wanted(lab, read_host(edges, lab, host, ()), guarded)]:
+        only_nics = all(step.makes[0].kind == "nic" for step in guarded)
+        found = read_settings(edges, lab, host) if only_nics else read_host(edges, lab, host, ())
+        if wrong := [*_not_as_wanted(lab, found, guarded)]:
             raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong))
         with shield():  # disarmed, and our note of it
             edges.host(host).run(disarm(path).argv).check()

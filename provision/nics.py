@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provision.command import Result
     from provision.facts.coalesce import Coalesce
     from provision.facts.ethtool import Features
-    from provision.spec import Lab
+    from provision.spec import HostNic, Lab
 
 _NAMING = r"""
 f=$(udevadm info -q property -p "/sys/class/net/$1" 2>/dev/null | sed -n 's/^ID_NET_LINK_FILE=//p')
@@ -42,49 +42,65 @@ _VERSION = "udevadm --version 2>/dev/null; true"
 SCRIPTS = {"link": _LINK, "naming": _NAMING, "owner": _OWNER, "version": _VERSION}
 """Every constant script above, for the linter."""
 
-_EACH = 7
+Question = tuple[str, Run]
+"""What it tells, and the command."""
 
 
-def nic_questions(lab: Lab, host: str) -> list[Run]:
-    """Seven of each NIC that the lab file declares, in its order; JSON and text where one ethtool has no JSON."""
-    return [
-        question
-        for name in lab.host(host).nics
-        for question in (
-            Run(("ethtool", "--json", "-k", name)),
-            Run(("ethtool", "-c", name)),
-            Run(("ethtool", "--json", "-c", name)),
-            Run(("ethtool", "-P", name)),
-            shell(_LINK, link_path(lab.name, name)),
-            shell(_NAMING, name),
-            shell(f"{_OWNER}; {_VERSION}", name),
-        )
-    ]
+def _set_questions(name: str, settings: HostNic) -> Iterator[Question]:
+    """What can be set, as it is; JSON and text where one ethtool has no JSON."""
+    yield "features", Run(("ethtool", "--json", "-k", name))
+    if settings.coalesce:
+        yield "coalesce", Run(("ethtool", "-c", name))
+        yield "coalesce JSON", Run(("ethtool", "--json", "-c", name))
 
 
-def parse_nics(lab: Lab, host: str, answers: Sequence[Result]) -> Mapping[str, NicFound]:
+def _kept_questions(lab: Lab, name: str, settings: HostNic) -> Iterator[Question]:
+    """What keeps it so; whose the NIC is matters only where we are to keep it."""
+    yield "link", shell(_LINK, link_path(lab.name, name))
+    if settings.persist == "link":
+        yield "permanent", Run(("ethtool", "-P", name))
+        yield "naming", shell(_NAMING, name)
+        yield "owner", shell(f"{_OWNER}; {_VERSION}", name)
+
+
+def _asked(lab: Lab, host: str, *, kept: bool) -> Iterator[tuple[str, list[Question]]]:
+    for name, settings in lab.host(host).nics.items():
+        yield name, [*_set_questions(name, settings), *(_kept_questions(lab, name, settings) if kept else ())]
+
+
+def nic_questions(lab: Lab, host: str, *, kept: bool = True) -> list[Run]:
+    """What is asked of the NICs that the lab file declares, in its order; not `kept` leaves out what keeps settings."""
+    return [run for _, questions in _asked(lab, host, kept=kept) for _, run in questions]
+
+
+def parse_nics(
+    lab: Lab, host: str, answers: Sequence[Result], *, kept: bool = True
+) -> Mapping[str, NicFound]:
     """Each NIC, out of the answers to `nic_questions`.
 
     :raise HostError: when our own .link file cannot be read.
     """
-    names = list(lab.host(host).nics)
-    return {name: _nic(name, answers[_EACH * at : _EACH * (at + 1)]) for at, name in enumerate(names)}
+    left = iter(answers)
+    return {
+        name: _nic(name, {what: next(left) for what, _ in questions})
+        for name, questions in _asked(lab, host, kept=kept)
+    }
 
 
-def _nic(name: str, answers: Sequence[Result]) -> NicFound:
-    features, text, document, permanent, link, naming, owner = answers
-    found, no_features = _features(name, features)
-    coalesce, no_coalesce = _coalesce(text, document)
-    rows = dict(row.split(":", 1) for row in owner.out.splitlines() if ":" in row)
+def _nic(name: str, told: Mapping[str, Result]) -> NicFound:
+    found, no_features = _features(name, told["features"])
+    coalesce, no_coalesce = _coalesce([told[way] for way in ("coalesce", "coalesce JSON") if way in told])
+    owner = told["owner"].out if "owner" in told else ""
+    rows = dict(row.split(":", 1) for row in owner.splitlines() if ":" in row)
     managed = rows.get("GENERAL.NM-MANAGED") == "yes" and "externally" not in rows.get("GENERAL.STATE", "")
-    version = [line for line in owner.out.splitlines() if line.isdecimal()]
+    version = [line for line in owner.splitlines() if line.isdecimal()]
     return NicFound(
         features=found,
         coalesce=coalesce,
         trouble=no_features or no_coalesce,
-        permanent_mac=_permanent(permanent),
-        link=link.check().out,
-        naming=naming.out,
+        permanent_mac=_permanent(told["permanent"]) if "permanent" in told else "",
+        link=told["link"].check().out if "link" in told else "",
+        naming=told["naming"].out if "naming" in told else "",
         connection=rows.get("GENERAL.CON-UUID", "") if managed else "",
         systemd=int(version[0]) if version else None,
     )
@@ -111,9 +127,9 @@ def _tried(answers: Sequence[Result]) -> Iterator[tuple[Coalesce | None, str]]:
             yield None, str(error)
 
 
-def _coalesce(text: Result, document: Result) -> tuple[Coalesce | None, str]:
+def _coalesce(answers: Sequence[Result]) -> tuple[Coalesce | None, str]:
     """By the text, which every version prints; by the JSON where that cannot be read; else why neither can."""
-    tried = list(_tried((text, document)))
+    tried = list(_tried(answers)) if answers else [(None, "")]
     return next((row for row in tried if row[0] is not None), tried[0])
 
 

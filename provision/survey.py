@@ -81,7 +81,7 @@ def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
     return (
         Run(("ip", "-json", "-details", "-stats", "address", "show")),
         Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
-        shell(_PROCESSES),
+        shell(_PROCESSES) if names else Run(("true",)),
         shell(_JOURNAL, paths.journal),
         BOOT,
         shell(_TUN, "/dev/net/tun"),
@@ -130,6 +130,15 @@ def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) 
         nics=parse_nics(lab, host, nics),
         programs=frozenset(programs.check().out.split()),
     )
+
+
+def read_settings(edges: Edges, lab: Lab, host: str) -> HostFound:
+    """What can be set of the host's declared NICs, and nothing else: for reading back.
+
+    :raise HostError: when the host does not answer.
+    """
+    answers = edges.host(host).run_all(nic_questions(lab, host, kept=False))
+    return HostFound(host, nics=parse_nics(lab, host, answers, kept=False))
 
 
 def read_features(runner: Runner) -> FeaturesRead:
