@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 _AT_ONCE = 16
 """Hosts; more wait for their turn."""
+_LOOK = 0.2
+"""Seconds between looks for an interruption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ def on_each(hosts: Sequence[str], work: Callable[[str], T]) -> list[Outcome[T]]:
         return [outcome(hosts[0])]
     with workers(), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         futures = [pool.submit(outcome, host) for host in hosts]
+        # A signal that comes between the look for one and an endless wait would be seen at the wait's end only.
+        while wait(futures, timeout=_LOOK).not_done:
+            pass
     outcomes = [future.result() for future in futures]
     finish()
     return outcomes
