@@ -13,11 +13,9 @@ from provision.errors import HostError, RequestError, WaitedError
 from provision.guard import take_plan, undo_plan
 from provision.interrupt import finish
 from provision.lock import LockError, locked
-from provision.ownership import is_our_domain
 from provision.paths import LabPaths
 from provision.plan import plan_apply, plan_up
 from provision.requirements import another_lab, missing, missing_for_settings
-from provision.steps import Drift, Plan
 from provision.survey import read_features, read_host
 from provision.takedown import plan_down
 from provision.verify.collect import collect_lab, with_features
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from provision.command import Edges, Say
     from provision.found import HostFound
     from provision.spec import Lab
-    from provision.steps import Step
+    from provision.steps import Plan, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +49,6 @@ class Site:
         with locked(runner, paths, self.who):
             settle_first(self.edges, self.lab, self.host, say)
             yield
-
-
-@dataclass(frozen=True, slots=True)
-class MachineStatus:
-    """What is there of one machine, and what is not."""
-
-    host: str
-    machine: str
-    backend: str
-    state: str
-    steps: tuple[Step, ...] = ()
-    """What `up` would do."""
-    drift: tuple[Drift, ...] = ()
-    refused: tuple[str, ...] = ()
-    """Why `up` would do nothing of it."""
 
 
 def _prepared(site: Site, names: Sequence[str]) -> HostFound:
@@ -269,32 +252,5 @@ def _may_yet_load(nic: NicEvidence) -> bool:
     return nic.model == "virtio" and nic.state == "running" and asked and not loaded(nic)
 
 
-def status(site: Site, names: Sequence[str]) -> list[MachineStatus]:
-    """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
-    lab = site.lab
-    found = _prepared(site, names)
-    rows: list[MachineStatus] = []
-    for name in names:
-        refused = missing(lab, site.host, [name], found)
-        plan = Plan(()) if refused else plan_up(lab, site.host, [name], found)
-        state, backend = _state(lab, name, found), lab.machines[name].backend
-        rows.append(MachineStatus(site.host, name, backend, state, plan.steps, plan.drift, refused))
-    forgotten = sorted(found.journal.machines - set(lab.machines))
-    found = read_host(site.edges, lab, site.host, forgotten) if forgotten else found
-    for name in forgotten:
-        noted = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
-        lost = Drift(name, "the lab file no longer has it: `rscvm down` removes it")
-        rows.append(MachineStatus(site.host, name, noted, _state(lab, name, found), drift=(lost,)))
-    return rows
-
-
 def _drift_lines(plan: Plan) -> list[str]:
     return [line for drift in plan.drift for line in (drift.what, *(f"  {more}" for more in drift.diff))]
-
-
-def _state(lab: Lab, name: str, found: HostFound) -> str:
-    domain = found.domains.get(name)
-    if domain is not None and not is_our_domain(lab, domain):
-        return "not ours"
-    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
-    return domain.state if domain else "running" if running else "absent"

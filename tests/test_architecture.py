@@ -34,7 +34,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "requirements survey script lock apply armed verify",
         "guard",
         "lifecycle",
-        "doctor fleet",
+        "doctor fleet status",
         "edges",
         "cli __init__ __main__",
     )

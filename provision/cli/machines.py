@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from provision.command import Say
-    from provision.lifecycle import MachineStatus, Site
+    from provision.lifecycle import Site
+    from provision.status import MachineStatus
     from provision.steps import Drift, Plan, Step
     from provision.verify.judge import NicVerdict
 
@@ -223,7 +224,7 @@ def check(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -
 @click.pass_obj
 def status(output: Output, lab: str, *, as_json: bool) -> int:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
-    from provision.lifecycle import status as host_status
+    from provision.status import host_status
 
     read = read_lab(lab)
     every(read, output)
@@ -231,25 +232,46 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     outcomes = on_hosts(
         output, read, list(hosts), "status", lambda site, _: host_status(site, hosts[site.host])
     )
-    rows = [row for outcome in outcomes for row in outcome.value or ()]
+    found = [outcome.value for outcome in outcomes if outcome.value]
     if as_json:
-        document = {"schema": "rscvm/status/1", "machines": [_status(row) for row in rows]}
+        machines = [_machine_row(row) for status in found for row in status.machines]
+        rows = [
+            {"host": s.host, "steps": [step_row(step) for step in s.steps], "refused": list(s.refused)}
+            for s in found
+        ]
+        document = {"schema": "rscvm/status/1", "hosts": rows, "machines": machines}
         output.json({**document, **errors_of(outcomes)})
         return worst(outcomes)
-    for row in rows:
-        output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
-        for sentence in row.refused:
-            output.line(f"  `up` would refuse: {sentence}")
-        for step in row.steps:
-            output.line(f"  `up` would {step.what}: {step.why}")
-            output.show(_diff_lines(step.diff if row.state != "absent" else ()))
-        for drift in row.drift:
-            output.line(f"  differs: {drift.what}")
-            output.show(_diff_lines(drift.diff))
+    for status in found:
+        if status.steps or status.refused:
+            output.line(f"{status.host}  the host itself")
+            _show_status(output, status.refused, status.steps, ())
+        for row in status.machines:
+            output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
+            _show_status(output, row.refused, row.steps, row.drift, whole=row.state != "absent")
     return worst(outcomes)
 
 
-def _status(row: MachineStatus) -> dict[str, object]:
+def _show_status(
+    output: Output,
+    refused: Sequence[str],
+    steps: Sequence[Step],
+    drifts: Sequence[Drift],
+    *,
+    whole: bool = True,
+) -> None:
+    """What would be refused, what would be done, and what differs and is left alone; diffs where something is there."""
+    for sentence in refused:
+        output.line(f"  `up` would refuse: {sentence}")
+    for step in steps:
+        output.line(f"  `up` would {step.what}: {step.why}")
+        output.show(_diff_lines(step.diff if whole else ()))
+    for drift in drifts:
+        output.line(f"  differs: {drift.what}")
+        output.show(_diff_lines(drift.diff))
+
+
+def _machine_row(row: MachineStatus) -> dict[str, object]:
     steps, drift = [step_row(step) for step in row.steps], [asdict(drift) for drift in row.drift]
     return {
         "host": row.host,
