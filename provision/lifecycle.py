@@ -14,8 +14,8 @@ from provision.guard import take_plan, undo_plan
 from provision.interrupt import finish
 from provision.lock import LockError, locked
 from provision.paths import LabPaths
-from provision.plan import plan_apply, plan_up
-from provision.requirements import another_lab, missing, missing_for_settings
+from provision.plan import plan_up
+from provision.requirements import another_lab, missing
 from provision.survey import read_features, read_host
 from provision.takedown import plan_down
 from provision.verify.collect import collect_lab, with_features
@@ -117,40 +117,6 @@ def _bring_up(
         undo_plan(site.edges, site.lab, plan, begun, say)
         raise
     return done, verdicts
-
-
-def planned_settings(site: Site) -> Plan:
-    """What `apply` would do on a host.
-
-    :raise HostError: with everything that the host lacks, or cannot be set to; nothing has been touched.
-    """
-    found = read_host(site.edges, site.lab, site.host, ())
-    if sentences := missing_for_settings(site.lab, site.host, found):
-        raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
-    return plan_apply(site.lab, site.host, found)
-
-
-def set_up(site: Site, say: Say) -> Plan:
-    """Set a host's bridges, physical NICs, and TAPs that it switched off itself; all of it or nothing, read back.
-
-    :raise HostError: when something fails, or did not take; what was done has been taken back.
-    """
-    with site.alone(say):
-        plan = planned_settings(site)
-        for note in plan.notes:
-            say(note)
-        if not plan.steps:
-            say(f"nothing to change on {site.host}: it is as the lab file has it")
-        begun: list[Step] = []
-        try:
-            done = take_plan(site.edges, site.lab, plan, say, begun)
-            finish()
-        except KeyboardInterrupt:
-            undo_plan(site.edges, site.lab, plan, begun, say)
-            raise
-        if plan.steps:
-            say(f"done on {site.host}, and read back")
-        return done
 
 
 def _read_with_forgotten(site: Site) -> HostFound:

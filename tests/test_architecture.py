@@ -34,7 +34,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "requirements survey script lock apply armed verify",
         "guard",
         "lifecycle",
-        "doctor fleet status",
+        "doctor fleet status setup",
         "edges",
         "cli __init__ __main__",
     )

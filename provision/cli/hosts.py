@@ -97,7 +97,7 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
     put back where one fails or does not take. Should the host be cut off meanwhile, it puts that back
     itself. RSC cannot be switched on at a TAP: its guest has the last word.
     """
-    from provision.lifecycle import planned_settings, set_up
+    from provision.setup import planned_settings, set_up
 
     read = read_lab(lab)
     _check_names(read, hosts)

@@ -46,6 +46,14 @@ def rscvm(site: Site, *arguments: str, env: dict[str, str] | None = None) -> Com
     return told
 
 
+def refused(site: Site, *words: str, command: str = "apply") -> str:
+    """What it says when it ends with the status of a host that is not as it must be."""
+    done = rscvm(site, command, str(site.at / "lab.yaml"))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    return done.stderr
+
+
 def feature(site: Site, name: str, device: str = "nic0") -> Any:
     """Whether a feature is on."""
     return parse_features(site.remote.output(["ethtool", "--json", "-k", device]))[device][name].active
@@ -120,6 +128,11 @@ class Running:
     def when(self, flag: str, seconds: float = 60) -> None:
         """Wait until a stand-in has left a file of that name."""
         wait_for((self.site.at / flag).exists, time.monotonic() + seconds, flag)
+
+    @staticmethod
+    def soon() -> float:
+        """A moment by which a host's own undo is through."""
+        return time.monotonic() + 90
 
     def signal(self, number: Signals = SIGINT) -> None:
         """Send it a signal."""

@@ -1,0 +1,60 @@
+"""The verbs on hosts themselves: what they would be set to, and set to it. Edges are handed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.errors import HostError
+from provision.guard import take_plan, undo_plan
+from provision.interrupt import finish
+from provision.lock import LockError
+from provision.plan import plan_apply
+from provision.requirements import missing_for_settings
+from provision.survey import read_host
+
+if TYPE_CHECKING:
+    from provision.command import Say
+    from provision.lifecycle import Site
+    from provision.steps import Plan, Step
+
+
+def planned_settings(site: Site) -> Plan:
+    """What `apply` would do on a host.
+
+    :raise HostError: with everything that the host lacks, or cannot be set to; nothing has been touched.
+    """
+    found = read_host(site.edges, site.lab, site.host, ())
+    if sentences := missing_for_settings(site.lab, site.host, found):
+        raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
+    return plan_apply(site.lab, site.host, found)
+
+
+def set_up(site: Site, say: Say) -> Plan:
+    """Set a host's bridges, physical NICs, and TAPs that it switched off itself; all of it or nothing, read back.
+
+    :raise HostError: when something fails, or did not take; what was done has been taken back.
+    """
+    try:
+        with site.alone(say):
+            return _set_up(site, say)
+    except LockError:
+        planned_settings(site)  # where the host lacks more than the lock, all of it is said
+        raise
+
+
+def _set_up(site: Site, say: Say) -> Plan:
+    plan = planned_settings(site)
+    for note in plan.notes:
+        say(note)
+    if not plan.steps:
+        say(f"nothing to change on {site.host}: it is as the lab file has it")
+    begun: list[Step] = []
+    try:
+        done = take_plan(site.edges, site.lab, plan, say, begun)
+        finish()
+    except KeyboardInterrupt:
+        undo_plan(site.edges, site.lab, plan, begun, say)
+        raise
+    if plan.steps:
+        say(f"done on {site.host}, and read back")
+    return done
