@@ -288,9 +288,11 @@ ENDLESS = {
 
 @pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
 def test_what_never_ends_is_a_fault_soon(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     found = faults(text)
-    assert time.monotonic() - start < 3  # seconds; what is not bounded takes minutes
+    assert (
+        time.process_time() - start < 30
+    )  # of our own work, however busy the machine; unbounded takes minutes
     assert any("nested" in fault or "<<" in fault for fault in found)
     assert all(len(fault) < 1000 for fault in found)
 
