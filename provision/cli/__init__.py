@@ -20,6 +20,9 @@ from provision.cli.output import Output, complain
 from provision.errors import RscvmError
 from provision.interrupt import listen
 
+# pydantic would look for plugins in the metadata of every package that is installed, and we use none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from provision.edges.local import local_host
-from provision.edges.qmp import QmpSocket
 from provision.edges.shell import ShellHost
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from provision.command import Runner, Say, Target
     from provision.edges.libvirt import Libvirt
+    from provision.edges.qmp import QmpSocket
     from provision.edges.ssh import SshHost
 
 
@@ -79,6 +79,8 @@ class RealEdges:
 
     def monitor(self, host: str, socket: str) -> QmpSocket:
         """The QEMU that listens at a socket on the host."""
+        from provision.edges.qmp import QmpSocket  # noqa: PLC0415 - brings asyncio
+
         if not self._targets[host].address:
             return QmpSocket(socket)
         from provision.edges.ssh_relay import relayed  # noqa: PLC0415 - only where a host is remote
