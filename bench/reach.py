@@ -27,7 +27,7 @@ PHASES = {
     "disarm, and the second note": ("provision.guard:_take_guarded", "provision.lifecycle:take_plan"),
     "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh:SshHost.close"),
 }  # fmt: skip
-_IMPORTED = ("paramiko", "provision.load", "provision.cli.machines", *dict.fromkeys(
+_IMPORTED = ("provision.edges.ssh_library", "provision.load", "provision.cli.machines", *dict.fromkeys(
     where.partition(":")[0] for places in PHASES.values() for where in places
 ))  # fmt: skip
 
