@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-_LONGEST_SOCKET = 107
+LONGEST_SOCKET = 107
 """sun_path has 108 bytes, the last of them a NUL."""
 
 
@@ -60,7 +60,7 @@ class LabPaths:
     def socket(self, machine: str, what: str) -> str:
         """A socket of the machine's QEMU; a name too long for a socket is shortened to its digest."""
         path = f"{self.directory}/{machine}.{what}"
-        if len(path.encode()) <= _LONGEST_SOCKET:
+        if len(path.encode()) <= LONGEST_SOCKET:
             return path
         return f"{self.state_dir}/{hashlib.sha256(path.encode()).hexdigest()[:12]}.{what}"
 

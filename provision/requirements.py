@@ -8,7 +8,7 @@ from provision.choice import chosen_view
 from provision.command import PACKAGES
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
-from provision.paths import LabPaths
+from provision.paths import LONGEST_SOCKET, LabPaths
 from provision.settings import nic_obstacles
 from provision.spec import FirmwareFiles
 
@@ -157,6 +157,9 @@ def _machine(lab: Lab, view: MachineView, found: HostFound) -> Iterator[str]:
         if link is not None and not running and not is_our_link(lab, link, found.journal, found.boot):
             yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
     yield from _elsewhere(lab, view, found)
+    socket = view.socket("agent")
+    if len(socket.encode()) > LONGEST_SOCKET:
+        yield f"{name}: {socket} is too long a name for a socket: choose a shorter state_dir"
     domain = found.domains.get(name)
     if view.spec.backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):
         yield f"{name}: a domain of that name is there and is not ours"

@@ -188,6 +188,12 @@ def test_what_the_host_lacks_is_said_before_anything_is_touched(found: HostFound
     assert any(words in sentence for sentence in missing(LAB, "local", ["vm"], found))
 
 
+def test_a_state_directory_that_leaves_no_room_for_a_socket_stands_in_the_way() -> None:
+    deep = LAB.model_copy(update={"state_dir": "/" + "d" * 100})
+
+    assert any("too long a name for a socket" in s for s in missing(deep, "local", ["vm"], EMPTY))
+
+
 def test_a_host_that_has_all_lacks_nothing() -> None:
     assert missing(LAB, "local", ["vm"], EMPTY) == ()
     assert missing(LAB, "local", ["vm"], running()) == ()
