@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _REPLACED = ("command=", "no_verify=")
 
 # In a session of its own, where the terminal's Ctrl-C does not reach it: we take back over it what was done.
+# What ssh complains must be short: libvirt hands on 1024 bytes of it, and of more only that it was too much.
 _SCRIPT = """#!/bin/sh
-{sudo}exec setsid ssh {options} "$@"
+{sudo}exec setsid ssh -o LogLevel=FATAL {options} "$@"
 """
 
 # What libvirt runs there comes after `--` and the host's name.
