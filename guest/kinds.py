@@ -54,10 +54,11 @@ GUEST = Kind(
     ),
 )
 
-# Debian's own where busybox's differ in what rscvm asks of a host: sh, ip -json, stat --printf, date +%N.
+# Debian's own where busybox's differ in what rscvm asks of a host: sh, ip -json, stat --printf, date +%N; and env, as
+# busybox's starts busybox's sh, which takes its own programs for all of them.
 _COREUTILS = (
     *(f"bin/{name}" for name in ("cat", "chmod", "cp", "date", "mkdir", "mktemp", "mv", "rm", "rmdir", "sleep")),
-    *(f"usr/bin/{name}" for name in ("base64", "dirname", "head", "stat", "tail", "timeout", "tr")),
+    *(f"usr/bin/{name}" for name in ("base64", "dirname", "env", "head", "stat", "tail", "timeout", "tr")),
 )  # fmt: skip
 
 # The demo guest and what makes it a hypervisor host that is administered over SSH. It has no key, neither its own

@@ -198,11 +198,11 @@ def _in_vain(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
         device, *rows = (row.strip() for row in step.diff)
         features = found.features.get(device, {})
         names = [row.lstrip("+ ").removesuffix(": on") for row in rows if row.startswith("+")]
-        off = [
-            f"{name} stays {features[name]}"
-            for name in names
-            if name in features and not features[name].active
-        ]
+        off = [name for name in names if name in features and not features[name].active]
         if off:
-            vain[step.what] = f"{device}: {', '.join(off)}: the guest's negotiation has the last word"
+            asked = all(features[name].requested for name in off)
+            why = "the guest's negotiation has the last word" if asked else "the host did not take it"
+            vain[step.what] = (
+                f"{device}: {', '.join(f'{name} stays {features[name]}' for name in off)}: {why}"
+            )
     return vain
