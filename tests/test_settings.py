@@ -1,0 +1,271 @@
+"""What a host's NICs are to be set to, how that is undone, what stands in the way, and why it did not take."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provision.found import HostFound
+from provision.links import link_path
+from provision.plan import plan_apply
+from provision.requirements import missing_for_settings
+from provision.settings import WHY, nic_notes, nic_obstacles, nic_steps, nm_command, not_taken
+from provision.spec import Lab
+from provision.steps import Step
+from tests.hosts import commands
+from tests.nics import (
+    MAC,
+    NM_EXTERNALLY,
+    NM_OWNS,
+    UUID,
+    captured_coalesce,
+    captured_features,
+    composed_coalesce,
+    failed,
+    found,
+    lab_with,
+)
+
+OFF = {"active": False, "requested": False}
+
+
+def steps(lab: Lab, **answers: Any) -> list[Step]:
+    return list(nic_steps(lab, "hv", found(lab, **answers)))
+
+
+def ethtool(step: Step, *, undo: bool = False) -> list[str]:
+    """The step's ethtool commands, without the shell that lets them fail."""
+    argvs = [action.argv for action in step.undo] if undo else commands(step)  # type: ignore[union-attr]
+    assert all(argv[:4] == ("sh", "-c", '"$@" || true', "sh") for argv in argvs)
+    return [" ".join(argv[4:]) for argv in argvs]
+
+
+def test_only_what_is_otherwise_than_wanted_is_set_and_shown_with_its_reason() -> None:
+    lab = lab_with("{features: {generic-receive-offload: off, rx-checksumming: on, tx-nocache-copy: on}}")
+
+    [step] = steps(lab)
+
+    assert ethtool(step) == ["ethtool -K eth0 generic-receive-offload off tx-nocache-copy on"]
+    assert step.diff == (
+        "  eth0",
+        "-   generic-receive-offload: on",
+        f"+   generic-receive-offload: off  ({WHY['generic-receive-offload']})",
+        "-   tx-nocache-copy: off",
+        "+   tx-nocache-copy: on  (the lab file says so)",
+    )
+    assert step.guarded
+
+
+def test_a_nic_that_is_as_declared_needs_nothing() -> None:
+    lab = lab_with("{features: {generic-receive-offload: on}, coalesce: {rx-usecs: 3, adaptive-rx: off}}")
+
+    assert steps(lab) == []
+
+
+def test_undoing_features_asks_for_every_one_as_it_was_asked_for() -> None:
+    """A group sets kinds that were apart, and a feature may be asked for and off."""
+    lab = lab_with("{features: {tcp-segmentation-offload: off}}")
+    apart = captured_features(
+        tx_tcp6_segmentation=OFF,
+        tx_tcp_mangleid_segmentation={"active": False, "requested": True},
+    )
+
+    [step] = steps(lab, features=apart)
+    [undo] = ethtool(step, undo=True)
+
+    asked = dict(zip(undo.split()[3::2], undo.split()[4::2], strict=True))
+    there = {name: row for name, row in json.loads(apart)[0].items() if name != "ifname"}
+    assert asked == {
+        name: "on" if row["requested"] else "off"
+        for name, row in there.items()
+        if row["requested"] is not None and row["fixed"] is False
+    }
+    assert (asked["tx-tcp6-segmentation"], asked["tx-tcp-mangleid-segmentation"]) == ("off", "on")
+    assert "tcp-segmentation-offload" not in asked, "a group has no wish of its own"
+
+
+def test_adaptive_coalescing_goes_off_first_and_comes_back_last() -> None:
+    lab = lab_with("{coalesce: {rx-usecs: 30}}")
+
+    [step] = steps(lab, coalesce=composed_coalesce())
+
+    assert ethtool(step) == ["ethtool -C eth0 adaptive-rx off", "ethtool -C eth0 rx-usecs 30"]
+    assert ethtool(step, undo=True) == ["ethtool -C eth0 rx-usecs 33", "ethtool -C eth0 adaptive-rx on"]
+    assert "+   adaptive-rx: off  (on, it overrules rx-usecs)" in step.diff
+
+
+def test_adaptive_coalescing_that_the_lab_file_wants_stays_on() -> None:
+    lab = lab_with("{coalesce: {adaptive-rx: on, rx-frames: 64}}")
+
+    [step] = steps(lab, coalesce=composed_coalesce())
+
+    assert ethtool(step) == ["ethtool -C eth0 rx-frames 64"]
+
+
+def test_a_name_as_ethtool_prints_it_is_set_as_ethtool_takes_it() -> None:
+    lab = lab_with("{coalesce: {rx-frame-low: 7}}")
+
+    [step] = steps(lab, coalesce=composed_coalesce())
+
+    assert ethtool(step) == ["ethtool -C eth0 rx-frames-low 7"]
+    assert ethtool(step, undo=True) == ["ethtool -C eth0 rx-frames-low 2"]
+
+
+def test_the_journal_knows_how_a_nic_was_and_the_newest_change_goes_first() -> None:
+    lab = lab_with("{features: {generic-receive-offload: off}, coalesce: {rx-usecs: 30}}")
+
+    plan = plan_apply(lab, "hv", found(lab))
+
+    assert plan.opening is not None
+    [note] = commands(plan.opening)
+    [thing] = [thing for step in plan.steps[:1] for thing in step.makes]
+    assert (thing.kind, thing.name) == ("nic", "eth0")
+    assert json.loads(thing.was) == [list(argv) for argv in (action.argv for action in plan.steps[0].undo)]  # type: ignore[union-attr]
+    assert note[-1] == "/var/lib/rscvm/lab/journal.json"
+    text = str(plan.opening.do[0].stdin)  # type: ignore[union-attr]
+    [row] = json.loads(text)["things"]
+    assert [argv[5] for argv in json.loads(row["was"])] == ["-C", "-K"]
+
+
+OBSTACLES = [
+    ("{features: {no-such: on}}", {}, "features.no-such: the NIC has no such feature"),
+    ("{features: {large-receive-offload: on}}", {}, "large-receive-offload: its driver has it fixed off"),
+    ("{features: {large-receive-offload: off}}", {}, ""),
+    ("{coalesce: {rx-frames: 8}}", {}, "coalesce.rx-frames: the driver does not support it"),
+    ("{coalesce: {adaptive-rx: on}}", {}, "coalesce.adaptive-rx: the driver does not support it"),
+    ("{coalesce: {adaptive-rx: off, rx-usecs: 30}}", {}, ""),
+    ("{coalesce: {rx-usecs: on}}", {}, "coalesce.rx-usecs: must be a number"),
+    ("{coalesce: {adaptive-rx: 1}}", {"coalesce": composed_coalesce()}, "adaptive-rx: must be true or false"),
+    (
+        "{coalesce: {rx-usecs: 3}}",
+        {"coalesce": failed("netlink error: Operation not supported"), "coalesce_json": failed("also")},
+        "coalesce.rx-usecs: netlink error: Operation not supported",
+    ),
+    ("{features: {ntuple-filters: on}}", {"features": ""}, "eth0: its features cannot be read: cannot read"),
+    ("{features: {ntuple-filters: on}}", {"features": "[]"}, "cannot be read: ethtool says nothing of it"),
+    (
+        "{features: {ntuple-filters: on}}",
+        {"features": failed("sh: 1: ethtool: not found", 127)},
+        "cannot be read: ethtool is not installed",
+    ),
+    ("{persist: link}", {"permanent": "Permanent address: not set\n"}, "needs a permanent MAC address"),
+    ("{persist: link, features: {tx-nocache-copy: on}}", {}, "persist: link cannot keep it: systemd's"),
+    ("{persist: link}", {"link": "[Match]\nOriginalName=eth0\n"}, "where somebody has a file that is not ours"),
+    ("{persist: none}", {"link": "[Match]\nOriginalName=eth0\n"}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "answers", "words"), OBSTACLES)
+def test_what_stands_in_the_way_is_said_before_anything_is_touched(
+    settings: str, answers: dict[str, Any], words: str
+) -> None:
+    lab = lab_with(settings)
+    obstacles = list(nic_obstacles(lab, "hv", found(lab, **answers)))
+
+    assert [words in obstacle for obstacle in obstacles] == ([True] if words else [])
+    assert all(obstacle.startswith("hosts.hv.nics.eth0") for obstacle in obstacles)
+    assert set(obstacles) <= set(missing_for_settings(lab, "hv", found(lab, **answers)))
+
+
+def test_a_device_that_is_not_there() -> None:
+    lab = lab_with("{}")
+
+    assert list(nic_obstacles(lab, "hv", HostFound("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
+
+
+GRO = "{features: {generic-receive-offload: on}}"
+USECS = "{coalesce: {rx-usecs: 30}}"
+ADAPTIVE = composed_coalesce(("rx-usecs: 33", "rx-usecs: 30"))
+NOT_TAKEN = [
+    (GRO, {}, []),
+    (GRO, {"features": captured_features(generic_receive_offload=OFF)},
+     ["generic-receive-offload is still off: the driver did not take it"]),
+    (GRO, {"features": captured_features(generic_receive_offload={"active": False, "requested": True})},
+     ["generic-receive-offload is still off: it is asked for, and the driver or a feature that it needs keeps it so"]),
+    (GRO, {"features": captured_features(generic_receive_offload={"active": False, "fixed": True})},
+     ["generic-receive-offload is still off: its driver has it fixed"]),
+    (GRO, {"features": captured_features(generic_receive_offload=None)},
+     ["generic-receive-offload could not be read back"]),
+    (GRO, {"features": "[]"}, ["could not be read back: ethtool says nothing of it"]),
+    (USECS, {"coalesce": captured_coalesce(rx_usecs=30)}, []),
+    (USECS, {}, ["rx-usecs is 3 and not 30: the driver did not take it"]),
+    (USECS, {"coalesce": composed_coalesce()},
+     ["rx-usecs is 33 and not 30: adaptive coalescing is on and overrules it",
+      "adaptive-rx is on and not off: the driver did not take it"]),
+    (USECS, {"coalesce": ADAPTIVE}, ["adaptive-rx is on and not off: the driver did not take it"]),
+    (USECS, {"coalesce": captured_coalesce(rx_usecs="n/a")}, ["rx-usecs could not be read back"]),
+    (USECS, {"coalesce": failed("gone"), "coalesce_json": failed("gone")},
+     ["its coalescing could not be read back: gone"]),
+    ("{coalesce: {adaptive-rx: off}}", {}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "answers", "sentences"), NOT_TAKEN)
+def test_what_did_not_take_is_told_with_what_keeps_it(
+    settings: str, answers: dict[str, Any], sentences: list[str]
+) -> None:
+    lab = lab_with(settings)
+    said = [sentence.removeprefix("eth0: ") for sentence in not_taken(lab, "hv", found(lab, **answers))]
+
+    assert said == sentences
+
+
+def kept(lab: Lab) -> str:
+    """Our .link file for the NIC, as `apply` writes it."""
+    [step] = [step for step in steps(lab) if step.what.startswith("write ")]
+    return str(step.do[0].stdin)  # type: ignore[union-attr]
+
+
+KEEP = "{coalesce: {rx-usecs: 3}, persist: link}"
+
+
+def test_a_link_file_is_shown_whole_written_once_and_brought_up_to_date() -> None:
+    lab, other = lab_with(KEEP), lab_with("{coalesce: {rx-usecs: 3, adaptive-rx: off}, persist: link}")
+    text, path = kept(lab), link_path("lab", "eth0")
+
+    [new] = steps(lab)
+    [changed] = steps(other, link=text)
+
+    assert (new.what, changed.what) == (f"write {path}",) * 2
+    assert f"\nPermanentMACAddress={MAC}\n" in text
+    assert new.diff == tuple(f"+ {line}" for line in text.splitlines())
+    assert changed.diff[: len(text.splitlines())] == tuple(f"- {line}" for line in text.splitlines())
+    assert new.undo[0].argv == ("rm", "-f", "--", path, f"{path}.new")  # type: ignore[union-attr]
+    assert changed.undo[0].stdin == text  # type: ignore[union-attr]
+    assert steps(lab, link=text) == []
+
+
+def test_a_link_file_of_ours_that_is_no_longer_wanted_is_removed_and_somebody_elses_stays() -> None:
+    lab = lab_with("{coalesce: {rx-usecs: 3}}")
+
+    [step] = steps(lab, link=kept(lab_with(KEEP)))
+
+    assert step.what == f"remove {link_path('lab', 'eth0')}"
+    assert steps(lab, link="[Match]\nOriginalName=eth0\n") == []
+    assert steps(lab_with(KEEP), link="# rscvm: lab other, host hv, NIC eth0\n") == []
+
+
+def test_networkmanagers_nic_keeps_its_settings_by_nmcli_and_gets_no_link_file() -> None:
+    settings = "{features: {generic-receive-offload: on, rx-gro-list: off}, coalesce: {rx-usecs: 3, adaptive-rx: off}, persist: link}"
+    lab = lab_with(settings)
+    there = found(lab, owner=f"{NM_OWNS}252\n")
+    command = (
+        f"nmcli connection modify {UUID} ethtool.feature-gro on ethtool.feature-rx-gro-list off "
+        "ethtool.coalesce-rx-usecs 3 ethtool.coalesce-adaptive-rx 0"
+    )
+
+    assert nm_command(UUID, lab.host("hv").nics["eth0"]) == command
+    assert list(nic_notes(lab, "hv", there)) == [
+        f"eth0 is NetworkManager's, which keeps settings itself; to keep these, run on hv: {command}"
+    ]
+    assert list(nic_steps(lab, "hv", there)) == []
+    assert plan_apply(lab, "hv", there).notes == tuple(nic_notes(lab, "hv", there))
+
+
+def test_a_nic_that_networkmanager_only_watches_is_not_its_own() -> None:
+    lab = lab_with(KEEP)
+
+    assert steps(lab, owner=f"{NM_EXTERNALLY}252\n") != []
+    assert list(nic_notes(lab, "hv", found(lab, owner=f"{NM_EXTERNALLY}252\n"))) == []

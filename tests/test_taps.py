@@ -1,0 +1,79 @@
+"""Which TAPs are switched on again: what the host switched off, told from what the guest did by captured output."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provision.plan import plan_apply
+from provision.taps import tap_steps_back_on
+from tests.builders import features, one_vm
+from tests.hosts import commands, running
+
+OFF = "offloads: {guest_tso6: off}"
+
+TOLD = [
+    ("negotiated-by-linux", ""),
+    ("host-tx-off", "tx-checksum-ip-generic"),
+    ("host-sg-off", "tx-scatter-gather"),
+    ("host-tso-off", "tx-tcp-segmentation tx-tcp6-segmentation"),
+    ("guest-dropped-rsc", "tx-tcp-segmentation tx-tcp6-segmentation"),
+    ("guest-dropped-rsc-host-asked", ""),
+    ("driver-without-tso", "tx-tcp-segmentation tx-tcp6-segmentation"),
+    ("no-driver", ""),
+    ("without-qemu", ""),
+]
+"""Captured states of a TAP, and what is tried on it. That a guest dropped it looks as if the host had: it is tried once."""
+
+
+def tried(state: str, **lab: str) -> list[str]:
+    found = replace(running(), features={"tap0": features(state)})
+    return [
+        " ".join(argv[4:])
+        for step in tap_steps_back_on(one_vm(**lab), ["vm"], found)
+        for argv in commands(step)
+    ]
+
+
+@pytest.mark.parametrize(("state", "names"), TOLD)
+def test_what_is_tried_on_a_tap(state: str, names: str) -> None:
+    words = " ".join(f"{name} on" for name in names.split())
+
+    assert tried(state) == ([f"ethtool -K tap0 {words}"] if words else [])
+
+
+def test_what_the_lab_file_does_not_offer_is_not_asked_for() -> None:
+    nic = 'mac: "52:54:00:12:34:56"'
+
+    assert tried("host-tso-off", **{nic: f"{nic}, {OFF}"}) == ["ethtool -K tap0 tx-tcp-segmentation on"]
+
+
+@pytest.mark.parametrize("state", ["host-tx-off", "hck-wire-like"])
+@pytest.mark.parametrize("more", ["rsc: false", "model: e1000e, rsc: false"])
+def test_a_nic_that_is_not_to_receive_large_frames_is_left_alone(state: str, more: str) -> None:
+    nic = 'mac: "52:54:00:12:34:56"'
+
+    assert tried(state, **{nic: f"{nic}, {more}"}) == []
+
+
+def test_a_test_nics_tx_off_is_as_meant() -> None:
+    """`rsc: hck` is made wire-like on purpose."""
+    changes = {"guest: linux": "guest: linux\n    purpose: hck", 'mac: "52:54:00:12:34:56"': "rsc: hck"}
+
+    assert tried("hck-wire-like", **changes) == []
+
+
+def test_a_machine_without_its_tap_is_left_alone() -> None:
+    assert list(tap_steps_back_on(one_vm(), ["vm"], running())) == []
+
+
+def test_the_step_is_tried_shown_and_never_guarded() -> None:
+    found = replace(running(), features={"tap0": features("host-tx-off")})
+
+    plan = plan_apply(one_vm(), "local", found)
+    [step] = plan.steps
+
+    assert (step.attempt, step.guarded, step.makes) == (True, False, ())
+    assert step.diff == ("  tap0", "-   tx-checksum-ip-generic: off", "+   tx-checksum-ip-generic: on")
+    assert step.undo
