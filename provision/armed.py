@@ -25,9 +25,11 @@ _PATIENCE = 20
 _EACH = 5
 """Seconds that a driver may take for one setting: some reset their NIC for it."""
 
-# A process group's number may be another's by then, so its leader's start is noted with it.
+# A process group's number may be another's by then, so its leader's start is noted with it. What lies there may be
+# armed by a later run: only the process that it names fires it.
 _FIRE = r"""
 sleep "$2"
+[ "$(cat -- "$1.pid" 2>/dev/null)" = $$ ] || exit 0
 [ -z "$4" ] || [ "$(cut -d ' ' -f 22 "/proc/$3/stat" 2>/dev/null)" != "$4" ] || kill -9 "-$3"
 lock=${1%/*}/lock
 while :; do
@@ -36,7 +38,7 @@ while :; do
     [ "$(stat -c %i -- "$lock" 2>/dev/null)" != "$(stat -Lc %i /proc/self/fd/9)" ] || break
 done
 echo "its host, which puts back what a run found that was cut off" >"$lock"
-if mv -- "$1" "$1.firing"; then
+if [ "$(cat -- "$1.pid" 2>/dev/null)" = $$ ] && mv -- "$1" "$1.firing"; then
     sh "$1.firing" 9>&-
     mv -- "$1.firing" "$1.fired"
     rm -f -- "$1.pid"
@@ -55,7 +57,7 @@ echo $! >"$1.pid"
 """
 _DISARM = r"""
 mv -- "$1" "$1.gone" || exit 1
-kill -9 "-$(cat -- "$1.pid")" 2>/dev/null
+p=$(cat -- "$1.pid") && { kill -9 "-$p" || kill -9 "$p"; } 2>/dev/null
 rm -f -- "$1.gone" "$1.pid"
 """
 # Of another boot nothing is left to be put back, and its process numbers are others' now.
@@ -64,7 +66,7 @@ for was in "" .firing; do
     [ -e "$1$was" ] || continue
     if [ "$(head -n 1 -- "$1$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
         p=$(cat -- "$1.pid" 2>/dev/null)
-        if tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p"; fi
+        if tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p" || kill -9 "$p"; fi
         sh "$1$was"
         : >"$1.fired"
     fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,19 @@ def test_a_driver_that_is_slower_than_the_hosts_patience(site: Site, before: Bef
         )
 
     assert "or takes too long: apply them one by one" in said
+    before.holds()
+
+
+def test_a_driver_of_this_machine_that_is_slower_than_its_patience(site: Site, before: Before) -> None:
+    """No SSH: the undo ends the shell that we work through, and the command that hangs in it."""
+    path = site.at / "lab.yaml"
+    path.write_text(f"version: 1\nhosts:\n  local:\n{GRO}\n")
+
+    with misbehaving(site, slow(90)):
+        done = site.remote.run([sys.executable, "-m", "provision", "apply", str(path)], timeout=240)
+
+    assert done.returncode == 3
+    assert b"its own undo has put back what was found, which was read back" in done.stderr
     before.holds()
 
 
