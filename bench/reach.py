@@ -21,10 +21,10 @@ PHASES = {
     "authentication": ("provision.edges.ssh_login:_let_in",),
     "start the shell that takes the lock": ("provision.edges.ssh:SshHost._become",),
     "take the lock": ("provision.edges.shell:_Shell.said_first",),
-    "read the host": ("provision.lifecycle:read_host",),
+    "read the host": ("provision.setup:read_host",),
     "note, arm the host's own undo, set": ("provision.guard:take_steps",),
     "read back": ("provision.guard:read_settings",),
-    "disarm, and the second note": ("provision.guard:_take_guarded", "provision.lifecycle:take_plan"),
+    "disarm, and the second note": ("provision.guard:_take_guarded", "provision.setup:take_plan"),
     "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh:SshHost.close"),
 }  # fmt: skip
 _IMPORTED = ("provision.edges.ssh_library", "provision.load", "provision.cli.machines", *dict.fromkeys(
@@ -80,9 +80,9 @@ def measured(path: str) -> dict[str, float]:
             _replace(watch, phase, where)
     status = import_module("provision.cli").run(["apply", path])
     watch.charge()
-    if status:
-        raise SystemExit(status)
-    return {phase: watch.found.get(phase, 0.0) for phase in ("imports", *PHASES, "the rest")}
+    if status or (idle := [phase for phase in PHASES if phase not in watch.found]):
+        raise SystemExit(status or f"nothing was done in: {', '.join(idle)}")
+    return {phase: watch.found[phase] for phase in ("imports", *PHASES, "the rest")}
 
 
 if __name__ == "__main__":

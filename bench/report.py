@@ -32,7 +32,7 @@ LINEAR = 1.2
 _INTRO = """# Results
 
 Written by `make bench`; how it measures is in [README.md](README.md). A ratio is ours by the peer's, taken pair
-by pair from runs back to back; each cell has the median and, in brackets, the range. Below 1 we are faster.
+by pair from runs of one round; each cell has the median and, in brackets, the range. Below 1 we are faster.
 
 The machine was shared: others worked on it meanwhile, which is why absolute times are only there for scale, and
 why ranges are wide.
@@ -165,9 +165,8 @@ def _cold(found: Cold) -> Iterator[str]:
 def _hosts(found: Sequence[Remote]) -> Iterator[str]:
     """Start-up, and what an `apply` on one host goes into."""
     yield f"## What `apply` goes into\n\n{_missed([figure for one in found for figure in one.figures])}\n\n"
-    for one in found:
-        took = spread(one.startup).scaled(1000).text(0)
-        yield f"Start of the interpreter and all imports, beside {one.hosts} host(s): {took} ms.\n"
+    took = spread([value for one in found for value in one.startup]).scaled(1000).text(0)
+    yield f"Start of the interpreter and all imports, in a process of its own: {took} ms.\n"
     yield "\nOne `apply` on one host; each phase is charged with its own time only:\n\n"
     yield _phases(found[0].phases)
 
