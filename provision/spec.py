@@ -44,7 +44,7 @@ Purpose = Literal["production", "hck"]
 class Model(BaseModel):
     """Frozen, and any key that is not in it is an error."""
 
-    # Deferred: only the whole lab file's validator is ever used, and each model's own costs a cold start 2 ms.
+    # Deferred: only the whole lab file's validator is ever used, and building each model's own takes time at every start.
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 

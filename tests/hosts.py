@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from provision.choice import chosen_view, started_argv
@@ -11,7 +12,7 @@ from provision.facts.ip import Link
 from provision.found import HostFound
 from provision.offloads import OFFLOADS
 from provision.ownership import Journal, Thing, link_mark, spec_as_noted
-from provision.steps import Plan, Step
+from provision.steps import Action, Plan, Step
 from tests.builders import one_vm
 
 EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}
@@ -57,5 +58,10 @@ def whats(steps: tuple[Step, ...]) -> list[str]:
     return [step.what for step in steps]
 
 
+def runs(actions: Sequence[Action]) -> list[Run]:
+    """Those of the actions that are commands."""
+    return [action for action in actions if isinstance(action, Run)]
+
+
 def commands(step: Step) -> list[tuple[str, ...]]:
-    return [action.argv for action in step.do if isinstance(action, Run)]
+    return [run.argv for run in runs(step.do)]

@@ -16,6 +16,7 @@ from provision.guard import take_plan
 from provision.plan import plan_apply
 from provision.steps import Plan
 from tests.builders import FakeEdges
+from tests.hosts import runs
 from tests.nics import Answers, captured_features, lab_with
 from tests.nics import found as nic_found
 
@@ -209,4 +210,4 @@ def test_a_host_waits_longer_for_more_settings() -> None:
     [step] = plan_apply(LAB, "hv", nic_found(LAB)).steps
 
     assert armed.patience([step, step]) > armed.patience([step])
-    assert json.dumps(armed.patience([step])) in armed.arm_step("/undo", [step]).do[0].argv  # type: ignore[union-attr]
+    assert json.dumps(armed.patience([step])) in runs(armed.arm_step("/undo", [step]).do)[0].argv

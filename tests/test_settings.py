@@ -14,7 +14,7 @@ from provision.requirements import missing_for_settings
 from provision.settings import WHY, nic_notes, nic_obstacles, nic_steps, nm_command, not_taken
 from provision.spec import Lab
 from provision.steps import Step
-from tests.hosts import commands
+from tests.hosts import commands, runs
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,
@@ -37,7 +37,7 @@ def steps(lab: Lab, **answers: Any) -> list[Step]:
 
 def ethtool(step: Step, *, undo: bool = False) -> list[str]:
     """The step's ethtool commands, without the shell that lets them fail."""
-    argvs = [action.argv for action in step.undo] if undo else commands(step)  # type: ignore[union-attr]
+    argvs = [run.argv for run in runs(step.undo if undo else step.do)]
     assert all(argv[:4] == ("sh", "-c", '"$@" || true', "sh") for argv in argvs)
     return [" ".join(argv[4:]) for argv in argvs]
 
@@ -122,9 +122,10 @@ def test_the_journal_knows_how_a_nic_was_and_the_newest_change_goes_first() -> N
     [note] = commands(plan.opening)
     [thing] = [thing for step in plan.steps[:1] for thing in step.makes]
     assert (thing.kind, thing.name) == ("nic", "eth0")
-    assert json.loads(thing.was) == [list(argv) for argv in (action.argv for action in plan.steps[0].undo)]  # type: ignore[union-attr]
+    assert json.loads(thing.was) == [list(run.argv) for run in runs(plan.steps[0].undo)]
     assert note[-1] == "/var/lib/rscvm/lab/journal.json"
-    text = str(plan.opening.do[0].stdin)  # type: ignore[union-attr]
+    assert plan.opening is not None
+    text = runs(plan.opening.do)[0].stdin
     [row] = json.loads(text)["things"]
     assert [argv[5] for argv in json.loads(row["was"])] == ["-C", "-K"]
 
@@ -215,7 +216,7 @@ def test_what_did_not_take_is_told_with_what_keeps_it(
 def kept(lab: Lab) -> str:
     """Our .link file for the NIC, as `apply` writes it."""
     [step] = [step for step in steps(lab) if step.what.startswith("write ")]
-    return str(step.do[0].stdin)  # type: ignore[union-attr]
+    return runs(step.do)[0].stdin
 
 
 KEEP = "{coalesce: {rx-usecs: 3}, persist: link}"
@@ -232,8 +233,8 @@ def test_a_link_file_is_shown_whole_written_once_and_brought_up_to_date() -> Non
     assert f"\nPermanentMACAddress={MAC}\n" in text
     assert new.diff == tuple(f"+ {line}" for line in text.splitlines())
     assert changed.diff[: len(text.splitlines())] == tuple(f"- {line}" for line in text.splitlines())
-    assert new.undo[0].argv == ("rm", "-f", "--", path, f"{path}.new")  # type: ignore[union-attr]
-    assert changed.undo[0].stdin == text  # type: ignore[union-attr]
+    assert runs(new.undo)[0].argv == ("rm", "-f", "--", path, f"{path}.new")
+    assert runs(changed.undo)[0].stdin == text
     assert steps(lab, link=text) == []
 
 

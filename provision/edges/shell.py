@@ -194,8 +194,9 @@ class ShellHost:
         """
         if not runs:
             return []
-        for run in runs if self._trace is not None else ():
-            self._trace(f"+ {shlex.join(run.argv)}") if self._trace else None
+        if self._trace is not None:
+            for run in runs:
+                self._trace(f"+ {shlex.join(run.argv)}")
         if self._shell is None:
             self._shell = _Shell(self.name, self._start(("sh",)))
         try:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor
+from tests.real.remote import Site, remote_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +89,19 @@ def hypervisor(guest: Path) -> Iterator[Hypervisor]:
     assert guest.is_dir()
     with Hypervisor() as host:
         yield host
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A client, and a host that it reaches over SSH."""
+    with remote_site(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def before(site: Site) -> Before:
+    """How a NIC of that host was when it was made."""
+    return with_nic(site)
 
 
 @pytest.fixture

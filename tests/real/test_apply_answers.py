@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.real.host_settings import (
@@ -17,20 +14,8 @@ from tests.real.host_settings import (
     ours,
     refused,
     rscvm,
-    with_nic,
 )
-from tests.real.remote import Site, remote_site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with remote_site(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def before(site: Site) -> Before:
-    return with_nic(site)
+from tests.real.remote import Site
 
 
 def test_a_host_without_ethtool(site: Site, before: Before) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -26,21 +24,10 @@ from tests.real.host_settings import (
     with_nic,
 )
 from tests.real.hypervisor import wait_for
-from tests.real.remote import REMOTE, Site, key_pair, public, remote_site
+from tests.real.remote import REMOTE, Site, key_pair, public
 
 SLOW = 'case "$*" in {setting}) touch $AT/begun; sleep {seconds};; esac; exec "$REAL" "$@"'
 """A driver that takes its time for the setting, and none for its undo."""
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with remote_site(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def before(site: Site) -> Before:
-    return with_nic(site)
 
 
 def slow(seconds: int) -> str:
