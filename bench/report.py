@@ -34,8 +34,7 @@ _INTRO = """# Results
 Written by `make bench`; how it measures is in [README.md](README.md). A ratio is ours by the peer's, taken pair
 by pair from runs of one round; each cell has the median and, in brackets, the range. Below 1 we are faster.
 
-The machine was shared: others worked on it meanwhile, which is why absolute times are only there for scale, and
-why ranges are wide.
+Absolute times are only there for scale: of how busy the machine was, only the load before is known.
 """
 _LIBRARIES = ("rscvm", "click", "pydantic", "ruamel.yaml", "jinja2", "lxml", "rich", "paramiko")
 _PEERS = ("pyinfra", "ansible-core")
