@@ -40,6 +40,8 @@ class Interface:
     """Without the header QEMU offers neither checksum nor TSO to the guest."""
     unreadable: str = ""
     """Why the host does not show what it passes on."""
+    counts_received: bool = False
+    """Whether the device counts what the host hands to the guest as received, not as sent."""
 
 
 INTERFACES = {
@@ -49,8 +51,14 @@ INTERFACES = {
         Interface("network", tap=True),
         Interface("ethernet", tap=True),
         # tap.c inverts TSO into GRO on the macvlan: every line reads `on [fixed]` in every state.
-        Interface("direct", unreadable="macvtap shows the same features in every state"),
+        # A macvtap counts what it takes from the lower device for its guest as received.
+        Interface(
+            "direct",
+            unreadable="macvtap shows the same features in every state",
+            counts_received=True,
+        ),
         Interface("user", vnet_header=False),
+        *(Interface(name, vnet_header=False) for name in ("udp", "mcast", "server", "client", "null")),
         Interface("vhostuser", unreadable="vhost-user's packets never pass the host's kernel"),
         Interface("vdpa", unreadable="vDPA's packets never pass a TAP"),
         Interface("hostdev", unreadable="a passed-through device has no TAP"),

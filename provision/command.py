@@ -52,6 +52,8 @@ class Target:
     """Whether commands run as root by `sudo -n`."""
     libvirt: str = "qemu:///system"
     """libvirt's URI as seen on that host."""
+    uri: str = ""
+    """libvirt's URI as seen from here, where it is not reached over SSH as the host is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,9 @@ class Domain:
     live_xml: str
     """What runs; of a domain that is off, its definition."""
     persistent_xml: str
-    """What starts next time; empty for a transient domain."""
+    """What starts next time; empty for a transient domain, and where it was not asked for."""
+    run: str = ""
+    """Tells one run of the domain from another; empty of one that is off, and where it was not asked for."""
 
 
 class Hypervisor(Protocol):
@@ -162,6 +166,14 @@ class Hypervisor(Protocol):
 
     def domain(self, name: str) -> Domain | None:
         """The domain, or None where there is none of that name."""
+        ...
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        """The domains of these names, or all, as they are now; their definitions are not asked for."""
+        ...
+
+    def runs(self) -> Mapping[str, str]:
+        """Which run each domain is in that runs."""
         ...
 
     def emulator(self, kind: str, machine: str) -> str:

@@ -47,3 +47,11 @@ def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, e
             last = f"; last seen: {seen!r}" if seen is not None else ""
             raise WaitedError(f"waited {deadline.seconds:g} s for {what}{last}")
         time.sleep(min(every, deadline.remaining))
+
+
+def pause(seconds: float) -> None:
+    """Let time pass, for what is watched to happen; it can be interrupted."""
+    deadline = Deadline(seconds)
+    while not deadline.expired:
+        look()
+        time.sleep(min(0.2, deadline.remaining))

@@ -1,4 +1,4 @@
-"""The same work on several hosts, side by side; one host's failure is not another's."""
+"""The same work on several hosts or machines, side by side; the failure of one is not another's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOOK = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """What became of the work on one host."""
+    """What became of the work on one host, or one machine."""
 
     host: str
     value: T | None = None
@@ -30,26 +30,37 @@ class Outcome(Generic[T]):
 
 
 def on_each(hosts: Sequence[str], work: Callable[[str], T]) -> list[Outcome[T]]:
-    """Do the work on every host and tell what became of it, in the hosts' order.
+    """Do the work on every host and tell what became of it, in the hosts' order; it cannot be interrupted any more then.
 
     :raise KeyboardInterrupt: when one arrived; by then the work has ended on every host, and taken back what it must.
     """
+    outcomes = side_by_side(hosts, work)
+    if len(hosts) > 1:
+        finish()
+    return outcomes
 
-    def outcome(host: str) -> Outcome[T]:
+
+def side_by_side(
+    names: Sequence[str], work: Callable[[str], T], *, at_once: int = _AT_ONCE
+) -> list[Outcome[T]]:
+    """Do a piece of the work on every host, or machine, and tell what became of it, in the names' order.
+
+    :raise KeyboardInterrupt: when one arrived; by then the work has ended everywhere.
+    """
+
+    def outcome(name: str) -> Outcome[T]:
         begin()  # the thread may have worked on another host before
         try:
             look()
-            return Outcome(host, work(host))
+            return Outcome(name, work(name))
         except RscvmError as error:
-            return Outcome(host, error=error)
+            return Outcome(name, error=error)
 
-    if len(hosts) == 1:
-        return [outcome(hosts[0])]
-    with workers(), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        futures = [pool.submit(outcome, host) for host in hosts]
+    if len(names) == 1:
+        return [outcome(names[0])]
+    with workers(), ThreadPoolExecutor(max_workers=at_once) as pool:
+        futures = [pool.submit(outcome, name) for name in names]
         # A signal that comes between the look for one and an endless wait would be seen at the wait's end only.
         while wait(futures, timeout=_LOOK).not_done:
             pass
-    outcomes = [future.result() for future in futures]
-    finish()
-    return outcomes
+    return [future.result() for future in futures]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.apply import take_on
 from provision.armed import settle_first
+from provision.check import Look, check, lab_source
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
 from provision.guard import take_plan, undo_plan
@@ -16,11 +17,10 @@ from provision.lock import LockError, locked
 from provision.paths import LabPaths
 from provision.plan import plan_up
 from provision.requirements import another_lab, missing
-from provision.survey import read_features, read_host
+from provision.survey import read_host
 from provision.takedown import plan_down
-from provision.verify.collect import collect_lab, with_features
+from provision.verify.collect import collect_lab
 from provision.verify.evidence import NicEvidence, Unasked
-from provision.verify.judge import NicVerdict, judge_nic
 from provision.verify.ladder import loaded
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from provision.found import HostFound
     from provision.spec import Lab
     from provision.steps import Plan, Step
+    from provision.verify.judge import NicVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,34 +151,6 @@ def _take_down(site: Site, names: Sequence[str] | None, say: Say, *, keep_disks:
     return plan
 
 
-def _ask_machines(site: Site, names: Sequence[str]) -> list[NicEvidence]:
-    """All evidence but what the TAPs tell."""
-    found = read_host(site.edges, site.lab, site.host, names)
-    return collect_lab(site.edges, site.lab, names, found)
-
-
-def _collect(site: Site, names: Sequence[str]) -> list[NicEvidence]:
-    """All evidence; the TAPs are read last, so that they are never older than what was negotiated."""
-    nics = _ask_machines(site, names)
-    features = read_features(site.edges.host(site.host))
-    return [with_features(nic, features) for nic in nics]
-
-
-def check(site: Site, names: Sequence[str]) -> list[NicVerdict]:
-    """The verdict on every NIC of these machines.
-
-    A driver may start or stop between the question to its monitor and that to its TAP, so a machine
-    about whose TAP there is something to say is asked again, once.
-    """
-    verdicts = [judge_nic(nic) for nic in _collect(site, names)]
-    doubtful = {verdict.evidence.machine for verdict in verdicts if verdict.rests_on_the_tap}
-    if not doubtful:
-        return verdicts
-    again = [judge_nic(nic) for nic in _collect(site, [name for name in names if name in doubtful])]
-    later = {(verdict.evidence.machine, verdict.evidence.nic): verdict for verdict in again}
-    return [later.get((verdict.evidence.machine, verdict.evidence.nic), verdict) for verdict in verdicts]
-
-
 def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
     """The verdicts once every virtio NIC has its driver, or when the deadline has passed.
 
@@ -208,8 +181,8 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
     try:
         wait_for(settled, deadline, "the guests' drivers")
     except WaitedError:
-        return [judge_nic(replace(nic, waited=True)) for nic in _collect(site, names)]
-    return check(site, names)
+        return check(lab_source(site.edges, site.lab, site.host, names), Look(waited=True))
+    return check(lab_source(site.edges, site.lab, site.host, names), Look())
 
 
 def _may_yet_load(nic: NicEvidence) -> bool:

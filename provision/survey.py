@@ -55,6 +55,8 @@ _WRITABLE = (
 _UUID = re.compile("[0-9a-f-]{36}")
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
+LINKS = Run(("ip", "-json", "-details", "-stats", "address", "show"))
+"""Every network device, with its counters and where it hangs."""
 FEATURES = Run(("ethtool", "--json", "-k", "*"))
 """Of every device, in one call however many TAPs there are."""
 
@@ -79,7 +81,7 @@ def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
 def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
     paths = LabPaths(lab.state_dir, lab.name)
     return (
-        Run(("ip", "-json", "-details", "-stats", "address", "show")),
+        LINKS,
         Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
         shell(_PROCESSES) if names else Run(("true",)),
         shell(_JOURNAL, paths.journal),
@@ -126,7 +128,7 @@ def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) 
         processes={pidfile: qemu for pidfile, qemu in running.items() if pidfile in pidfiles},
         vhost=vhost.ok,
         tun=_tun_trouble(tun),
-        features=_features(features).devices,
+        features=features_read(features).devices,
         nics=parse_nics(lab, host, nics),
         programs=frozenset(programs.check().out.split()),
     )
@@ -143,10 +145,11 @@ def read_settings(edges: Edges, lab: Lab, host: str) -> HostFound:
 
 def read_features(runner: Runner) -> FeaturesRead:
     """The features of every device of the host."""
-    return _features(runner.run(FEATURES.argv))
+    return features_read(runner.run(FEATURES.argv))
 
 
-def _features(answer: Result) -> FeaturesRead:
+def features_read(answer: Result) -> FeaturesRead:
+    """What the answer to FEATURES comes to, also where there is none."""
     if answer.status == NOT_FOUND:
         return FeaturesRead({}, "ethtool is not installed")
     try:

@@ -128,6 +128,12 @@ class FakeLibvirt:
     def domain(self, name: str) -> Domain | None:  # noqa: ARG002
         return None
 
+    def domains(self, names: Sequence[str]) -> list[Domain]:  # noqa: ARG002
+        return []
+
+    def runs(self) -> Mapping[str, str]:
+        return {}
+
     def emulator(self, kind: str, machine: str) -> str:  # noqa: ARG002
         return "/usr/bin/qemu-system-x86_64"
 

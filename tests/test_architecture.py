@@ -21,7 +21,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     for row in (
         "errors",
         "command offloads interrupt topics",
-        "deadline profiles values paths positions backends guests topology",
+        "connect deadline fleet profiles values paths positions backends guests topology",
         "spec facts reading",
         "names ownership links",
         "diff",
@@ -32,9 +32,9 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "definition devices settings nics taps means",
         "plan takedown",
         "requirements survey script lock apply armed verify",
-        "guard",
+        "guard check",
         "lifecycle",
-        "doctor fleet status setup",
+        "doctor status setup",
         "edges",
         "cli __init__ __main__",
     )

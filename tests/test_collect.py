@@ -13,16 +13,11 @@ from provision.errors import HostError, RefusedError
 from provision.facts.ethtool import FeaturesRead
 from provision.found import HostFound
 from provision.render import domain_xml
-from provision.verify.collect import (
-    collect_domain,
-    collect_lab,
-    read_properties,
-    read_virtio,
-    with_features,
-    with_monitor,
-)
+from provision.verify.collect import collect_domain, collect_lab
+from provision.verify.device import read_properties, read_virtio, with_monitor
 from provision.verify.evidence import Unasked
 from provision.verify.judge import judge_nic
+from provision.verify.tap import TapsRead, with_tap
 from provision.view import machine_view
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor, features, nic, one_vm
 
@@ -36,19 +31,20 @@ def qom(answers: Mapping[str, Any]) -> Any:
     return answer
 
 
+PATH = "/machine/peripheral/ua-net0"
 ON = {"guest_csum": True, "guest_tso4": True, "guest_tso6": False, "guest_rsc_ext": False}
 
 
 def test_a_property_that_this_qemu_does_not_have_is_left_out() -> None:
     told = {name: on for name, on in ON.items() if name != "guest_rsc_ext"}
 
-    assert read_properties(FakeMonitor({"qom-get": qom(told)}), "ua-net0") == told
+    assert read_properties(FakeMonitor({"qom-get": qom(told)}), PATH) == told
 
 
 def test_a_device_that_is_not_there_is_unasked() -> None:
     gone = RefusedError("Device 'ua-net0' not found", "DeviceNotFound")
 
-    assert read_properties(FakeMonitor({"qom-get": gone}), "ua-net0") == Unasked("QEMU has no device ua-net0")
+    assert read_properties(FakeMonitor({"qom-get": gone}), PATH) == Unasked("QEMU has no device ua-net0")
 
 
 def test_a_qemu_without_the_status_command_is_unknown_with_the_reason() -> None:
@@ -56,7 +52,7 @@ def test_a_qemu_without_the_status_command_is_unknown_with_the_reason() -> None:
         {"qom-get": qom(ON), "x-query-virtio-status": RefusedError("no such command", "CommandNotFound")}
     )
 
-    asked = with_monitor(nic(properties=Unasked("-"), features=features("no-driver")), old, "ua-net0")
+    asked = with_monitor(nic(properties=Unasked("-"), features=features("no-driver")), old)
     verdict = judge_nic(asked)
 
     assert asked.properties == ON
@@ -70,7 +66,7 @@ def test_a_qemu_without_the_status_command_is_unknown_with_the_reason() -> None:
 def test_a_monitor_that_falls_silent_costs_only_what_it_had_not_told() -> None:
     silent = FakeMonitor({"qom-get": qom(ON), "x-query-virtio-status": HostError("did not answer")})
 
-    asked = with_monitor(nic(), silent, "ua-net0")
+    asked = with_monitor(nic(), silent)
 
     assert asked.properties == ON
     assert asked.virtio == Unasked("did not answer")
@@ -81,7 +77,7 @@ def test_another_refusal_is_said_in_qemus_words() -> None:
         {"x-query-virtio-status": RefusedError("Path is not a VirtIO device", "GenericError")}
     )
 
-    assert read_virtio(refusing, "ua-net0") == Unasked("Path is not a VirtIO device")
+    assert read_virtio(refusing, PATH) == Unasked("Path is not a VirtIO device")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +91,7 @@ def test_another_refusal_is_said_in_qemus_words() -> None:
     ],
 )
 def test_a_tap_that_does_not_tell_says_why(changes: dict[str, Any], read: FeaturesRead, reason: str) -> None:
-    assert with_features(nic(**changes), read).features == Unasked(reason)
+    assert with_tap(nic(**changes), TapsRead(read)).features == Unasked(reason)
 
 
 def domain(**changes: str) -> Domain:

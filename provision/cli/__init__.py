@@ -13,9 +13,10 @@ import sys
 import click
 
 from provision.cli.causes import explain
+from provision.cli.check import check
 from provision.cli.files import export, render, validate
 from provision.cli.hosts import apply, doctor
-from provision.cli.machines import check, down, plan, status, up
+from provision.cli.machines import down, plan, status, up
 from provision.cli.output import Output, complain
 from provision.errors import RscvmError
 from provision.interrupt import listen

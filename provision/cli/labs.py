@@ -140,8 +140,13 @@ def on_hosts(
 
     with edges_of(lab, output) as edges:
         outcomes = on_each(hosts, lambda host: work(Site(edges, lab, host, who), say(host)))
+    return told(outcomes)
+
+
+def told(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
+    """The outcomes, once what failed has been told: of a single host its error is raised."""
     for outcome in outcomes:
-        if outcome.error is not None and len(hosts) == 1:
+        if outcome.error is not None and len(outcomes) == 1:
             raise outcome.error
         if outcome.error is not None:
             complain(f"{outcome.host}: {outcome.error}", hint=outcome.error.hint)

@@ -1,4 +1,4 @@
-"""Commands on a lab's machines: up, down, status, check."""
+"""Commands on a lab's machines: up, plan, down, status."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.check import judged
 from provision.cli.labs import all_hosts, by_host, chosen, errors_of, every, on_hosts, read_lab, worst
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.text import Text
 
@@ -65,7 +66,7 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
         **errors_of(outcomes),
     }
     verdicts = [verdict for _, verdicts in done for verdict in verdicts]
-    return worst(outcomes, _judged(output, verdicts, as_json=as_json, more=changes))
+    return worst(outcomes, judged(output, verdicts, as_json=as_json, more=changes))
 
 
 @click.command(short_help="What `up` and `apply` would change, as a diff.")
@@ -148,20 +149,6 @@ def _whats(plan: Plan) -> list[str]:
     return [step.what for step in plan.steps]
 
 
-def _judged(
-    output: Output, verdicts: list[NicVerdict], *, as_json: bool, more: Mapping[str, object] | None = None
-) -> int:
-    """Show verdicts, alone or as part of another document, and return their exit status."""
-    from provision.verify.report import as_json as documented
-    from provision.verify.report import as_text, exit_status
-
-    if as_json:
-        output.json({**documented(verdicts), **(more or {})})
-    else:
-        output.show(as_text(verdicts))
-    return exit_status(verdicts)
-
-
 @click.command(short_help="Remove exactly what `up` made.")
 @_LAB
 @_MACHINES
@@ -194,28 +181,6 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
         whats = [what for plan in plans for what in _whats(plan)]
         output.json({"schema": "rscvm/down/1", "changed": whats, "notes": notes, **errors_of(outcomes)})
     return worst(outcomes)
-
-
-@click.command(short_help="The ladder of every NIC: what breaks RSC.")
-@_LAB
-@_MACHINES
-@_JSON
-@click.pass_obj
-def check(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -> int:
-    """Every NIC's ladder: which layer hands RSC on, and which one breaks it. Changes nothing.
-
-    Asks QEMU by its monitor what the device offers and what the guest's driver took, and the TAP what
-    it hands on. libvirt marks a domain whose monitor was asked as tainted.
-    """
-    from provision.lifecycle import check as check_machines
-
-    read = read_lab(lab)
-    hosts = by_host(read, chosen(read, machines))
-    outcomes = on_hosts(
-        output, read, list(hosts), "check", lambda site, _: check_machines(site, hosts[site.host])
-    )
-    verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
-    return worst(outcomes, _judged(output, verdicts, as_json=as_json, more=errors_of(outcomes)))
 
 
 @click.command(short_help="What is there, and what has drifted.")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import queue
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
 
 from provision.command import Domain
-from provision.errors import DeadlineError, HostError, LostError, RefusedError
+from provision.edges.libvirt_monitor import LibvirtMonitor, binding, within
+from provision.errors import DeadlineError, HostError, LostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _T = TypeVar("_T")
 
@@ -25,80 +24,25 @@ _TPM_STATE_SINCE = 8_009_000
 """libvirt 8.9 and later are told what becomes of a domain's TPM state."""
 
 
-def _binding() -> Any:
-    """libvirt-python, quiet: it would otherwise print every error on stderr beside raising it."""
-    import libvirt  # noqa: PLC0415 - takes longer to load than --help takes to print
-
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    return libvirt
-
-
 _PATIENCE = 30.0
 """Seconds for what libvirtd answers at once when it is well."""
 _STARTING = 300.0
 """Seconds for what libvirtd does with a domain."""
 
 
-def _within(seconds: float, call: Callable[[], _T]) -> _T:
-    """The call's result; libvirt's calls have no limit of their own, and in this thread no Ctrl-C would end them.
-
-    :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
-    """
-    done: queue.SimpleQueue[tuple[_T | None, Exception | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            done.put((call(), None))
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who knows them
-            done.put((None, error))
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        result, error = done.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return cast("_T", result)
-
-
 def _read(domain: Any) -> tuple[int, str, str]:
     """State, live XML, and persistent XML or nothing."""
-    inactive = _binding().VIR_DOMAIN_XML_INACTIVE
+    inactive = binding().VIR_DOMAIN_XML_INACTIVE
     return domain.state()[0], domain.XMLDesc(0), domain.XMLDesc(inactive) if domain.isPersistent() else ""
 
 
-class LibvirtMonitor:
-    """A domain's QMP through libvirt."""
-
-    def __init__(self, domain: Any, timeout: float = 10) -> None:
-        self._domain = domain
-        self._timeout = timeout
-
-    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
-        """Return the command's `return` value.
-
-        :raise RefusedError: when QEMU answers with an error.
-        :raise HostError: when libvirt cannot ask it.
-        """
-        import libvirt_qemu  # noqa: PLC0415
-
-        libvirt = _binding()
-        question = json.dumps({"execute": command, "arguments": dict(arguments or {})})
-        try:
-            answer = json.loads(
-                _within(self._timeout, lambda: libvirt_qemu.qemuMonitorCommand(self._domain, question, 0))
-            )
-        except TimeoutError as error:
-            raise HostError(
-                f"{self._domain.name()}'s monitor did not answer {command} within {self._timeout:g} s"
-            ) from error
-        except libvirt.libvirtError as error:
-            raise HostError(f"libvirt could not ask {self._domain.name()} {command}: {error}") from error
-        if "error" in answer:
-            kind = answer["error"].get("class", "")
-            raise RefusedError(f"QEMU refused {command}: {answer['error'].get('desc', '')}", kind)
-        return answer.get("return")
+def _state(number: int) -> str:
+    """A domain's state in our three words."""
+    libvirt = binding()
+    if number in {libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_NOSTATE}:
+        return "off"
+    paused = number in {libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED}
+    return "paused" if paused else "running"
 
 
 class Libvirt:
@@ -110,11 +54,13 @@ class Libvirt:
         shown = "&".join(word for word in query.split("&") if not word.startswith("command="))
         self._uri = f"{path}?{shown}" if shown else path
         self._connection: Any = None
+        self._opening = threading.Lock()
+        self._handles: dict[str, Any] = {}
 
     def close(self) -> None:
         """Hang up."""
         if self._connection is not None:
-            with suppress(_binding().libvirtError):
+            with suppress(binding().libvirtError):
                 self._connection.close()
             self._connection = None
 
@@ -123,7 +69,7 @@ class Libvirt:
 
         :raise HostError: when libvirt does not answer.
         """
-        libvirt = _binding()
+        libvirt = binding()
         found = self._find(name)
         if found is None:
             return None
@@ -133,17 +79,56 @@ class Libvirt:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
             raise self._failed(f"read {name}", error) from error
-        off = {libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_NOSTATE}
-        paused = {libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED}
-        words = "off" if state in off else "paused" if state in paused else "running"
-        return Domain(name, words, live, persistent)
+        return Domain(name, _state(state), live, persistent)
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        """The domains of these names, or all, as they are now; their definitions are not asked for.
+
+        States come in one call for all; one that goes while they are read is left out.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        libvirt = binding()
+        wanted = set(names)
+        try:
+            connection = self._open()
+            rows = self._call(lambda: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0))
+            chosen = [(found, stats) for found, stats in rows if not wanted or found.name() in wanted]
+            self._handles = {found.name(): found for found, _ in chosen}
+            return [domain for found, stats in chosen if (domain := self._living(found, stats)) is not None]
+        except libvirt.libvirtError as error:
+            raise self._failed("list its domains", error) from error
+
+    def _living(self, found: Any, stats: Mapping[str, int]) -> Domain | None:
+        libvirt = binding()
+        try:
+            xml = self._call(lambda: found.XMLDesc(0))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
+                return None
+            raise
+        state = _state(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE))
+        return Domain(found.name(), state, xml, "", "" if state == "off" else str(found.ID()))
+
+    def runs(self) -> Mapping[str, str]:
+        """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        libvirt = binding()
+        try:
+            connection = self._open()
+            active = self._call(lambda: connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
+        except libvirt.libvirtError as error:
+            raise self._failed("list its domains", error) from error
+        return {domain.name(): str(domain.ID()) for domain in active}
 
     def emulator(self, kind: str, machine: str) -> str:
         """Path of the QEMU that would run a domain of type `kvm` or `qemu`.
 
         :raise HostError: when libvirt has none.
         """
-        libvirt = _binding()
+        libvirt = binding()
         try:
             connection = self._open()
             text = self._call(lambda: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0))
@@ -156,7 +141,7 @@ class Libvirt:
 
         :raise HostError: when it does not answer.
         """
-        libvirt = _binding()
+        libvirt = binding()
         try:
             number = self._call(self._open().getLibVersion)
         except libvirt.libvirtError as error:
@@ -168,7 +153,7 @@ class Libvirt:
 
         :raise HostError: with libvirt's own words when it refuses.
         """
-        flags = _binding().VIR_DOMAIN_DEFINE_VALIDATE
+        flags = binding().VIR_DOMAIN_DEFINE_VALIDATE
         self._do("define the domain", lambda connection: connection.defineXMLFlags(xml, flags))
 
     def undefine(self, name: str) -> None:
@@ -176,7 +161,7 @@ class Libvirt:
 
         :raise HostError: with libvirt's own words when it refuses.
         """
-        libvirt = _binding()
+        libvirt = binding()
 
         def undefine(connection: Any) -> None:
             flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
@@ -193,7 +178,7 @@ class Libvirt:
 
         :raise HostError: with libvirt's own words when it does not start.
         """
-        flags = _binding().VIR_DOMAIN_START_PAUSED if paused else 0
+        flags = binding().VIR_DOMAIN_START_PAUSED if paused else 0
         self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
 
     def destroy(self, name: str) -> None:
@@ -210,10 +195,15 @@ class Libvirt:
 
         :raise HostError: when there is no such domain.
         """
-        found = self._find(name)
+        found = self._handles.get(name) or self._find(name)
         if found is None:
             raise HostError(f"no domain {name} at {self._uri}")
-        return LibvirtMonitor(found)
+        return LibvirtMonitor(found, self._drop)
+
+    def _drop(self) -> None:
+        """Leave the connection to the calls that hang on it: libvirtd takes only so many of one at a time."""
+        self._connection = None
+        self._handles = {}
 
     def _call(self, call: Callable[[], _T], seconds: float = _PATIENCE) -> _T:
         """The call's result.
@@ -221,16 +211,16 @@ class Libvirt:
         :raise DeadlineError: when libvirt does not answer in time; nobody knows whether it will yet do it.
         """
         try:
-            return _within(seconds, call)
+            return within(seconds, call)
         except TimeoutError as error:
-            self._connection = None  # it is still busy with that call
+            self._drop()  # it is still busy with that call
             raise DeadlineError(
                 f"libvirt does not answer at {self._uri}: nothing within {seconds:g} s",
                 hint="is libvirtd stopped or stuck? (systemctl restart libvirtd)",
             ) from error
 
     def _do(self, what: str, action: Any) -> None:
-        libvirt = _binding()
+        libvirt = binding()
         try:
             connection = self._open()
             self._call(lambda: action(connection), _STARTING)
@@ -238,7 +228,7 @@ class Libvirt:
             raise self._failed(what, error) from error
 
     def _find(self, name: str) -> Any:
-        libvirt = _binding()
+        libvirt = binding()
         try:
             connection = self._open()
             return self._call(lambda: connection.lookupByName(name))
@@ -248,7 +238,11 @@ class Libvirt:
             raise self._failed(f"look for {name}", error) from error
 
     def _open(self) -> Any:
-        libvirt = _binding()
+        with self._opening:
+            return self._opened()
+
+    def _opened(self) -> Any:
+        libvirt = binding()
         if self._connection is not None and not self._connection.isAlive():
             self.close()  # the daemon was restarted; this call shall not pay for it
         if self._connection is None:

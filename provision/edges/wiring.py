@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 class RealEdges:
     """Reaches hosts, their libvirts and their QEMUs; a context manager, so that connections end."""
 
-    def __init__(self, targets: Mapping[str, Target], trace: Say | None = None) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        trace: Say | None = None,
+        *,
+        daemons: Mapping[str, Target] | None = None,
+    ) -> None:
+        """`daemons` are the libvirts that are reached otherwise than their hosts."""
         self._targets = targets
+        self._daemons = {**targets, **(daemons or {})}
         self._trace = trace
         self._hosts: dict[str, ShellHost] = {}
         self._connections: dict[str, SshHost] = {}
@@ -66,15 +74,16 @@ class RealEdges:
 
     def _uri(self, host: str) -> str:
         """The host's libvirt as seen from here; whether SSH leads there at all is found out first, and said better."""
-        target = self._targets[host]
-        if not target.address:
-            return target.libvirt
+        target = self._daemons[host]
+        if target.uri or not target.address:
+            return target.uri or target.libvirt
         from provision.edges.ssh_libvirt import LibvirtRoad  # noqa: PLC0415 - only where a host is remote
 
         road = LibvirtRoad(target)
         self._open.callback(road.close)
         uri = road.uri
-        self._connection(host).connect()
+        if target == self._targets[host]:
+            self._connection(host).connect()
         return uri
 
     def monitor(self, host: str, socket: str) -> QmpSocket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,14 @@ class DomainNic:
     target: str
     rsc_asked: bool
     """Whether an override asks for guest_rsc_ext under this NIC's alias."""
+    bridge: str = ""
+    """The bridge that it is on, where libvirt tells it."""
+    mtu: int | None = None
+    """What the guest is told."""
+    link_down: bool = False
+    """Whether the guest is shown an unplugged cable."""
+    tx_queue_size: int | None = None
+    """As the XML asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,16 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         alias=alias,
         target=_attribute(element, "target", "dev"),
         rsc_asked=alias in overridden,
+        bridge=_attribute(element, "source", "bridge"),
+        mtu=_number(element, "mtu", "size"),
+        link_down=_attribute(element, "link", "state") == "down",
+        tx_queue_size=_number(element, "driver", "tx_queue_size"),
     )
+
+
+def _number(element: _Element, path: str, name: str) -> int | None:
+    said = _attribute(element, path, name)
+    return int(said) if re.fullmatch("[0-9]{1,9}", said) else None
 
 
 def _mark(root: _Element) -> Mark | None:

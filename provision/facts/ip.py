@@ -26,6 +26,11 @@ class Link:
     sent_bytes: int = 0
     """Of a TAP: what the host handed to the guest."""
     sent_packets: int = 0
+    received_bytes: int = 0
+    """Of a macvtap: what the host handed to the guest."""
+    received_packets: int = 0
+    index: int = 0
+    """Of two devices of one name, one after the other, it tells them apart."""
     addresses: tuple[str, ...] = ()
     """With their prefixes' lengths."""
 
@@ -33,7 +38,7 @@ class Link:
 def _link(data: dict[str, Any]) -> Link:
     info = data.get("linkinfo", {})
     details = info.get("info_data", {})
-    sent = data.get("stats64", {}).get("tx", {})
+    sent, received = data.get("stats64", {}).get("tx", {}), data.get("stats64", {}).get("rx", {})
     return Link(
         name=str(data["ifname"]),
         kind=str(info.get("info_kind", "")),
@@ -46,6 +51,9 @@ def _link(data: dict[str, Any]) -> Link:
         multi_queue=details.get("multi_queue") is True,
         sent_bytes=int(sent.get("bytes", 0)),
         sent_packets=int(sent.get("packets", 0)),
+        received_bytes=int(received.get("bytes", 0)),
+        received_packets=int(received.get("packets", 0)),
+        index=int(data.get("ifindex", 0)),
         addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
     )
 

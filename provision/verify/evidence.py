@@ -22,6 +22,24 @@ class Unasked:
     reason: str
     final: bool = False
     """Whether asking again is of no use."""
+    chosen: bool = False
+    """Whether it was left out because somebody wished so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the host handed to the guest while it was watched."""
+
+    frames: int
+    octets: int
+    seconds: float
+    mtu: int
+    """Of the host's device."""
+
+    @property
+    def mean(self) -> float:
+        """Bytes a frame; 0 without frames."""
+        return self.octets / self.frames if self.frames else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +66,16 @@ class NicEvidence:
     virtio: VirtioFacts | Unasked = Unasked("not asked")
     features: Features | Unasked = Unasked("not asked")
     """The TAP's."""
+    traffic: Traffic | Unasked | None = None
+    """None where it was not watched."""
+    path: str = ""
+    """Of the device in QEMU's object model."""
+    run: str = ""
+    """Tells one run of the machine from another, where that is known."""
+    bridge: str = ""
+    """The bridge that its TAP belongs on."""
+    mtu: int | None = None
+    """What the guest is told."""
     notes: tuple[str, ...] = ()
     """What is worth knowing beside the verdict."""
     waited: bool = False

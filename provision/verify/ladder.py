@@ -33,6 +33,14 @@ _FIRMWARE_TAKES = frozenset(
 _TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
 
 
+_HEADERS = 14 + 4 + 12
+"""Bytes that a TAP may count beside what the MTU limits: Ethernet, a VLAN tag, and (older kernels) the vnet header."""
+_ENOUGH = 1000
+"""Frames of MTU size after which it is no chance that none was larger."""
+_NEAR = 0.9
+"""Of the MTU: a mean below it is that of small frames, which tell nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rung:
     """One rung's answer."""
@@ -163,8 +171,40 @@ def _features(name: str, evidence: NicEvidence, there: frozenset[str], is_on: st
     return Rung(name, {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
 
 
+def coalesced(evidence: NicEvidence) -> bool | None:
+    """Whether the guest was handed frames above the MTU while it was watched; None where the traffic does not tell."""
+    traffic = evidence.traffic
+    if traffic is None or isinstance(traffic, Unasked) or not traffic.frames:
+        return None
+    if traffic.mean > traffic.mtu + _HEADERS:
+        return True
+    bulk = traffic.frames >= _ENOUGH and traffic.mean >= _NEAR * traffic.mtu
+    return False if bulk else None
+
+
+def traffic_words(evidence: NicEvidence) -> str:
+    """What was seen of the traffic to the guest."""
+    traffic = evidence.traffic
+    if traffic is None:
+        return "traffic was not watched"
+    if isinstance(traffic, Unasked):
+        return traffic.reason
+    watched = f"in {traffic.seconds:.3g} s the host handed on {traffic.frames} frames"
+    return (
+        f"{watched} of {traffic.mean:.0f} bytes on average (MTU {traffic.mtu})" if traffic.frames else watched
+    )
+
+
+def _observed(evidence: NicEvidence) -> Rung:
+    states: dict[bool | None, State] = {True: "pass", False: "fail", None: "unknown"}
+    state = "skipped" if evidence.traffic is None else states[coalesced(evidence)]
+    return _same("observed", state, traffic_words(evidence))
+
+
 _RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed)
-_NOT_ASKED = ("enabled", "operational", "observed")
+_OF_THE_GUEST = ("enabled", "operational")
+ORDER = ("configured", "offered", "negotiated", "passed", *_OF_THE_GUEST, "observed")
+"""The rungs, bottom first."""
 
 
 def ladder(evidence: NicEvidence) -> tuple[Rung, ...]:
@@ -173,5 +213,5 @@ def ladder(evidence: NicEvidence) -> tuple[Rung, ...]:
         rungs = [_same(rung.__name__.lstrip("_"), "unknown", "the machine is not running") for rung in _RUNGS]
     else:
         rungs = [rung(evidence) for rung in _RUNGS]
-    rungs += [_same(name, "skipped", "the guest was not asked") for name in _NOT_ASKED[:2]]
-    return (*rungs, _same(_NOT_ASKED[2], "skipped", "traffic was not watched"))
+    rungs += [_same(name, "skipped", "the guest was not asked") for name in _OF_THE_GUEST]
+    return (*rungs, _observed(evidence))

@@ -6,6 +6,7 @@ address family and answers what it saw, or nothing. Order within a rung is the o
 
 from __future__ import annotations
 
+import provision.verify.rules_observed  # noqa: F401 - enters its rules into the catalogue
 from provision.backends import INTERFACES
 from provision.offloads import BY_NAME, HCK, TSO
 from provision.verify.cause import CAUSES, always, cause
@@ -271,6 +272,8 @@ def _rsc_ext_in_production(nic: NicEvidence) -> str:
     if not isinstance(nic.virtio, Unasked):
         offered = BY_NAME[HCK].virtio in nic.virtio.offered
         return "RSC_EXT is offered, and the machine is not marked for HCK" if offered else ""
+    if isinstance(nic.properties, Unasked) and nic.properties.chosen and nic.rsc_asked:
+        return "its definition asks for guest_rsc_ext, and the machine is not marked for HCK"
     on = not isinstance(nic.properties, Unasked) and nic.properties.get(HCK, False)
     return "guest_rsc_ext is on, and the machine is not marked for HCK" if on else ""
 

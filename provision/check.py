@@ -1,0 +1,139 @@
+"""The verb that judges: ask machines, then their TAPs, and hold what was seen against the rules. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.deadline import pause
+from provision.errors import HostError, RequestError
+from provision.fleet import side_by_side
+from provision.survey import read_host
+from provision.verify.bare import collect_bare
+from provision.verify.collect import collect_domain, collect_lab
+from provision.verify.judge import NicVerdict, judge_nic
+from provision.verify.tap import TapsRead, read_taps, with_tap, with_traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from provision.command import Domain, Edges
+    from provision.spec import Lab
+    from provision.verify.evidence import NicEvidence
+
+_DOMAINS_AT_ONCE = 4
+"""libvirtd takes five requests of a connection at a time (max_client_requests), and a hung monitor keeps one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a check looks."""
+
+    monitor: bool = True
+    """Whether QEMU's monitor is asked; libvirt marks a domain as tainted by that."""
+    observe: float = 0
+    """Seconds for which the TAPs' counters are watched; 0: they are not."""
+    waited: bool = False
+    """Whether the guests' drivers were waited for until a deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Machines of one host, and how they are asked."""
+
+    edges: Edges
+    host: str
+    ask: Callable[[Sequence[str]], list[NicEvidence]]
+    """All evidence but what the TAPs tell, of the machines of these names, or of all."""
+    runs: Callable[[], Mapping[str, str]] = dict
+    """Which run each machine is in now, where that can be told."""
+
+
+def check(source: Source, look: Look) -> list[NicVerdict]:
+    """The verdict on every NIC of a source.
+
+    TAPs are read after the monitors, so that they are never older than what was negotiated. A driver may
+    start or stop in between, or a machine end and leave its TAP's name to another; so machines about whose
+    TAP there is something to say, and those that are in another run by then, are asked again, once.
+    """
+    nics = source.ask(())
+    watched = _watched(source, nics, look)
+    verdicts = [judge_nic(_seen(nic, watched, look)) for nic in nics]
+    now = source.runs()
+    moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
+    doubtful = {verdict.evidence.machine for verdict in verdicts if verdict.rests_on_the_tap}
+    if not moved | doubtful:
+        return verdicts
+    again = source.ask(sorted(moved | doubtful))
+    watched = (watched[0], _taps(source, again))
+    latest = {(nic.machine, nic.nic): judge_nic(_seen(nic, watched, look)) for nic in again}
+    pairs = [(verdict, latest.get((verdict.evidence.machine, verdict.evidence.nic))) for verdict in verdicts]
+    return [new or old for old, new in pairs if new or old.evidence.machine not in moved]
+
+
+def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
+    """The host's devices before and after they were watched; the same where they were not."""
+    before = _taps(source, nics)
+    if not look.observe or before.features.trouble:
+        return before, before
+    pause(look.observe)
+    return before, _taps(source, nics)
+
+
+def _taps(source: Source, nics: Sequence[NicEvidence]) -> TapsRead:
+    """The host's devices, where there are any that matter."""
+    if not any(nic.tap for nic in nics):
+        return TapsRead.none("")
+    try:
+        return read_taps(source.edges.host(source.host))
+    except HostError as error:
+        return TapsRead.none(str(error))
+
+
+def _seen(nic: NicEvidence, watched: tuple[TapsRead, TapsRead], look: Look) -> NicEvidence:
+    before, after = watched
+    nic = replace(with_tap(nic, after), waited=look.waited)
+    return with_traffic(nic, before, after) if look.observe else nic
+
+
+def lab_source(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, monitor: bool = True) -> Source:
+    """These machines of a lab file, all of one host."""
+
+    def ask(some: Sequence[str]) -> list[NicEvidence]:
+        chosen = some or names
+        return collect_lab(edges, lab, chosen, read_host(edges, lab, host, chosen), monitor=monitor)
+
+    return Source(edges, host, ask)
+
+
+def domain_source(edges: Edges, host: str, names: Sequence[str], *, monitor: bool = True) -> Source:
+    """Domains of a libvirt, made by anyone, of these names or all."""
+    hypervisor = edges.hypervisor(host)
+
+    def ask(some: Sequence[str]) -> list[NicEvidence]:
+        domains = {domain.name: domain for domain in hypervisor.domains(some or names)}
+        _missed(names if not some else (), domains)
+        outcomes = side_by_side(
+            list(domains),
+            lambda name: collect_domain(edges, host, domains[name], monitor=monitor),
+            at_once=_DOMAINS_AT_ONCE,
+        )
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        return [nic for outcome in outcomes for nic in outcome.value or ()]
+
+    return Source(edges, host, ask, hypervisor.runs)
+
+
+def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise RequestError(
+            f"no domain {', '.join(missing)} there", hint="`virsh list --all` at the same URI lists them"
+        )
+
+
+def bare_source(edges: Edges, host: str, socket: str) -> Source:
+    """A QEMU of anyone's, by its monitor's socket on the host."""
+    return Source(edges, host, lambda _: collect_bare(edges, host, socket))

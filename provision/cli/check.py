@@ -1,0 +1,137 @@
+"""The command that judges: check."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.labs import by_host, chosen, edges_of, errors_of, read_lab, told, worst
+from provision.cli.output import Output
+from provision.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from provision.check import Source
+    from provision.edges.wiring import RealEdges
+    from provision.verify.judge import NicVerdict
+
+
+_TARGETS = click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]")
+
+
+@click.command(short_help="The ladder of every NIC: what breaks RSC.")
+@_TARGETS
+@click.option("--connect", metavar="URI", help="Domains of this libvirt, made by anyone.")
+@click.option("--qmp", metavar="SOCKET", help="A QEMU without libvirt, by its monitor's socket.")
+@click.option(
+    "--host",
+    default="",
+    metavar="ssh://USER@HOST",
+    help="Where the TAPs are (and the socket); by default the URI's host, else this one.",
+)
+@click.option(
+    "--observe",
+    type=click.FloatRange(0, 3600),
+    default=0,
+    metavar="SECONDS",
+    help="Watch the TAPs' counters so long: the mean frame that guests were handed.",
+)
+@click.option(
+    "--no-monitor",
+    is_flag=True,
+    help="Leave QEMU's monitors alone: domains stay untainted, the TAP is judged alone.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.pass_obj
+def check(
+    output: Output,
+    names: tuple[str, ...],
+    *,
+    connect: str | None,
+    qmp: str | None,
+    host: str,
+    observe: float,
+    no_monitor: bool,
+    as_json: bool,
+) -> int:
+    """Every NIC's ladder: which layer hands RSC on, and which one breaks it. Changes nothing.
+
+    Of a lab file's machines, of a libvirt's domains (--connect), or of one QEMU (--qmp). Asks QEMU by its
+    monitor what the device offers and what the guest's driver took, and the TAP what it hands on.
+    libvirt marks a domain whose monitor was asked as tainted; --no-monitor does without.
+    """
+    from provision.check import Look
+    from provision.check import check as look_at
+    from provision.fleet import side_by_side
+
+    look = Look(monitor=not no_monitor, observe=observe)
+    with _sources(output, names, connect=connect, qmp=qmp, host=host, monitor=look.monitor) as sources:
+        outcomes = told(side_by_side(list(sources), lambda name: look_at(sources[name], look)))
+    verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    return worst(outcomes, judged(output, verdicts, as_json=as_json, more=errors_of(outcomes)))
+
+
+@contextmanager
+def _sources(
+    output: Output,
+    names: Sequence[str],
+    *,
+    connect: str | None,
+    qmp: str | None,
+    host: str,
+    monitor: bool,
+) -> Iterator[dict[str, Source]]:
+    """What the command line asks about, by host; connections end with the block.
+
+    :raise RequestError: when it asks for nothing, or for two things at once.
+    """
+    from provision.check import bare_source, domain_source, lab_source
+
+    if connect is not None and qmp is not None:
+        raise RequestError("--connect and --qmp: one of them")
+    if qmp is not None and (names or not monitor):
+        raise RequestError(
+            "--qmp: all there is to ask is its monitor; it takes neither names nor --no-monitor"
+        )
+    if connect is not None:
+        with _reached(output, connect, host) as (name, edges):
+            yield {name: domain_source(edges, name, names, monitor=monitor)}
+    elif qmp is not None:
+        with _reached(output, "", host) as (name, edges):
+            yield {name: bare_source(edges, name, qmp)}
+    elif not names or host:
+        raise RequestError("which machines? LAB, --connect URI (with --host), or --qmp SOCKET (with --host)")
+    else:
+        lab = read_lab(names[0])
+        hosts = by_host(lab, chosen(lab, names[1:]))
+        with edges_of(lab, output) as edges:
+            yield {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+
+
+@contextmanager
+def _reached(output: Output, uri: str, host: str) -> Iterator[tuple[str, RealEdges]]:
+    """The host of a libvirt's URI, or the one that was named, and the ways to it."""
+    from provision.connect import reach
+    from provision.edges.wiring import RealEdges
+
+    way = reach(uri, host)
+    trace = output.say if output.verbose else None
+    with RealEdges({way.name: way.host}, trace, daemons={way.name: way.daemon}) as edges:
+        yield way.name, edges
+
+
+def judged(
+    output: Output, verdicts: list[NicVerdict], *, as_json: bool, more: Mapping[str, object] | None = None
+) -> int:
+    """Show verdicts, alone or as part of another document, and return their exit status."""
+    from provision.verify.report import as_json as documented
+    from provision.verify.report import as_text, exit_status
+
+    if as_json:
+        output.json({**documented(verdicts), **(more or {})})
+    else:
+        output.show(as_text(verdicts))
+    return exit_status(verdicts)
