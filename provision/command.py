@@ -159,6 +159,8 @@ class Domain:
     """What starts next time; empty for a transient domain, and where it was not asked for."""
     run: str = ""
     """Tells one run of the domain from another; empty of one that is off, and where it was not asked for."""
+    trouble: str = ""
+    """Why libvirt did not tell what runs; then there is no XML."""
 
 
 class Hypervisor(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from provision.facts.virtio import VirtioFacts
-from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.evidence import NicEvidence, Traffic, Unasked
 from provision.verify.judge import judge_nic
 from provision.verify.rules import CATALOGUE
 from tests.builders import ON, features, nic, virtio
@@ -49,6 +49,7 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "tap-segmentation-off": (nic(features=features("guest-dropped-rsc")), "not-ready", "not-ready"),
     "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
     "offered-though-off": (nic(rsc="false"), "ready", "ready"),
+    "not-coalesced": (nic(traffic=Traffic(5000, 5000 * 1514, 1.0, 1500)), "not-ready", "not-ready"),
 }  # fmt: skip
 
 
@@ -72,7 +73,8 @@ def test_each_cause_is_named(cause: str) -> None:
 
 
 def test_every_cause_of_the_catalogue_has_a_case() -> None:
-    assert {cause.id for cause in CATALOGUE} == set(CASES)
+    """But for the one that speaks against nothing."""
+    assert {cause.id for cause in CATALOGUE} == {*CASES, "no-traffic"}
 
 
 def test_a_fix_names_the_tap() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
@@ -101,14 +102,18 @@ class Libvirt:
 
     def _living(self, found: Any, stats: Mapping[str, int]) -> Domain | None:
         libvirt = binding()
+        state = _state(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE))
+        domain = Domain(found.name(), state, "", "", "" if state == "off" else str(found.ID()))
+        xml = trouble = ""
         try:
             xml = self._call(lambda: found.XMLDesc(0))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
-            raise
-        state = _state(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE))
-        return Domain(found.name(), state, xml, "", "" if state == "off" else str(found.ID()))
+            if not found.connect().isAlive():
+                raise
+            trouble = f"libvirt did not tell its XML: {error}"  # too long for a message, for one
+        return replace(domain, live_xml=xml, trouble=trouble)
 
     def runs(self) -> Mapping[str, str]:
         """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.

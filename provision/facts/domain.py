@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.errors import UnreadableError
@@ -28,7 +28,7 @@ class DomainNic:
     alias: str
     target: str
     rsc_asked: bool
-    """Whether an override asks for guest_rsc_ext under this NIC's alias."""
+    """Whether an override asks for guest_rsc_ext under its alias, or under none that the domain has."""
     bridge: str = ""
     """The bridge that it is on, where libvirt tells it."""
     mtu: int | None = None
@@ -70,7 +70,7 @@ def _attribute(element: _Element, path: str, name: str) -> str:
 
 
 def _overridden(root: _Element) -> frozenset[str]:
-    """Aliases whose override switches guest_rsc_ext on."""
+    """Aliases, in the domain or not, whose override switches guest_rsc_ext on."""
     return frozenset(
         str(device.get("alias", ""))
         for device in root.iterfind(f"{_QEMU}override/{_QEMU}device")
@@ -163,6 +163,14 @@ def flat_domain(text: str) -> dict[str, str]:
     return found
 
 
+def _lost_override(nics: tuple[DomainNic, ...], lost: frozenset[str]) -> tuple[DomainNic, ...]:
+    """The NICs, the only virtio one of them asked for what an override asks of an alias that libvirt ignored."""
+    virtio = [nic for nic in nics if nic.model.startswith("virtio")]
+    if not lost or len(virtio) != 1:
+        return nics
+    return tuple(replace(nic, rsc_asked=True) if nic is virtio[0] else nic for nic in nics)
+
+
 def parse_domain(text: str) -> DomainFacts:
     """Facts of one domain.
 
@@ -170,11 +178,12 @@ def parse_domain(text: str) -> DomainFacts:
     """
     root = _read(text)
     overridden = _overridden(root)
+    nics = tuple(_nic(element, overridden) for element in root.iterfind("devices/interface"))
     return DomainFacts(
         name=root.findtext("name", ""),
         uuid=root.findtext("uuid", ""),
         mark=_mark(root),
-        nics=tuple(_nic(element, overridden) for element in root.iterfind("devices/interface")),
+        nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")
         ),

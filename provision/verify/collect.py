@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
-from provision.errors import HostError
+from provision.errors import HostError, UnreadableError
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.paths import LabPaths
 from provision.verify.device import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
@@ -80,9 +80,16 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
 def collect_domain(edges: Edges, host: str, domain: Domain, *, monitor: bool = True) -> list[NicEvidence]:
     """Every NIC of a libvirt domain; without `monitor` what only QEMU could tell stays unasked.
 
-    :raise UnreadableError: when its XML is none.
+    A domain whose XML cannot be read has a NIC all the same, of which nothing is known, so that it is not passed over.
     """
-    facts = parse_domain(domain.live_xml)
+    try:
+        facts = parse_domain(domain.live_xml)
+    except UnreadableError as error:
+        unread = Unasked(domain.trouble or str(error), final=True)
+        nic = NicEvidence(
+            host, domain.name, "unknown", "", None, None, None, domain.state, "unknown", "virtio"
+        )
+        return [replace(nic, properties=unread, virtio=unread, run=domain.run)]
     machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
     nics = [replace(_domain_nic(machine, facts, i, nic), run=domain.run) for i, nic in enumerate(facts.nics)]
     if domain.state == "off" or not nics:

@@ -58,8 +58,9 @@ class NicVerdict:
         """What to do, with this NIC's names in it."""
         if self.finding.cause is None:
             return ()
-        tap = self.evidence.tap or "TAP"
-        return tuple(words.replace("{tap}", tap) for words in self.finding.cause.fix)
+        nic = self.evidence
+        theirs = [words for words in self.finding.cause.fix if nic.rsc or not words.startswith("lab file: ")]
+        return tuple(words.replace("{tap}", nic.tap or "TAP") for words in theirs)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:

@@ -146,6 +146,8 @@ def _passed(evidence: NicEvidence) -> Rung:
         return _same(
             "passed", "pass" if wire_like(evidence) else "fail", f"{seen} (HCK needs all of them off)"
         )
+    if evidence.model != "virtio":
+        return _same("passed", "unknown", seen)
     checksum = features[BY_NAME["guest_csum"].tap].active
     if not checksum and not loaded(evidence):
         return _same("passed", "unknown", f"{seen}: off until a driver asks for it")

@@ -165,8 +165,9 @@ def driver_declined(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
+    "`rscvm check --observe 10` while the guest receives a TCP stream: frames above the MTU show that they are passed on",
+    "or ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
     "a TAP that has gone comes back with a power cycle of its machine",
-    "on macvtap, vhost-user and vDPA ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
     unknown=always,
 )
 def tap_unreadable(nic: NicEvidence, _family: Family) -> str:

@@ -1,0 +1,129 @@
+"""Domains as other people make them, without a lab file: XML by hand, under the libvirtd of a hypervisor host."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.real.hypervisor import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.real.hypervisor import Hypervisor
+
+GUEST = Path(__file__).parent.parent.parent / "build" / "guest"
+SYSTEM = "qemu:///system"
+_BRIDGE = "<source bridge='br0'/>"
+
+# udev's part for macvtap, whose device file libvirt opens: on a host of namespaces nobody else makes it.
+_UDEV = """
+for turn in $(seq 6000); do
+    for number in /sys/class/net/*/tap*/dev; do
+        [ -e "$number" ] || continue
+        file=${number%/dev}; file=/dev/${file##*/}
+        [ -e "$file" ] || { IFS=: read -r major minor <"$number"; mknod "$file" c "$major" "$minor"; }
+    done
+    sleep 0.05
+done
+"""
+
+
+def interface(kind: str = "bridge", source: str = _BRIDGE, *, model: str = "virtio", more: str = "") -> str:
+    """One `<interface>`."""
+    return f"<interface type='{kind}'>{source}<model type='{model}'/>{more}</interface>"
+
+
+def domain(name: str, *interfaces: str, switch: str = "", more: str = "", description: str = "") -> str:
+    """A domain that boots the demo guest; `switch` is one of its kernel command line's."""
+    return f"""<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name>
+  <description>{description}</description>
+  <memory unit='MiB'>192</memory>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{GUEST}/vmlinuz</kernel>
+    <initrd>{GUEST}/initrd.gz</initrd>
+    <cmdline>console=ttyS0 quiet {switch}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <devices>{"".join(interfaces)}<memballoon model='none'/></devices>
+  {more}
+</domain>
+"""
+
+
+def override(alias: str) -> str:
+    """What asks for guest_rsc_ext under an alias."""
+    return (
+        f"<qemu:override><qemu:device alias='{alias}'><qemu:frontend>"
+        "<qemu:property name='guest_rsc_ext' type='bool' value='true'/>"
+        "</qemu:frontend></qemu:device></qemu:override>"
+    )
+
+
+def define(host: Hypervisor, xml: str) -> None:
+    """Define a domain."""
+    with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+        file.write(xml)
+        file.flush()
+        host.virsh("define", file.name)
+
+
+def check(host: Hypervisor, *arguments: str, timeout: float = 120) -> tuple[int, dict[str, Any], str]:
+    """Exit status, NICs by `machine.nic`, and stderr of `check --connect`."""
+    argv = [sys.executable, "-m", "provision", "check", "--connect", SYSTEM, "--json", *arguments]
+    done = host.run(argv, timeout=timeout)
+    nics = json.loads(done.stdout)["nics"] if done.stdout else []
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+
+
+def causes(nics: dict[str, Any]) -> dict[str, str]:
+    """The top cause of each NIC, or its verdict where it has none."""
+    return {name: nic["cause"] or nic["verdict"] for name, nic in nics.items()}
+
+
+def settled(
+    host: Hypervisor, wanted: dict[str, str], *arguments: str, seconds: float = 150
+) -> dict[str, Any]:
+    """The NICs once every one of them shows what is wanted of it, or as they were at the deadline."""
+    deadline = time.monotonic() + seconds
+    last: dict[str, Any] = {}
+
+    def there() -> bool:
+        last.update(check(host, *arguments)[1])
+        return time.monotonic() > deadline or wanted.items() <= causes(last).items()
+
+    wait_for(there, deadline + 60, "verdicts")
+    return last
+
+
+def until(predicate: Callable[[], Any], what: str, seconds: float = 60) -> None:
+    """Wait for something on the host."""
+    wait_for(predicate, time.monotonic() + seconds, what)
+
+
+@contextmanager
+def networks(host: Hypervisor) -> Iterator[None]:
+    """What the domains are attached to: a bridge, a veth to put macvtaps on, and a libvirt network without address."""
+    host.output(["ip", "link", "add", "br0", "up", "type", "bridge"])
+    host.output(["ip", "address", "add", "10.9.0.1/24", "dev", "br0"])
+    host.output(["ip", "link", "add", "ve0", "up", "type", "veth", "peer", "name", "ve1"])
+    host.output(["ip", "link", "set", "ve1", "up"])
+    network = "<network><name>lonely</name><bridge name='virbr7'/></network>"
+    with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+        file.write(network)
+        file.flush()
+        host.virsh("net-create", file.name)
+    udev = subprocess.Popen([*host.entering(), "sh", "-c", _UDEV], start_new_session=True)
+    try:
+        yield
+    finally:
+        udev.kill()
+        udev.wait()

@@ -1,0 +1,289 @@
+"""The right cause for every condition that can be made on real domains under a real libvirtd, without a lab file."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.real.domains import (
+    causes,
+    check,
+    define,
+    domain,
+    interface,
+    networks,
+    override,
+    settled,
+    until,
+)
+from tests.real.hypervisor import Hypervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.real
+
+EVIL = """a<b>&"'; $(x) {{y}} %s"""
+PROPERTY = {False: "off", True: "on"}
+
+# What each NIC was made to be, and what has to be said of it.
+WANTED = {
+    "many.net0": "ready",
+    "many.net1": "guest-offloads-off",
+    "many.net2": "guest-offloads-off",
+    "many.net3": "not-virtio",
+    "many.net4": "no-vnet-header",
+    "many.net5": "tap-unreadable",
+    "many.net6": "ready",
+    "many.net7": "ready",
+    "many.ua-mine": "ready",
+    "declines.net0": "driver-declined",
+    "driverless.net0": "driver-not-loaded",
+    "dropping.net0": "tap-segmentation-off",
+    "hck.ua-test": "hck-flags-in-production",
+    "misspelt.net0": "hck-flags-ineffective",
+    "off.net0": "machine-off",
+    "waiting.net0": "machine-paused",
+    "transient.net0": "machine-paused",
+    f"{EVIL}.net0": "machine-paused",
+}
+
+
+def off(*names: str) -> str:
+    """The guest's offloads, these of them off."""
+    words = " ".join(f"{name}='{PROPERTY[name not in names]}'" for name in ("csum", "tso4", "tso6"))
+    return f"<driver><guest {words}/></driver>"
+
+
+MANY = domain(
+    "many",
+    interface(),
+    interface(more=off("tso6")),
+    interface(more=off("csum")),
+    interface(model="e1000e"),
+    interface("user", ""),
+    interface("direct", "<source dev='ve0' mode='bridge'/>"),
+    interface("ethernet", ""),
+    interface("network", "<source network='lonely'/>"),
+    interface(more="<alias name='ua-mine'/>", model="virtio-non-transitional"),
+)
+RUNNING = (
+    MANY,
+    domain("declines", interface(), switch="rsc.driver=no-tso"),
+    domain("driverless", interface(), switch="rsc.driver=none"),
+    domain("dropping", interface(), switch="rsc.gro_hw=off"),
+)
+PAUSED = (
+    domain("hck", interface(more="<alias name='ua-test'/>"), more=override("ua-test")),
+    domain("misspelt", interface(more="<alias name='ua-te.st'/>"), more=override("ua-te.st")),
+    domain("waiting", interface()),
+    domain(EVIL.replace("&", "&amp;").replace("<", "&lt;"), interface(), description="&lt;b>" * 600_000),
+)
+
+
+@pytest.fixture(scope="module")
+def host(guest: Path) -> Iterator[Hypervisor]:
+    assert guest.is_dir()
+    with Hypervisor() as host:
+        host.start_libvirtd()
+        with networks(host):
+            for xml in RUNNING:
+                define(host, xml)
+            for name in ("many", "declines", "driverless", "dropping"):
+                host.virsh("start", name)
+            for xml in PAUSED:
+                define(host, xml)
+            for name in ("hck", "misspelt", "waiting", EVIL):
+                host.virsh("start", name, "--paused")
+            define(host, domain("off", interface()))
+            host.run(["tee", "/run/transient.xml"], input=domain("transient", interface()).encode())
+            host.virsh("create", "/run/transient.xml", "--paused")
+            yield host
+
+
+@pytest.fixture(scope="module")
+def nics(host: Hypervisor) -> dict[str, Any]:
+    return settled(host, WANTED)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_each_condition_has_its_cause(nics: dict[str, Any], name: str) -> None:
+    nic = nics[name]
+
+    assert (nic["cause"] or nic["verdict"]) == WANTED[name], json.dumps(nic, indent=1)
+
+
+def test_there_is_no_other_nic(nics: dict[str, Any]) -> None:
+    assert set(nics) == set(WANTED)
+
+
+def test_a_family_is_judged_by_itself(nics: dict[str, Any]) -> None:
+    families = nics["many.net1"]["families"]
+
+    assert families["ipv4"] == {"verdict": "ready", "cause": None}
+    assert families["ipv6"] == {"verdict": "not-ready", "cause": "guest-offloads-off"}
+
+
+def test_what_only_the_host_can_know_is_told(nics: dict[str, Any]) -> None:
+    assert {nics[name]["host"] for name in WANTED} == {"local"}
+    assert {nics[name]["rsc"] for name in WANTED} == {None}
+    assert nics["many.net0"]["tap"].startswith("vnet")
+    assert nics["many.net4"]["tap"] is None
+    assert nics["many.net5"]["tap"].startswith("macvtap")
+    assert nics["off.net0"]["tap"] is None
+
+
+def test_no_domain_changes_by_a_check_but_for_its_taint(host: Hypervisor, nics: dict[str, Any]) -> None:
+    tap = nics["many.net0"]["tap"]
+    before = (host.ethtool_features(tap), host.virsh("dumpxml", "many"), host.snapshot())
+
+    status, _, errors = check(host)
+
+    assert (status, errors) == (1, "")
+    assert (host.ethtool_features(tap), host.virsh("dumpxml", "many"), host.snapshot()) == before
+
+
+def test_without_monitor_a_domain_stays_untainted(host: Hypervisor) -> None:
+    assert check(host, "--no-monitor", "transient")[1]["transient.net0"]["verdict"] == "unknown"
+    define(host, domain("clean", interface()))
+    host.virsh("start", "clean", "--paused")
+
+    check(host, "--no-monitor", "clean")
+    untainted = host.virsh("dominfo", "clean")
+    check(host, "clean")
+    tainted = host.virsh("dominfo", "clean")
+    host.virsh("destroy", "clean")
+    host.virsh("undefine", "clean")
+
+    assert "custom monitor" not in untainted
+    assert "custom monitor" in tainted
+
+
+def test_without_monitor_the_tap_alone_is_judged(host: Hypervisor, nics: dict[str, Any]) -> None:
+    assert nics["many.net0"]["verdict"] == "ready"
+
+    found = causes(check(host, "--no-monitor", "many", "declines", "driverless", "dropping", "off")[1])
+
+    assert found == {
+        "many.net0": "ready",
+        "many.net1": "tap-segmentation-off",
+        "many.net2": "unknown",
+        "many.net3": "not-virtio",
+        "many.net4": "no-vnet-header",
+        "many.net5": "tap-unreadable",
+        "many.net6": "ready",
+        "many.net7": "ready",
+        "many.ua-mine": "ready",
+        "declines.net0": "tap-segmentation-off",
+        "driverless.net0": "unknown",
+        "dropping.net0": "tap-segmentation-off",
+        "off.net0": "machine-off",
+    }
+
+
+def test_a_name_that_is_no_domain_is_refused(host: Hypervisor) -> None:
+    status, nics, errors = check(host, "many", "nobody")
+
+    assert (status, nics) == (2, {})
+    assert "no domain nobody there" in errors
+
+
+def test_a_libvirt_that_does_not_answer_is_a_fault_of_the_host(host: Hypervisor) -> None:
+    done = host.run(
+        [sys.executable, "-m", "provision", "check", "--connect", "qemu+unix:///system?socket=/nowhere"]
+    )
+
+    assert done.returncode == 3
+    assert b"libvirt does not answer" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+class TestAtRunTime:
+    """What is done to a running machine, one thing after another."""
+
+    def switch(self, host: Hypervisor, nics: dict[str, Any], name: str, *words: str) -> None:
+        host.run(["ethtool", "-K", nics[name]["tap"], *words])
+
+    def test_the_host_switches_taps_off(self, host: Hypervisor, nics: dict[str, Any]) -> None:
+        self.switch(host, nics, "many.net0", "tx", "off")
+        self.switch(host, nics, "many.net6", "sg", "off")
+        self.switch(host, nics, "many.net7", "tso", "off")
+        self.switch(host, nics, "dropping.net0", "tso", "on")
+
+        found = causes(check(host)[1])
+
+        assert found["many.net0"] == "host-disabled-checksum"
+        assert found["many.net6"] == "host-disabled-segmentation"
+        assert found["many.net7"] == "tap-segmentation-off"
+        assert found["dropping.net0"] == "guest-disabled-rsc"
+        assert found["many.ua-mine"] == "ready"
+
+    def test_a_paused_machine_that_has_negotiated_is_judged_like_a_running_one(
+        self, host: Hypervisor
+    ) -> None:
+        host.virsh("suspend", "many")
+        try:
+            assert causes(check(host, "many")[1])["many.ua-mine"] == "ready"
+        finally:
+            host.virsh("resume", "many")
+
+    def test_a_reboot_undoes_what_the_host_did(self, host: Hypervisor) -> None:
+        host.virsh("reset", "many")
+        early = causes(check(host, "many")[1])
+        names = ("many.net0", "many.net7", "many.ua-mine")
+        late = causes(settled(host, dict.fromkeys(names, "ready"), "many"))
+
+        assert early["many.net0"] != "ready"
+        assert {name: late[name] for name in names} == dict.fromkeys(names, "ready")
+        assert (
+            late["many.net6"] == "host-disabled-segmentation"
+        )  # the guest's driver does not ask for scatter-gather
+
+    def test_links_out_of_place_are_noted_and_no_cause(self, host: Hypervisor, nics: dict[str, Any]) -> None:
+        taps = [nics[f"many.{name}"]["tap"] for name in ("net0", "ua-mine")]
+        host.output(["ip", "link", "set", taps[0], "nomaster"])
+        host.output(["ip", "link", "set", taps[1], "down", "mtu", "1400"])
+
+        found = check(host, "many")[1]
+
+        assert (found["many.net0"]["verdict"], found["many.ua-mine"]["verdict"]) == ("ready", "ready")
+        assert found["many.net0"]["notes"] == [
+            f"{taps[0]} is not on br0: ip link set dev {taps[0]} master br0"
+        ]
+        assert found["many.ua-mine"]["notes"][0] == f"{taps[1]} is down: ip link set dev {taps[1]} up"
+        assert "the MTU differs" in found["many.ua-mine"]["notes"][1]
+
+    def test_a_tap_that_has_gone_is_unreadable(self, host: Hypervisor, nics: dict[str, Any]) -> None:
+        host.output(["ip", "link", "delete", nics["many.ua-mine"]["tap"]])
+
+        assert causes(check(host, "many")[1])["many.ua-mine"] == "tap-unreadable"
+
+    def test_a_host_without_ethtool_is_unknown(self, host: Hypervisor) -> None:
+        with host.without("ethtool"):
+            status, found, _ = check(host, "declines", "waiting")
+
+        assert status == 1
+        assert causes(found) == {"declines.net0": "driver-declined", "waiting.net0": "machine-paused"}
+
+    def test_a_stopped_qemu_costs_its_deadline_once_and_stops_no_other(self, host: Hypervisor) -> None:
+        [pid] = [
+            pid
+            for pid, argv in host.processes().items()
+            if any(word.startswith("guest=many") for word in argv)
+        ]
+        host.output(["kill", f"-{signal.SIGSTOP.value}", str(pid)])
+        try:
+            status, found, errors = check(host, "many", "declines", timeout=60)
+        finally:
+            host.output(["kill", f"-{signal.SIGCONT.value}", str(pid)])
+
+        assert (status, errors) == (1, "")
+        assert found["declines.net0"]["cause"] == "driver-declined"
+        assert found["many.net0"]["verdict"] == "unknown"
+        assert "did not answer" in found["many.net0"]["seen"]
+        until(lambda: causes(check(host, "many")[1])["many.net0"] == "ready", "the monitor's answer")

@@ -1,0 +1,78 @@
+"""What a QEMU's monitor alone tells of its NICs; the answers are those of QEMU 7.2.22, captured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provision.errors import RefusedError
+from provision.verify.bare import collect_bare
+from tests.builders import FIXTURES, FakeEdges, FakeMonitor
+
+CAPTURED = json.loads((FIXTURES / "qemu-7.2.22" / "bare.json").read_text())
+
+
+def answer(command: str, changes: dict[str, Any]) -> Any:
+    def found(arguments: dict[str, Any]) -> Any:
+        key = f"{command} {json.dumps(arguments, sort_keys=True)}"
+        said = changes.get(key, CAPTURED.get(key, {"error": {"class": "GenericError", "desc": key}}))
+        if "error" in said:
+            return RefusedError(said["error"]["desc"], said["error"]["class"])
+        return said["return"]
+
+    return found
+
+
+COMMANDS = (
+    "query-name",
+    "query-status",
+    "qom-list",
+    "qom-get",
+    "human-monitor-command",
+    "x-query-virtio-status",
+)
+
+
+def edges(**changes: Any) -> FakeEdges:
+    return FakeEdges(qmp=FakeMonitor({command: answer(command, changes) for command in COMMANDS}))
+
+
+def test_every_nic_of_a_qemu_is_found_wherever_it_keeps_it() -> None:
+    nics = collect_bare(edges(), "local", "/run/some.sock")
+
+    assert [(nic.nic, nic.model, nic.kind, nic.tap) for nic in nics] == [
+        ("net0", "virtio", "ethernet", "tapx"),
+        ("net1", "e1000e", "user", None),
+        ("net2", "virtio", "unknown", None),  # on a hub, which may lead anywhere
+        ("net3", "virtio", "null", None),
+    ]
+    assert {nic.machine for nic in nics} == {"bare"}
+    assert nics[0].mac == "52:54:00:12:34:57"
+    assert {(nic.state, nic.rsc, nic.purpose) for nic in nics} == {("paused", None, None)}
+
+
+def test_a_qemu_without_a_name_is_called_as_its_socket() -> None:
+    nics = collect_bare(edges(**{"query-name {}": {"return": {}}}), "local", "/run/some.sock")
+
+    assert nics[0].machine == "some"
+
+
+def test_a_tap_that_was_handed_over_open_has_no_name_and_says_so() -> None:
+    key = 'human-monitor-command {"command-line": "info network"}'
+    said = CAPTURED[key]["return"].replace("ifname=tapx,script=no,downscript=no", "fd=27")
+
+    [nic, *_] = collect_bare(edges(**{key: {"return": said}}), "local", "/run/some.sock")
+
+    assert (nic.kind, nic.tap) == ("ethernet", None)
+    assert "file descriptor" in nic.notes[0]
+
+
+@pytest.mark.parametrize("said", ["", "unknown words", 7])
+def test_a_netdev_that_is_not_told_is_unknown_and_no_pass(said: Any) -> None:
+    key = 'human-monitor-command {"command-line": "info network"}'
+
+    [nic, *_] = collect_bare(edges(**{key: {"return": said}}), "local", "/run/some.sock")
+
+    assert (nic.kind, nic.tap) == ("unknown", None)

@@ -1,0 +1,171 @@
+"""The order of looking, and what is looked at twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from provision.check import Look, Source, check, domain_source
+from provision.command import Domain, Result, Run
+from provision.errors import HostError, RequestError
+from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.judge import NicVerdict
+from tests.builders import FIXTURES, FakeEdges, FakeHost, FakeLibvirt, nic, virtio
+
+TAPS = FIXTURES / "ethtool-6.1"
+XML = "<domain><name>{0}</name><devices><interface type='bridge'><target dev='{1}'/><model type='virtio'/></interface></devices></domain>"
+
+
+@dataclass
+class TellingHost(FakeHost):
+    """Stands for a host with one TAP, whose features are those of the next captured file at each look."""
+
+    files: list[str] = field(default_factory=list)
+
+    def run_all(
+        self,
+        runs: Sequence[Run],
+        *,
+        timeout: float = 60,  # noqa: ARG002
+        until_failure: bool = False,  # noqa: ARG002
+    ) -> list[Result]:
+        self.said.append(("look",))
+        name = self.files.pop(0) if len(self.files) > 1 else self.files[0]
+        texts = ((TAPS / f"tap-{name}.json").read_text(), "[]", "1.0 1.0")
+        return [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=True)]
+
+
+def source(host: FakeHost, *answers: list[NicEvidence], runs: Mapping[str, str] | None = None) -> Source:
+    asked = iter(answers)
+    return Source(FakeEdges(host), "local", lambda _: next(asked), lambda: runs or {})
+
+
+def verdicts(found: Sequence[NicVerdict]) -> list[tuple[str, str]]:
+    return [(one.evidence.machine, one.verdict) for one in found]
+
+
+def test_a_driver_that_starts_between_monitor_and_tap_is_looked_at_again() -> None:
+    early, late = nic(virtio=virtio("no-driver")), nic()
+
+    host = TellingHost(files=["host-tso-off", "negotiated-by-linux"])
+    found = check(source(host, [late], [late]), Look())
+
+    assert verdicts(found) == [("vm", "ready")]
+    assert len(host.said) == 2
+    host = TellingHost(files=["no-driver"])
+    assert verdicts(check(source(host, [early]), Look())) == [("vm", "unknown")]
+    assert len(host.said) == 1
+
+
+def test_a_machine_that_ended_meanwhile_has_lent_its_tap_to_nobody() -> None:
+    """Its TAP's name may be another machine's by then."""
+    gone, there = nic(run="1"), nic(machine="other", run="2")
+
+    host = TellingHost(files=["negotiated-by-linux"])
+    found = check(source(host, [gone, there], [], runs={"other": "2"}), Look())
+
+    assert verdicts(found) == [("other", "ready")]
+
+
+def test_a_machine_that_started_anew_meanwhile_is_asked_again() -> None:
+    before, after = nic(run="1"), nic(run="3", virtio=virtio("no-driver"))
+
+    host = TellingHost(files=["negotiated-by-linux", "no-driver"])
+    found = check(source(host, [before], [after], runs={"vm": "3"}), Look())
+
+    assert verdicts(found) == [("vm", "unknown")]
+
+
+def test_a_host_is_left_alone_where_no_machine_has_a_tap() -> None:
+    host = TellingHost(files=["negotiated-by-linux"])
+
+    found = check(source(host, [nic(tap=None, state="off")]), Look())
+
+    assert verdicts(found) == [("vm", "unknown")]
+    assert host.said == []
+
+
+def test_a_host_that_does_not_answer_makes_its_taps_unreadable_and_nothing_worse() -> None:
+    found = check(source(FakeHost(lost_at="ethtool"), [nic()], [nic()]), Look())
+
+    assert verdicts(found) == [("vm", "unknown")]
+    assert found[0].evidence.features == Unasked("local is gone")
+
+
+@dataclass
+class Listing(FakeLibvirt):
+    """Stands for a libvirt with these domains, whose monitors do not answer."""
+
+    there: Sequence[Domain] = ()
+    later: Sequence[Domain] | None = None
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        found = [domain for domain in self.there if not names or domain.name in names]
+        self.there = self.there if self.later is None else self.later
+        return found
+
+    def runs(self) -> Mapping[str, str]:
+        return {domain.name: domain.run for domain in self.there if domain.run}
+
+    def monitor(self, name: str) -> Any:
+        raise HostError(f"{name} is silent")
+
+
+def running(name: str, tap: str = "tap0", run: str = "1") -> Domain:
+    return Domain(name, "running", XML.format(name, tap), "", run)
+
+
+def test_domains_are_asked_side_by_side_and_a_silent_one_stops_no_other() -> None:
+    libvirt = Listing(there=[running("a"), running("b"), Domain("c", "off", XML.format("c", ""), "")])
+    edges = FakeEdges(TellingHost(files=["negotiated-by-linux"]), libvirt)
+
+    found = check(domain_source(edges, "local", ()), Look())
+
+    assert verdicts(found) == [("a", "unknown"), ("b", "unknown"), ("c", "unknown")]
+    assert found[0].evidence.virtio == Unasked("a is silent")
+
+
+def test_without_monitor_no_monitor_is_asked_for() -> None:
+    edges = FakeEdges(TellingHost(files=["negotiated-by-linux"]), Listing(there=[running("a")]))
+
+    assert verdicts(check(domain_source(edges, "local", (), monitor=False), Look(monitor=False))) == [
+        ("a", "ready")
+    ]
+
+
+def test_a_domain_that_was_named_and_is_not_there_is_the_users_mistake() -> None:
+    edges = FakeEdges(FakeHost(), Listing(there=[running("a")]))
+
+    with pytest.raises(RequestError, match="no domain b there"):
+        domain_source(edges, "local", ("a", "b")).ask(())
+
+
+def test_a_domain_that_vanishes_while_it_is_looked_at_is_left_out() -> None:
+    libvirt = Listing(there=[running("a"), running("b", run="2")], later=[running("a")])
+    edges = FakeEdges(TellingHost(files=["negotiated-by-linux"]), libvirt)
+
+    found = check(domain_source(edges, "local", (), monitor=False), Look(monitor=False))
+
+    assert verdicts(found) == [("a", "ready")]
+
+
+def test_the_driver_that_was_waited_for_in_vain_is_said() -> None:
+    host = TellingHost(files=["no-driver"])
+
+    [found] = check(source(host, [replace(nic(), virtio=virtio("no-driver"))]), Look(waited=True))
+
+    assert found.verdict == "not-ready"
+
+
+@pytest.mark.parametrize("xml", ["", "<domain", "<network/>"])
+def test_a_domain_whose_xml_cannot_be_read_is_unknown_and_not_passed_over(xml: str) -> None:
+    silent = Domain("a", "running", xml, "", "1", "too long for a message" if not xml else "")
+    edges = FakeEdges(TellingHost(files=["negotiated-by-linux"]), Listing(there=[silent, running("b")]))
+
+    found = check(domain_source(edges, "local", (), monitor=False), Look(monitor=False))
+
+    assert verdicts(found) == [("a", "unknown"), ("b", "ready")]
+    assert found[0].finding.seen == "too long for a message" or xml

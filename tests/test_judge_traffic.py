@@ -1,0 +1,121 @@
+"""What watched traffic says, and what the TAP alone says where the monitor is left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.verify.device import UNWANTED
+from provision.verify.evidence import Traffic, Unasked
+from provision.verify.judge import judge_nic
+from provision.verify.ladder import coalesced
+from provision.verify.rules import CATALOGUE
+from tests.builders import features, nic
+
+BULK = Traffic(5000, 5000 * 1514, 1.0, 1500)
+LARGE = Traffic(100, 100 * 60_000, 1.0, 1500)
+BLIND = {"properties": UNWANTED, "virtio": UNWANTED}
+
+
+@pytest.mark.parametrize(
+    ("traffic", "answer"),
+    [
+        (LARGE, True),
+        (BULK, False),
+        (Traffic(0, 0, 1.0, 1500), None),
+        (Traffic(999, 999 * 1514, 1.0, 1500), None),
+        (Traffic(5000, 5000 * 66, 1.0, 1500), None),
+        (Traffic(5000, 5000 * 9014, 1.0, 9000), False),
+        (Traffic(5000, 5000 * 1530, 1.0, 1500), False),
+        (Traffic(5000, 5000 * 1531, 1.0, 1500), True),
+        (Unasked("there is no device to watch"), None),
+        (None, None),
+    ],
+)
+def test_only_frames_above_the_mtu_or_many_of_its_size_tell(
+    traffic: Traffic | Unasked | None, answer: object
+) -> None:
+    assert coalesced(nic(traffic=traffic)) is answer
+
+
+def test_traffic_that_tells_nothing_speaks_against_nothing() -> None:
+    verdict = judge_nic(nic(traffic=Traffic(3, 200, 1.0, 1500)))
+
+    assert verdict.verdict == "ready"
+    assert verdict.ladder[-1].states == {"ipv4": "unknown", "ipv6": "unknown"}
+    assert "3 frames of 67 bytes on average (MTU 1500)" in verdict.ladder[-1].seen
+
+
+def test_no_traffic_is_explained_where_it_was_watched() -> None:
+    [rule] = [cause for cause in CATALOGUE if cause.id == "no-traffic"]
+
+    assert rule.holds(nic(traffic=Traffic(0, 0, 1.0, 1500)), "ipv4")
+    assert not rule.holds(nic(), "ipv4")
+    assert not rule.holds(nic(traffic=LARGE), "ipv4")
+
+
+def test_frames_above_the_mtu_make_a_macvtap_ready() -> None:
+    assert judge_nic(nic(kind="direct", traffic=LARGE)).verdict == "ready"
+    assert judge_nic(nic(kind="direct", traffic=BULK)).finding.cause is not None
+    assert judge_nic(nic(kind="direct", traffic=BULK)).verdict == "unknown"
+
+
+def test_frames_above_the_mtu_do_not_mend_a_broken_rung() -> None:
+    broken = judge_nic(nic(kind="direct", traffic=LARGE, virtio=Unasked("the monitor is silent")))
+    off = judge_nic(nic(traffic=LARGE, features=features("host-tx-off")))
+
+    assert broken.verdict == "unknown"
+    assert off.verdict == "not-ready"
+
+
+def test_frames_of_mtu_size_are_told_at_the_broken_rung_where_there_is_one() -> None:
+    verdict = judge_nic(nic(traffic=BULK, features=features("host-tx-off")))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "host-disabled-checksum"
+    assert verdict.ladder[-1].states["ipv4"] == "fail"
+
+
+def test_without_monitor_the_tap_alone_makes_a_nic_ready() -> None:
+    verdict = judge_nic(nic(**BLIND))
+
+    assert verdict.verdict == "ready"
+    assert [rung.states["ipv4"] for rung in verdict.ladder[:4]] == ["unknown"] * 3 + ["pass"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"features": features("no-driver")}, None),
+        ({"features": features("guest-dropped-rsc")}, "tap-segmentation-off"),
+        ({"features": features("host-sg-off")}, "host-disabled-segmentation"),
+        ({"kind": "direct"}, "tap-unreadable"),
+        ({"kind": "user", "features": Unasked("there is no TAP")}, "no-vnet-header"),
+        ({"model": "e1000e"}, "not-virtio"),
+        ({"state": "off"}, "machine-off"),
+        ({"rsc_asked": True, "purpose": None, "rsc": None}, "hck-flags-in-production"),
+        ({"features": Unasked("ethtool is not installed")}, "tap-unreadable"),
+    ],
+)
+def test_without_monitor_nothing_else_is_ready(changes: dict[str, object], cause: str | None) -> None:
+    verdict = judge_nic(nic(**{**BLIND, **changes}))
+
+    assert verdict.verdict != "ready"
+    assert (verdict.finding.cause.id if verdict.finding.cause else None) == cause
+
+
+def test_without_monitor_neither_hck_nor_off_is_known() -> None:
+    hck = judge_nic(nic(**BLIND, rsc="hck", purpose="hck", features=features("hck-wire-like")))
+    off = judge_nic(nic(**BLIND, rsc="false"))
+
+    assert (hck.verdict, off.verdict) == ("unknown", "unknown")
+
+
+def test_a_monitor_that_could_not_be_asked_is_not_one_that_was_left_out() -> None:
+    assert judge_nic(nic(virtio=Unasked("nothing within 10 s"))).verdict == "unknown"
+
+
+def test_words_for_lab_files_are_for_machines_of_lab_files() -> None:
+    off = {"guest_csum": True, "guest_tso4": False, "guest_tso6": False}
+
+    assert any(words.startswith("lab file: ") for words in judge_nic(nic(properties=off)).fix)
+    assert not any(words.startswith("lab file: ") for words in judge_nic(nic(properties=off, rsc=None)).fix)

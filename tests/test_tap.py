@@ -1,0 +1,109 @@
+"""What a host's devices say of a NIC: notes on the way of its packets, and what was handed to its guest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provision.facts.ethtool import Feature, FeaturesRead
+from provision.facts.ip import Link
+from provision.verify.evidence import NicEvidence, Traffic, Unasked
+from provision.verify.tap import TapsRead, read_taps, with_tap, with_traffic
+from tests.builders import FakeHost, features, nic
+
+TAP = Link("tap0", "tun", "", up=True, mtu=1500, master="br0", tap=True, index=7)
+BRIDGE = Link("br0", "bridge", "", up=True, mtu=1500, master="")
+PORT = Link("eno1", "", "", up=True, mtu=1500, master="br0")
+ON = FeaturesRead({"tap0": features("negotiated-by-linux")})
+
+
+def read(*links: Link, told: FeaturesRead = ON, uptime: float = 0.0) -> TapsRead:
+    return TapsRead(told, {link.name: link for link in links}, uptime)
+
+
+def on_bridge(**changes: Any) -> NicEvidence:
+    return nic(**{"bridge": "br0", "features": Unasked("not asked"), **changes})
+
+
+@pytest.mark.parametrize(
+    ("links", "changes", "note"),
+    [
+        ((replace(TAP, up=False), BRIDGE), {}, "tap0 is down: ip link set dev tap0 up"),
+        ((TAP, replace(BRIDGE, up=False)), {}, "br0 is down: ip link set dev br0 up"),
+        ((replace(TAP, master=""), BRIDGE), {}, "tap0 is not on br0: ip link set dev tap0 master br0"),
+        ((TAP, replace(BRIDGE, mtu=9000)), {}, "the MTU differs along the way: tap0 1500, br0 9000"),
+        (
+            (TAP, BRIDGE),
+            {"mtu": 9000},
+            "the MTU differs along the way: tap0 1500, br0 1500, the guest is told 9000",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_noted(
+    links: tuple[Link, ...], changes: dict[str, object], note: str
+) -> None:
+    assert with_tap(on_bridge(**changes), read(*links)).notes == (note,)
+
+
+def test_a_way_that_is_clear_is_not_noted() -> None:
+    assert with_tap(on_bridge(), read(TAP, BRIDGE, PORT)).notes == ()
+
+
+def test_a_port_of_open_vswitch_is_where_it_belongs() -> None:
+    switch = replace(BRIDGE, kind="openvswitch")
+
+    assert with_tap(on_bridge(), read(replace(TAP, master="ovs-system"), switch)).notes == ()
+
+
+def test_a_port_to_the_outside_without_gro_is_noted() -> None:
+    off = {"generic-receive-offload": Feature(active=False, requested=False, fixed=False)}
+    told = FeaturesRead({**ON.devices, "eno1": off, "tap1": off})
+    other = replace(TAP, name="tap1")
+
+    [note] = with_tap(on_bridge(), read(TAP, BRIDGE, PORT, other, told=told)).notes
+
+    assert note.startswith("eno1, on the same bridge, has generic-receive-offload off")
+
+
+def counted(frames: int, octets: int, index: int = 7) -> Link:
+    return replace(TAP, sent_packets=frames, sent_bytes=octets, index=index)
+
+
+def test_traffic_is_what_the_host_sent_to_the_tap_by_the_hosts_clock() -> None:
+    watched = with_traffic(
+        on_bridge(), read(counted(10, 1000), uptime=5.0), read(counted(15, 61000), uptime=7.5)
+    )
+
+    assert watched.traffic == Traffic(5, 60000, 2.5, 1500)
+
+
+def test_a_macvtaps_guest_is_handed_what_it_received() -> None:
+    first = replace(TAP, received_packets=1, received_bytes=100)
+    last = replace(TAP, received_packets=3, received_bytes=3100, sent_packets=99)
+
+    assert with_traffic(on_bridge(kind="direct"), read(first), read(last)).traffic == Traffic(
+        2, 3000, 0.0, 1500
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes", "reason"),
+    [
+        (read(), read(TAP), {}, "no device tap0 on local"),
+        (read(TAP), TapsRead.none("no connection"), {}, "no connection"),
+        (read(counted(9, 9)), read(counted(1, 1)), {}, "tap0 was made anew meanwhile"),
+        (read(counted(1, 1)), read(counted(9, 9, index=8)), {}, "tap0 was made anew meanwhile"),
+        (read(TAP), read(TAP), {"tap": None}, "there is no device to watch"),
+        (read(TAP), read(TAP), {"state": "off"}, "the machine is not running"),
+    ],
+)
+def test_traffic_that_could_not_be_watched_says_why(
+    before: TapsRead, after: TapsRead, changes: dict[str, object], reason: str
+) -> None:
+    assert with_traffic(on_bridge(**changes), before, after).traffic == Unasked(reason)
+
+
+def test_a_host_that_does_not_answer_is_why_nothing_was_read() -> None:
+    assert read_taps(FakeHost(lost_at="ethtool")) == TapsRead.none("local is gone")
