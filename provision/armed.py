@@ -67,7 +67,7 @@ for was in "" .firing; do
     if [ "$(head -n 1 -- "$1$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
         p=$(cat -- "$1.pid" 2>/dev/null)
         if tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p" || kill -9 "$p"; fi
-        sh "$1$was"
+        sh "$1$was" >&2
         : >"$1.fired"
     fi
     rm -f -- "$1$was"

@@ -21,7 +21,9 @@ def undo(tmp_path: Path) -> Path:
 
 
 def written(path: Path, boot: str = "") -> None:
-    path.write_text(f"# {boot or BOOT.read_text().strip()}\necho undone >>'{path.parent.parent}/done'\n")
+    """An undo that talks, as `ethtool -K` does of what else it changed."""
+    undone = f"echo undone | tee -a '{path.parent.parent}/done'"
+    path.write_text(f"# {boot or BOOT.read_text().strip()}\n{undone}\n")
 
 
 def run(name: str, *arguments: str, stdin: str = "") -> str:
