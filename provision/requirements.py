@@ -24,6 +24,7 @@ def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tupl
     """One sentence for each thing that stands in the way of `up`."""
     views = [chosen_view(lab, name, found) for name in names]
     sentences = [*another_lab(lab, found), *_programs(views, found), *_networks(lab, host, views, found)]
+    sentences += _uplinks(lab, host, found)
     if names and not found.writable:
         sentences.append(f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written")
     sentences += nic_obstacles(lab, host, found)
@@ -37,11 +38,12 @@ def missing_for_settings(lab: Lab, host: str, found: HostFound) -> tuple[str, ..
     """One sentence for each thing that stands in the way of a host's own settings."""
     sentences = [*another_lab(lab, found), *nic_obstacles(lab, host, found)]
     declared = lab.host(host)
-    for name, bridge in declared.bridges.items():
-        if name in found.links and found.links[name].kind not in ("bridge", "openvswitch"):
-            sentences.append(f"hosts.{host}.bridges.{name}: {name} is there and is no bridge")
-        elif bridge.uplink and name not in found.links:
-            sentences += _uplink(name, bridge.uplink, found)
+    sentences += [
+        f"hosts.{host}.bridges.{name}: {name} is there and is no bridge"
+        for name in declared.bridges
+        if name in found.links and found.links[name].kind not in ("bridge", "openvswitch")
+    ]
+    sentences += _uplinks(lab, host, found)
     for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
         if program not in found.programs:
             sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
@@ -86,21 +88,22 @@ def _networks(lab: Lab, host: str, views: Sequence[MachineView], found: HostFoun
                 yield f"{machine}: {name} is there and is no bridge"
         elif name not in declared:
             yield f"{machine}: bridge {name} is not there, and hosts.{host}.bridges does not declare it"
-        elif uplink := declared[name].uplink:
-            yield from _uplink(name, uplink, found)
     for view in views:
         for nic in view.nics:
             if nic.spec.macvtap and nic.spec.macvtap not in found.links:
                 yield f"{view.name}: {nic.spec.macvtap}, under its macvtap, is not there"
 
 
-def _uplink(bridge: str, uplink: str, found: HostFound) -> Iterator[str]:
-    """What forbids to put a device under a bridge of ours."""
-    link = found.links.get(uplink)
-    if link is None:
-        yield f"bridge {bridge}: its uplink {uplink} is not there"
-    elif link.master and link.master != bridge:
-        yield f"bridge {bridge}: its uplink {uplink} is on {link.master}"
+def _uplinks(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+    """What forbids to put declared uplinks under bridges of ours, made or to be made."""
+    for name, bridge in lab.host(host).bridges.items():
+        there, link = found.links.get(name), found.links.get(bridge.uplink or "")
+        if not bridge.uplink or (there and not is_our_link(lab, there, found.journal, found.boot)):
+            continue
+        if link is None and there is None:
+            yield f"bridge {name}: its uplink {bridge.uplink} is not there"
+        elif link is not None and link.master not in ("", name):
+            yield f"bridge {name}: its uplink {bridge.uplink} is on {link.master}"
 
 
 def _files(view: MachineView, found: HostFound) -> Iterator[str]:

@@ -14,7 +14,7 @@ from provision.found import HostFound
 from provision.ownership import Journal, Thing, parse_journal
 from provision.plan import plan_up
 from provision.render import domain_xml
-from provision.requirements import missing
+from provision.requirements import missing, missing_for_settings
 from provision.steps import Drift
 from provision.takedown import plan_down
 from tests.builders import one_vm
@@ -153,9 +153,15 @@ def test_a_domain_that_was_made_at_another_libvirt_stands_in_the_way() -> None:
 
 def test_an_uplink_of_another_bridge_is_not_taken_away_from_it() -> None:
     lab = one_vm(**{"address: 10.9.0.1/24": "uplink: eno1"})
-    taken = replace(EMPTY, links={"eno1": Link("eno1", "", "", up=True, mtu=1500, master="br-prod")})
+    eno1 = Link("eno1", "", "", up=True, mtu=1500, master="br-prod")
+    ours, theirs = replace(BRIDGE, addresses=()), replace(BRIDGE, alias="theirs")
+    words = "bridge br-lab: its uplink eno1 is on br-prod"
 
-    assert "bridge br-lab: its uplink eno1 is on br-prod" in missing(lab, "local", ["vm"], taken)
+    for found, taken in (({}, True), ({"br-lab": ours}, True), ({"br-lab": theirs}, False)):
+        host = replace(EMPTY, links={"eno1": eno1, **found})
+        assert (words in missing(lab, "local", ["vm"], host)) is taken
+        assert (words in missing(lab, "local", [], host)) is taken, "also where no machine is on it"
+        assert (words in missing_for_settings(lab, "local", host)) is taken
 
 
 def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
