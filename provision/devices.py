@@ -61,7 +61,8 @@ def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
     for name, bridge in lab.host(host).bridges.items():
         if _complete(name, found):
             if is_our_link(lab, found.links[name], found.journal, found.boot):
-                yield from _put_right(host, "", f"bridge {name}", [*_bridge_drift(name, bridge, found)])
+                drifts = [*_bridge_drift(name, bridge, found)]
+                yield from _put_right(host, "", f"bridge {name}", drifts, guarded=bool(bridge.uplink))
         else:
             undo = ("ip", "link", "del", "dev", name)
             uplink = found.links.get(bridge.uplink or "")
@@ -151,7 +152,9 @@ def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drif
             yield _Drift(before, after, drift.do, drift.undo)
 
 
-def _put_right(host: str, machine: str, what: str, drifts: Sequence[_Drift]) -> Iterator[Step]:
+def _put_right(
+    host: str, machine: str, what: str, drifts: Sequence[_Drift], *, guarded: bool = False
+) -> Iterator[Step]:
     if drifts:
         lines = (line for drift in drifts for line in (f"-   {drift.before}", f"+   {drift.after}"))
         yield Step(
@@ -162,6 +165,7 @@ def _put_right(host: str, machine: str, what: str, drifts: Sequence[_Drift]) -> 
             tuple(Run(drift.do) for drift in drifts),
             tuple(Run(drift.undo) for drift in reversed(drifts)),
             diff=(f"  {what}", *lines),
+            guarded=guarded,
         )
 
 

@@ -113,10 +113,13 @@ def _not_as_wanted(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> Itera
     yield from not_taken(lab, found.name, found)
     left = {step.what for step in plan_apply(lab, found.name, found).steps}
     yield from (
-        f"to {step.what} is still to be done"
-        for step in guarded
-        if step.makes[0].kind != "nic" and step.what in left
+        f"to {step.what} is still to be done" for step in guarded if not _is_nics(step) and step.what in left
     )
+
+
+def _is_nics(step: Step) -> bool:
+    """Whether it sets a NIC, whose own answers tell whether that took."""
+    return any(thing.kind == "nic" for thing in step.makes)
 
 
 def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> None:
@@ -127,7 +130,7 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
     opening = (plan.opening,) if plan.opening else ()
     try:
         take_steps(edges, (*opening, arm, *guarded), say, begun, timeout=patience(guarded))
-        only_nics = all(step.makes[0].kind == "nic" for step in guarded)
+        only_nics = all(map(_is_nics, guarded))
         found = read_settings(edges, lab, host) if only_nics else read_host(edges, lab, host, ())
         if wrong := [*_not_as_wanted(lab, found, guarded)]:
             raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from provision.plan import plan_up
+from provision.facts.ip import Link
+from provision.plan import plan_apply, plan_up
 from tests.builders import one_vm
-from tests.hosts import BRIDGE, LAB, TAP, commands, running, whats
+from tests.hosts import BRIDGE, EMPTY, LAB, TAP, commands, running, whats
 
 SET = ("ip", "link", "set", "dev")
 
@@ -60,6 +61,19 @@ def test_a_bridge_that_was_there_before_us_is_left_alone_and_its_difference_said
     assert plan.notes == (
         "bridge br-lab was there before us and is left alone; it has address none, not address 10.9.0.1/24",
     )
+
+
+@pytest.mark.parametrize("master", ["", "br-lab"])
+def test_a_bridge_with_an_uplink_is_made_and_put_right_behind_the_hosts_own_undo(master: str) -> None:
+    """The uplink may be the NIC by which we reach the host."""
+    lab = one_vm(**{"address: 10.9.0.1/24": "uplink: eno1"})
+    eno1 = Link("eno1", "", "", up=not master, mtu=1500, master=master)
+    there = replace(running(), links={**running().links, "eno1": eno1})
+    absent = replace(there, links={"eno1": replace(eno1, master="")}, journal=EMPTY.journal)
+
+    for found, what in ((there, "put bridge br-lab right"), (absent, "make bridge br-lab")):
+        [step] = plan_apply(lab, "local", found).steps
+        assert (step.what, step.guarded) == (what, True)
 
 
 def test_an_address_is_the_same_however_it_is_written() -> None:
