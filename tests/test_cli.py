@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.cli import rscvm, run
+from provision.cli.labs import chosen_hosts
 from provision.verify.rules import CATALOGUE
+from tests.builders import lab_of
 from tests.test_render import LAB
 
 if TYPE_CHECKING:
@@ -112,6 +114,17 @@ def test_bad_usage_is_status_2_with_a_sentence(
     assert said.err.startswith("rscvm: ")
     assert words in said.err
     assert "Traceback" not in said.err
+
+
+def test_hosts_are_worked_on_once_however_often_they_are_named_and_this_one_where_it_has_machines() -> None:
+    hosts = "version: 1\nhosts: {hv1: {address: hv1}, hv2: {address: hv2}}\n"
+    near = "machines: {vm: {guest: linux, memory: 1GiB}}\n"
+
+    assert chosen_hosts(lab_of(hosts), ["hv2", "hv1", "hv2"]) == ["hv2", "hv1"]
+    assert chosen_hosts(lab_of(hosts), []) == ["hv1", "hv2"]
+    assert chosen_hosts(lab_of(hosts + near), []) == ["hv1", "hv2", "local"]
+    assert chosen_hosts(lab_of(f"version: 1\n{near}"), []) == ["local"]
+    assert chosen_hosts(None, []) == []
 
 
 def test_what_comes_later_is_status_3_and_touches_nothing(

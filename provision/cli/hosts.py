@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import by_host, errors_of, every, on_hosts, read_lab, worst
+from provision.cli.labs import by_host, chosen_hosts, errors_of, every, on_hosts, read_lab, worst
 from provision.cli.output import Output
-from provision.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from provision.doctor import HostFinding
     from provision.lifecycle import Site
-    from provision.spec import Lab
 
 
 _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yellow")}
@@ -39,9 +37,8 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
     from provision.spec import Lab
 
     read = read_lab(lab) if lab else None
-    _check_names(read, hosts)
+    asked = chosen_hosts(read, hosts) or ["local"]
     machines = by_host(read, every(read, output)) if read else {}
-    asked = list(hosts or (dict.fromkeys([*machines, *(read.hosts if read else ())]) or ["local"]))
     output.say(f"examining {', '.join(asked)}; the accelerators take a few seconds")
 
     def work(site: Site, _: object) -> list[HostFinding]:
@@ -62,14 +59,6 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
             output.show(_rows(findings))
     missed = any(finding.state == "miss" for findings in found.values() for finding in findings)
     return worst(outcomes, 3 if missed else 0)
-
-
-def _check_names(lab: Lab | None, hosts: Sequence[str]) -> None:
-    for host in hosts:
-        if host != "local" and (lab is None or host not in lab.hosts):
-            where = " in this lab file" if lab else ""
-            hint = f"its hosts: {', '.join(lab.hosts) or 'none'}" if lab else "name a lab file by -f"
-            raise RequestError(f"no host {host}{where}", hint=hint)
 
 
 def _rows(findings: list[HostFinding]) -> list[Text]:
@@ -100,8 +89,7 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
     from provision.setup import planned_settings, set_up
 
     read = read_lab(lab)
-    _check_names(read, hosts)
-    asked = list(hosts or read.hosts)
+    asked = chosen_hosts(read, hosts)
     outcomes = on_hosts(
         output,
         read,

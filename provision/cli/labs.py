@@ -88,6 +88,19 @@ def all_hosts(lab: Lab) -> dict[str, list[str]]:
     return {**{name: [] for name in lab.hosts}, **by_host(lab, list(lab.machines))}
 
 
+def chosen_hosts(lab: Lab | None, names: Sequence[str]) -> list[str]:
+    """The hosts that were named, each once, or all of the lab file's.
+
+    :raise RequestError: when a name is no host's; without a lab file there is only this machine.
+    """
+    for name in names:
+        if name != "local" and (lab is None or name not in lab.hosts):
+            where = " in this lab file" if lab else ""
+            hint = f"its hosts: {', '.join(lab.hosts) or 'none'}" if lab else "name a lab file by -f"
+            raise RequestError(f"no host {name}{where}", hint=hint)
+    return list(dict.fromkeys(names or (all_hosts(lab) if lab else ())))
+
+
 def whoami(command: str) -> str:
     """Who runs this command, for others to read in the lab's lock."""
     import getpass
