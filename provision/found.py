@@ -61,6 +61,8 @@ class HostFound:
     accelerators: Accelerators | None = None
     """None where nothing asked for it."""
     vhost: bool = False
+    root: bool = True
+    """Whether devices can be set up there (CAP_NET_ADMIN)."""
     tun: str = ""
     """Why TAPs cannot be made; empty where they can."""
     features: Mapping[str, Features] = field(default_factory=dict)

@@ -47,8 +47,8 @@ def missing_for_settings(lab: Lab, host: str, found: HostFound) -> tuple[str, ..
     for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
         if program not in found.programs:
             sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
-    if (declared.bridges or declared.nics) and found.tun:
-        sentences.append(found.tun)
+    if (declared.bridges or declared.nics) and not found.root:
+        sentences.append("setting bridges and NICs needs root (CAP_NET_ADMIN)")
     return tuple(dict.fromkeys(sentences))
 
 

@@ -127,6 +127,7 @@ def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) 
         journal=Journal() if journal.status == _ABSENT else parse_journal(journal.check().out),
         processes={pidfile: qemu for pidfile, qemu in running.items() if pidfile in pidfiles},
         vhost=vhost.ok,
+        root=_is_root(tun),
         tun=_tun_trouble(tun),
         features=features_read(features).devices,
         nics=parse_nics(lab, host, nics),
@@ -158,9 +159,13 @@ def features_read(answer: Result) -> FeaturesRead:
         return FeaturesRead({}, str(error))
 
 
+def _is_root(tun: Result) -> bool:
+    words = tun.out.split()
+    return len(words) == 2 and bool(int(words[1], 16) >> _CAP_NET_ADMIN & 1)
+
+
 def _tun_trouble(result: Result) -> str:
-    words = result.out.split()
-    if len(words) != 2 or not int(words[1], 16) >> _CAP_NET_ADMIN & 1:
+    if not _is_root(result):
         return "making TAPs and bridges needs root (CAP_NET_ADMIN)"
     return "" if result.ok else f"/dev/net/tun cannot be opened: {result.err.strip().rpartition(': ')[2]}"
 

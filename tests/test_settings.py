@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -174,6 +175,19 @@ def test_a_device_that_is_not_there() -> None:
     lab = lab_with("{}")
 
     assert list(nic_obstacles(lab, "hv", HostFound("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
+
+
+def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
+    lab = lab_with("{features: {generic-receive-offload: off}}")
+    there = replace(found(lab), programs=frozenset({"ip", "ethtool"}))
+
+    without_tun = replace(there, tun="/dev/net/tun cannot be opened: not there")
+    ordinary = replace(there, root=False)
+
+    assert missing_for_settings(lab, "hv", without_tun) == ()
+    assert missing_for_settings(lab, "hv", ordinary) == (
+        "setting bridges and NICs needs root (CAP_NET_ADMIN)",
+    )
 
 
 GRO = "{features: {generic-receive-offload: on}}"
