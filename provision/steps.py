@@ -115,6 +115,8 @@ _COPY = 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
 
 _WRITE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && mv -f -- "$1.new" "$1"'
 
+_TOLERANT = '"$@" || [ $? -lt 126 ]'
+
 _REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- "$1" ;; esac'
 
 SCRIPTS = {
@@ -125,6 +127,7 @@ SCRIPTS = {
     "overlay": _OVERLAY,
     "copy": _COPY,
     "marked": _REMOVE_MARKED,
+    "tolerant": _TOLERANT,
 }
 """Every constant script above, for the linter."""
 
@@ -155,8 +158,8 @@ def remove_files(*paths: str) -> Run:
 
 
 def tolerant(*argv: str) -> Run:
-    """A command whose status does not tell whether it did what it was to do."""
-    return shell('"$@" || true', *argv)
+    """A command whose status does not tell whether it did what it was to do, but where it was not even run, or killed."""
+    return shell(_TOLERANT, *argv)
 
 
 def write_file(path: str, text: str) -> Run:

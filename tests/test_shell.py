@@ -14,6 +14,7 @@ from provision.deadline import Deadline, wait_for
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
 from provision.errors import CommandError, DeadlineError, LostError
+from provision.steps import tolerant
 
 TEXT = st.characters(codec="utf-8", exclude_characters="\0")
 
@@ -51,6 +52,14 @@ def test_each_answer_has_its_own_status_and_streams(host: ShellHost) -> None:
 def test_a_program_that_a_script_misses_is_not_taken_for_the_shell(host: ShellHost) -> None:
     with pytest.raises(CommandError, match="missing-here: not found"):
         host.run(("sh", "-c", "missing-here")).check()
+
+
+def test_a_status_that_tells_nothing_is_told_from_a_program_that_did_not_run(host: ShellHost) -> None:
+    ways = (("true",), ("false",), ("no-such-program",), ("sh", "-c", "kill -9 $$"))
+
+    assert [host.run(tolerant(*argv).argv).ok for argv in ways] == [True, True, False, False]
+    with pytest.raises(CommandError, match="no-such-program: not found"):
+        host.run(tolerant("no-such-program").argv).check()
 
 
 def test_until_failure_leaves_the_rest_alone(host: ShellHost, tmp_path: Path) -> None:
