@@ -49,7 +49,7 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
             _take_guarded(edges, lab, plan, say, begun)
             opening = ()
         take_steps(edges, (*opening, *rest, *closing), say, begun)
-        vain = _in_vain(edges, lab, rest)
+        vain = _read_rest(edges, lab, rest)
     except BaseException:
         try:
             undo_plan(edges, lab, plan, begun, say)
@@ -111,10 +111,13 @@ def _not_as_found(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> list[s
 def _not_as_wanted(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> Iterator[str]:
     """What was set and is not so when it is read back."""
     yield from not_taken(lab, found.name, found)
-    left = {step.what for step in plan_apply(lab, found.name, found).steps}
-    yield from (
-        f"to {step.what} is still to be done" for step in guarded if not _is_nics(step) and step.what in left
-    )
+    if not all(map(_is_nics, guarded)):
+        left = plan_apply(lab, found.name, found).steps
+        yield from (_still(step.what) for step in left if step.guarded and not _is_nics(step))
+
+
+def _still(what: str) -> str:
+    return f"to {what} is still to be done"
 
 
 def _is_nics(step: Step) -> bool:
@@ -190,12 +193,21 @@ def _recover(edges: Edges, lab: Lab, plan: Plan, say: Say, lost: str) -> None:
         )
 
 
-def _in_vain(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
-    """What came to nothing of the steps that are only tried, by step."""
-    tried = [step for step in steps if step.attempt]
-    if not tried:
+def _read_rest(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
+    """Read back what was done of the host itself without guard. Return what came to nothing of the mere attempts, by step.
+
+    :raise HostError: when anything of the host itself is still to be done.
+    """
+    own = [step for step in steps if step.attempt or not step.machine]
+    if not own:
         return {}
-    found = read_host(edges, lab, tried[0].host, ())
+    found = read_host(edges, lab, own[0].host, ())
+    if left := [step.what for step in plan_apply(lab, found.name, found).steps if not step.machine]:
+        raise HostError("\n  ".join((f"{found.name}: not everything took:", *map(_still, left))))
+    return _in_vain(found, [step for step in own if step.attempt])
+
+
+def _in_vain(found: HostFound, tried: Sequence[Step]) -> dict[str, str]:
     vain: dict[str, str] = {}
     for step in tried:
         device, *rows = (row.strip() for row in step.diff)

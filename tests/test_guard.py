@@ -14,8 +14,9 @@ from provision.command import Result, Run
 from provision.errors import HostError, LostError
 from provision.guard import take_plan
 from provision.plan import plan_apply
+from provision.spec import Lab
 from provision.steps import Plan
-from tests.builders import FakeEdges
+from tests.builders import FakeEdges, lab_of
 from tests.hosts import runs
 from tests.nics import Answers, captured_features, lab_with
 from tests.nics import found as nic_found
@@ -104,12 +105,12 @@ class NicHost:
         return ""
 
 
-def take(host: NicHost) -> tuple[Plan, list[str]]:
+def take(host: NicHost, lab: Lab = LAB) -> tuple[Plan, list[str]]:
     """What became of the plan, and what was said."""
     said: list[str] = []
     edges = FakeEdges(runner=host)  # type: ignore[arg-type]
     try:
-        return take_plan(edges, LAB, plan_apply(LAB, "hv", nic_found(LAB)), said.append, []), said
+        return take_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []), said
     except HostError as error:
         return Plan(()), [*said, str(error), error.hint]
 
@@ -147,6 +148,17 @@ def test_what_did_not_take_is_put_back_with_all_that_did() -> None:
     assert host.said == ["journal", "arm", "set", "undo", "disarm", "no journal"]
     assert "hv: not everything took:\n  eth0: rx-fcs is still off: the driver did not take it" in said
     assert "read back: hv is as it was found" in said
+
+
+@pytest.mark.parametrize("more", ["", ", uplink: eth0"])
+def test_a_bridge_that_is_not_there_when_it_is_read_back_was_not_made(more: str) -> None:
+    lab = lab_of(f"version: 1\nhosts: {{hv: {{address: hv, bridges: {{br0: {{mtu: 1400{more}}}}}}}}}\n")
+
+    plan, said = take(NicHost(), lab)
+
+    assert plan.steps == ()
+    assert "hv: not everything took:\n  to make bridge br0 is still to be done" in said
+    assert "taken back: make bridge br0" in said
 
 
 def test_what_cannot_be_put_back_is_said_and_stays_in_the_journal() -> None:
