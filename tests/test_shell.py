@@ -123,6 +123,14 @@ def test_a_shell_that_is_killed_is_a_lost_host_and_what_was_known_is_told(host: 
     assert host.run(("echo", "again")).out == "again\n"
 
 
+def test_who_says_too_much_is_ended_and_what_was_known_is_told(host: ShellHost) -> None:
+    with pytest.raises(LostError, match="yes on local: it put out more than 64 MiB") as caught:
+        host.run_all([Run(("echo", "known")), Run(("yes",)), Run(("echo", "never"))])
+
+    assert [getattr(result, "out", None) for result in caught.value.known] == ["known\n"]
+    assert host.run(("echo", "again")).out == "again\n"
+
+
 def test_what_is_held_is_let_go_after_the_last_command(host: ShellHost, tmp_path: Path) -> None:
     done = tmp_path / "done"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from provision.command import HELD, Result, Run
 from provision.errors import DeadlineError, HostError, LostError
+from provision.interrupt import shield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from provision.command import Argv, Say
 
 _MOST = 64 << 20
-"""Bytes that one batch may answer."""
+"""Bytes that one command may answer on one stream."""
 _PATIENCE = 10.0
 """Seconds within which a shell starts, and ends once its input has ended."""
 
@@ -73,10 +74,13 @@ class _Frames:
         self._seen = 0
 
     def add(self, data: bytes) -> None:
-        """More of it."""
+        """More of it.
+
+        :raise BufferError: when nobody wants that much.
+        """
         self._bytes += data
         if len(self._bytes) > _MOST:
-            raise HostError(f"a command put out more than {_MOST >> 20} MiB")
+            raise BufferError(f"it put out more than {_MOST >> 20} MiB")
 
     def next(self, mark: bytes) -> tuple[bytes, str] | None:
         """What came before the next mark, and the mark's word; None while it has not come."""
@@ -121,23 +125,26 @@ class _Shell:
         """How each command ended, of those that ran.
 
         :raise DeadlineError: when they take longer; the shell and what it runs have been ended.
-        :raise LostError: when the shell is gone; both tell how the commands before ended.
+        :raise LostError: when the shell is gone, or says too much; both tell how the commands before ended.
         """
         self._batches += 1
         mark = f"{self._token}.{self._batches}"  # what an interrupted batch still says is of another
         known: list[Result] = []
         deadline = time.monotonic() + timeout
         try:
-            self.stream.send(written_batch(runs, mark, until_failure=until_failure))
+            with shield():  # half a batch would take the next one for its rest
+                self.stream.send(written_batch(runs, mark, until_failure=until_failure))
             while (frame := self._frame(mark.encode(), deadline))[2] != "end":
                 if frame[2] != "begin":
                     out, err = (text.decode("utf-8", "replace") for text in frame[:2])
                     known.append(Result(self.host, runs[len(known)].argv, int(frame[2]), out, err))
-        except TimeoutError as error:
+        except (TimeoutError, BufferError) as error:
             self.stream.kill()
-            slow = runs[len(known)].argv[0] if len(known) < len(runs) else "the shell"
+            which = runs[len(known)].argv[0] if len(known) < len(runs) else "the shell"
+            if isinstance(error, BufferError):
+                raise LostError(f"{which} on {self.host}: {error}", known=tuple(known)) from error
             raise DeadlineError(
-                f"{slow} on {self.host} did not end within {timeout:g} s", known=tuple(known)
+                f"{which} on {self.host} did not end within {timeout:g} s", known=tuple(known)
             ) from error
         except (OSError, EOFError) as error:
             raise LostError(f"{self.host} is gone: {error}", known=tuple(known)) from error
