@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.offloads import BY_NAME, TSO
+from provision.ownership import is_our_link
 from provision.steps import Step, tolerant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provision.facts.ethtool import Features
+    from provision.facts.ip import Link
     from provision.found import HostFound
-    from provision.spec import Lab
+    from provision.spec import Lab, Machine
 
 
 def tap_steps_back_on(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[Step]:
@@ -20,13 +22,15 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], found: HostFound) -> Itera
 
     Only what the host took can be given back (FACTS: the TAP's owner is the upper bound). Where checksum and
     scatter-gather are on and TSO is not even asked for, either side may have done it: it is tried, and the guest
-    has the last word. A test NIC's `tx off` (rsc: hck) is as meant.
+    has the last word. A test NIC's `tx off` (rsc: hck) is as meant, and what somebody else made is left alone.
     """
     for name in names:
         machine = lab.machines[name]
         for nic in machine.nics:
             features = found.features.get(nic.ifname)
             if features is None or nic.profile != "true" or nic.model != "virtio":
+                continue
+            if _is_anothers(lab, machine, found.links.get(nic.ifname), found):
                 continue
             offered = [name for name in TSO.values() if nic.wanted().get(name)]
             words, lines = _switched_off(features, offered)
@@ -42,6 +46,13 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], found: HostFound) -> Itera
                     exclusive=False,
                     attempt=True,
                 )
+
+
+def _is_anothers(lab: Lab, machine: Machine, link: Link | None, found: HostFound) -> bool:
+    """Whether a device of that name is known not to be the machine's: we mark what we make, and libvirt does not."""
+    if link is None or not (link.alias or machine.backend == "qemu"):
+        return False
+    return not is_our_link(lab, link, found.journal, found.boot)
 
 
 def _switched_off(features: Features, offered: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ import pytest
 from provision.plan import plan_apply
 from provision.taps import tap_steps_back_on
 from tests.builders import features, one_vm
-from tests.hosts import commands, running
+from tests.hosts import EMPTY, TAP, commands, running
 
 OFF = "offloads: {guest_tso6: off}"
 
@@ -66,6 +66,20 @@ def test_a_test_nics_tx_off_is_as_meant() -> None:
 
 def test_a_machine_without_its_tap_is_left_alone() -> None:
     assert list(tap_steps_back_on(one_vm(), ["vm"], running())) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "alias", "left_alone"),
+    [("qemu", "theirs", True), ("qemu", "", True), ("libvirt", "theirs", True), ("libvirt", "", False)],
+)
+def test_a_device_of_that_name_that_somebody_else_made_is_left_alone(
+    backend: str, alias: str, *, left_alone: bool
+) -> None:
+    """libvirt's own TAPs bear no mark."""
+    links = {"tap0": replace(TAP, alias=alias)}
+    found = replace(EMPTY, links=links, features={"tap0": features("host-tso-off")})
+
+    assert (list(tap_steps_back_on(one_vm(backend), ["vm"], found)) == []) is left_alone
 
 
 def test_the_step_is_tried_shown_and_never_guarded() -> None:
