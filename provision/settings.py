@@ -158,11 +158,12 @@ def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Ste
     if wanted == nic.link or not (wanted or ours) or (nic.link and not ours):
         return
     undo = write_file(path, nic.link) if nic.link else remove_files(path)
+    why = f"hosts.{host}.nics.{device}.persist is {settings.persist}: udev sets the NIC by it when it appears"
     yield Step(
         host,
         "",
         f"write {path}" if wanted else f"remove {path}",
-        f"hosts.{host}.nics.{device}.persist is {settings.persist}: udev sets the NIC by it when it appears",
+        f"{device} is NetworkManager's by now, which keeps settings itself" if nic.connection else why,
         (write_file(path, wanted) if wanted else remove_files(path),),
         (undo,),
         (Thing("link", path),) if wanted else (),

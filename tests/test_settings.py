@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision.found import HostFound
-from provision.links import link_path
+from provision.links import link_mark, link_path
 from provision.plan import plan_apply
 from provision.requirements import missing_for_settings
 from provision.settings import WHY, nic_notes, nic_obstacles, nic_steps, nm_command, not_taken
@@ -276,6 +276,11 @@ def test_networkmanagers_nic_keeps_its_settings_by_nmcli_and_gets_no_link_file()
         f"eth0 is NetworkManager's, which keeps settings itself; to keep these, run on hv: {command}"
     ]
     assert list(nic_steps(lab, "hv", there)) == []
+    [gone] = steps(lab, owner=f"{NM_OWNS}252\n", link=link_mark("lab", "hv", "eth0"))
+    assert (gone.what, gone.why) == (
+        f"remove {link_path('lab', 'eth0')}",
+        "eth0 is NetworkManager's by now, which keeps settings itself",
+    )
     assert plan_apply(lab, "hv", there).notes == tuple(nic_notes(lab, "hv", there))
 
 
