@@ -55,18 +55,27 @@ setsid sh -c "$3" sh "$1" "$2" "$group" "$(cut -d ' ' -f 22 "/proc/$group/stat" 
     </dev/null >/dev/null 2>&1 &
 echo $! >"$1.pid"
 """
-_DISARM = r"""
-mv -- "$1" "$1.gone" || exit 1
-p=$(cat -- "$1.pid") && { kill -9 "-$p" || kill -9 "$p"; } 2>/dev/null
+# Its number may be another's by now, so it is known by the undo's path among its arguments.
+_END = r"""
+end() {
+    p=$(cat -- "$1.pid")
+    if tr '\0' '\n' <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p" || kill -9 "$p"; fi
+} 2>/dev/null
+"""
+_DISARM = (
+    _END
+    + r"""mv -- "$1" "$1.gone" || exit 1
+end "$1"
 rm -f -- "$1.gone" "$1.pid"
 """
+)
 # Of another boot nothing is left to be put back, and its process numbers are others' now.
-_SETTLE = r"""
-for was in "" .firing; do
+_SETTLE = (
+    _END
+    + r"""for was in "" .firing; do
     [ -e "$1$was" ] || continue
     if [ "$(head -n 1 -- "$1$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
-        p=$(cat -- "$1.pid" 2>/dev/null)
-        if tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p" || kill -9 "$p"; fi
+        end "$1"
         sh "$1$was" >&2
         : >"$1.fired"
     fi
@@ -75,6 +84,7 @@ done
 rm -f -- "$1.new" "$1.gone" "$1.pid"
 [ ! -e "$1.fired" ] || { rm -f -- "$1.fired"; echo fired; }
 """
+)
 
 SCRIPTS = {"fire": _FIRE, "arm": _ARM, "disarm": _DISARM, "settle": _SETTLE}
 """Every constant script above, for the linter."""

@@ -153,12 +153,14 @@ def test_an_undo_of_another_boot_is_forgotten_and_its_process_numbers_are_left_a
     assert list(undo.parent.iterdir()) == []
 
 
-def test_a_number_that_is_another_process_by_now_is_not_ended(undo: Path) -> None:
+@pytest.mark.parametrize(("script", "said"), [("settle", "fired\n"), ("disarm", "")])
+def test_a_number_that_is_another_process_by_now_is_not_ended(undo: Path, script: str, said: str) -> None:
     written(undo)
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as another:
         Path(f"{undo}.pid").write_text(f"{another.pid}\n")
 
-        assert run("settle", str(undo)) == "fired\n"
-
-        assert another.poll() is None
+        told = run(script, str(undo))
+        ended = another.poll()
         another.kill()
+
+    assert (told, ended) == (said, None)
