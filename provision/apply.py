@@ -10,9 +10,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.command import Result, Run
-from provision.errors import CommandError, LostError, RscvmError
+from provision.errors import CommandError, HostError, LostError, RscvmError
 from provision.interrupt import shield
-from provision.steps import Action, Define, Destroy, Start, Step, Undefine
+from provision.nics import not_as_set, parse_settings, settings_questions
+from provision.steps import Action, Define, Destroy, ReadBack, Start, Step, Undefine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,10 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).destroy(domain)
         case Undefine(domain):
             edges.hypervisor(host).undefine(domain)
+        case ReadBack(device, commands):
+            nic = parse_settings(device, edges.host(host).run_all(settings_questions(device)))
+            if wrong := [*not_as_set(nic, commands)]:
+                raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
 
 
 def take_steps(

@@ -16,7 +16,7 @@ from provision.steps import shell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.command import Result
+    from provision.command import Argv, Result
     from provision.facts.coalesce import Coalesce
     from provision.facts.ethtool import Features
     from provision.spec import HostNic, Lab
@@ -46,10 +46,10 @@ Question = tuple[str, Run]
 """What it tells, and the command."""
 
 
-def _set_questions(name: str, settings: HostNic) -> Iterator[Question]:
+def _set_questions(name: str, *, coalesce: bool) -> Iterator[Question]:
     """What can be set, as it is; JSON and text where one ethtool has no JSON."""
     yield "features", Run(("ethtool", "--json", "-k", name))
-    if settings.coalesce:
+    if coalesce:
         yield "coalesce", Run(("ethtool", "-c", name))
         yield "coalesce JSON", Run(("ethtool", "--json", "-c", name))
 
@@ -65,7 +65,13 @@ def _kept_questions(lab: Lab, name: str, settings: HostNic) -> Iterator[Question
 
 def _asked(lab: Lab, host: str, *, kept: bool) -> Iterator[tuple[str, list[Question]]]:
     for name, settings in lab.host(host).nics.items():
-        yield name, [*_set_questions(name, settings), *(_kept_questions(lab, name, settings) if kept else ())]
+        yield (
+            name,
+            [
+                *_set_questions(name, coalesce=bool(settings.coalesce)),
+                *(_kept_questions(lab, name, settings) if kept else ()),
+            ],
+        )
 
 
 def nic_questions(lab: Lab, host: str, *, kept: bool = True) -> list[Run]:
@@ -85,6 +91,34 @@ def parse_nics(
         name: _nic(name, {what: next(left) for what, _ in questions})
         for name, questions in _asked(lab, host, kept=kept)
     }
+
+
+def settings_questions(name: str) -> list[Run]:
+    """What is asked of one NIC, which need not be declared; `parse_settings` reads the answers."""
+    return [run for _, run in _set_questions(name, coalesce=True)]
+
+
+def parse_settings(name: str, answers: Sequence[Result]) -> NicFound:
+    """One NIC as it is set."""
+    questions = _set_questions(name, coalesce=True)
+    return _nic(name, {what: answer for (what, _), answer in zip(questions, answers, strict=True)})
+
+
+def not_as_set(nic: NicFound, commands: Sequence[Argv]) -> Iterator[str]:
+    """What of a NIC is otherwise than these commands, as steps have them, would have it: the last one has its way."""
+    asked: dict[str, dict[str, str]] = {"-K": {}, "-C": {}}
+    for argv in commands:  # sh -c SCRIPT sh ethtool FLAG DEVICE, and then names and values
+        flag, words = argv[5], argv[7:]
+        asked[flag] |= dict(zip(words[::2], words[1::2], strict=True))
+    requested = {name: feature.requested for name, feature in (nic.features or {}).items()}
+    for wanted, there in ((asked["-K"], requested), (asked["-C"], nic.coalesce or {})):
+        if wanted and not there:
+            yield f"it could not be read back ({nic.trouble})"
+        for name in sorted(wanted.keys() & there.keys()):  # what a newer driver no longer has is past caring
+            seen = there[name]
+            word = ("on" if seen else "off") if isinstance(seen, bool) else str(seen)
+            if word != wanted[name]:
+                yield f"{name} is {word} and not {wanted[name]}"
 
 
 def _nic(name: str, told: Mapping[str, Result]) -> NicFound:

@@ -9,6 +9,7 @@ from provision.command import Run
 from provision.ownership import Journal, Thing, written_journal
 
 if TYPE_CHECKING:
+    from provision.command import Argv
     from provision.paths import LabPaths
 
 
@@ -40,7 +41,15 @@ class Undefine:
     domain: str
 
 
-Action = Run | Define | Start | Destroy | Undefine
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """See that a NIC is as ethtool's commands would have it: their status does not tell."""
+
+    device: str
+    commands: tuple[Argv, ...]
+
+
+Action = Run | Define | Start | Destroy | Undefine | ReadBack
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from provision.steps import (
     Action,
     Destroy,
     Plan,
+    ReadBack,
     Step,
     Undefine,
     forget_lab,
@@ -134,7 +135,9 @@ def _unmake(lab: Lab, thing: Thing, found: HostFound, *, keep_disks: bool) -> It
     elif thing.kind == "link":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
     elif thing.kind == "nic" and thing.name in found.links:
-        yield from (Run(tuple(argv)) for argv in json.loads(thing.was))
+        commands = tuple(tuple(argv) for argv in json.loads(thing.was))
+        yield from map(Run, commands)
+        yield ReadBack(thing.name, commands)
 
 
 def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:

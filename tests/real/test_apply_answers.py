@@ -112,3 +112,17 @@ def test_an_undo_that_does_not_take_either_is_said_and_down_tries_again(site: Si
 
     assert rscvm(site, "down", path).returncode == 0
     before.holds()
+
+
+def test_a_nic_that_down_cannot_put_back_is_said_and_down_tries_again(site: Site, before: Before) -> None:
+    path = str(lab(site, GRO))
+    assert rscvm(site, "apply", path).returncode == 0
+
+    with misbehaving(site, 'case "$*" in -K*) exit 1;; esac; exec "$REAL" "$@"'):
+        done = rscvm(site, "down", path)
+
+    assert done.returncode == 3
+    assert "nic0 on hv is not as it was found: " in done.stderr
+    assert "generic-receive-offload is on and not off" in done.stderr
+    assert rscvm(site, "down", path).returncode == 0
+    before.holds()
