@@ -128,10 +128,10 @@ def judged(
 ) -> int:
     """Show verdicts, alone or as part of another document, and return their exit status."""
     from provision.verify.report import as_json as documented
-    from provision.verify.report import as_text, exit_status
+    from provision.verify.report import exit_status, shown
 
     if as_json:
         output.json({**documented(verdicts), **(more or {})})
     else:
-        output.show(as_text(verdicts))
+        output.show(shown(verdicts, width=output.width))
     return exit_status(verdicts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,11 @@ class Output:
     def line(self, line: str) -> None:
         """One line of a result."""
         click.echo(escaped(line))
+
+    @property
+    def width(self) -> int | None:
+        """The terminal's columns, where results go to one."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def show(self, lines: Iterable[Text]) -> None:
         """A result for a person."""

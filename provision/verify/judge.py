@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,12 +56,13 @@ class NicVerdict:
 
     @property
     def fix(self) -> tuple[str, ...]:
-        """What to do, with this NIC's names in it."""
+        """What to do, with this NIC's names in it, fit to be pasted into a shell."""
         if self.finding.cause is None:
             return ()
         nic = self.evidence
         theirs = [words for words in self.finding.cause.fix if nic.rsc or not words.startswith("lab file: ")]
-        return tuple(words.replace("{tap}", nic.tap or "TAP") for words in theirs)
+        tap = shlex.quote(nic.tap or "TAP")  # the kernel lets a device be called `a;reboot`
+        return tuple(words.replace("{tap}", tap) for words in theirs)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
