@@ -47,6 +47,11 @@ def several(hosts: Iterable[str]) -> bool:
     return len(set(hosts)) > 1
 
 
+def short(text: str, most: int = 2000) -> str:
+    """The text on one line without control characters, and without its end where that is far off."""
+    return escaped(text) if len(text) <= most else f"{escaped(text[:most])}…"
+
+
 def cell(text: str, most: int) -> str:
     """The text on one line without control characters, cut to so many columns of a terminal.
 
