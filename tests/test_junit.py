@@ -170,7 +170,10 @@ def test_no_name_breaks_the_file(text: str) -> None:
         "testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "system-out",
         "system-err",
     }  # fmt: skip
-    said = [*root.itertext(), *(str(value) for element in root.iter() for value in element.attrib.values())]
+    said = [
+        *map(str, root.itertext()),
+        *(str(value) for element in root.iter() for value in element.attrib.values()),
+    ]
     assert all(c.isprintable() or c == "\n" for words in said for c in words)
     assert max(map(len, said)) < 30_000
 
