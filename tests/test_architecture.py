@@ -34,7 +34,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "requirements survey script lock apply armed verify",
         "guard check",
         "lifecycle",
-        "doctor status setup",
+        "doctor status setup watch",
         "edges",
         "cli __init__ __main__",
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.labs import by_host, chosen, edges_of, errors_of, read_lab, told, worst
+from provision.cli.live import watch_sources
 from provision.cli.output import Output
-from provision.errors import RequestError
+from provision.errors import HostError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from provision.verify.judge import NicVerdict
 
 
+_FILE = click.Path(dir_okay=False)
 _TARGETS = click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]")
 
 
@@ -44,7 +47,17 @@ _TARGETS = click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN
     is_flag=True,
     help="Leave QEMU's monitors alone: domains stay untainted, the TAP is judged alone.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(0.2, 3600),
+    metavar="SECONDS",
+    help="Keep looking, every so often: rate, mean frame and verdict of each NIC.",
+)
+@click.option("--junit", type=_FILE, metavar="FILE", help="The verdicts as JUnit XML, for CI.")
+@click.option(
+    "--html", type=_FILE, metavar="FILE", help="A page of its own with every ladder and its evidence."
+)
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON; with --watch a line a tick.")
 @click.pass_obj
 def check(
     output: Output,
@@ -55,6 +68,9 @@ def check(
     host: str,
     observe: float,
     no_monitor: bool,
+    watch: float | None,
+    junit: str | None,
+    html: str | None,
     as_json: bool,
 ) -> int:
     """Every NIC's ladder: which layer hands RSC on, and which one breaks it. Changes nothing.
@@ -67,11 +83,40 @@ def check(
     from provision.check import check as look_at
     from provision.fleet import side_by_side
 
+    if watch is not None and (observe or junit or html):
+        raise RequestError("--watch only shows: it goes with neither --observe nor --junit nor --html")
     look = Look(monitor=not no_monitor, observe=observe)
     with _sources(output, names, connect=connect, qmp=qmp, host=host, monitor=look.monitor) as sources:
-        outcomes = told(side_by_side(list(sources), lambda name: look_at(sources[name], look)))
+        if watch is not None:
+            watch_sources(output, sources, watch, as_json=as_json)
+        outcomes = side_by_side(list(sources), lambda name: look_at(sources[name], look))
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    _write(verdicts, {o.host: str(o.error) for o in outcomes if o.error is not None}, junit, html)
+    told(outcomes)
     return worst(outcomes, judged(output, verdicts, as_json=as_json, more=errors_of(outcomes)))
+
+
+def _write(
+    verdicts: Sequence[NicVerdict], errors: Mapping[str, str], junit: str | None, html: str | None
+) -> None:
+    """Write the documents that were asked for.
+
+    :raise HostError: when one cannot be written.
+    """
+    from datetime import UTC, datetime
+
+    when = datetime.now(UTC)
+    try:
+        if junit is not None:
+            from provision.verify.junit import as_junit
+
+            Path(junit).write_text(as_junit(verdicts, when, errors), "utf-8")
+        if html is not None:
+            from provision.verify.html import as_html
+
+            Path(html).write_text(as_html(verdicts, when=when, title="rscvm check", errors=errors), "utf-8")
+    except OSError as error:
+        raise HostError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
 @contextmanager

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 from provision.interrupt import shield
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from rich.console import Console
 
+    from provision.check import Source
     from provision.cli.output import Output
     from provision.verify.live import Tick
 
@@ -23,6 +24,36 @@ _BESIDE_ROWS = 3
 """Lines: title, header, caption."""
 _UNCUT = 400
 """Columns; a file has no width, and each cell is cut to its own most."""
+
+
+def watch_sources(output: Output, sources: Mapping[str, Source], every: float, *, as_json: bool) -> NoReturn:
+    """Show every tick until somebody ends it; one read a host and tick.
+
+    :raise KeyboardInterrupt: then.
+    """
+    from datetime import UTC, datetime
+
+    from provision.deadline import pause
+    from provision.fleet import side_by_side
+    from provision.verify.live import as_json_line
+    from provision.watch import Glance, glance
+
+    last: dict[str, Glance] = {}
+    with ExitStack() as open_:
+        show = None if as_json else open_.enter_context(watching(output))
+        while True:
+            outcomes = side_by_side(list(sources), lambda name: glance(sources[name], last.get(name)))
+            for outcome in outcomes:
+                if outcome.value is None:
+                    raise outcome.error or AssertionError
+                last[outcome.host] = outcome.value[0]
+            rows = [tick for outcome in outcomes if outcome.value for tick in outcome.value[1]]
+            now = datetime.now(UTC)
+            if show is None:
+                output.text(as_json_line(rows, now))
+            else:
+                show(rows, now)
+            pause(every)
 
 
 @contextmanager

@@ -123,7 +123,8 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
     rungs = ladder(nic)
     settled = _held(nic, [cause for cause in CATALOGUE if cause.scope == "nic"])
     families = {family: settled or _judge_family(nic, rungs, family) for family in FAMILIES}
-    own = settled or _held(nic, [cause for cause in CATALOGUE if cause.scope == "beside"])
+    beside = _held(nic, [cause for cause in CATALOGUE if cause.scope == "beside"])
+    own = beside if beside and settled and settled.verdict == "unknown" else settled or beside
     emulated = own is not None and own.cause is not None and own.cause.id == "not-virtio"
     if nic.rsc == "false" and (own is None or emulated):
         finding = _meant_off(nic)

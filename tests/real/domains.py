@@ -116,6 +116,7 @@ def networks(host: Hypervisor) -> Iterator[None]:
     host.output(["ip", "address", "add", "10.9.0.1/24", "dev", "br0"])
     host.output(["ip", "link", "add", "ve0", "up", "type", "veth", "peer", "name", "ve1"])
     host.output(["ip", "link", "set", "ve1", "up"])
+    host.output(["ip", "address", "add", "10.8.0.1/24", "dev", "ve1"])
     network = "<network><name>lonely</name><bridge name='virbr7'/></network>"
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write(network)
@@ -127,3 +128,17 @@ def networks(host: Hypervisor) -> Iterator[None]:
     finally:
         udev.kill()
         udev.wait()
+
+
+@contextmanager
+def sending(host: Hypervisor, address: str) -> Iterator[None]:
+    """A TCP stream from the host to a guest that runs iperf3, for the block's time."""
+    argv = ["iperf3", "--client", address, "--time", "60", "--interval", "0", "--connect-timeout", "5000"]
+    stream = subprocess.Popen([*host.entering(), *argv], stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        time.sleep(0.5)  # TCP's slow start
+        yield
+        assert stream.poll() is None, "iperf3 ended before it was looked at"
+    finally:
+        stream.terminate()
+        stream.wait()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.real.domains import (
+    SYSTEM,
     causes,
     check,
     define,
@@ -17,6 +19,7 @@ from tests.real.domains import (
     interface,
     networks,
     override,
+    sending,
     settled,
     until,
 )
@@ -51,6 +54,7 @@ WANTED = {
     "waiting.net0": "machine-paused",
     "transient.net0": "machine-paused",
     f"{EVIL}.net0": "machine-paused",
+    "long.unknown": "unknown",
 }
 
 
@@ -68,9 +72,10 @@ MANY = domain(
     interface(model="e1000e"),
     interface("user", ""),
     interface("direct", "<source dev='ve0' mode='bridge'/>"),
-    interface("ethernet", ""),
+    interface("ethernet", "", more="<target dev='own6'/>"),
     interface("network", "<source network='lonely'/>"),
     interface(more="<alias name='ua-mine'/>", model="virtio-non-transitional"),
+    switch="rsc.ip=10.9.0.2/24,,,,,10.8.0.2/24",
 )
 RUNNING = (
     MANY,
@@ -82,7 +87,8 @@ PAUSED = (
     domain("hck", interface(more="<alias name='ua-test'/>"), more=override("ua-test")),
     domain("misspelt", interface(more="<alias name='ua-te.st'/>"), more=override("ua-te.st")),
     domain("waiting", interface()),
-    domain(EVIL.replace("&", "&amp;").replace("<", "&lt;"), interface(), description="&lt;b>" * 600_000),
+    domain(EVIL.replace("&", "&amp;").replace("<", "&lt;"), interface(), description="&lt;b>"),
+    domain("long", interface(), description="&lt;b>" * 600_000),  # more than libvirt puts into one message
 )
 
 
@@ -98,7 +104,7 @@ def host(guest: Path) -> Iterator[Hypervisor]:
                 host.virsh("start", name)
             for xml in PAUSED:
                 define(host, xml)
-            for name in ("hck", "misspelt", "waiting", EVIL):
+            for name in ("hck", "misspelt", "waiting", EVIL, "long"):
                 host.virsh("start", name, "--paused")
             define(host, domain("off", interface()))
             host.run(["tee", "/run/transient.xml"], input=domain("transient", interface()).encode())
@@ -203,6 +209,75 @@ def test_a_libvirt_that_does_not_answer_is_a_fault_of_the_host(host: Hypervisor)
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "before"),
+    [("many.net0", "10.9.0.2", "ready"), ("many.net5", "10.8.0.2", "unknown")],
+)
+def test_frames_above_the_mtu_are_observed(
+    host: Hypervisor, nics: dict[str, Any], name: str, address: str, before: str
+) -> None:
+    """On a macvtap, whose features tell nothing, they are what makes it ready."""
+    assert nics[name]["verdict"] == before
+    until(
+        lambda: host.run(["ping", "-c", "1", "-W", "1", address]).returncode == 0, f"an answer of {address}"
+    )
+
+    with sending(host, address):
+        observed = check(host, "--observe", "2", "many")[1][name]
+    idle = check(host, "--observe", "0.5", "many")[1][name]
+
+    assert observed["verdict"] == "ready", observed
+    assert observed["ladder"][-1]["ipv4"] == "pass"
+    assert (idle["verdict"], idle["ladder"][-1]["ipv4"]) == (before, "unknown")
+
+
+def test_frames_of_mtu_size_are_observed_and_named(host: Hypervisor, nics: dict[str, Any]) -> None:
+    """A sender without TSO: what it sends is not aggregated on its way."""
+    assert nics["many.net0"]["verdict"] == "ready"
+    host.output(["ethtool", "-K", "br0", "tso", "off", "gso", "off"])
+    try:
+        with sending(host, "10.9.0.2"):
+            observed = check(host, "--observe", "2", "many")[1]["many.net0"]
+    finally:
+        host.output(["ethtool", "-K", "br0", "tso", "on", "gso", "on"])
+
+    assert (observed["verdict"], observed["cause"]) == ("not-ready", "not-coalesced"), observed
+
+
+def test_a_watch_tells_a_line_a_tick_and_ends_with_the_signal(host: Hypervisor, nics: dict[str, Any]) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "provision",
+        "check",
+        "--connect",
+        SYSTEM,
+        "--watch",
+        "0.3",
+        "--json",
+        "many",
+    ]
+    with (
+        sending(host, "10.9.0.2"),
+        subprocess.Popen(
+            [*host.entering(), *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as run,
+    ):
+        assert run.stdout is not None
+        lines = [json.loads(run.stdout.readline()) for _ in range(4)]
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+
+    rows = [{row["nic"]: row for row in line["nics"]}["net0"] for line in lines]
+    assert {line["schema"] for line in lines} == {"rscvm/watch/1"}
+    assert rows[0]["bytes_per_second"] is None
+    assert rows[-1]["bytes_per_second"] > 1e6
+    assert rows[-1]["mean_frame"] > 1600
+    assert {row["tap"] for row in rows} == {nics["many.net0"]["tap"]}
+    assert run.returncode == 130, errors
+    assert "Traceback" not in errors
+
+
 class TestAtRunTime:
     """What is done to a running machine, one thing after another."""
 
@@ -252,9 +327,9 @@ class TestAtRunTime:
         found = check(host, "many")[1]
 
         assert (found["many.net0"]["verdict"], found["many.ua-mine"]["verdict"]) == ("ready", "ready")
-        assert found["many.net0"]["notes"] == [
-            f"{taps[0]} is not on br0: ip link set dev {taps[0]} master br0"
-        ]
+        assert (
+            found["many.net0"]["notes"][0] == f"{taps[0]} is not on br0: ip link set dev {taps[0]} master br0"
+        )
         assert found["many.ua-mine"]["notes"][0] == f"{taps[1]} is down: ip link set dev {taps[1]} up"
         assert "the MTU differs" in found["many.ua-mine"]["notes"][1]
 
