@@ -133,12 +133,22 @@ def networks(host: Hypervisor) -> Iterator[None]:
 @contextmanager
 def sending(host: Hypervisor, address: str) -> Iterator[None]:
     """A TCP stream from the host to a guest that runs iperf3, for the block's time."""
-    argv = ["iperf3", "--client", address, "--time", "60", "--interval", "0", "--connect-timeout", "5000"]
-    stream = subprocess.Popen([*host.entering(), *argv], stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    stream = wait_for(lambda: _stream(host, address), deadline, f"a stream to {address}")
     try:
-        time.sleep(0.5)  # TCP's slow start
         yield
         assert stream.poll() is None, "iperf3 ended before it was looked at"
     finally:
-        stream.terminate()
+        host.run(["pkill", "-x", "iperf3"])  # nsenter's child; a signal to nsenter itself would not reach it
         stream.wait()
+
+
+def _stream(host: Hypervisor, address: str) -> subprocess.Popen[bytes] | None:
+    """A stream that has begun; None where the server is still busy with the one before."""
+    argv = ["iperf3", "--client", address, "--time", "120", "--interval", "0", "--connect-timeout", "5000"]
+    stream = subprocess.Popen([*host.entering(), *argv], stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        stream.wait(2)
+    except subprocess.TimeoutExpired:
+        return stream
+    return None
