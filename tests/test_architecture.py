@@ -20,14 +20,14 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "command offloads interrupt topics",
+        "command offloads interrupt topics filenames",
         "connect deadline fleet profiles values paths positions backends guests topology",
         "spec facts reading",
         "names ownership links",
         "diff",
         "steps found",
-        "view checks schema",
-        "render load",
+        "view checks schema record",
+        "render load replay saved",
         "choice",
         "definition devices settings nics taps means",
         "plan takedown",
