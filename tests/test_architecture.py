@@ -20,7 +20,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "command offloads interrupt topics filenames",
+        "command offloads interrupt topics reasons filenames",
         "connect deadline fleet profiles values paths positions backends guests topology",
         "spec facts reading",
         "names ownership links",
