@@ -47,6 +47,8 @@ class Source:
     """All evidence but what the TAPs tell, of the machines of these names, or of all."""
     runs: Callable[[], Mapping[str, str]] = dict
     """Which run each machine is in now, where that can be told."""
+    wait: Callable[[float], object] = pause
+    """How time is let pass while TAPs are watched."""
 
 
 def check(source: Source, look: Look) -> list[NicVerdict]:
@@ -76,7 +78,7 @@ def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[T
     before = taps_of(source, nics)
     if not look.observe or before.features.trouble:
         return before, before
-    pause(look.observe)
+    source.wait(look.observe)
     return before, taps_of(source, nics)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from provision.command import Domain, Hypervisor, Result, Run
+from provision.command import Domain, Result, Run
 from provision.errors import (
     CommandError,
     DeadlineError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.command import Edges, Monitor, Runner
+    from provision.command import Edges, Hypervisor, Monitor, Runner
 
 T = TypeVar("T")
 
@@ -226,20 +226,12 @@ class RecordedMonitor:
         return self._recorder.kept(question, lambda: self._monitor.execute(command, arguments))
 
 
-class _Lists(Hypervisor, Protocol):
-    """A libvirt daemon that tells of all its domains."""
-
-    def domains(self, names: Sequence[str]) -> list[Domain]: ...
-
-    def runs(self) -> Mapping[str, str]: ...
-
-
 class _RecordedHypervisor:
     """What only changes a host is passed on and not noted."""
 
     def __init__(self, recorder: Recorder, libvirt: Hypervisor, host: str) -> None:
         self._recorder = recorder
-        self._libvirt = cast("_Lists", libvirt)
+        self._libvirt = libvirt
         self._host = host
 
     def domain(self, name: str) -> Domain | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.command import Domain, Result, Run
@@ -50,6 +51,7 @@ class Replay:
         """Take what was kept, by rscvm of that version."""
         self._answers: dict[Question, deque[Row]] = {}
         self._version = version
+        self._lock = Lock()
         for row in rows:
             self._answers.setdefault(row.question, deque()).append(row)
 
@@ -61,7 +63,8 @@ class Replay:
         rows = self._answers.get(question)
         if not rows:
             self.refuse(_words(question))
-        row = rows.popleft() if len(rows) > 1 else rows[0]
+        with self._lock:  # domains are asked side by side
+            row = rows.popleft() if len(rows) > 1 else rows[0]
         if row.failure is not None:
             raise row.failure.error(known)
         return row.answer

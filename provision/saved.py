@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 INDEX = "index.json"
 SCHEMA = "rscvm/evidence/1"
+_BESIDES = [each.name for each in fields(Domain)][4:]
 _PATH = re.compile(r"(?:[A-Za-z0-9_+@=][A-Za-z0-9._+@=-]{0,99}/){0,5}[A-Za-z0-9_+@=][A-Za-z0-9._+@=-]{0,99}")
 
 
@@ -69,9 +70,10 @@ class _Failure(_Model):
 class _DomainFile(_Model):
     name: str
     state: str
-    run: str = ""
     live: str
     persistent: str = ""
+    more: dict[str, str] = {}
+    """What else a `Domain` has, by its fields' names."""
 
 
 class _Answer(_Model):
@@ -191,11 +193,11 @@ def _domain_file(domain: Domain, host: str, files: Files) -> _DomainFile:
     return _DomainFile(
         name=domain.name,
         state=domain.state,
-        run=str(getattr(domain, "run", "")),
         live=files.keep(folder, "live", ".xml", domain.live_xml),
         persistent=files.keep(folder, "persistent", ".xml", domain.persistent_xml)
         if domain.persistent_xml
         else "",
+        more={name: str(getattr(domain, name)) for name in _BESIDES if getattr(domain, name)},
     )
 
 
@@ -264,8 +266,7 @@ def _rows(answer: _Answer, read: Callable[[str], bytes]) -> Iterator[Row]:
 
 def _domain(file: _DomainFile, text: Callable[[str], str]) -> Domain:
     persistent = text(file.persistent) if file.persistent else ""
-    more = {"run": file.run} if file.run else {}
-    return Domain(file.name, file.state, text(file.live), persistent, **more)
+    return Domain(file.name, file.state, text(file.live), persistent, **file.more)
 
 
 def _monitor_rows(answer: _Answer, text: str) -> Iterator[Row]:

@@ -33,6 +33,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "plan takedown",
         "requirements survey script lock apply armed verify",
         "guard check",
+        "again",
         "lifecycle",
         "doctor status setup watch",
         "edges",

@@ -47,7 +47,7 @@ def found(*names: str, xml: str = "<domain/>") -> Row:
 
 
 def test_a_whole_check_comes_back_as_it_was() -> None:
-    recorder = Recorder(FakeEdges(SayingHost("hv", outs=[FEATURES]), OneDomain(qmp=qemu())))
+    recorder = Recorder(FakeEdges(SayingHost("hv", features=FEATURES), OneDomain(qmp=qemu())))
     judged(recorder)
     one = saved(*recorder.rows)
 
@@ -58,14 +58,19 @@ def test_a_whole_check_comes_back_as_it_was() -> None:
 
 
 def test_each_answer_is_a_file_that_a_person_can_read() -> None:
-    recorder = Recorder(FakeEdges(SayingHost("hv", outs=[FEATURES]), OneDomain(qmp=qemu())))
+    recorder = Recorder(FakeEdges(SayingHost("hv", features=FEATURES), OneDomain(qmp=qemu())))
     judged(recorder)
 
     files = as_files(saved(*recorder.rows))
 
     assert list(files) == [
-        "hv/domains/vm/live.xml", "hv/ethtool--json-k.json", "hv/domains/vm/qmp.jsonl", INDEX
-    ]  # fmt: skip
+        "hv/domains/vm/live.xml",
+        "hv/ethtool--json-k.json",
+        "hv/ip-json-details-stats-address-show.json",
+        "hv/cat-proc_uptime.txt",
+        "hv/domains/vm/qmp.jsonl",
+        INDEX,
+    ]
     assert files["hv/ethtool--json-k.json"].decode() == FEATURES
     assert json.loads(files["hv/domains/vm/qmp.jsonl"].splitlines()[0])["execute"] == "qom-get"
 
