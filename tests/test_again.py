@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from provision.again import judge_saved
 from provision.check import Look, check, domain_source, lab_source
-from provision.cli.evidence import judged_from, recorded
+from provision.cli.evidence import Keep, judged_from, recorded
 from provision.command import Result
 from provision.edges.evidence import EvidenceDirectory
 from provision.errors import HostError, RequestError, RscvmError
@@ -192,8 +192,11 @@ def test_what_is_kept_on_the_way_is_judged_from_the_directory(tmp_path: Path) ->
 
 def test_without_a_directory_nothing_is_kept() -> None:
     real = edges()
-    with recorded(real, None, DOMAINS) as kept:
-        assert kept is real
+    with (
+        Keep(None, Look()).of_lab(real, one_vm(), ()) as one,
+        Keep(None, Look()).of_qemu(real, "hv", "x") as other,
+    ):
+        assert one is other is real
 
 
 def test_a_directory_that_will_not_do_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from provision.errors import RequestError, RscvmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
+    from provision.check import Look
     from provision.command import Edges
     from provision.fleet import Outcome
     from provision.record import Recorder
     from provision.saved import Request
+    from provision.spec import Lab
     from provision.verify.judge import NicVerdict
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Where the evidence of a check goes, if anywhere, and how it looks."""
+
+    directory: str | None
+    look: Look
+
+    def of_domains(
+        self, edges: Edges, host: str, uri: str, names: Sequence[str]
+    ) -> AbstractContextManager[Edges]:
+        """The edges of a check of domains, kept for the block."""
+        return self._kept(edges, host=host, connect=uri.partition("?")[0], names=tuple(names))
+
+    def of_qemu(self, edges: Edges, host: str, socket: str) -> AbstractContextManager[Edges]:
+        """The edges of a check of one QEMU, kept for the block."""
+        return self._kept(edges, host=host, qmp=socket)
+
+    def of_lab(self, edges: Edges, lab: Lab, names: Sequence[str]) -> AbstractContextManager[Edges]:
+        """The edges of a check of a lab file's machines, kept for the block."""
+        if self.directory is None:
+            return nullcontext(edges)
+        from provision.saved import saved_lab
+
+        return self._kept(edges, lab=saved_lab(lab), names=tuple(names))
+
+    def _kept(self, edges: Edges, **asked: Any) -> AbstractContextManager[Edges]:
+        if self.directory is None:
+            return nullcontext(edges)
+        from provision.saved import Request
+
+        request = Request(**asked, monitor=self.look.monitor, observe=self.look.observe)
+        return recorded(edges, self.directory, request)
+
+
 @contextmanager
-def recorded(edges: Edges, directory: str | None, request: Request) -> Iterator[Edges]:
-    """The edges, for the block; with a directory everything that they answer is kept and written there at its end.
+def recorded(edges: Edges, directory: str, request: Request) -> Iterator[Edges]:
+    """The edges for the block; everything that they answer is kept, and written to the directory at its end.
 
     Also what could be asked before an error is written; of what was interrupted, nothing.
 
     :raise RequestError: when the directory will not do; nothing has been asked then.
     """
-    if directory is None:
-        yield edges
-        return
     from provision.edges.evidence import claim
     from provision.record import Recorder
 

@@ -135,6 +135,7 @@ def sending(host: Hypervisor, address: str) -> Iterator[None]:
     """A TCP stream from the host to a guest that runs iperf3, for the block's time."""
     deadline = time.monotonic() + 60
     stream = wait_for(lambda: _stream(host, address), deadline, f"a stream to {address}")
+    assert stream is not None
     try:
         yield
         assert stream.poll() is None, "iperf3 ended before it was looked at"
