@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from provision.again import judge_saved
 from provision.check import Look, check, domain_source, lab_source
+from provision.cli import run
 from provision.cli.evidence import Keep, judged_from, recorded
 from provision.command import Result
 from provision.edges.evidence import EvidenceDirectory
@@ -240,3 +241,25 @@ def test_a_directory_with_neither_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RequestError, match=r"nothing in notes\.txt"):
         judged_from(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "more", [["lab.yaml"], ["--connect", "test:///default"], ["--save", "x"], ["--no-monitor"]]
+)
+def test_what_was_answered_is_not_asked_again(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--from", "-", *more]) == 2
+    assert "only --json goes with it" in capsys.readouterr().err
+
+
+def test_broken_evidence_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / INDEX).write_text('{"schema": "rscvm/evidence/1", "answers": 7')
+
+    assert run(["check", "--from", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"rscvm: {INDEX} is no JSON")
+
+
+def test_a_name_in_evidence_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a\x1b[31m").write_text("Features for t\x1b[31map:\ntx-checksum-ip-generic: off\n")
+
+    assert run(["check", "--from", str(tmp_path)]) == 4
+    assert "\x1b[31m" not in capsys.readouterr().out
