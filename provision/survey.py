@@ -57,6 +57,8 @@ _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
 LINKS = Run(("ip", "-json", "-details", "-stats", "address", "show"))
 """Every network device, with its counters and where it hangs."""
+_NOTHING = Run(("true",))
+"""In the place of a question that nobody needs the answer to."""
 FEATURES = Run(("ethtool", "--json", "-k", "*"))
 """Of every device, in one call however many TAPs there are."""
 
@@ -78,19 +80,20 @@ def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
-def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
-    paths = LabPaths(lab.state_dir, lab.name)
+def _questions(lab: Lab, host: str, names: Sequence[str]) -> tuple[Run, ...]:
+    paths, files = LabPaths(lab.state_dir, lab.name), asked_paths(lab, names)
+    guests = names or any(machine.host == host for machine in lab.machines.values())
     return (
         LINKS,
-        Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
-        shell(_PROCESSES) if names else Run(("true",)),
+        Run(("stat", "--printf", r"%n\0", "--", *files)) if files else _NOTHING,
+        shell(_PROCESSES) if names else _NOTHING,
         shell(_JOURNAL, paths.journal),
         BOOT,
         shell(_TUN, "/dev/net/tun"),
         shell(_OPENS, "/dev/vhost-net"),
         shell(_WRITABLE, paths.directory),
         shell(_FOUND, *PACKAGES),
-        FEATURES,
+        FEATURES if guests else _NOTHING,
     )
 
 
@@ -104,7 +107,7 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means:
     """
     runner = edges.host(host)
     emulators = emulators_of(edges, lab, host, names) if means else {}
-    own = [*_questions(lab, names), *nic_questions(lab, host)]
+    own = [*_questions(lab, host, names), *nic_questions(lab, host)]
     answers = runner.run_all([*own, *(means_questions(lab, names, emulators) if means else ())])
     found = _host(lab, host, names, answers[: len(own)])
     found = replace(found, domains=_domains(edges, lab, host, names, found.journal.things))

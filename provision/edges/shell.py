@@ -53,12 +53,21 @@ class Stream(Protocol):
         ...
 
 
+def _words(argv: Argv) -> str:
+    """A command as the shell reads it; a script for `sh` runs in a fork of this one, which is a `sh` that has started."""
+    match argv:
+        case ("sh", "-c", script, "sh", *arguments):
+            return f"(set -- {shlex.join(arguments)}\n{script}\n)"
+        case _:
+            return shlex.join(argv)
+
+
 def written_batch(runs: Sequence[Run], mark: str, *, until_failure: bool) -> bytes:
     """A batch as the shell reads it; each answer is followed by a line of mark and exit status on both streams."""
     frame = f"printf '\\n{mark} %s\\n' \"$1\" && printf '\\n{mark} %s\\n' \"$1\" >&2"
     lines = [f"__frame() {{ {frame}; }}", "(", "__frame begin || exit"]
     for run in runs:
-        words = shlex.join(run.argv)
+        words = _words(run.argv)
         fed = f"printf %s {shlex.quote(run.stdin)} | {words}" if run.stdin else f"{words} </dev/null"
         lines.append(f"{fed}\ns=$?; __frame $s || exit")
         if until_failure:
