@@ -32,7 +32,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "definition devices settings nics taps means",
         "plan takedown",
         "requirements survey script lock apply armed verify",
-        "guard check",
+        "guard check site",
         "again",
         "lifecycle",
         "doctor status setup watch",

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from provision.command import Say
     from provision.doctor import HostFinding
-    from provision.lifecycle import Site
+    from provision.site import Site
+    from provision.steps import Plan
 
 
 _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yellow")}
@@ -86,17 +88,15 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
     put back where one fails or does not take. Should the host be cut off meanwhile, it puts that back
     itself. RSC cannot be switched on at a TAP: its guest has the last word.
     """
-    from provision.setup import planned_settings, set_up
-
     read = read_lab(lab)
     asked = chosen_hosts(read, hosts)
-    outcomes = on_hosts(
-        output,
-        read,
-        asked,
-        "apply",
-        lambda site, say: planned_settings(site) if dry_run else set_up(site, say),
-    )
+
+    def work(site: Site, say: Say) -> Plan:
+        from provision.setup import planned_settings, set_up
+
+        return planned_settings(site) if dry_run else set_up(site, say)
+
+    outcomes = on_hosts(output, read, asked, "apply", work)
     plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}
     if as_json:
         from provision.cli.machines import step_row

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provision.command import Say, Target
     from provision.edges.wiring import RealEdges
     from provision.fleet import Outcome
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.spec import Host, Lab
 
 T = TypeVar("T")
@@ -144,15 +144,20 @@ def on_hosts(
     Of a single host its error is raised; of several, those that failed are told beside what the others did.
     """
     from provision.fleet import on_each
-    from provision.lifecycle import Site
 
     who = whoami(command)
 
     def say(host: str) -> Say:
         return output.say if len(hosts) == 1 else lambda line: output.say(f"{host}: {line}")
 
+    def done(host: str) -> T:
+        edges.reach(host)
+        from provision.site import Site  # with all that works on it, while hosts answer
+
+        return work(Site(edges, lab, host, who), say(host))
+
     with edges_of(lab, output) as edges:
-        outcomes = on_each(hosts, lambda host: work(Site(edges, lab, host, who), say(host)))
+        outcomes = on_each(hosts, done)
     return told(outcomes)
 
 

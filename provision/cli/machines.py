@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from provision.command import Say
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.status import MachineStatus
     from provision.steps import Drift, Plan, Step
     from provision.verify.judge import NicVerdict
