@@ -151,7 +151,8 @@ def on_hosts(
         return output.say if len(hosts) == 1 else lambda line: output.say(f"{host}: {line}")
 
     def done(host: str) -> T:
-        edges.reach(host)
+        if len(hosts) > 1:  # a single one is worked on by the main thread, where connecting is to be shielded
+            edges.reach(host)
         from provision.site import Site  # with all that works on it, while hosts answer
 
         return work(Site(edges, lab, host, who), say(host))
