@@ -25,7 +25,7 @@ demo: .venv/.installed guest
 	    exit $$status'
 
 test: test-packages .venv/.installed guest host
-	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 3 --dist worksteal
 
 bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))
