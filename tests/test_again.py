@@ -248,7 +248,7 @@ def test_a_directory_with_neither_is_refused(tmp_path: Path) -> None:
 )
 def test_what_was_answered_is_not_asked_again(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "--from", "-", *more]) == 2
-    assert "only --json goes with it" in capsys.readouterr().err
+    assert "only --json, --junit and --html go with it" in capsys.readouterr().err
 
 
 def test_broken_evidence_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
