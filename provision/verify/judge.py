@@ -57,10 +57,12 @@ class NicVerdict:
     @property
     def fix(self) -> tuple[str, ...]:
         """What to do, with this NIC's names in it, fit to be pasted into a shell."""
-        if self.finding.cause is None:
-            return ()
+        return self.words(self.finding.cause) if self.finding.cause is not None else ()
+
+    def words(self, cause: Cause) -> tuple[str, ...]:
+        """What to do about one of its causes, with this NIC's names in it."""
         nic = self.evidence
-        theirs = [words for words in self.finding.cause.fix if nic.rsc or not words.startswith("lab file: ")]
+        theirs = [words for words in cause.fix if nic.rsc or not words.startswith("lab file: ")]
         tap = shlex.quote(nic.tap or "TAP")  # the kernel lets a device be called `a;reboot`
         return tuple(words.replace("{tap}", tap) for words in theirs)
 
