@@ -154,7 +154,7 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
                 hint=f"its log in {LabPaths(site.lab.state_dir, site.lab.name).directory} tells why; "
                 "`rscvm down` removes what is left",
             )
-        return not any(_may_yet_load(nic) for nic in nics)
+        return not any(may_yet_load(nic) for nic in nics)
 
     try:
         wait_for(settled, deadline, "the guests' drivers")
@@ -163,7 +163,7 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
     return check(lab_source(site.edges, site.lab, site.host, names), Look())
 
 
-def _may_yet_load(nic: NicEvidence) -> bool:
+def may_yet_load(nic: NicEvidence) -> bool:
     """Whether waiting for the NIC's driver is of any use."""
     asked = not (isinstance(nic.virtio, Unasked) and nic.virtio.final)
     return nic.model == "virtio" and nic.state == "running" and asked and not loaded(nic)

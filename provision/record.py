@@ -264,6 +264,12 @@ class _RecordedHypervisor:
     def start(self, name: str, *, paused: bool = False) -> None:
         self._libvirt.start(name, paused=paused)
 
+    def definition(self, name: str) -> str:
+        return self._libvirt.definition(name)  # never kept: it has passwords
+
+    def shutdown(self, name: str) -> None:
+        self._libvirt.shutdown(name)
+
     def destroy(self, name: str) -> None:
         self._libvirt.destroy(name)
 

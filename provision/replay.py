@@ -174,6 +174,12 @@ class _ReplayedHypervisor:
     def start(self, name: str, *, paused: bool = False) -> None:  # noqa: ARG002
         self._replay.refuse(f"evidence cannot be changed: {name}")
 
+    def definition(self, name: str) -> str:
+        self._replay.refuse(f"{name}'s definition with its passwords")
+
+    def shutdown(self, name: str) -> None:
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
     def destroy(self, name: str) -> None:
         self._replay.refuse(f"evidence cannot be changed: {name}")
 

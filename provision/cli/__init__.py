@@ -16,6 +16,7 @@ import click
 from provision.cli.causes import explain
 from provision.cli.check import check
 from provision.cli.files import export, render, validate
+from provision.cli.fix import fix
 from provision.cli.hosts import apply, doctor
 from provision.cli.machines import down, plan, status, up
 from provision.cli.output import Output, complain
@@ -54,7 +55,7 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
     context.obj = Output(quiet=quiet, verbose=verbose, color=color)
 
 
-for _command in (doctor, validate, render, plan, up, down, status, apply, check, explain, export):
+for _command in (doctor, validate, render, plan, up, down, status, apply, check, fix, explain, export):
     rscvm.add_command(_command)
 
 

@@ -129,17 +129,18 @@ def step_row(step: Step) -> dict[str, object]:
 def _step_lines(step: Step) -> list[Text]:
     from rich.text import Text
 
-    return [Text.assemble((step.what, "bold"), f": {step.why}"), *_diff_lines(step.diff)]
+    return [Text.assemble((step.what, "bold"), f": {step.why}"), *diff_lines(step.diff)]
 
 
 def _drift_lines(drift: Drift) -> list[Text]:
     from rich.text import Text
 
     head = Text.assemble((drift.what, "bold yellow"), ": `up` refuses until the machine has been taken down")
-    return [head, *_diff_lines(drift.diff)]
+    return [head, *diff_lines(drift.diff)]
 
 
-def _diff_lines(diff: Sequence[str]) -> list[Text]:
+def diff_lines(diff: Sequence[str]) -> list[Text]:
+    """A diff in a terminal's colours."""
     from rich.text import Text
 
     return [Text(f"  {line}", {"+": "green", "-": "red"}.get(line[:1], "")) for line in diff]
@@ -230,10 +231,10 @@ def _show_status(
         output.line(f"  `up` would refuse: {sentence}")
     for step in steps:
         output.line(f"  `up` would {step.what}: {step.why}")
-        output.show(_diff_lines(step.diff if whole else ()))
+        output.show(diff_lines(step.diff if whole else ()))
     for drift in drifts:
         output.line(f"  differs: {drift.what}")
-        output.show(_diff_lines(drift.diff))
+        output.show(diff_lines(drift.diff))
 
 
 def _machine_row(row: MachineStatus) -> dict[str, object]:
