@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.errors import UnreadableError
-from provision.facts.domain import QEMU_NAMESPACE, read_xml
+from provision.facts.domain import QEMU_NAMESPACE, read_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +113,7 @@ def _read(text: str) -> _Document:
 
     :raise UnreadableError: when the text is no domain XML, or has a DTD, which libvirt never writes.
     """
-    root = read_xml(text)
+    root = read_domain(text)
     elements = list(root.iter("*"))
     spans = _spans(text)
     local = [span.name.rpartition(":")[2] for span in spans]

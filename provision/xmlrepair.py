@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.facts.domain import read_xml
+from provision.facts.domain import read_domain
 from provision.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Unasked
 from provision.xmledit import DropOverride, Edit, SetValue, edited, overriding
@@ -178,7 +178,7 @@ def definition_rows(nic: NicEvidence, found: Sequence[Found], domain: Domain) ->
         if not domain.persistent_xml:
             yield f"{cause.id}: {domain.name} is transient: there is no definition to edit, change it where it is made"
             continue
-        live, kept = read_xml(domain.live_xml), read_xml(domain.persistent_xml)
+        live, kept = read_domain(domain.live_xml), read_domain(domain.persistent_xml)
         running, defined = _interfaces(live, nic.mac), _interfaces(kept, nic.mac)
         if len(running) != 1 or len(defined) != 1:
             why = (

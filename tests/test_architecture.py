@@ -34,7 +34,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "requirements survey script lock apply armed verify",
         "guard check site xmlrepair",
         "again",
-        "lifecycle repair",
+        "lifecycle repair importer",
         "amend redefine",
         "doctor status setup watch mend",
         "edges",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from provision.facts.domain import read_xml
+from provision.facts.domain import read_domain
 from provision.xmledit import Edit, SetValue, edited
 from tests.test_xmledit import DROP, QEMU, TSO4, VIRTIO
 
@@ -65,7 +65,7 @@ EDITS = st.sampled_from([TSO4, VIRTIO, QEMU, DROP])
 
 def wanted_tree(text: str, edit: Edit) -> bytes:
     """The same edit by a library that keeps no bytes: the tree to compare with."""
-    root = read_xml(text)
+    root = read_domain(text)
     if isinstance(edit, SetValue):
         element = root.findall("devices/interface")[edit.nic]
         for tag in edit.path:
@@ -100,7 +100,7 @@ def shape(root: etree._Element) -> bytes:
 def test_an_edit_does_what_was_asked_and_nothing_else(text: str, edit: Edit) -> None:
     after = edited(text, [edit])
 
-    assert shape(read_xml(after)) == wanted_tree(text, edit)
+    assert shape(read_domain(after)) == wanted_tree(text, edit)
 
 
 @given(documents(), st.lists(EDITS, max_size=3))

@@ -18,6 +18,7 @@ from provision.cli.check import check
 from provision.cli.files import export, render, validate
 from provision.cli.fix import fix
 from provision.cli.hosts import apply, doctor
+from provision.cli.imports import import_
 from provision.cli.machines import down, plan, status, up
 from provision.cli.output import Output, complain
 from provision.errors import RscvmError
@@ -55,7 +56,9 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
     context.obj = Output(quiet=quiet, verbose=verbose, color=color)
 
 
-for _command in (doctor, validate, render, plan, up, down, status, apply, check, fix, explain, export):
+for _command in (
+    doctor, validate, render, plan, up, down, status, apply, check, fix, import_, explain, export,
+):  # fmt: skip
     rscvm.add_command(_command)
 
 

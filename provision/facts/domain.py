@@ -114,7 +114,7 @@ def _mark(root: _Element) -> Mark | None:
     return Mark(lab, name, purpose, tuple(nics), digest)
 
 
-def read_xml(text: str) -> _Element:
+def read_domain(text: str) -> _Element:
     """The `<domain>` of an XML text, whatever it holds.
 
     :raise UnreadableError: when the text is no domain XML.
@@ -165,7 +165,7 @@ def flat_domain(text: str) -> dict[str, str]:
             if child.tag != "metadata":
                 walk(child, f"{path}/{_named(child)}" if path else _named(child))
 
-    walk(read_xml(text), "")
+    walk(read_domain(text), "")
     return found
 
 
@@ -182,7 +182,7 @@ def parse_domain(text: str) -> DomainFacts:
 
     :raise UnreadableError: when the text is no domain XML.
     """
-    root = read_xml(text)
+    root = read_domain(text)
     overridden = _overridden(root)
     nics = tuple(_nic(element, overridden) for element in root.iterfind("devices/interface"))
     return DomainFacts(
