@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain import read_domain
 from provision.importer.nic_form import nic_values, overrides, taken_overrides
 from provision.importer.tables import goes_without_saying, ignored, is_absent
-from provision.importer.tree import attribute, flat, said, tag_of
+from provision.importer.tree import attribute, flat, said, tag_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ def _firmware(root: _Element) -> str:
         return {"yes": "uefi-secure-boot", "no": "uefi"}.get(
             secure, "uefi, secure boot or not as libvirt chose"
         )
-    code = root.findtext("os/loader", "").strip()
+    code = text_of(root.find("os/loader"))
     if not code:
         return attribute(root, "os", "firmware") or "bios"
     rom = attribute(root, "os/loader", "type") == "rom"
@@ -137,8 +137,10 @@ def _rest(root: _Element) -> Part:
     for child in root.iterfind("metadata/*"):
         values[f"metadata/{tag_of(child)}"] = ""
     for name in ("memory", "currentMemory", "maxMemory"):
-        if (size := kibibytes(root.find(name))) is not None:
-            values[name] = f"{size} KiB"
+        element = root.find(name)
+        if element is not None:
+            size = kibibytes(element)
+            values[name] = f"{size} KiB" if size else f"{element.text} {element.get('unit', '')}"
     if values.get("currentMemory") == values.get("memory"):
         values.pop("currentMemory", None)
     for alias, properties in overrides(root).items():
@@ -171,14 +173,16 @@ def normal_form(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _paired(was: Sequence[Part], now: Sequence[Part]) -> list[tuple[Part | None, Part | None]]:
+def _paired(
+    was: Sequence[Part], now: Sequence[Part], left_out: frozenset[str]
+) -> list[tuple[Part | None, Part | None]]:
     """Parts of one kind that stand for each other: by what tells them apart, then in their order."""
     left = list(now)
     pairs: dict[int, Part] = {}
     for sure in (True, False):
         for at, part in enumerate(was):
             match = next((other for other in left if not sure or (part.key and other.key == part.key)), None)
-            if at not in pairs and match is not None:
+            if at not in pairs and match is not None and part.path not in left_out:
                 pairs[at] = match
                 left.remove(match)
     return [(part, pairs.get(at)) for at, part in enumerate(was)] + [(None, part) for part in left]
@@ -191,51 +195,49 @@ def summary(part: Part) -> str:
 
 def _between(was: Part, now: Part) -> Iterator[Difference]:
     """What two parts that stand for each other have otherwise; of what one lacks whole, its topmost."""
+    elements = {id(part): _elements(part.values) for part in (was, now)}
     told = ""
     for path in sorted({*was.values, *now.values}):
         before, after = was.values.get(path), now.values.get(path)
         if before == after or (told and path.startswith((f"{told}/", f"{told}@"))):
             continue
-        top = _topmost_missing(path, now.values if after is None else was.values)
-        told = top if None in (before, after) else ""
-        where = was.path + path if not was.path or path[:1] == "@" else f"{was.path}/{path}"
-        kind = was.kind + path if not was.kind or path[:1] == "@" else f"{was.kind}/{path}"
-        if told and told != path:
-            where, kind = (
-                where[: len(where) - len(path) + len(told)],
-                kind[: len(kind) - len(path) + len(told)],
-            )
-            before, after = _whole(was, told), _whole(now, told)
-        yield Difference(where, before, after, kind)
+        top, told = path, ""
+        if None in (before, after):
+            there = elements[id(now if after is None else was)]
+            top = told = next((end for end in _ends(path) if end not in there), path)
+            before, after = _whole(was, top), _whole(now, top)
+        join = "" if not was.path or top[:1] == "@" else "/"
+        yield Difference(f"{was.path}{join}{top}", before, after, f"{was.kind}{join}{top}")
 
 
-def _topmost_missing(path: str, there: Mapping[str, str]) -> str:
-    """The outermost element on the way to a path of which the other side has nothing at all."""
-    ends = [match.start() for match in re.finditer(r"[/@]", path) if match.start()]
-    for end in ends:
-        if not any(
-            other == path[:end] or other.startswith((path[:end] + "/", path[:end] + "@")) for other in there
-        ):
-            return path[:end]
-    return path
+def _ends(path: str) -> list[str]:
+    """The elements on the way to a path, the outermost first."""
+    return [path[: match.start()] for match in re.finditer(r"[/@]", path) if match.start()]
+
+
+def _elements(values: Mapping[str, str]) -> set[str]:
+    """Every element of which there is anything."""
+    return {end for path in values for end in (*_ends(path), path)}
 
 
 def _whole(part: Part, top: str) -> str | None:
-    inner = {path[len(top) :]: value for path, value in part.values.items() if path == top or path.startswith((f"{top}/", f"{top}@"))}  # fmt: skip
+    inner = {
+        path[len(top) :]: value
+        for path, value in part.values.items()
+        if path == top or path.startswith((f"{top}/", f"{top}@"))
+    }
     return _words(inner) if inner else None
 
 
 def _words(values: Mapping[str, str]) -> str:
-    """Values with the ends of their paths; a timer's name is in its path already."""
-    ends = {
-        re.split(r"[/@]", path)[-1]: value for path, value in values.items() if not path.endswith("@name")
-    }
-    return " ".join(f"{end}={value}" if end and value else end or value for end, value in ends.items())
+    """Values with the ends of their paths."""
+    ends = [(re.split(r"[/@]", path)[-1], value) for path, value in values.items()]
+    return " ".join(f"{end}={value}" if end and value else end or value for end, value in ends)
 
 
 def _boot(parts: Sequence[Part], root: _Element) -> list[str]:
     """Paths in the order in which they are booted from; none where QEMU loads a kernel."""
-    if root.findtext("os/kernel"):
+    if text_of(root.find("os/kernel")):
         return []
     ordered = [part.path for part in sorted(parts, key=lambda part: part.order) if part.order]
     classes = [_BOOTED.get(str(row.get("dev")), "") for row in root.iterfind("os/boot")]
@@ -243,10 +245,13 @@ def _boot(parts: Sequence[Part], root: _Element) -> list[str]:
     return ordered or [path for path in first if path]
 
 
-def differences(original: str, rendered: str) -> tuple[Difference, ...]:
+def differences(
+    original: str, rendered: str, left_out: frozenset[str] = frozenset()
+) -> tuple[Difference, ...]:
     """What a rendered domain has otherwise than the original, but for what the table IGNORED gives a reason for.
 
     A boot order may go on where the original's ends, and TAPs may have names where the original's had none.
+    Devices of the original at the paths `left_out` have none that stands for them.
 
     :raise UnreadableError: when one of them is no domain XML.
     """
@@ -255,7 +260,7 @@ def differences(original: str, rendered: str) -> tuple[Difference, ...]:
     same: dict[str, str] = {}
     for kind in dict.fromkeys(part.kind for part in (*was, *now)):
         mine, other = ([part for part in side if part.kind == kind] for side in (was, now))
-        for before, after in _paired(mine, other):
+        for before, after in _paired(mine, other, left_out):
             if before and after:
                 same[after.path] = before.path
                 found += _between(before, after)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision import spec
 from provision.importer.equivalence import kibibytes
 from provision.importer.said import Said, path_refusal, refusal, said_or_not
-from provision.importer.tree import attribute
+from provision.importer.tree import attribute, text_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -21,7 +21,12 @@ _LARGEST = 65535 << 20
 
 def lab_name(name: str, otherwise: str) -> str:
     """The name in the form that a lab file takes."""
-    return re.sub(r"^[^A-Za-z0-9]+", "", re.sub(r"[^A-Za-z0-9._-]+", "-", name))[:63] or otherwise
+    taken = (
+        name
+        if re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        else re.sub(r"[^A-Za-z0-9._-]+", "-", name[:200]).strip("-")
+    )
+    return re.sub(r"^[^A-Za-z0-9]+", "", taken)[:63] or otherwise
 
 
 def sized(size: int) -> str:
@@ -75,14 +80,14 @@ def _type(root: _Element) -> Said:
 
 def _kernel(root: _Element) -> Said:
     """The kernel that QEMU loads itself, with as much of its initrd and command line as can be said."""
-    image = root.findtext("os/kernel", "").strip()
+    image = text_of(root.find("os/kernel"))
     if not image:
         return Said()
     if reason := path_refusal(spec.Kernel, image=image):
         return Said(reasons={"os/kernel": reason})
     keys, reasons = {"image": image}, {}
     for key, check in (("initrd", path_refusal), ("cmdline", refusal)):
-        value = root.findtext(f"os/{key}", "").strip()
+        value = text_of(root.find(f"os/{key}"))
         reason = refusal(spec.Kernel, image=image, **{key: value}) or (
             check(spec.Kernel, image=value) if value else ""
         )
@@ -112,12 +117,12 @@ def _named_firmware(root: _Element, live: _Element | None, *, q35: bool) -> Said
 
 def _firmware_files(root: _Element, *, q35: bool) -> Said:
     """Firmware by its files; the machine gets a copy of its variables' template, or of the variables themselves."""
-    code, nvram = root.findtext("os/loader", "").strip(), root.find("os/nvram")
+    code, nvram = text_of(root.find("os/loader")), root.find("os/nvram")
     if attribute(root, "os/loader", "secure") == "yes" and q35:
         reason = "a lab file has secure boot with files of libvirt's own choice; was " + code
         return Said({"firmware": "uefi-secure-boot"}, {"firmware": reason}, {"firmware": reason})
     template = attribute(root, "os/nvram", "template")
-    own = ((nvram.text or "").strip() or attribute(nvram, "source", "file")) if nvram is not None else ""
+    own = text_of(nvram) or attribute(root, "os/nvram/source", "file")
     said = template or own
     reason = (
         path_refusal(spec.FirmwareFiles, code=code, vars=said)
@@ -137,11 +142,11 @@ def _firmware(root: _Element, live: _Element | None) -> Said:
     q35 = "q35" in attribute(root, "os/type", "machine")
     if attribute(root, "os", "firmware") == "efi":
         said = _named_firmware(root, live, q35=q35)
-    elif root.findtext("os/loader", "").strip():
+    elif text_of(root.find("os/loader")):
         said = _firmware_files(root, q35=q35)
     else:
         said = Said({"firmware": "bios"})
-    default = "bios" if root.findtext("os/kernel", "").strip() else "uefi"
+    default = "bios" if text_of(root.find("os/kernel")) else "uefi"
     return Said({}, {}, said.reasons) if said.keys["firmware"] == default and not said.comments else said
 
 

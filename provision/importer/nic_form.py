@@ -68,6 +68,14 @@ def effective_offloads(nic: _Element, properties: Mapping[str, str]) -> dict[str
     return found
 
 
+_ATTACHED_BY = {
+    "bridge": ("bridge", "network", "portid"),
+    "network": ("network", "portid", "bridge"),
+    "direct": ("dev", "mode", "network", "portid"),
+}
+"""Attributes of `<source>` that are in `attachment`, or show it for the running domain."""
+
+
 def attachment(nic: _Element) -> str:
     """What a NIC is attached to, in libvirt's words."""
     kind = str(nic.get("type", ""))
@@ -80,7 +88,9 @@ def attachment(nic: _Element) -> str:
 
 def nic_values(root: _Element, nic: _Element) -> dict[str, str]:
     """A NIC's settings in normal form."""
-    values = {**flat(nic), "source": attachment(nic)}
+    told = {f"source@{name}" for name in _ATTACHED_BY.get(str(nic.get("type", "")), ())}
+    values = {path: value for path, value in flat(nic).items() if path not in told}
+    values["source"] = attachment(nic)
     if "mac@address" in values:
         values["mac@address"] = values["mac@address"].lower()
     if re.match(r"vnet|vif|macvtap|macvlan", values.get("target@dev", "")):

@@ -26,7 +26,7 @@ IGNORED: tuple[tuple[str, str], ...] = (
     ("devices/disk [a-z]+/(source@index|backingStore|mirror)", _RUNNING),
     ("devices/disk [a-z]+/target@(dev|tray)", "names follow the order on the bus, which is kept"),
     ("devices/(disk [a-z]+|interface)/boot|os/boot", "compared as the boot order"),
-    ("devices/interface/source@(bridge|network|dev|mode|portid)|devices/interface@type", "compared as `source`"),
+    ("devices/interface@type", "compared as `source`, with what it is attached to"),
     ("devices/interface/driver/(host|guest)", "compared as `offloads`, as they come to with any override"),
     ("os@firmware|os/firmware|os/loader|os/nvram", "compared as `firmware`"),
     ("devices/input (mouse|keyboard) ps2", "every PC has them"),
@@ -47,6 +47,7 @@ DEFAULTS: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("on_reboot", "restart"),
         ("on_crash", "destroy"),
         ("vcpu@placement", "static"),
+        ("clock@offset", "utc"),
         ("resource/partition", "/machine"),
         ("features/hyperv@mode", "custom"),
         ("devices/disk [a-z]+@(model|snapshot)", "virtio internal"),
@@ -107,23 +108,25 @@ _ANYTHING_ELSE = "a lab file has no word for it"
 _ALWAYS = "every machine of a lab file has it"
 
 
+_IGNORED = re.compile("|".join(f"(?:{pattern})(?:[/@]|$)" for pattern, _ in IGNORED))
+_TRITE = frozenset(value for _, values in DEFAULTS for value in values)
+
+
 def _bare(path: str) -> str:
     """A path without what tells elements of one tag apart."""
     return re.sub(r"\[[^\]/@]*\]", "", path)
 
 
-def _within(pattern: str, path: str) -> bool:
-    return re.match(rf"(?:{pattern})(?:[/@]|$)", _bare(path)) is not None
-
-
 def ignored(path: str) -> bool:
     """Whether what stands at a path does not count."""
-    return any(_within(pattern, path) for pattern, _ in IGNORED)
+    return _IGNORED.match(_bare(path)) is not None
 
 
 def goes_without_saying(path: str, value: str) -> bool:
     """Whether a value is what is meant where nothing is said."""
-    return any(value in values and re.fullmatch(pattern, _bare(path)) for pattern, values in DEFAULTS)
+    return value in _TRITE and any(
+        value in values and re.fullmatch(pattern, _bare(path)) for pattern, values in DEFAULTS
+    )
 
 
 def is_absent(kind: str, attributes: Mapping[str, str]) -> bool:
@@ -134,4 +137,6 @@ def is_absent(kind: str, attributes: Mapping[str, str]) -> bool:
 def why(path: str, *, added: bool = False) -> str:
     """Why what stands at a path is otherwise in a lab file's machine, or is there at all."""
     otherwise = _ALWAYS if added else _ANYTHING_ELSE
-    return next((reason for pattern, reason in WHY if _within(pattern, path)), otherwise)
+    bare = _bare(path)
+    matches = (reason for pattern, reason in WHY if re.match(rf"(?:{pattern})(?:[/@]|$)", bare))
+    return next(matches, otherwise)

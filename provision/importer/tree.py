@@ -19,6 +19,12 @@ def attribute(element: _Element, path: str, name: str) -> str:
     return str(found.get(name, "")) if found is not None else ""
 
 
+def text_of(element: _Element | None) -> str:
+    """An element's text as it is, or nothing where it is only the space between other elements."""
+    text = (element.text or "") if element is not None else ""
+    return text if text.strip() else ""
+
+
 def said(element: _Element | None, *names: str) -> dict[str, str]:
     """Those of an element's attributes that are there and not empty, in this order."""
     values = {name: str(element.get(name, "")) for name in names} if element is not None else {}
@@ -40,7 +46,7 @@ def flat(element: _Element, *, leave_out: Sequence[str] = ()) -> dict[str, str]:
     waiting: list[tuple[_Element, str]] = [(element, "")]
     while waiting:
         here, path = waiting.pop()
-        text = (here.text or "").strip()
+        text = text_of(here)
         children = [child for child in here.iterchildren("*") if child.tag not in leave_out]
         values |= {f"{path}@{str(name).rpartition('}')[2]}": str(value) for name, value in here.items()}
         if text or not (children or len(here) or here.keys()):
