@@ -230,8 +230,9 @@ def _whole(part: Part, top: str) -> str | None:
 
 
 def _words(values: Mapping[str, str]) -> str:
-    """Values with the ends of their paths."""
-    ends = [(re.split(r"[/@]", path)[-1], value) for path, value in values.items()]
+    """Values with the ends of their paths; what is named in a path is not named again."""
+    named = ((path.rpartition("/")[2].lstrip("@"), value) for path, value in values.items())
+    ends = [(end, value) for end, value in named if not end.endswith("]@name")]
     return " ".join(f"{end}={value}" if end and value else end or value for end, value in ends)
 
 
