@@ -73,7 +73,7 @@ ABSENT: tuple[tuple[str, dict[str, str], str], ...] = (
     (
         "devices/watchdog",
         {"model": "itco", "action": "reset"},
-        "every q35 has it, and libvirt 9.1 and later says so",
+        "every q35 has it, and newer libvirts say so",
     ),
 )
 """Devices that stand for none of their kind, or for what is there anyway: kind, attributes, and why."""
