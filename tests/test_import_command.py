@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.cli import run
-from provision.cli.imports import target_of
 from provision.cli.labs import read_lab
-from provision.command import Target
-from provision.errors import RequestError
 
 TEST = ["import", "--connect", "test:///default", "test"]
 
@@ -69,24 +66,3 @@ def test_what_cannot_be_is_said(
     said = capsys.readouterr()
     assert said.out == ""
     assert words in said.err
-
-
-@pytest.mark.parametrize(
-    ("uri", "target"),
-    [
-        ("qemu:///system", Target("local", libvirt="qemu:///system")),
-        ("qemu:///session", Target("local", libvirt="qemu:///session")),
-        ("qemu+ssh://hv1/system", Target("hv1", address="hv1")),
-        ("qemu+ssh://root@hv1:2222/system", Target("hv1", address="hv1", user="root", port=2222)),
-        ("qemu+ssh://hv1/session?keyfile=/k/id", Target("hv1", address="hv1", identity="/k/id", libvirt="qemu:///session")),
-        ("qemu+ssh://[fe80::1]/system", Target("fe80::1", address="fe80::1")),
-        ("qemu+tls://hv1/system", Target("local", libvirt="qemu+tls://hv1/system")),
-    ],
-)  # fmt: skip
-def test_a_uri_leads_to_a_host_as_a_lab_file_has_it(uri: str, target: Target) -> None:
-    assert target_of(uri) == target
-
-
-def test_a_uri_that_is_none_is_refused() -> None:
-    with pytest.raises(RequestError, match="cannot read the URI"):
-        target_of("qemu+ssh://[::1/system")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision.cli.backups import keep
-from provision.command import Domain, Result, Run
+from provision.command import Domain, Result
 from provision.deadline import Deadline
 from provision.errors import CommandError, HostError, RequestError
 from provision.mend import Fixed, Place, fix_domain
@@ -226,14 +226,11 @@ class Taps(FakeHost):
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
         self.said.append(tuple(argv))
+        if argv[0] in ("ip", "cat"):
+            return Result("local", tuple(argv), 0, "[]" if argv[0] == "ip" else "1.0 1.0", "")
         if "--json" in argv:
             return Result("local", tuple(argv), 0, (FIXTURES / "ethtool-6.1" / self.shows).read_text(), "")
         return Result("local", tuple(argv), self.status, "", "netlink error: Operation not permitted")
-
-    def run_all(
-        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
-    ) -> list[Result]:
-        raise AssertionError(runs, timeout, until_failure)
 
 
 def test_an_ethtool_that_may_not_ask_is_an_error_and_not_the_guests_doing() -> None:

@@ -14,7 +14,6 @@ from provision.facts.ethtool import Feature
 from provision.repair import BACK_ON, Repair, plan_repair
 from provision.verify.evidence import NicEvidence
 from provision.verify.judge import judge_nic
-from provision.verify.rules import CATALOGUE
 from provision.xmledit import DropOverride, SetValue
 from provision.xmlrepair import EDITED, edit_diffs, unified
 from tests.builders import ON, features, nic, one_vm, virtio
@@ -50,7 +49,7 @@ def off(*names: str) -> NicEvidence:
     return nic(properties={**ON, **dict.fromkeys(names, False)})
 
 
-@pytest.mark.parametrize("cause", [cause.id for cause in CATALOGUE])
+@pytest.mark.parametrize("cause", CASES)
 def test_every_cause_is_mended_or_told(cause: str) -> None:
     evidence = CASES[cause][0]
     repair = repaired(evidence, xml(f"<model type='{evidence.model}'/>"))

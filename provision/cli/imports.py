@@ -6,42 +6,15 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import click
 
 from provision.cli.output import Output
+from provision.cli.sources import reached
 from provision.errors import RequestError
 
 if TYPE_CHECKING:
-    from provision.command import Target
     from provision.importer import Imported
-
-
-def target_of(uri: str) -> Target:
-    """The host that a libvirt URI leads to; by SSH, libvirt is then reached as a lab file's hosts are.
-
-    :raise RequestError: when it is no URI.
-    """
-    from provision.command import Target
-
-    try:
-        parts = urlsplit(uri)
-        port, host = parts.port, parts.hostname or ""
-    except ValueError as error:
-        raise RequestError(f"cannot read the URI {uri}: {error}") from error
-    if not host or not parts.scheme.endswith("+ssh"):
-        return Target("local", libvirt=uri)
-    query = parse_qsl(parts.query)
-    kept = urlencode([row for row in query if row[0] != "keyfile"])
-    return Target(
-        name=host,
-        address=host,
-        port=port,
-        user=unquote(parts.username or ""),
-        identity=dict(query).get("keyfile", ""),
-        libvirt=f"{parts.scheme.removesuffix('+ssh')}://{parts.path}" + (f"?{kept}" if kept else ""),
-    )
 
 
 @click.command("import", short_help="An existing domain as a lab file.")
@@ -65,14 +38,14 @@ def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json:
     It is read from the domain's definition, of a domain without one from what runs. What a lab file
     cannot say of it, or says otherwise, is listed at the file's end and on stderr.
     """
-    from provision.edges.wiring import RealEdges
+    from provision.connect import reach
     from provision.importer import import_domain
 
     if file is not None:
         _usable(file)
-    target = target_of(uri)
-    with RealEdges({target.name: target}, output.say if output.verbose else None) as edges:
-        found = edges.hypervisor(target.name).domain(domain)
+    target = reach(uri).daemon
+    with reached(output, uri, "") as (host, edges):
+        found = edges.hypervisor(host).domain(domain)
     if found is None:
         raise RequestError(f"no domain {domain} at {uri}", hint=f"virsh --connect {uri} list --all")
     imported = import_domain(found, target)

@@ -110,9 +110,7 @@ def test_without_monitor_a_domain_stays_untainted(host: Hypervisor) -> None:
 def test_without_monitor_the_tap_alone_is_judged(host: Hypervisor, nics: dict[str, Any]) -> None:
     assert nics["many.net0"]["verdict"] == "ready"
 
-    found = causes(check(host, "--no-monitor", "many", "declines", "driverless", "dropping", "off")[1])
-
-    assert found == {
+    assert causes(check(host, "--no-monitor", "many", "declines", "driverless", "dropping", "off")[1]) == {
         "many.net0": "ready",
         "many.net1": "tap-segmentation-off",
         "many.net2": "unknown",
