@@ -136,12 +136,20 @@ def sending(host: Hypervisor, address: str) -> Iterator[None]:
     deadline = time.monotonic() + 60
     stream = wait_for(lambda: _stream(host, address), deadline, f"a stream to {address}")
     assert stream is not None
+    begun = _sent(host)
     try:
+        wait_for(lambda: _sent(host) > begun + (4 << 20), deadline, f"a stream to {address} that flows")
         yield
         assert stream.poll() is None, "iperf3 ended before it was looked at"
     finally:
         host.run(["pkill", "-x", "iperf3"])  # nsenter's child; a signal to nsenter itself would not reach it
         stream.wait()
+
+
+def _sent(host: Hypervisor) -> int:
+    """Bytes that the host's devices have sent, all together."""
+    counters = host.output(["sh", "-c", "cat /sys/class/net/*/statistics/tx_bytes"])
+    return sum(int(line) for line in counters.split())
 
 
 def _stream(host: Hypervisor, address: str) -> subprocess.Popen[bytes] | None:

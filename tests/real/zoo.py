@@ -21,6 +21,8 @@ WANTED = {
     "declines.net0": "driver-declined",
     "driverless.net0": "driver-not-loaded",
     "dropping.net0": "tap-segmentation-off",
+    "sink.net0": "ready",
+    "sink.net1": "tap-unreadable",
     "hck.ua-test": "hck-flags-in-production",
     "misspelt.net0": "hck-flags-ineffective",
     "off.net0": "machine-off",
@@ -48,13 +50,18 @@ MANY = domain(
     interface("ethernet", "", more="<target dev='own6'/>"),
     interface("network", "<source network='lonely'/>"),
     interface(more="<alias name='ua-mine'/>", model="virtio-non-transitional"),
-    switch="rsc.ip=10.9.0.2/24,,,,,10.8.0.2/24",
 )
 RUNNING = (
     MANY,
     domain("declines", interface(), switch="rsc.driver=no-tso"),
     domain("driverless", interface(), switch="rsc.driver=none"),
     domain("dropping", interface(), switch="rsc.gro_hw=off"),
+    domain(
+        "sink",
+        interface(),
+        interface("direct", "<source dev='ve0' mode='bridge'/>"),
+        switch="rsc.ip=10.9.0.2/24,10.8.0.2/24",
+    ),
 )
 PAUSED = (
     domain("hck", interface(more="<alias name='ua-test'/>"), more=override("ua-test")),
