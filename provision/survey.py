@@ -52,6 +52,7 @@ _TUN = f"grep ^CapEff: /proc/self/status && {_OPENS}"
 _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
+_BRIDGE_FILTER = "cat /proc/sys/net/bridge/bridge-nf-call-*tables 2>/dev/null; true"
 _UUID = re.compile("[0-9a-f-]{36}")
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
@@ -62,7 +63,14 @@ _NOTHING = Run(("true",))
 FEATURES = Run(("ethtool", "--json", "-k", "*"))
 """Of every device, in one call however many TAPs there are."""
 
-SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "tun": _TUN, "writable": _WRITABLE, "found": _FOUND}
+SCRIPTS = {
+    "processes": _PROCESSES,
+    "journal": _JOURNAL,
+    "tun": _TUN,
+    "writable": _WRITABLE,
+    "found": _FOUND,
+    "filter": _BRIDGE_FILTER,
+}
 """Every constant script above, for the linter."""
 
 
@@ -93,6 +101,7 @@ def _questions(lab: Lab, host: str, names: Sequence[str]) -> tuple[Run, ...]:
         shell(_OPENS, "/dev/vhost-net"),
         shell(_WRITABLE, paths.directory),
         shell(_FOUND, *PACKAGES),
+        shell(_BRIDGE_FILTER),
         FEATURES if guests else _NOTHING,
     )
 
@@ -116,7 +125,7 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means:
 
 def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) -> HostFound:
     """What the answers to our own questions come to."""
-    ip, stat, processes, journal, boot, tun, vhost, writable, programs, features, *nics = answers
+    ip, stat, processes, journal, boot, tun, vhost, writable, programs, filters, features, *nics = answers
     if stat.status == NOT_FOUND or not _UUID.fullmatch(boot.out.strip()):
         raise UnreadableError(f"{host}'s files and boot", stat.err + boot.out + boot.err)
     pidfiles = {LabPaths(lab.state_dir, lab.name).pidfile(name) for name in names}
@@ -132,6 +141,7 @@ def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) 
         vhost=vhost.ok,
         root=_is_root(tun),
         tun=_tun_trouble(tun),
+        bridge_filter="1" in filters.out,
         features=features_read(features).devices,
         nics=parse_nics(lab, host, nics),
         programs=frozenset(programs.check().out.split()),

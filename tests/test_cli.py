@@ -127,22 +127,6 @@ def test_hosts_are_worked_on_once_however_often_they_are_named_and_this_one_wher
     assert chosen_hosts(None, []) == []
 
 
-def test_what_comes_later_is_status_3_and_touches_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "later.yaml"
-    path.write_text(
-        "version: 1\nhosts: {hv1: {address: hv1.example.org}}\n"
-        "machines: {far: {host: hv1, guest: linux, memory: 1GiB}, near: {guest: linux, memory: 1GiB}}\n"
-        "labs: {t: {topology: dut-only, dut: {guest: linux, memory: 1GiB}}}\n"
-    )
-
-    assert run(["up", str(path)]) == 3
-    assert "labs.t" in capsys.readouterr().err
-    assert run(["up", str(path), "t-dut"]) == 3
-    assert run(["render", str(path), "far"]) == 0
-
-
 def test_argv_is_a_list_of_one_machine_and_an_object_of_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

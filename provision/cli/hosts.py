@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import by_host, chosen_hosts, errors_of, every, on_hosts, read_lab, worst
+from provision.cli.labs import by_host, chosen_hosts, errors_of, on_hosts, read_lab, worst
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
 
     read = read_lab(lab) if lab else None
     asked = chosen_hosts(read, hosts) or ["local"]
-    machines = by_host(read, every(read, output)) if read else {}
+    machines = by_host(read, list(read.machines)) if read else {}
     output.say(f"examining {', '.join(asked)}; the accelerators take a few seconds")
 
     def work(site: Site, _: object) -> list[HostFinding]:

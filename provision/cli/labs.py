@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.cli.output import complain
-from provision.errors import Fault, LabFileError, NotYetError, RequestError
+from provision.errors import Fault, LabFileError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LARGEST = 64 << 20
-_NO_LABS = "this version reads and validates test labs, and does not make them"
 
 
 def read_lab(path: str) -> Lab:
@@ -47,31 +46,15 @@ def read_lab(path: str) -> Lab:
     return parse_lab(text, path, str(Path(path).parent.absolute()), os.environ)
 
 
-def every(lab: Lab, output: Output) -> list[str]:
-    """All machines; that those of test labs are not among them is said."""
-    for name in lab.labs:
-        output.say(f"labs.{name} is left out: {_NO_LABS}")
-    return list(lab.machines)
-
-
 def chosen(lab: Lab, names: Sequence[str]) -> list[str]:
     """The machines that were named, or all, in the lab file's order.
 
     :raise RequestError: when a name is no machine's.
-    :raise NotYetError: when it is one that a test lab makes.
     """
-    from provision.topology import machine_names
-
-    made = {machine for name, test in lab.labs.items() for machine in machine_names(name, test.topology)}
     for name in names:
-        if name not in lab.machines and name not in made:
+        if name not in lab.machines:
             known = ", ".join(lab.machines) or "none"
             raise RequestError(f"no machine {name} in this lab file", hint=f"its machines: {known}")
-    if lab.labs and (not names or made & set(names)):
-        raise NotYetError(
-            f"labs.{next(iter(lab.labs))}: {_NO_LABS}",
-            hint=f"name the machines that you mean: {', '.join(lab.machines)}" if lab.machines else "",
-        )
     return [name for name in lab.machines if not names or name in names]
 
 

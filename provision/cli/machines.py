@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.check import judged
-from provision.cli.labs import all_hosts, by_host, chosen, errors_of, every, on_hosts, read_lab, worst
+from provision.cli.labs import all_hosts, by_host, chosen, errors_of, on_hosts, read_lab, worst
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -193,7 +193,6 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     from provision.status import host_status
 
     read = read_lab(lab)
-    every(read, output)
     hosts = all_hosts(read)
     outcomes = on_hosts(
         output, read, list(hosts), "status", lambda site, _: host_status(site, hosts[site.host])
