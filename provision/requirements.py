@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.choice import chosen_view
 from provision.command import PACKAGES
+from provision.fence import fenced
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
 from provision.paths import LONGEST_SOCKET, LabPaths
@@ -28,6 +29,7 @@ def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tupl
     if names and not found.writable:
         sentences.append(f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written")
     sentences += nic_obstacles(lab, host, found)
+    sentences += fenced(lab, views, found)
     for view in views:
         sentences += _files(view, found)
         sentences += _machine(lab, view, found)

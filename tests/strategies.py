@@ -179,7 +179,7 @@ _HOST_NIC = {
 
 
 @st.composite
-def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1) -> dict[str, Any]:
+def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1, least_labs: int = 0) -> dict[str, Any]:
     """Lab files that are accepted, as plain data."""
     host = st.fixed_dictionaries({"address": st.sampled_from(["hv1.example.org", "::1", "10.0.0.1"])}, optional={
         "port": st.integers(1, 65535), "user": hostile, "identity": absolute | relative, "sudo": switch,
@@ -198,7 +198,7 @@ def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1) -> dict[str
         "version": 1,
         "hosts": {"local": {"bridges": draw(bridges)}, "hv1": draw(host)},
         "machines": {name: _machine(draw, index, most_nics) for index, name in enumerate(names)},
-        "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(0, most_labs)))},
+        "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(least_labs, most_labs)))},
     } | _some(draw, {"state_dir": absolute})
 
 

@@ -32,7 +32,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "render load replay saved",
         "choice",
         "definition devices settings nics taps means",
-        "plan takedown xmledit",
+        "plan takedown xmledit fence",
         "requirements survey script lock apply armed verify",
         "guard check site xmlrepair",
         "again",

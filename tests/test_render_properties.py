@@ -212,7 +212,7 @@ def assert_hck_only_where_asked(lab: Lab, name: str, machine: Machine, chosen: C
             assert driver.get("name") == "qemu"
 
 
-@given(lab_files(most_labs=0), choices)
+@given(lab_files(), choices)
 @bounded(50)
 def test_hck_flags_are_only_where_they_were_asked_for_and_vhost_is_not(data: Any, chosen: Choices) -> None:
     lab = loaded(data)
