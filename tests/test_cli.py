@@ -48,7 +48,7 @@ def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
     assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
 
 
-@pytest.mark.parametrize("command", [*rscvm.commands, "export schema"])
+@pytest.mark.parametrize("command", [*rscvm.commands, "export schema", "hck disarm"])
 def test_every_command_explains_itself_and_takes_json(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,7 +56,7 @@ def test_every_command_explains_itself_and_takes_json(
 
     text = capsys.readouterr().out
     assert "Usage: rscvm" in text
-    assert "--json" in text or command == "export"
+    assert "--json" in text or command in {"export", "hck"}
 
 
 def test_validate_says_good(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
