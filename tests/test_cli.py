@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from provision.cli.labs import chosen_hosts
 from provision.verify.rules import CATALOGUE
 from tests.builders import lab_of
 from tests.test_render import LAB
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
 
@@ -195,3 +192,22 @@ def test_explain_knows_every_cause_and_why_a_tap_keeps_nothing(capsys: pytest.Ca
     assert run(["explain", "tap-offloads"]) == 0
     assert "nothing to persist" in capsys.readouterr().out
     assert run(["explain", "no-such"]) == 2
+
+
+def test_explain_hck_is_the_run_book_with_every_command_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "hck"]) == 0
+    book = capsys.readouterr().out
+
+    assert (Path(__file__).parent.parent / "docs" / "hck.md").read_text() in book
+    for words in (
+        "no switch that forbids",
+        "rscvm up examples/hlk-rsc.yaml",
+        "ethtool -K TAP tx off",
+        "Run RSC Tests",
+        "OffloadRsc",
+        "pnputil /delete-driver",
+        "spartadrv.sys",
+        "rscvm hck disarm",
+        "Not verified",
+    ):
+        assert words in book
