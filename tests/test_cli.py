@@ -45,7 +45,7 @@ def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
     assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
 
 
-@pytest.mark.parametrize("command", [*rscvm.commands, "export schema", "hck disarm"])
+@pytest.mark.parametrize("command", [*rscvm.commands, "export schema", "export autohck", "hck disarm"])
 def test_every_command_explains_itself_and_takes_json(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
