@@ -13,7 +13,7 @@ from provision.errors import RequestError
 from provision.view import NicView, machine_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from provision.spec import Lab
 
@@ -60,7 +60,16 @@ def autohck_files(lab: Lab, name: str) -> dict[str, str]:
             f"{name} has no NIC with `rsc: hck`", hint="AutoHCK's own device is the one for ordinary tests"
         )
     machine, peer = next(_peers(lab, name, test), ("", None))
-    device = {
+    names = {
+        "{machine}": f"{name}.{test.spec.name}",
+        "{peer}": f"that of {machine}" if machine else "the same without flags",
+    }
+    documents = {DEVICE_FILE: _device(test, peer), OVERRIDE_FILE: _override(names)}
+    return {path: json.dumps(data, indent=2, ensure_ascii=False) + "\n" for path, data in documents.items()}
+
+
+def _device(test: NicView, peer: NicView | None) -> dict[str, object]:
+    return {
         "name": DEVICE,
         "type": "network",
         "need_pci_bus": True,  # a root port of its own: behind one, virtio is modern only
@@ -77,20 +86,18 @@ def autohck_files(lab: Lab, name: str) -> dict[str, str]:
             ),
         ],
     }
-    words = {
-        "machine": f"{name}.{test.spec.name}",
-        "peer": f"that of {machine}" if machine else "the same without flags",
-    }
-    override = {
-        "rscvm__comment": [
-            note.replace("{machine}", words["machine"]).replace("{peer}", words["peer"]) for note in _NOTES
-        ],
+
+
+def _override(names: Mapping[str, str]) -> dict[str, object]:
+    def told(note: str) -> str:
+        for word, name in names.items():
+            note = note.replace(word, name)
+        return note
+
+    return {
+        "rscvm__comment": [told(note) for note in _NOTES],
         "lib/engines/hcktest/drivers/NetKVM.json": {"device": DEVICE},
         "lib/setupmanagers/qemuhck/qemu_machine.json": {"platforms_defaults": {"vhost_state": False}},
-    }
-    return {
-        path: json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-        for path, data in ((DEVICE_FILE, device), (OVERRIDE_FILE, override))
     }
 
 
