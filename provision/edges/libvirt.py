@@ -61,6 +61,7 @@ class Libvirt:
 
     def close(self) -> None:
         """Hang up."""
+        self._handles = {}  # libvirt-python would free them too late, at the program's end, and complain of itself
         if self._connection is not None:
             with suppress(binding().libvirtError):
                 self._connection.close()
