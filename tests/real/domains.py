@@ -22,16 +22,18 @@ GUEST = Path(__file__).parent.parent.parent / "build" / "guest"
 SYSTEM = "qemu:///system"
 _BRIDGE = "<source bridge='br0'/>"
 
-# udev's part for macvtap, whose device file libvirt opens: on a host of namespaces nobody else makes it.
+# udev's part for macvtap, whose device file libvirt opens: on a host of namespaces nobody else makes it. One process,
+# without children that would be there at one look at the host and not at the next.
 _UDEV = """
-for turn in $(seq 6000); do
-    for number in /sys/class/net/*/tap*/dev; do
-        [ -e "$number" ] || continue
-        file=${number%/dev}; file=/dev/${file##*/}
-        [ -e "$file" ] || { IFS=: read -r major minor <"$number"; mknod "$file" c "$major" "$minor"; }
-    done
-    sleep 0.05
-done
+import os, stat, time
+from contextlib import suppress
+from pathlib import Path
+for turn in range(6000):
+    for number in Path("/sys/class/net").glob("*/tap*/dev"):
+        with suppress(FileNotFoundError, FileExistsError):
+            device = os.makedev(*map(int, number.read_text().split(":")))
+            os.mknod(Path("/dev", number.parent.name), stat.S_IFCHR | 0o600, device)
+    time.sleep(0.05)
 """
 
 
@@ -122,7 +124,7 @@ def networks(host: Hypervisor) -> Iterator[None]:
         file.write(network)
         file.flush()
         host.virsh("net-create", file.name)
-    udev = subprocess.Popen([*host.entering(), "sh", "-c", _UDEV], start_new_session=True)
+    udev = subprocess.Popen([*host.entering(), sys.executable, "-c", _UDEV], start_new_session=True)
     try:
         yield
     finally:
