@@ -50,13 +50,13 @@ def one_vm(backend: str = "qemu", **changes: str) -> Lab:
     return lab_of(text)
 
 
-def features(name: str) -> Features:
-    return parse_features((FIXTURES / "ethtool-6.1" / f"tap-{name}.json").read_text())["tap0"]
+def features(name: str, ethtool: str = "6.1") -> Features:
+    return parse_features((FIXTURES / f"ethtool-{ethtool}" / f"tap-{name}.json").read_text())["tap0"]
 
 
-def virtio(name: str) -> VirtioFacts:
+def virtio(name: str, qemu: str = "7.2.22") -> VirtioFacts:
     return parse_virtio_status(
-        json.loads((FIXTURES / "qemu-7.2.22" / f"virtio-status-{name}.json").read_text())
+        json.loads((FIXTURES / f"qemu-{qemu}" / f"virtio-status-{name}.json").read_text())
     )
 
 

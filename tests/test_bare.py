@@ -1,4 +1,4 @@
-"""What a QEMU's monitor alone tells of its NICs; the answers are those of QEMU 7.2.22, captured."""
+"""What a QEMU's monitor alone tells of its NICs; the answers are those of two generations of QEMU, captured."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from provision.verify.bare import collect_bare
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor
 
 CAPTURED = json.loads((FIXTURES / "qemu-7.2.22" / "bare.json").read_text())
+NEWER = json.loads((FIXTURES / "qemu-10.0.13" / "bare.json").read_text())
 
 
-def answer(command: str, changes: dict[str, Any]) -> Any:
+def answer(command: str, changes: dict[str, Any], captured: dict[str, Any]) -> Any:
     def found(arguments: dict[str, Any]) -> Any:
         key = f"{command} {json.dumps(arguments, sort_keys=True)}"
-        said = changes.get(key, CAPTURED.get(key, {"error": {"class": "GenericError", "desc": key}}))
+        said = changes.get(key, captured.get(key, {"error": {"class": "GenericError", "desc": key}}))
         if "error" in said:
             return RefusedError(said["error"]["desc"], said["error"]["class"])
         return said["return"]
@@ -35,12 +36,13 @@ COMMANDS = (
 )
 
 
-def edges(**changes: Any) -> FakeEdges:
-    return FakeEdges(qmp=FakeMonitor({command: answer(command, changes) for command in COMMANDS}))
+def edges(captured: dict[str, Any] = CAPTURED, **changes: Any) -> FakeEdges:
+    return FakeEdges(qmp=FakeMonitor({command: answer(command, changes, captured) for command in COMMANDS}))
 
 
-def test_every_nic_of_a_qemu_is_found_wherever_it_keeps_it() -> None:
-    nics = collect_bare(edges(), "local", "/run/some.sock")
+@pytest.mark.parametrize("captured", [CAPTURED, NEWER], ids=["7.2.22", "10.0.13"])
+def test_every_nic_of_a_qemu_is_found_wherever_it_keeps_it(captured: dict[str, Any]) -> None:
+    nics = collect_bare(edges(captured), "local", "/run/some.sock")
 
     assert [(nic.nic, nic.model, nic.kind, nic.tap) for nic in nics] == [
         ("net0", "virtio", "ethernet", "tapx"),

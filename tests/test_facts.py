@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,11 @@ from provision.offloads import OFFLOADS
 from provision.ownership import Journal, Thing, parse_journal, written_journal
 from provision.render import domain_xml
 from provision.view import machine_view
-from tests.builders import features, one_vm, virtio
+from tests.builders import FIXTURES, features, one_vm, virtio
 
 Read = Callable[[str], str]
+
+STATES = ("linux", "no-driver", "driver-without-tso", "guest-dropped-rsc", "rsc-false", "hck-driver")
 
 
 def test_features_keep_ethtools_three_words() -> None:
@@ -72,6 +75,41 @@ def test_every_offload_of_this_qemu_has_the_name_that_qemu_prints() -> None:
     assert {row.virtio for row in OFFLOADS if row.everywhere} <= printed
 
 
+@pytest.mark.parametrize("name", STATES)
+def test_generations_of_qemu_tell_the_same_of_what_matters(name: str) -> None:
+    told = {row.virtio for row in OFFLOADS if row.everywhere}
+    older, newer = virtio(name), virtio(name, "10.0.13")
+
+    assert (newer.offered & told, newer.negotiated & told) == (older.offered & told, older.negotiated & told)
+    assert (newer.status, newer.vhost) == (older.status, older.vhost)
+
+
+def test_a_newer_qemu_tells_of_features_that_the_older_does_not_have() -> None:
+    assert virtio("linux", "10.0.13").offered - virtio("linux").offered == {
+        "VIRTIO_F_RING_RESET",
+        "VIRTIO_NET_F_GUEST_USO4",
+        "VIRTIO_NET_F_GUEST_USO6",
+        "VIRTIO_NET_F_HOST_USO",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", sorted(FIXTURES.glob("ethtool-6.14.2/tap-*.json")), ids=lambda path: path.stem
+)
+def test_generations_of_ethtool_tell_the_same_of_a_tap(path: Path) -> None:
+    name = path.stem.removeprefix("tap-")
+
+    assert features(name, "6.14.2") == features(name)
+
+
+def test_a_newer_qemu_has_the_properties_of_the_older_and_more(fixture_text: Read) -> None:
+    older = parse_device_help(fixture_text("qemu-7.2.22/device-help.txt"))
+    newer = parse_device_help(fixture_text("qemu-10.0.13/device-help.txt"))
+
+    assert older < newer
+    assert {"guest_uso4", "guest_uso6", "host_uso"} <= newer - older
+
+
 def test_every_offload_is_a_property_of_virtio_net_pci(fixture_text: Read) -> None:
     properties = parse_device_help(fixture_text("qemu-7.2.22/device-help.txt"))
 
@@ -84,8 +122,9 @@ def test_every_tap_feature_of_the_table_is_one_of_ethtools() -> None:
 
 
 def test_versions_and_images_are_read(fixture_text: Read) -> None:
-    assert parse_version(fixture_text("qemu-7.2.22/version.txt")) == "7.2.22"
-    assert parse_image_info(fixture_text("qemu-7.2.22/image-info.json")).format == "qcow2"
+    for version in ("7.2.22", "10.0.13"):
+        assert parse_version(fixture_text(f"qemu-{version}/version.txt")) == version
+        assert parse_image_info(fixture_text(f"qemu-{version}/image-info.json")).format == "qcow2"
 
 
 def test_a_domain_of_ours_reads_back() -> None:
