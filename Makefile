@@ -1,5 +1,7 @@
 # make demo   one real guest, from lab file to verdict, in a network namespace of its own
 # make test   linters, types, unit tests, and tests on real QEMU, libvirt, TAPs and a booted guest
+# make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
+#             NEXT=tests/real/test_x.py chooses
 # make bench  what it costs, as ratios against peers in the same run, into bench/RESULTS.md
 # All install what is missing (Debian packages by apt-get, Python packages into .venv) and need root
 # or sudo: TAPs, bridges and namespaces are made.
@@ -10,11 +12,14 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-client
-TEST_PACKAGES := procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3
+TEST_PACKAGES := procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3
 
 BENCH_PACKAGES := virtinst
+NEXT_PACKAGES := mmdebstrap
 
-.PHONY: demo test bench bench-peers guest host packages test-packages clean
+NEXT ?= tests/real
+
+.PHONY: demo test test-next bench bench-peers guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -26,6 +31,11 @@ demo: .venv/.installed guest
 
 test: test-packages .venv/.installed guest host
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 3 --dist worksteal
+
+test-next: .venv/.installed guest host
+	$(call install_packages,$(NEXT_PACKAGES))
+	$(ROOT) env $(if $(CI),CI=$(CI)) PACKAGES='$(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)' \
+	    tests/next.sh build/next -n 2 --dist worksteal $(NEXT)
 
 bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))
