@@ -23,9 +23,9 @@ from provision.render import domain_xml
 from provision.spec import Lab
 from provision.steps import Autostart, Define, Destroy, Drift, Plan, Start
 from provision.takedown import plan_down
-from provision.verify.collect import link_notes
+from provision.verify.collect import collect_lab
 from provision.verify.judge import judge_nic
-from tests.builders import nic
+from tests.builders import FakeEdges, nic
 from tests.hosts import EMPTY, EVERYTHING, runs
 from tests.test_labs import hlk
 
@@ -195,10 +195,16 @@ def test_what_nothing_can_forbid_is_said_of_an_armed_nic_and_of_no_other() -> No
 
 
 def test_check_says_that_the_host_filters_the_test_bridge() -> None:
-    test = hlk().machines[DUT].nics[1]
+    lab = hlk()
+    there = found(lab, live=lab)
 
-    assert BRIDGE_FILTER in link_notes(test, replace(EMPTY, bridge_filter=True))
-    assert BRIDGE_FILTER not in link_notes(test, EMPTY)
+    def noted(*, filters: bool) -> list[str]:
+        seen = replace(there, bridge_filter=filters)
+        nics = collect_lab(FakeEdges(), lab, [DUT], seen, monitor=False)
+        return [nic.nic for nic in nics if BRIDGE_FILTER in nic.notes]
+
+    assert noted(filters=False) == []
+    assert noted(filters=True) == [lab.machines[DUT].nics[1].name]
 
 
 @pytest.mark.parametrize("purpose", ["hck", "production"])
