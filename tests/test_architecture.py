@@ -29,7 +29,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "steps found",
         "labchecks",
         "view checks schema record",
-        "render load replay saved autohck",
+        "render load replay saved autohck labfile",
         "choice ordinary",
         "cycle",
         "definition devices settings nics taps means",
@@ -42,7 +42,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "amend redefine hck",
         "doctor status setup watch mend",
         "edges",
-        "cli __init__ __main__",
+        "cli api __init__ __main__",
     )
 )
 EDGE_MODULES = {"subprocess", "socket", "paramiko", "libvirt", "libvirt_qemu", "qemu", "asyncio"}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import chosen, read_lab
+from provision.cli.labs import chosen
 from provision.cli.output import Output
 from provision.errors import HostError, LabFileError
+from provision.labfile import read_lab
 
 if TYPE_CHECKING:
     from provision.spec import Lab

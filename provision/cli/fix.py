@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import by_host, chosen, errors_of, on_hosts, read_lab, worst
+from provision.cli.labs import by_host, chosen, errors_of, on_hosts, worst
 from provision.cli.output import Output, complain
 from provision.cli.sources import reached
 from provision.errors import RequestError
+from provision.labfile import read_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import by_host, chosen_hosts, errors_of, on_hosts, read_lab, worst
+from provision.cli.labs import by_host, chosen_hosts, errors_of, on_hosts, worst
 from provision.cli.output import Output
+from provision.labfile import read_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.cli.output import complain
-from provision.errors import Fault, LabFileError, RequestError
+from provision.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,30 +19,6 @@ if TYPE_CHECKING:
     from provision.spec import Host, Lab
 
 T = TypeVar("T")
-
-_LARGEST = 64 << 20
-
-
-def read_lab(path: str) -> Lab:
-    """The lab of a file.
-
-    :raise LabFileError: with every fault of it.
-    :raise RequestError: when the file cannot be read.
-    """
-    from provision.load import parse_lab
-
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise RequestError(f"cannot read the lab file {path}: it is no file")
-        if Path(path).stat().st_size > _LARGEST:
-            raise RequestError(f"cannot read the lab file {path}: it has more than {_LARGEST >> 20} MiB")
-        text = Path(path).read_bytes().decode("utf-8")
-    except OSError as error:
-        raise RequestError(f"cannot read the lab file {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise LabFileError(path, (Fault(line, 1, "", "is not UTF-8"),)) from error
-    return parse_lab(text, path, str(Path(path).parent.absolute()), os.environ)
 
 
 def chosen(lab: Lab, names: Sequence[str]) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.check import judged
-from provision.cli.labs import all_hosts, by_host, chosen, errors_of, on_hosts, read_lab, worst
+from provision.cli.labs import all_hosts, by_host, chosen, errors_of, on_hosts, worst
 from provision.cli.output import Output
+from provision.labfile import read_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

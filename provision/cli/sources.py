@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.cli.labs import by_host, chosen, edges_of, read_lab
+from provision.cli.labs import by_host, chosen, edges_of
 from provision.errors import RequestError
+from provision.labfile import read_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from provision.cli.labs import edges_of, read_lab
+from provision.cli.labs import edges_of
 from provision.cli.output import Output
 from provision.command import Result, Run
 from provision.errors import RscvmError
+from provision.labfile import read_lab
 from provision.lifecycle import bring_up, take_down
 from provision.site import Site
 

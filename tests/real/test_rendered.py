@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.cli.labs import read_lab
 from provision.diff import edits
+from provision.labfile import read_lab
 from provision.render import domain_xml
 from provision.script import machine_script as script
 from provision.view import machine_view

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provision.choice import started_argv
-from provision.cli.labs import read_lab
+from provision.labfile import read_lab
 from provision.render import domain_xml
 from provision.view import Choices, machine_view
 from tests.real.conftest import HEAD, guest_machine
