@@ -187,13 +187,14 @@ class Found:
     up: BringUp | None = None
     hosts: Sequence[Remote] = ()
     taps: Taps | None = None
+    domains: Sequence[Figure] = ()
 
     def figures(self) -> list[Figure]:
         """All that is held against peers."""
         figures = [*self.cold.figures] if self.cold else []
         figures += [self.up.figure] if self.up else []
         figures += [figure for one in self.hosts for figure in one.figures]
-        return [*figures, *(self.taps.figures if self.taps else ())]
+        return [*figures, *(self.taps.figures if self.taps else ()), *self.domains]
 
 
 def _sections(found: Found) -> Iterator[str]:

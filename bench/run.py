@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.bring_up import GUEST, measure_bring_up
 from bench.cold import measure_cold
+from bench.domains import measure_domains
 from bench.many import measure_many
 from bench.remote import BIN, SIZES, measure_remote
 from bench.report import Found, machine, results
@@ -50,12 +51,17 @@ def _taps(found: Found, directory: Path, times: int) -> None:
     found.taps = measure_taps(directory, times)
 
 
+def _domains(found: Found, _: Path, times: int) -> None:
+    found.domains = measure_domains(max(_LEAST, times * 2 // 3))
+
+
 PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
     "cold": _cold,
     "many": _many,
     "up": _up,
     "hosts": _hosts,
     "taps": _taps,
+    "domains": _domains,
 }
 """What each part measures is in README.md."""
 
