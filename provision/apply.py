@@ -5,6 +5,7 @@ Commands that follow one another go to the host in one batch.
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 from provision.command import Result, Run
 from provision.errors import CommandError, HostError, LostError, RscvmError
 from provision.interrupt import shield
-from provision.nics import not_as_set, parse_settings, settings_questions
+from provision.nics import parse_settings, settings_questions
 from provision.steps import Action, Define, Destroy, ReadBack, Start, Step, Undefine
+from provision.taken import not_as_it_was
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,9 +43,9 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).destroy(domain)
         case Undefine(domain):
             edges.hypervisor(host).undefine(domain)
-        case ReadBack(device, commands):
+        case ReadBack(device, was):
             nic = parse_settings(device, edges.host(host).run_all(settings_questions(device)))
-            if wrong := [*not_as_set(nic, commands)]:
+            if wrong := [*not_as_it_was(nic, json.loads(was))]:
                 raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
 
 

@@ -6,6 +6,7 @@ broke the very NIC by which we reach the host, it puts back what was found. What
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,8 +19,8 @@ from provision.interrupt import shield
 from provision.lock import locked
 from provision.paths import LabPaths
 from provision.plan import plan_apply
-from provision.settings import not_taken
 from provision.survey import read_host, read_settings
+from provision.taken import not_as_it_was, not_taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +106,20 @@ def _tell_found(edges: Edges, lab: Lab, guarded: Sequence[Step], tell: Say) -> b
 def _not_as_found(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> list[str]:
     """The steps that are no longer what there is to do: a step's undo and diff tell all of what it found."""
     there = [(step.what, step.undo, step.diff) for step in plan_apply(lab, found.name, found).steps]
-    return [step.what for step in guarded if (step.what, step.undo, step.diff) not in there]
+    return [
+        step.what
+        for step in guarded
+        if (step.what, step.undo, step.diff) not in there and not _coalesces_again(found, step)
+    ]
+
+
+def _coalesces_again(found: HostFound, step: Step) -> bool:
+    """Whether it is a step for coalescing that is as it was found, but for numbers that move by themselves."""
+    was = [(thing.name, json.loads(thing.was)) for thing in step.makes if thing.kind == "nic"]
+    return bool(was) and all(
+        name in found.nics and "coalesce" in had and not [*not_as_it_was(found.nics[name], had)]
+        for name, had in was
+    )
 
 
 def _not_as_wanted(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from provision.steps import shell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.command import Argv, Result
+    from provision.command import Result
     from provision.facts.coalesce import Coalesce
     from provision.facts.ethtool import Features
     from provision.spec import HostNic, Lab
@@ -102,23 +102,6 @@ def parse_settings(name: str, answers: Sequence[Result]) -> NicFound:
     """One NIC as it is set."""
     questions = _set_questions(name, coalesce=True)
     return _nic(name, {what: answer for (what, _), answer in zip(questions, answers, strict=True)})
-
-
-def not_as_set(nic: NicFound, commands: Sequence[Argv]) -> Iterator[str]:
-    """What of a NIC is otherwise than these commands, as steps have them, would have it: the last one has its way."""
-    asked: dict[str, dict[str, str]] = {"-K": {}, "-C": {}}
-    for argv in commands:  # sh -c SCRIPT sh ethtool FLAG DEVICE, and then names and values
-        flag, words = argv[5], argv[7:]
-        asked[flag] |= dict(zip(words[::2], words[1::2], strict=True))
-    requested = {name: feature.requested for name, feature in (nic.features or {}).items()}
-    for wanted, there in ((asked["-K"], requested), (asked["-C"], nic.coalesce or {})):
-        if wanted and not there:
-            yield f"it could not be read back ({nic.trouble})"
-        for name in sorted(wanted.keys() & there.keys()):  # what a newer driver no longer has is past caring
-            seen = there[name]
-            word = ("on" if seen else "off") if isinstance(seen, bool) else str(seen)
-            if word != wanted[name]:
-                yield f"{name} is {word} and not {wanted[name]}"
 
 
 def _nic(name: str, told: Mapping[str, Result]) -> NicFound:

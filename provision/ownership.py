@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from provision.errors import UnreadableError
@@ -44,7 +44,7 @@ class Thing:
     """The host's boot in which it was made: a device without a mark is only ours within it."""
 
     was: str = ""
-    """How a device's settings are put back, the newest change first: a JSON list of command lines."""
+    """How a device was before us: JSON, by what was changed of it and then by name."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -121,6 +121,16 @@ def spec_digest(machine: Machine) -> str:
     """What tells, in a domain's metadata, whether the lab file has changed since."""
     text = json.dumps(spec_as_noted(machine), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def merged(old: Thing | None, new: Thing) -> Thing:
+    """A thing that may be noted already: what it was before our first change of it stays known."""
+    if old is None or not (old.was and new.was):
+        return new
+    first, later = json.loads(old.was), json.loads(new.was)
+    return replace(
+        new, was=json.dumps({key: {**later.get(key, {}), **first.get(key, {})} for key in {**first, **later}})
+    )
 
 
 def written_journal(journal: Journal) -> str:

@@ -11,7 +11,7 @@ from provision.command import Run
 from provision.definition import definition_differs, domain_steps
 from provision.devices import bridge_notes, bridge_steps, drifted_tap_steps, tap_steps
 from provision.diff import added, argv_lines, changed, edits, text_diff
-from provision.ownership import Thing, spec_as_noted
+from provision.ownership import Thing, merged, spec_as_noted
 from provision.paths import LabPaths
 from provision.render import domain_xml
 from provision.settings import nic_notes, nic_steps
@@ -164,13 +164,6 @@ def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
     return Plan(tuple(steps), opening, closing, notes)
 
 
-def _merged(old: Thing | None, new: Thing) -> Thing:
-    """A thing that is noted already: what its settings were before us stays known."""
-    if old is None or not (old.was and new.was):
-        return new
-    return replace(new, was=json.dumps([*json.loads(new.was), *json.loads(old.was)]))
-
-
 def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> tuple[Step, Step]:
     """Write down what the steps are about to make, so that `down` finds it whatever happens; and that it is made.
 
@@ -179,7 +172,7 @@ def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> t
     paths = LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in found.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
-        made[thing.key] = _merged(made.get(thing.key), replace(thing, boot=found.boot))
+        made[thing.key] = merged(made.get(thing.key), replace(thing, boot=found.boot))
     begun = {
         step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
     }

@@ -13,6 +13,7 @@ from provision.links import LAB_MARK
 from provision.ownership import Kind, Thing, is_our_domain, is_our_link, marked_machine
 from provision.paths import LabPaths
 from provision.positions import escaped
+from provision.settings import put_back
 from provision.steps import (
     Action,
     Destroy,
@@ -135,9 +136,8 @@ def _unmake(lab: Lab, thing: Thing, found: HostFound, *, keep_disks: bool) -> It
     elif thing.kind == "link":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
     elif thing.kind == "nic" and thing.name in found.links:
-        commands = tuple(tuple(argv) for argv in json.loads(thing.was))
-        yield from map(Run, commands)
-        yield ReadBack(thing.name, commands)
+        yield from put_back(thing.name, json.loads(thing.was))
+        yield ReadBack(thing.name, thing.was)
 
 
 def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:

@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 
 from provision.errors import CommandError
-from provision.nics import SCRIPTS, nic_questions, not_as_set, parse_settings, settings_questions
-from provision.steps import tolerant
+from provision.nics import SCRIPTS, nic_questions
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,
     NM_LEAVES,
     NM_OWNS,
     UUID,
-    Answers,
     captured_coalesce,
-    captured_features,
     composed_coalesce,
     failed,
     found,
@@ -86,31 +83,6 @@ def test_whose_a_nic_is(owner: str, connection: str) -> None:
 
 def test_a_host_without_udev_has_no_version_of_systemd() -> None:
     assert found(LAB, owner="").nics["eth0"].systemd is None
-
-
-UNDO = (
-    tolerant("ethtool", "-C", "eth0", "rx-usecs", "3").argv,
-    tolerant("ethtool", "-K", "eth0", "generic-receive-offload", "off", "no-longer-there", "on").argv,
-    tolerant("ethtool", "-K", "eth0", "generic-receive-offload", "on").argv,
-)
-
-
-@pytest.mark.parametrize(
-    ("answers", "words"),
-    [
-        (Answers(), []),
-        (Answers(coalesce=captured_coalesce(rx_usecs=30)), ["rx-usecs is 30 and not 3"]),
-        (
-            Answers(features=captured_features(generic_receive_offload={"requested": False})),
-            ["generic-receive-offload is off and not on"],
-        ),
-        (Answers(features=failed("gone")), ["it could not be read back (gone)"]),
-    ],
-)
-def test_what_was_not_put_back_is_told_by_reading_it(answers: Answers, words: list[str]) -> None:
-    nic = parse_settings("eth0", [answers.to(run) for run in settings_questions("eth0")])
-
-    assert list(not_as_set(nic, UNDO)) == words
 
 
 @pytest.mark.parametrize("said", ["Permanent address: not set\n", "Permanent address: 52:54\n", "", "?"])
