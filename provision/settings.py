@@ -77,6 +77,12 @@ def wanted_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[
     return wanted
 
 
+def _kept(settings: HostNic, found: Mapping[str, int | bool] | None) -> HostNic:
+    """Settings with what keeps them in force: adaptive coalescing is off where the NIC has it, whatever it is now."""
+    could_be_on = dict.fromkeys(SWITCHES & (found or {}).keys(), True)
+    return settings.model_copy(update={"coalesce": wanted_coalesce(settings, could_be_on)})
+
+
 def wrong_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[str, int | bool]:
     """Coalescing that the NIC has otherwise than it is wanted."""
     wanted = wanted_coalesce(settings, found)
@@ -182,7 +188,9 @@ def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Ste
     wanted = ""
     if settings.persist == "link" and not nic.connection:
         naming = carried_options(nic.naming) if nic.naming else DEFAULT_NAMING
-        wanted = link_file(KeptNic(lab.name, host, device, nic.permanent_mac, settings), naming)
+        wanted = link_file(
+            KeptNic(lab.name, host, device, nic.permanent_mac, _kept(settings, nic.coalesce)), naming
+        )
     if wanted == nic.link or not (wanted or ours) or (nic.link and not ours):
         return
     undo = write_file(path, nic.link) if nic.link else remove_files(path)
@@ -210,7 +218,7 @@ def nic_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
         if nic is not None and nic.connection and settings.persist == "link":
             yield (
                 f"{device} is NetworkManager's, which keeps settings itself; to keep these, run on {host}: "
-                f"{nm_command(nic.connection, settings)}"
+                f"{nm_command(nic.connection, _kept(settings, nic.coalesce))}"
             )
 
 

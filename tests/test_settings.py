@@ -248,6 +248,19 @@ def test_a_link_file_is_shown_whole_written_once_and_brought_up_to_date() -> Non
     assert steps(lab, link=text) == []
 
 
+@pytest.mark.parametrize("adaptive", ["on", "off"])
+def test_what_keeps_a_number_keeps_adaptive_coalescing_from_overruling_it(adaptive: str) -> None:
+    lab = lab_with(KEEP)
+    answers = composed_coalesce(("RX: on", f"RX: {adaptive}"))
+
+    written = [step for step in steps(lab, coalesce=answers) if step.what.startswith("write ")]
+    [note] = nic_notes(lab, "hv", found(lab, coalesce=answers, owner=f"{NM_OWNS}252\n"))
+
+    assert "RxCoalesceSec=3us\n" in runs(written[0].do)[0].stdin
+    assert "UseAdaptiveRxCoalesce=no\n" in runs(written[0].do)[0].stdin
+    assert note.endswith("ethtool.coalesce-rx-usecs 3 ethtool.coalesce-adaptive-rx 0")
+
+
 def test_a_link_file_of_ours_that_is_no_longer_wanted_is_removed_and_somebody_elses_stays() -> None:
     lab = lab_with("{coalesce: {rx-usecs: 3}}")
 
