@@ -8,7 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
+from provision.hostchecks import host_complaints
 from provision.offloads import BY_NAME, HCK, unmet
+from provision.positions import Complaint
 from provision.profiles import PROFILES
 from provision.spec import FirmwareFiles, LabFile, Machine, MachineKeys, Nic
 from provision.topology import ROLES, TOPOLOGIES
@@ -17,17 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from provision.positions import Where
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """A fault before it has a line: where it is, what it says, and what else it rests on."""
-
-    where: Where
-    message: str
-    reads: tuple[Where, ...] = ()
-    at_key: bool = False
-    """For what is missing: the key of the mapping that misses it is pointed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,27 +220,6 @@ def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:
         yield ("firmware", "vars"), machine.firmware.vars
 
 
-def _hosts(file: LabFile) -> Iterator[Complaint]:
-    for section, things in (("machines", file.machines), ("labs", file.labs)):
-        for name, thing in things.items():
-            if thing.host != "local" and thing.host not in file.hosts:
-                yield Complaint(
-                    (section, name, "host"),
-                    f"{thing.host} is not declared under hosts",
-                    (("hosts", thing.host),),
-                )
-    for name, host in file.hosts.items():
-        if name != "local":
-            if host.address is None:
-                yield Complaint(
-                    ("hosts", name, "address"), "is required for every host but local", at_key=True
-                )
-            continue
-        for key in ("address", "port", "user", "identity"):
-            if getattr(host, key) is not None:
-                yield Complaint(("hosts", name, key), "has no meaning on local, which needs no SSH")
-
-
 _LONGEST_NAME = 63
 
 
@@ -278,5 +248,5 @@ def complaints(stem: str, file: LabFile) -> Iterator[Complaint]:
             (), f"the file's name {stem!r} names the lab: 1 to 63 of letters, digits, `.`, `_` and `-`"
         )
     yield from chain.from_iterable(check(at) for at in _nics(file) for check in _NIC_CHECKS)
-    for check in (_twice, _taken_names, _machines, _hosts, _labs):
+    for check in (_twice, _taken_names, _machines, host_complaints, _labs):
         yield from check(file)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from provision import spec
-from provision.checks import Complaint, complaints
+from provision.checks import complaints
 from provision.errors import Fault, LabFileError
 from provision.names import named_machines
 from provision.reading import read_yaml
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from provision.positions import Positions, Where
+    from provision.positions import Complaint, Positions, Where
 
 _ROUNDS = 20
 

@@ -26,7 +26,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "names ownership links",
         "diff",
         "steps found",
-        "view checks schema",
+        "view hostchecks checks schema",
         "render load",
         "choice",
         "definition devices settings nics taps means",

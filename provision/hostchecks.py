@@ -1,0 +1,53 @@
+"""What a lab file says of hosts, held against what else it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.positions import Complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.spec import Host, LabFile
+
+
+def host_complaints(file: LabFile) -> Iterator[Complaint]:
+    """What does not fit of the hosts that a lab file declares, and of those that it names."""
+    for section, things in (("machines", file.machines), ("labs", file.labs)):
+        for name, thing in things.items():
+            if thing.host != "local" and thing.host not in file.hosts:
+                yield Complaint(
+                    (section, name, "host"),
+                    f"{thing.host} is not declared under hosts",
+                    (("hosts", thing.host),),
+                )
+    for name, host in file.hosts.items():
+        yield from _uplinks(name, host)
+        if name != "local":
+            if host.address is None:
+                yield Complaint(
+                    ("hosts", name, "address"), "is required for every host but local", at_key=True
+                )
+            if (host.bridges or host.nics) and not file.state_dir.startswith("/"):
+                message = f"must be absolute: {name} is another host, where what was changed is noted"
+                yield Complaint(("state_dir",), message, (("hosts", name),))
+            continue
+        for key in ("address", "port", "user", "identity"):
+            if getattr(host, key) is not None:
+                yield Complaint(("hosts", name, key), "has no meaning on local, which needs no SSH")
+
+
+def _uplinks(name: str, host: Host) -> Iterator[Complaint]:
+    """A NIC is under one bridge, and no bridge under another."""
+    taken: dict[str, str] = {}
+    for bridge, settings in host.bridges.items():
+        if not settings.uplink:
+            continue
+        where = ("hosts", name, "bridges", bridge, "uplink")
+        first = taken.setdefault(settings.uplink, bridge)
+        if settings.uplink in host.bridges:
+            yield Complaint(where, f"{settings.uplink} is a bridge, and a bridge takes none for its uplink")
+        elif first != bridge:
+            rests_on = ("hosts", name, "bridges", first, "uplink")
+            yield Complaint(where, f"{settings.uplink} is already the uplink of {first}", (rests_on,))
