@@ -44,7 +44,7 @@ class Thing:
     """The host's boot in which it was made: a device without a mark is only ours within it."""
 
     was: str = ""
-    """How a device was before us: JSON, by what was changed of it and then by name."""
+    """How a device was before us: JSON, by what was changed of it and then by name. Of a bridge: what we gave it."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -121,6 +121,13 @@ def spec_digest(machine: Machine) -> str:
     """What tells, in a domain's metadata, whether the lab file has changed since."""
     text = json.dumps(spec_as_noted(machine), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def noted(journal: Journal, kind: Kind, name: str) -> Mapping[str, Mapping[str, Any]]:
+    """What the journal says of how a thing was before us, by what was changed of it; empty where it does not know."""
+    was = [thing.was for thing in journal.things if (thing.kind, thing.name) == (kind, name) and thing.was]
+    found: dict[str, dict[str, Any]] = json.loads(was[0]) if was else {}
+    return found
 
 
 def merged(old: Thing | None, new: Thing) -> Thing:

@@ -96,6 +96,19 @@ def test_down_of_one_machine_leaves_what_the_lab_shares() -> None:
     assert "remove bridge br-lab" not in whats(plan.steps)
 
 
+def test_down_of_a_machine_leaves_what_apply_has_set_of_the_host() -> None:
+    nic, link = Thing("nic", "eno1", was="{}"), Thing("link", "/etc/systemd/network/10-rscvm-lab-eno1.link")
+    found = running()
+    set_up = replace(found, journal=replace(found.journal, things=(*found.journal.things, nic, link)))
+    alone = replace(EMPTY, journal=Journal(LAB.file, (nic, link, Thing("bridge", "br-lab"))))
+
+    down = plan_down(LAB, ["vm"], set_up)
+
+    assert "remove bridge br-lab" in whats(down.steps)
+    assert not any("eno1" in what for what in whats(down.steps))
+    assert plan_down(LAB, ["vm"], alone).steps == ()
+
+
 def test_down_leaves_a_domain_that_is_not_ours() -> None:
     theirs = Domain("vm", "running", "<domain><name>vm</name></domain>", "<domain><name>vm</name></domain>")
     found = replace(
