@@ -109,7 +109,7 @@ def _saying(step: Step) -> Iterator[None]:
 def _run_batch(
     runner: Runner, rows: Sequence[tuple[Step, Action]], begun: list[Step], timeout: float
 ) -> None:
-    """Run the commands until one fails, and note every step that was begun, or may have been."""
+    """Run the commands until one fails, and note every step that was begun, or may have been: a lost host has read all."""
     runs = [action for _, action in rows if isinstance(action, Run)]
     results: Sequence[object] = ()
     lost = False
@@ -120,10 +120,9 @@ def _run_batch(
         raise
     finally:
         for number, (step, _) in enumerate(rows):
-            reached = number < len(results) + lost
             result = results[number] if number < len(results) else None
             done = isinstance(result, Result) and result.ok
-            if reached and (done or result is None or not step.exclusive):
+            if (lost or result is not None) and (done or result is None or not step.exclusive):
                 _note(step, begun)
     for (step, _), result in zip(rows, results, strict=False):
         if isinstance(result, Result):

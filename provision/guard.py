@@ -17,6 +17,7 @@ from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, LostError, WaitedError
 from provision.interrupt import shield
 from provision.lock import locked
+from provision.ownership import is_our_link
 from provision.paths import LabPaths
 from provision.plan import plan_apply
 from provision.survey import read_host, read_settings
@@ -51,9 +52,12 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
             opening = ()
         take_steps(edges, (*opening, *rest, *closing), say, begun)
         vain = _read_rest(edges, lab, rest)
-    except BaseException:
+    except BaseException as error:
         try:
-            undo_plan(edges, lab, plan, begun, say)
+            if begun and _lost(error):
+                _undo_lost(edges, lab, plan, begun, say)
+            else:
+                undo_plan(edges, lab, plan, begun, say)
         finally:
             begun.clear()
         raise
@@ -61,6 +65,40 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
         say(sentence)
     steps = tuple(step for step in plan.steps if step.what not in vain)
     return replace(plan, steps=steps, notes=(*plan.notes, *vain.values()))
+
+
+def _lost(error: BaseException) -> LostError | None:
+    """The loss of a host that is behind an error, perhaps with an interruption before it."""
+    cause = error if isinstance(error, LostError) else error.__cause__
+    return cause if isinstance(cause, LostError) else None
+
+
+def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:
+    """Take back what was begun on a host that was lost, with the lock that was lost with it.
+
+    Whoever has that knows that nothing of ours works there any more; then what is there and ours is taken back.
+    """
+    host, paths = begun[0].host, LabPaths(lab.state_dir, lab.name)
+
+    def undone() -> bool:
+        with suppress(HostError), locked(edges.host(host), paths, "a run that had lost its host"):
+            found = read_host(edges, lab, host, ())
+            undo_plan(edges, lab, plan, [step for step in begun if _may_be_ours(lab, step, found)], say)
+            return True
+        return False
+
+    try:
+        with shield():
+            wait_for(undone, Deadline(_AFTER), f"{host} to be back", every=1)
+    except HostError as error:
+        say(f"{host} was lost ({error}): `rscvm down` takes back what was begun")
+
+
+def _may_be_ours(lab: Lab, step: Step, found: HostFound) -> bool:
+    """Whether there is anything of a step to be taken back: a device that it makes may not be there, or another's."""
+    devices = [thing.name for thing in step.makes if thing.kind in ("tap", "bridge") and step.exclusive]
+    links = [found.links.get(name) for name in devices]
+    return all(link and is_our_link(lab, link, found.journal, found.boot) for link in links)
 
 
 def undo_plan(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:
@@ -155,8 +193,7 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
             edges.host(host).run(disarm(path).argv).check()
             begun.remove(arm)
     except (LostError, KeyboardInterrupt) as error:
-        cause = error if isinstance(error, LostError) else error.__cause__
-        if not isinstance(cause, LostError):
+        if (cause := _lost(error)) is None:
             raise
         last = begun[-1].what if begun else "begin"
         begun.clear()  # it is the host that takes it back
