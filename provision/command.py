@@ -31,7 +31,13 @@ Say = Callable[[str], None]
 
 QEMU = "qemu-system-x86_64"
 
-PACKAGES = {"ip": "iproute2", "ethtool": "ethtool", "qemu-img": "qemu-utils", QEMU: "qemu-system-x86"}
+PACKAGES = {
+    "ip": "iproute2",
+    "ethtool": "ethtool",
+    "qemu-img": "qemu-utils",
+    "flock": "util-linux",
+    QEMU: "qemu-system-x86",
+}
 """Where Debian keeps the programs that we call."""
 
 
