@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from provision.choice import chosen_view
 from provision.command import PACKAGES
+from provision.obstacles import nic_obstacles
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
 from provision.paths import LONGEST_SOCKET, LabPaths
-from provision.settings import nic_obstacles
 from provision.spec import FirmwareFiles
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from provision.links import (
     carried_options,
     link_file,
     link_path,
-    link_refusals,
 )
 from provision.ownership import Thing
 from provision.positions import escaped
@@ -176,15 +175,15 @@ def nic_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
         yield from _link_steps(lab, host, device, nic)
 
 
-def _is_ours(lab: Lab, text: str) -> bool:
-    """Whether this lab wrote a .link file."""
+def is_ours(lab: Lab, text: str) -> bool:
+    """Whether this lab wrote a .link file of this text."""
     return text.startswith(LAB_MARK.format(lab=escaped(lab.name)))
 
 
 def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Step]:
     """The .link file that keeps a NIC's settings over a reboot: written, brought up to date, or removed."""
     settings, path = lab.host(host).nics[device], link_path(lab.name, device)
-    ours = _is_ours(lab, nic.link)
+    ours = is_ours(lab, nic.link)
     wanted = ""
     if settings.persist == "link" and not nic.connection:
         naming = carried_options(nic.naming) if nic.naming else DEFAULT_NAMING
@@ -248,45 +247,3 @@ def nm_command(connection: str, settings: HostNic) -> str:
     for name, value in settings.coalesce.items():
         words += [f"ethtool.coalesce-{coalesce_name(name)}", str(int(value))]
     return " ".join(["nmcli connection modify", connection, *words])
-
-
-def nic_obstacles(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
-    """Why a NIC cannot be set as it is declared, as far as that is known before it is tried."""
-    for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
-        if device not in found.links:
-            yield f"hosts.{host}.nics.{device}: there is no such device"
-        elif nic is None or nic.features is None:
-            yield f"hosts.{host}.nics.{device}: its features cannot be read: {nic.trouble if nic else 'not asked'}"
-        else:
-            yield from _nic_obstacles(f"hosts.{host}.nics.{device}", settings, nic)
-            path = link_path(lab.name, device)
-            if settings.persist == "link" and not nic.connection and nic.link and not _is_ours(lab, nic.link):
-                yield f"hosts.{host}.nics.{device}: persist: link writes {path}, where somebody has a file that is not ours"
-
-
-def _nic_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
-    features = nic.features or {}
-    for name, on in settings.features.items():
-        if name not in features:
-            yield f"{where}.features.{name}: the NIC has no such feature"
-        elif features[name].fixed and features[name].active is not on:
-            yield f"{where}.features.{name}: its driver has it fixed {setting_word(features[name].active)}"
-    yield from _coalesce_obstacles(where, settings, nic)
-    if settings.persist == "link" and not nic.connection:
-        for name, why in link_refusals(settings, nic.systemd).items():
-            yield f"{where}.{name}: persist: link cannot keep it: {why}"
-        if not nic.permanent_mac:
-            yield f"{where}: persist: link needs a permanent MAC address, by which udev knows the NIC, and it has none"
-
-
-def _coalesce_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
-    for name, value in settings.coalesce.items():
-        word = coalesce_name(name)
-        if nic.coalesce is None:
-            yield f"{where}.coalesce.{name}: {nic.trouble or 'the NIC has no coalescing'}"
-        elif word not in nic.coalesce:
-            if word not in SWITCHES or value is not False:  # what it does not have is off
-                yield f"{where}.coalesce.{name}: the driver does not support it"
-        elif isinstance(value, bool) is not (word in SWITCHES):
-            yield f"{where}.coalesce.{name}: must be {'true or false' if word in SWITCHES else 'a number'}"

@@ -30,7 +30,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "render load",
         "choice",
         "definition devices settings nics taps means",
-        "taken",
+        "taken obstacles",
         "plan takedown",
         "requirements survey script lock apply armed verify",
         "guard check",

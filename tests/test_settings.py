@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from provision.found import HostFound
 from provision.links import link_mark, link_path
 from provision.ownership import Journal, parse_journal
 from provision.plan import plan_apply
 from provision.requirements import missing_for_settings
-from provision.settings import WHY, nic_notes, nic_obstacles, nic_steps, nm_command
+from provision.settings import WHY, nic_notes, nic_steps, nm_command
 from provision.spec import Lab
 from provision.steps import Plan, Step, tolerant
 from provision.takedown import plan_down
@@ -25,7 +24,6 @@ from tests.nics import (
     UUID,
     captured_features,
     composed_coalesce,
-    failed,
     found,
     lab_with,
 )
@@ -162,52 +160,6 @@ def test_the_journal_knows_how_a_nic_was() -> None:
         "features": {"generic-receive-offload": True},
         "coalesce": {"rx-usecs": 3},
     }
-
-
-OBSTACLES = [
-    ("{features: {no-such: on}}", {}, "features.no-such: the NIC has no such feature"),
-    ("{features: {large-receive-offload: on}}", {}, "large-receive-offload: its driver has it fixed off"),
-    ("{features: {large-receive-offload: off}}", {}, ""),
-    ("{coalesce: {rx-frames: 8}}", {}, "coalesce.rx-frames: the driver does not support it"),
-    ("{coalesce: {adaptive-rx: on}}", {}, "coalesce.adaptive-rx: the driver does not support it"),
-    ("{coalesce: {adaptive-rx: off, rx-usecs: 30}}", {}, ""),
-    ("{coalesce: {rx-usecs: on}}", {}, "coalesce.rx-usecs: must be a number"),
-    ("{coalesce: {adaptive-rx: 1}}", {"coalesce": composed_coalesce()}, "adaptive-rx: must be true or false"),
-    (
-        "{coalesce: {rx-usecs: 3}}",
-        {"coalesce": failed("netlink error: Operation not supported"), "coalesce_json": failed("also")},
-        "coalesce.rx-usecs: netlink error: Operation not supported",
-    ),
-    ("{features: {ntuple-filters: on}}", {"features": ""}, "eth0: its features cannot be read: cannot read"),
-    ("{features: {ntuple-filters: on}}", {"features": "[]"}, "cannot be read: ethtool says nothing of it"),
-    (
-        "{features: {ntuple-filters: on}}",
-        {"features": failed("sh: 1: ethtool: not found", 127)},
-        "cannot be read: ethtool is not installed",
-    ),
-    ("{persist: link}", {"permanent": "Permanent address: not set\n"}, "needs a permanent MAC address"),
-    ("{persist: link, features: {tx-nocache-copy: on}}", {}, "persist: link cannot keep it: systemd's"),
-    ("{persist: link}", {"link": "[Match]\nOriginalName=eth0\n"}, "where somebody has a file that is not ours"),
-    ("{persist: none}", {"link": "[Match]\nOriginalName=eth0\n"}, ""),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("settings", "answers", "words"), OBSTACLES)
-def test_what_stands_in_the_way_is_said_before_anything_is_touched(
-    settings: str, answers: dict[str, Any], words: str
-) -> None:
-    lab = lab_with(settings)
-    obstacles = list(nic_obstacles(lab, "hv", found(lab, **answers)))
-
-    assert [words in obstacle for obstacle in obstacles] == ([True] if words else [])
-    assert all(obstacle.startswith("hosts.hv.nics.eth0") for obstacle in obstacles)
-    assert set(obstacles) <= set(missing_for_settings(lab, "hv", found(lab, **answers)))
-
-
-def test_a_device_that_is_not_there() -> None:
-    lab = lab_with("{}")
-
-    assert list(nic_obstacles(lab, "hv", HostFound("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
 
 
 def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
