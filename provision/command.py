@@ -40,6 +40,9 @@ PACKAGES = {
 }
 """Where Debian keeps the programs that we call."""
 
+RELAYS = ("python3", "perl", "socat")
+"""Programs of which a host needs one, so that QEMU's monitor there can be reached from here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from provision.doctor import HostFinding
     from provision.lifecycle import Site
+    from provision.steps import Plan
 
 
 _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yellow")}
@@ -59,6 +60,12 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
             output.show(_rows(findings))
     missed = any(finding.state == "miss" for findings in found.values() for finding in findings)
     return worst(outcomes, 3 if missed else 0)
+
+
+def _done(made: Plan) -> str:
+    """What became of a host, which is not as the lab file has it where there is something to note."""
+    changed = f"{len(made.steps)} changed, read back" if made.steps else "nothing changed"
+    return f"{changed}, but {'; '.join(made.notes)}" if made.notes else f"as the lab file has it; {changed}"
 
 
 def _rows(findings: list[HostFinding]) -> list[Text]:
@@ -113,8 +120,6 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
         if dry_run:
             output.line(f"{host}:")
             output.show(plan_lines(made))
-        elif made.steps:
-            output.line(f"{host}: as the lab file has it; {len(made.steps)} changed, read back")
         else:
-            output.line(f"{host}: as the lab file has it; nothing changed")
+            output.line(f"{host}: {_done(made)}")
     return worst(outcomes)
