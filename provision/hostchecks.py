@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from provision.facts.ethtool import GROUPS, is_of
 from provision.positions import Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.spec import Host, LabFile
+    from provision.positions import Where
+    from provision.spec import Host, HostNic, LabFile
 
 
 def host_complaints(file: LabFile) -> Iterator[Complaint]:
@@ -24,6 +27,9 @@ def host_complaints(file: LabFile) -> Iterator[Complaint]:
                 )
     for name, host in file.hosts.items():
         yield from _uplinks(name, host)
+        yield from chain.from_iterable(
+            _settings(("hosts", name, "nics", nic), settings) for nic, settings in host.nics.items()
+        )
         if name != "local":
             if host.address is None:
                 yield Complaint(
@@ -36,6 +42,22 @@ def host_complaints(file: LabFile) -> Iterator[Complaint]:
         for key in ("address", "port", "user", "identity"):
             if getattr(host, key) is not None:
                 yield Complaint(("hosts", name, key), "has no meaning on local, which needs no SSH")
+
+
+def _settings(where: Where, nic: HostNic) -> Iterator[Complaint]:
+    """Settings that would undo one another."""
+    for name, on in nic.features.items():
+        for group in GROUPS:
+            if on and nic.features.get(group) is False and is_of(name, group) and name != group:
+                rests_on = ((*where, "features", group),)
+                yield Complaint(
+                    (*where, "features", name), f"cannot be on: {group}, which is off, has it", rests_on
+                )
+    for way in ("rx", "tx"):
+        name, adaptive = f"{way}-usecs", f"adaptive-{way}"
+        if name in nic.coalesce and nic.coalesce.get(adaptive) is True:
+            message = f"has no meaning with {adaptive} on, which overrules it"
+            yield Complaint((*where, "coalesce", name), message, ((*where, "coalesce", adaptive),))
 
 
 def _uplinks(name: str, host: Host) -> Iterator[Complaint]:

@@ -26,6 +26,7 @@ from provision.steps import (
     stop_qemu,
     write_journal,
 )
+from provision.taken import dropped
 from provision.taps import tap_steps_back_on
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
 def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
     """What has to change on the host so that these machines run; nothing where they do."""
     steps: list[Step] = [*bridge_steps(lab, host, found), *nic_steps(lab, host, found)]
-    notes = [*bridge_notes(lab, host, found), *nic_notes(lab, host, found)]
+    notes = [*_notes(lab, host, found)]
     drift: list[Drift] = []
     for name in names:
         view = chosen_view(lab, name, found)
@@ -151,6 +152,11 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
     return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
 
 
+def _notes(lab: Lab, host: str, found: HostFound) -> tuple[str, ...]:
+    """What is otherwise than the lab file has it, and left to the user."""
+    return (*bridge_notes(lab, host, found), *nic_notes(lab, host, found), *dropped(lab, host, found))
+
+
 def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
     """What has to change on the host itself: its declared bridges and NICs, and TAPs that it switched off."""
     names = [name for name, machine in lab.machines.items() if machine.host == host]
@@ -159,7 +165,7 @@ def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
         *nic_steps(lab, host, found),
         *tap_steps_back_on(lab, names, found),
     ]
-    notes = (*bridge_notes(lab, host, found), *nic_notes(lab, host, found))
+    notes = _notes(lab, host, found)
     opening, closing = _notes_of(lab, host, steps, found) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, notes)
 

@@ -7,11 +7,11 @@ steps is believed before it was read back: the host is read again, and what `nic
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from provision.command import Run
 from provision.facts.coalesce import SWITCHES, coalesce_name
+from provision.facts.ethtool import GROUPS, is_of
 from provision.links import (
     DEFAULT_NAMING,
     LAB_MARK,
@@ -88,31 +88,26 @@ def wrong_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[s
     return {name: value for name, value in wanted.items() if name in found and found[name] != value}
 
 
-# ethtool's common.c, off_flag_def: what else it sets is not asked for, and comes back with what it needs.
-_GROUPS = {
-    "rx-checksumming": "rx-checksum",
-    "tx-checksumming": "tx-checksum-*",
-    "scatter-gather": "tx-scatter-gather*",
-    "tcp-segmentation-offload": "tx-tcp*-segmentation",
-    "udp-fragmentation-offload": "tx-udp-fragmentation",
-}
-"""The kinds that ethtool sets by a group's name. Where a group has but one, the name may be the kind's own, too."""
-
-
 def _asked_for(features: Features, names: Iterable[str]) -> dict[str, bool]:
     """What setting these changes, as it was asked for when it was found: a group's kinds may be apart."""
-    patterns = [pattern for name in names for pattern in (name, _GROUPS.get(name, name))]
+    named = [*names]
     return {
         name: feature.requested
         for name, feature in features.items()
-        if feature.requested is not None
-        and not feature.fixed
-        and any(fnmatchcase(name, pattern) for pattern in patterns)
+        if feature.requested is not None and not feature.fixed and any(is_of(name, said) for said in named)
     }
 
 
+def sets(settings: HostNic, name: str) -> bool:
+    """Whether these settings say what a NIC's feature or coalescing of that name is to be."""
+    coalesce = {coalesce_name(said) for said in settings.coalesce}
+    coalesce |= {f"adaptive-{said[:2]}" for said in coalesce if said.endswith("-usecs")}
+    return name in coalesce or any(is_of(name, said) for said in settings.features)
+
+
 def _feature_run(device: str, values: Mapping[str, bool]) -> Run:
-    words = (word for name, on in values.items() for word in (name, setting_word(on)))
+    groups_first = sorted(values.items(), key=lambda row: row[0] not in GROUPS)
+    words = (word for name, on in groups_first for word in (name, setting_word(on)))
     return tolerant("ethtool", "-K", device, *words)
 
 
@@ -185,7 +180,7 @@ def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Ste
     settings, path = lab.host(host).nics[device], link_path(lab.name, device)
     ours = is_ours(lab, nic.link)
     wanted = ""
-    if settings.persist == "link" and not nic.connection:
+    if settings.persist == "link" and (settings.features or settings.coalesce) and not nic.connection:
         naming = carried_options(nic.naming) if nic.naming else DEFAULT_NAMING
         wanted = link_file(
             KeptNic(lab.name, host, device, nic.permanent_mac, _kept(settings, nic.coalesce)), naming
@@ -221,7 +216,7 @@ def nic_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
             )
 
 
-_NM_FEATURES = {
+SHORT = {
     "generic-receive-offload": "gro",
     "generic-segmentation-offload": "gso",
     "tcp-segmentation-offload": "tso",
@@ -234,7 +229,7 @@ _NM_FEATURES = {
     "ntuple-filters": "ntuple",
     "receive-hashing": "rxhash",
 }
-"""NetworkManager's word for a feature where it is not ethtool's own (nm-settings(5), 1.42)."""
+"""The short word for a feature that ethtool takes and does not print, which is also NetworkManager's (nm-settings(5), 1.42)."""
 
 
 def nm_command(connection: str, settings: HostNic) -> str:
@@ -242,7 +237,7 @@ def nm_command(connection: str, settings: HostNic) -> str:
     words = [
         word
         for name, on in settings.features.items()
-        for word in (f"ethtool.feature-{_NM_FEATURES.get(name, name)}", setting_word(on))
+        for word in (f"ethtool.feature-{SHORT.get(name, name)}", setting_word(on))
     ]
     for name, value in settings.coalesce.items():
         words += [f"ethtool.coalesce-{coalesce_name(name)}", str(int(value))]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.coalesce import SWITCHES, coalesce_name
-from provision.settings import setting_word, wrong_coalesce, wrong_features
+from provision.settings import sets, setting_word, wrong_coalesce, wrong_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +28,24 @@ def not_as_it_was(nic: NicFound, was: Mapping[str, Mapping[str, Any]]) -> Iterat
             overruled = name not in SWITCHES and wanted.get(f"adaptive-{name[:2]}") is True
             if there[name] != wanted[name] and not overruled:
                 yield f"{name} is {setting_word(there[name] or False)} and not {setting_word(wanted[name])}"
+
+
+def dropped(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+    """What an earlier apply has set of a NIC, and the lab file no longer says: only `down` puts it back."""
+    for thing in found.journal.things:
+        if thing.kind != "nic" or not thing.was:
+            continue
+        settings, nic = lab.host(host).nics.get(thing.name), found.nics.get(thing.name)
+        was = {
+            what: {name: value for name, value in values.items() if not (settings and sets(settings, name))}
+            for what, values in json.loads(thing.was).items()
+        }
+        names = [name for values in was.values() for name in values]
+        if names and not (nic and nic.features is not None and not [*not_as_it_was(nic, was)]):
+            yield (
+                f"{thing.name}: the lab file no longer says {', '.join(names)}, which an earlier apply has set: "
+                "`rscvm down` puts that back"
+            )
 
 
 def not_taken(lab: Lab, host: str, found: HostFound) -> Iterator[str]:

@@ -21,6 +21,14 @@ REFUSED = {
     host("bridges: {br0: {}, br1: {uplink: br0}}"): ("hosts.h.bridges.br1.uplink", "br0 is a bridge"),
     host("bridges: {br0: {}}", "state_dir: s\n"): ("state_dir", "must be absolute: h is another host"),
     host("nics: {eno1: {}}", "state_dir: s\n"): ("state_dir", "must be absolute: h is another host"),
+    host("nics: {e: {features: {tcp-segmentation-offload: off, tx-tcp-segmentation: on}}}"): (
+        "hosts.h.nics.e.features.tx-tcp-segmentation",
+        "cannot be on: tcp-segmentation-offload, which is off, has it",
+    ),
+    host("nics: {e: {coalesce: {rx-usecs: 30, adaptive-rx: on}}}"): (
+        "hosts.h.nics.e.coalesce.rx-usecs",
+        "has no meaning with adaptive-rx on",
+    ),
 }
 
 
@@ -38,6 +46,8 @@ def test_what_does_not_fit_is_told_where_it_stands(text: str, fault: tuple[str, 
     "text",
     [
         host("bridges: {br0: {uplink: eno1}, br1: {uplink: eno2}}"),
+        host("nics: {e: {features: {tcp-segmentation-offload: on, tx-tcp6-segmentation: off}}}"),
+        host("nics: {e: {coalesce: {rx-usecs: 30, adaptive-tx: on}}}"),
         host("sudo: true", "state_dir: s\n"),
         "version: 1\nstate_dir: s\nhosts: {local: {bridges: {br0: {}}}}\n",
     ],

@@ -213,6 +213,10 @@ def test_what_keeps_a_number_keeps_adaptive_coalescing_from_overruling_it(adapti
     assert note.endswith("ethtool.coalesce-rx-usecs 3 ethtool.coalesce-adaptive-rx 0")
 
 
+def test_nothing_to_keep_is_no_link_file() -> None:
+    assert steps(lab_with("{persist: link}")) == []
+
+
 def test_a_link_file_of_ours_that_is_no_longer_wanted_is_removed_and_somebody_elses_stays() -> None:
     lab = lab_with("{coalesce: {rx-usecs: 3}}")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from provision.found import HostFound
 from provision.nics import parse_settings, settings_questions
-from provision.taken import not_as_it_was, not_taken
+from provision.ownership import Journal, Thing
+from provision.taken import dropped, not_as_it_was, not_taken
+from tests.builders import lab_of
 from tests.nics import (
     Answers,
     captured_coalesce,
@@ -86,3 +91,32 @@ def test_what_did_not_take_is_told_with_what_keeps_it(
     said = [sentence.removeprefix("eth0: ") for sentence in not_taken(lab, "hv", found(lab, **answers))]
 
     assert said == sentences
+
+
+def test_what_an_earlier_apply_has_set_and_the_lab_file_no_longer_says_is_noted() -> None:
+    was = {"features": {"tx-nocache-copy": True, "tx-tcp-segmentation": True}, "coalesce": {"rx-usecs": 33}}
+    journal = Journal(things=(Thing("nic", "eth0", was=json.dumps(was)),))
+    tso = "{features: {tcp-segmentation-offload: off}, coalesce: {rx-usecs: 30}}"
+    gone = lab_of("version: 1\nhosts: {hv: {address: hv}}\n")
+
+    said = {
+        "the rest": [*dropped(lab_with(tso), "hv", replace(found(lab_with(tso)), journal=journal))],
+        "the NIC": [*dropped(gone, "hv", HostFound("hv", journal=journal))],
+        "nothing": [*dropped(lab_with(tso), "hv", found(lab_with(tso)))],
+    }
+
+    words = "which an earlier apply has set: `rscvm down` puts that back"
+    assert said == {
+        "the rest": [f"eth0: the lab file no longer says tx-nocache-copy, {words}"],
+        "the NIC": [
+            f"eth0: the lab file no longer says tx-nocache-copy, tx-tcp-segmentation, rx-usecs, {words}"
+        ],
+        "nothing": [],
+    }
+
+
+def test_what_somebody_has_put_back_by_hand_is_not_noted() -> None:
+    lab = lab_with("{}")
+    journal = Journal(things=(Thing("nic", "eth0", was='{"features": {"tx-nocache-copy": false}}'),))
+
+    assert [*dropped(lab, "hv", replace(found(lab), journal=journal))] == []
