@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from provision.apply import take_back, take_steps
 from provision.armed import arm_step, disarm, patience, settle
+from provision.command import Run
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, LostError, WaitedError
 from provision.interrupt import shield
@@ -261,9 +262,8 @@ def _read_rest(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
 def _in_vain(found: HostFound, tried: Sequence[Step]) -> dict[str, str]:
     vain: dict[str, str] = {}
     for step in tried:
-        device, *rows = (row.strip() for row in step.diff)
-        features = found.features.get(device, {})
-        names = [row.lstrip("+ ").removesuffix(": on") for row in rows if row.startswith("+")]
+        [device, *words] = [word for run in step.do if isinstance(run, Run) for word in run.argv[6:]]
+        features, names = found.features.get(device, {}), words[::2]  # sh -c SCRIPT sh ethtool -K DEVICE
         off = [name for name in names if name in features and not features[name].active]
         if off:
             asked = all(features[name].requested for name in off)

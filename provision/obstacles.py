@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.coalesce import SWITCHES, coalesce_name
 from provision.links import link_path, link_refusals
-from provision.settings import is_ours, setting_word
+from provision.settings import SHORT, is_ours, setting_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,10 @@ def nic_obstacles(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
     for device, settings in lab.host(host).nics.items():
         nic = found.nics.get(device)
         if device not in found.links:
-            yield f"hosts.{host}.nics.{device}: there is no such device"
+            name = next((link.name for link in found.links.values() if device in link.others), "")
+            yield f"hosts.{host}.nics.{device}: " + (
+                f"that is another name of {name}: say {name}" if name else "there is no such device"
+            )
         elif nic is None or nic.features is None:
             yield f"hosts.{host}.nics.{device}: its features cannot be read: {nic.trouble if nic else 'not asked'}"
         else:
@@ -39,7 +42,10 @@ def _nic_obstacles(where: str, settings: HostNic, nic: NicFound, path: str) -> I
     features = nic.features or {}
     for name, on in settings.features.items():
         if name not in features:
-            yield f"{where}.features.{name}: the NIC has no such feature"
+            long = next((long for long, short in SHORT.items() if short == name), "")
+            yield f"{where}.features.{name}: " + (
+                f"say {long}, as `ethtool -k` prints it" if long else "the NIC has no such feature"
+            )
         elif features[name].fixed and features[name].active is not on:
             yield f"{where}.features.{name}: its driver has it fixed {setting_word(features[name].active)}"
     yield from _coalesce_obstacles(where, settings, nic)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link", "nic"]
 """In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link` a .link file."""
 
+_LOST = (
+    "move journal.json out of the lab's directory in state_dir: `down` then still finds what bears our marks, "
+    "but no overlays, and not how NICs were set before"
+)
+
 _UUIDS = uuid.UUID("3f0e0c86-6a7b-5e0d-9a52-7f2c1d7b8a11")
 
 
@@ -160,10 +165,10 @@ def parse_journal(text: str) -> Journal:
     try:
         data = json.loads(text)
         if data["journal"] != 1:
-            raise UnreadableError("the lab's journal", text)
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
         things = tuple(Thing(**row) for row in data["things"])
         if any(thing.kind not in get_args(Kind) for thing in things):
-            raise UnreadableError("the lab's journal", text)
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
         return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UnreadableError("the lab's journal", text) from error
+        raise UnreadableError("the lab's journal", text, hint=_LOST) from error

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from provision.facts.ip import Link
 from provision.found import HostFound
 from provision.obstacles import nic_obstacles
 from provision.requirements import missing_for_settings
@@ -13,6 +14,7 @@ from tests.nics import composed_coalesce, failed, found, lab_with
 
 OBSTACLES = [
     ("{features: {no-such: on}}", {}, "features.no-such: the NIC has no such feature"),
+    ("{features: {gro: on}}", {}, "features.gro: say generic-receive-offload, as `ethtool -k` prints it"),
     ("{features: {large-receive-offload: on}}", {}, "large-receive-offload: its driver has it fixed off"),
     ("{features: {large-receive-offload: off}}", {}, ""),
     ("{coalesce: {rx-frames: 8}}", {}, "coalesce.rx-frames: the driver does not support it"),
@@ -58,3 +60,11 @@ def test_a_device_that_is_not_there() -> None:
     lab = lab_with("{}")
 
     assert list(nic_obstacles(lab, "hv", HostFound("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
+
+
+def test_a_device_by_another_of_its_names() -> None:
+    link = Link("eno1", "", "", up=True, mtu=1500, master="", others=("enp1s0", "eth0"))
+
+    [obstacle] = nic_obstacles(lab_with("{}"), "hv", HostFound("hv", links={"eno1": link}))
+
+    assert obstacle == "hosts.hv.nics.eth0: that is another name of eno1: say eno1"

@@ -162,7 +162,8 @@ def told(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
         if outcome.error is not None and len(outcomes) == 1:
             raise outcome.error
         if outcome.error is not None:
-            complain(f"{outcome.host}: {outcome.error}", hint=outcome.error.hint)
+            named = str(outcome.error).startswith((f"{outcome.host}:", f"host {outcome.host}"))
+            complain(f"{'' if named else f'{outcome.host}: '}{outcome.error}", hint=outcome.error.hint)
     return outcomes
 
 

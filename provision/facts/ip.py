@@ -33,6 +33,8 @@ class Link:
     """Of two devices of one name, one after the other, it tells them apart."""
     addresses: tuple[str, ...] = ()
     """With their prefixes' lengths."""
+    others: tuple[str, ...] = ()
+    """Its alternative names."""
 
 
 def _link(data: dict[str, Any]) -> Link:
@@ -55,6 +57,7 @@ def _link(data: dict[str, Any]) -> Link:
         received_packets=int(received.get("packets", 0)),
         index=int(data.get("ifindex", 0)),
         addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
+        others=tuple(map(str, data.get("altnames", ()))),
     )
 
 
