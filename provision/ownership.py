@@ -157,6 +157,12 @@ def written_journal(journal: Journal) -> str:
     return f'{json.dumps(head)[:-1]}, "things": [\n{rows}\n]}}\n'
 
 
+def _is_readable(was: str) -> bool:
+    """Whether it tells how a device was, as this version notes that."""
+    said = json.loads(was) if was else {}
+    return isinstance(said, dict) and all(isinstance(values, dict) for values in said.values())
+
+
 def parse_journal(text: str) -> Journal:
     """The journal out of its text.
 
@@ -167,7 +173,7 @@ def parse_journal(text: str) -> Journal:
         if data["journal"] != 1:
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         things = tuple(Thing(**row) for row in data["things"])
-        if any(thing.kind not in get_args(Kind) for thing in things):
+        if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from provision.command import Domain, Run
+from provision.errors import UnreadableError
 from provision.facts.ip import Link
-from provision.ownership import Journal, Thing, parse_journal
+from provision.ownership import Journal, Thing, parse_journal, written_journal
 from provision.plan import plan_up
 from provision.requirements import missing
 from provision.takedown import plan_down
@@ -133,3 +136,13 @@ def test_keep_disks_keeps_them_and_remembers_them() -> None:
     assert not any("overlays" in what for what in whats(kept.steps))
     assert "vm-0.qcow2" in [a.stdin for s in every(kept) for a in s.do if isinstance(a, Run)][-1]
     assert "remove vm's overlays and firmware variables" in whats(gone.steps)
+
+
+@pytest.mark.parametrize("was", [None, '[["ethtool"]]', '{"features": 3}', "half a jour"])
+def test_a_journal_that_cannot_be_read_tells_the_way_on(was: str | None) -> None:
+    text = "half a jour" if was is None else written_journal(Journal(things=(Thing("nic", "eno1", was=was),)))
+
+    with pytest.raises(UnreadableError) as caught:
+        parse_journal(text)
+
+    assert "move journal.json out of the lab's directory" in caught.value.hint
