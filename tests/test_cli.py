@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.cli import rscvm, run
-from provision.cli.labs import chosen_hosts
+from provision.cli.labs import chosen_hosts, on_hosts
+from provision.cli.output import Output
 from provision.verify.rules import CATALOGUE
 from tests.builders import lab_of
 from tests.test_render import LAB
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from provision.command import Say
+    from provision.lifecycle import Site
 
 HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
 
@@ -211,3 +215,15 @@ def test_explain_knows_every_cause_and_why_a_tap_keeps_nothing(capsys: pytest.Ca
     assert run(["explain", "tap-offloads"]) == 0
     assert "nothing to persist" in capsys.readouterr().out
     assert run(["explain", "no-such"]) == 2
+
+
+def test_an_interruption_tells_which_hosts_were_through_by_then(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(site: Site, _: Say) -> None:
+        if site.host == "b":
+            raise KeyboardInterrupt
+
+    read = lab_of("version: 1\nhosts: {a: {address: a}, b: {address: b}}\n")
+    with pytest.raises(KeyboardInterrupt):
+        on_hosts(Output(), read, ["a", "b"], "apply", work)
+
+    assert capsys.readouterr().err == "a: was through before the interruption, and stays so\n"

@@ -151,8 +151,20 @@ def on_hosts(
     def say(host: str) -> Say:
         return output.say if len(hosts) == 1 else lambda line: output.say(f"{host}: {line}")
 
-    with edges_of(lab, output) as edges:
-        outcomes = on_each(hosts, lambda host: work(Site(edges, lab, host, who), say(host)))
+    ended: list[str] = []
+
+    def noted(host: str) -> T:
+        value = work(Site(edges, lab, host, who), say(host))
+        ended.append(host)
+        return value
+
+    try:
+        with edges_of(lab, output) as edges:
+            outcomes = on_each(hosts, noted)
+    except KeyboardInterrupt:
+        for host in ended if len(hosts) > 1 else ():
+            output.say(f"{host}: was through before the interruption, and stays so")
+        raise
     return told(outcomes)
 
 
