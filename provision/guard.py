@@ -89,8 +89,7 @@ def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: S
         return False
 
     try:
-        with shield():
-            wait_for(undone, Deadline(_AFTER), f"{host} to be back", every=1)
+        wait_for(undone, Deadline(_AFTER), f"{host} to be back", every=1)
     except HostError as error:
         say(f"{host} was lost ({error}): `rscvm down` takes back what was begun")
 
