@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-client
-TEST_PACKAGES := procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat
+TEST_PACKAGES := procps libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3
 
 BENCH_PACKAGES := virtinst
 
@@ -25,7 +25,7 @@ demo: .venv/.installed guest
 	    exit $$status'
 
 test: test-packages .venv/.installed guest host
-	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 3 --dist worksteal
 
 bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from bench.compare import Spread, seconds, spread, timed
 from provision.checks import complaints
+from provision.labs import expanded
 from provision.load import parse_lab
 from provision.names import named_machines
 from provision.reading import read_yaml
@@ -88,8 +89,8 @@ def _parts(text: str) -> dict[str, float]:
     found["pydantic"] = seconds(lambda: LabFile.model_validate(data))
     file = LabFile.model_validate(data)
     found["names and MACs"] = seconds(lambda: named_machines(_NAME, file))
-    named = file.model_copy(update={"machines": named_machines(_NAME, file)})
-    found["checks"] = seconds(lambda: list(complaints(_NAME, named)))
+    whole = expanded(_NAME, file)
+    found["checks"] = seconds(lambda: list(complaints(_NAME, file, whole)))
     lab = parse_lab(text, f"{_NAME}.yaml", "/srv", {})
     found["views"] = seconds(lambda: [machine_view(lab, name) for name in lab.machines])
     views = [machine_view(lab, name) for name in lab.machines]

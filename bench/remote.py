@@ -141,6 +141,8 @@ def _figures(count: int, rounds: Sequence[tuple[float, ...]]) -> tuple[Figure, .
         Figure(title, ssh, floor, ours),
         Figure(title, "pyinfra", pyinfra, ours, PYINFRA_GOAL if many else None),
         Figure(title, "Ansible, pipelining, forks = hosts", ansible, ours, ANSIBLE_GOAL if many else None),
+        Figure(f"OpenSSH alone, {count} host{'s'[:many]}: {ssh}", "pyinfra", pyinfra, floor),
+        Figure(f"OpenSSH alone, {count} host{'s'[:many]}: the same by curve25519", "pyinfra", pyinfra, like),
     )
 
 

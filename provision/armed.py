@@ -50,10 +50,13 @@ rmdir --ignore-fail-on-non-empty -- "${1%/*}"
 """
 _ARM = r"""
 umask 077
-group=$(cut -d ' ' -f 5 /proc/$$/stat)
-rm -f -- "$1.fired" && { echo "# $(cat /proc/sys/kernel/random/boot_id)"; cat; } >"$1.new" || exit 1
+read -r _ _ _ _ group _ </proc/$$/stat
+start=
+read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ start _ 2>/dev/null <"/proc/$group/stat"
+read -r boot </proc/sys/kernel/random/boot_id
+[ ! -e "$1.fired" ] || rm -f -- "$1.fired" || exit 1
+{ echo "# $boot"; cat; } >"$1.new" || exit 1
 mv -f -- "$1.new" "$1" || exit 1
-start=$(cut -d ' ' -f 22 "/proc/$group/stat" 2>/dev/null)
 armed=$(setsid sh -c "$3" sh "$1" "$2" "$group" "$start" </dev/null &)
 [ -n "$armed" ] || { echo "no process could be left there to put back what is found" >&2; exit 1; }
 echo "$armed" >"$1.pid"
@@ -61,7 +64,7 @@ echo "$armed" >"$1.pid"
 # Its number may be another's by now, so it is known by the undo's path among its arguments.
 _END = r"""
 end() {
-    p=$(cat -- "$1.pid")
+    read -r p <"$1.pid"
     if tr '\0' '\n' <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p" || kill -9 "$p"; fi
 } 2>/dev/null
 """
@@ -84,7 +87,7 @@ _SETTLE = (
     fi
     rm -f -- "$1$was"
 done
-rm -f -- "$1.new" "$1.gone" "$1.pid"
+for left in "$1.new" "$1.gone" "$1.pid"; do [ ! -e "$left" ] || rm -f -- "$left"; done
 [ ! -e "$1.fired" ] || { rm -f -- "$1.fired"; echo fired; }
 """
 )

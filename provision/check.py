@@ -47,6 +47,8 @@ class Source:
     """All evidence but what the TAPs tell, of the machines of these names, or of all."""
     runs: Callable[[], Mapping[str, str]] = dict
     """Which run each machine is in now, where that can be told."""
+    wait: Callable[[float], object] = pause
+    """How time is let pass while TAPs are watched."""
 
 
 def check(source: Source, look: Look) -> list[NicVerdict]:
@@ -65,7 +67,7 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
     if not moved | doubtful:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
-    watched = (watched[0], _taps(source, again))
+    watched = (watched[0], taps_of(source, again))
     latest = {(nic.machine, nic.nic): judge_nic(_seen(nic, watched, look)) for nic in again}
     pairs = [(verdict, latest.get((verdict.evidence.machine, verdict.evidence.nic))) for verdict in verdicts]
     return [new or old for old, new in pairs if new or old.evidence.machine not in moved]
@@ -73,14 +75,14 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
 
 def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
     """The host's devices before and after they were watched; the same where they were not."""
-    before = _taps(source, nics)
+    before = taps_of(source, nics)
     if not look.observe or before.features.trouble:
         return before, before
-    pause(look.observe)
-    return before, _taps(source, nics)
+    source.wait(look.observe)
+    return before, taps_of(source, nics)
 
 
-def _taps(source: Source, nics: Sequence[NicEvidence]) -> TapsRead:
+def taps_of(source: Source, nics: Sequence[NicEvidence]) -> TapsRead:
     """The host's devices, where there are any that matter."""
     if not any(nic.tap for nic in nics):
         return TapsRead.none("")

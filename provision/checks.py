@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
+from provision.complaint import At, Complaint
 from provision.hostchecks import host_complaints
+from provision.labchecks import fence, lonely_wires, whole_labs
+from provision.labs import made_machines
 from provision.offloads import BY_NAME, HCK, unmet
-from provision.positions import Complaint
 from provision.profiles import PROFILES
-from provision.spec import FirmwareFiles, LabFile, Machine, MachineKeys, Nic
-from provision.topology import ROLES, TOPOLOGIES
+from provision.spec import FirmwareFiles, LabFile, MachineKeys
+from provision.topology import ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from provision.positions import Where
-
-
-@dataclass(frozen=True, slots=True)
-class _At:
-    """One NIC and where it stands."""
-
-    where: Where
-    machine: Machine
-    nic: Nic
-
-    def complain(self, key: str, message: str, *reads: str) -> Complaint:
-        """A complaint about one of the NIC's keys; `reads` are others that it rests on."""
-        machine = self.where[:2]
-        rests_on = (
-            (*machine, key) if key in {"purpose", "backend", "accel"} else (*self.where, key) for key in reads
-        )
-        return Complaint((*self.where, key) if key else self.where, message, tuple(rests_on))
 
 
 _KINDS = ("bridge", "tap", "macvtap", "user")
 
 
-def _backend(at: _At) -> Iterator[Complaint]:
+def _backend(at: At) -> Iterator[Complaint]:
     given = [kind for kind in _KINDS if getattr(at.nic, kind)]
     if len(given) != 1:
         seen = " and ".join(given) or "none"
@@ -62,7 +46,7 @@ def _backend(at: _At) -> Iterator[Complaint]:
         )
 
 
-def _profile(at: _At) -> Iterator[Complaint]:
+def _profile(at: At) -> Iterator[Complaint]:
     if len([kind for kind in _KINDS if getattr(at.nic, kind)]) != 1:
         return
     nic, profile = at.nic, PROFILES[at.nic.profile]
@@ -81,7 +65,7 @@ def _profile(at: _At) -> Iterator[Complaint]:
         yield at.complain("rsc_interval", "is only for `rsc: hck`", "rsc")
 
 
-def _hck(at: _At) -> Iterator[Complaint]:
+def _hck(at: At) -> Iterator[Complaint]:
     nic = at.nic
     if nic.profile != "hck" or nic.model != "virtio":
         return
@@ -96,7 +80,7 @@ def _hck(at: _At) -> Iterator[Complaint]:
         yield at.complain("offloads", f"must leave {need} on with `rsc: hck`: the engine needs it", "rsc")
 
 
-def _needs(at: _At) -> Iterator[Complaint]:
+def _needs(at: At) -> Iterator[Complaint]:
     if at.nic.model != "virtio":
         for key in ("offloads", "rx_queue_size"):
             if getattr(at.nic, key):
@@ -117,21 +101,24 @@ def _needs(at: _At) -> Iterator[Complaint]:
         yield at.complain("queues", "more than one needs ctrl_vq, which is off", "offloads")
 
 
-_NIC_CHECKS: tuple[Callable[[_At], Iterator[Complaint]], ...] = (_backend, _profile, _hck, _needs)
+_NIC_CHECKS: tuple[Callable[[At], Iterator[Complaint]], ...] = (_backend, _profile, _hck, _needs)
 
 
-def _nics(file: LabFile) -> Iterator[_At]:
-    for name, machine in file.machines.items():
+def _nics(file: LabFile, whole: LabFile) -> Iterator[At]:
+    """Every NIC, also those that labs make; a fault of these is said of the role that they are made of."""
+    made = made_machines(file)
+    for name, machine in whole.machines.items():
+        where: Where = ("labs", *made[name]) if name in made else ("machines", name)
         for index, nic in enumerate(machine.nics):
-            yield _At(("machines", name, "nics", index), machine, nic)
+            yield At((*where, "nics", index), name, machine, nic)
 
 
-def _twice(file: LabFile) -> Iterator[Complaint]:
+def _twice(nics: Sequence[At]) -> Iterator[Complaint]:
     """MACs are one to the file, TAP names one to the host, NIC names one to the machine."""
-    seen: dict[tuple[str, str, str], _At] = {}
-    for at in _nics(file):
+    seen: dict[tuple[str, str, str], At] = {}
+    for at in nics:
         keys = {
-            "name": ("name", str(at.where[1]), at.nic.name),
+            "name": ("name", at.name, at.nic.name),
             "mac": ("mac", "", at.nic.mac),
             "ifname": ("ifname", at.machine.host, at.nic.ifname),
         }
@@ -139,37 +126,42 @@ def _twice(file: LabFile) -> Iterator[Complaint]:
             first = seen.setdefault(unique, at)
             if not unique[2] or first is at:
                 continue
-            complaint = at.complain(
-                key, f"{unique[2]} is already that of {first.where[1]}.nics[{first.where[3]}]"
-            )
+            complaint = at.complain(key, f"{unique[2]} is already that of {first.called}")
             yield Complaint(complaint.where, complaint.message, ((*first.where, key), (*first.where, "name")))
             if key == "name":
                 break  # what is derived from the name is then the same, too
 
 
-def _taken_names(file: LabFile) -> Iterator[Complaint]:
+def _taken_names(nics: Sequence[At], whole: LabFile) -> Iterator[Complaint]:
     """A TAP must not bear the name of another device that the file knows on its host."""
-    devices = {(at.machine.host, at.nic.bridge) for at in _nics(file)}
-    for name, host in file.hosts.items():
+    devices = {(at.machine.host, at.nic.bridge) for at in nics}
+    for name, host in whole.hosts.items():
         uplinks = (bridge.uplink for bridge in host.bridges.values())
         devices.update((name, device) for device in (*host.bridges, *host.nics, *uplinks))
-    for at in _nics(file):
+    for at in nics:
         if at.nic.ifname and (at.machine.host, at.nic.ifname) in devices:
             yield at.complain("ifname", f"{at.nic.ifname} is the name of a bridge or NIC of that host")
 
 
-def _every_machine(file: LabFile) -> Iterator[tuple[Where, str, Where, MachineKeys]]:
+def _every_machine(file: LabFile, whole: LabFile) -> Iterator[tuple[Where, str, Where, MachineKeys]]:
     """Machines and the roles of labs: where each stands, its host and where that is said, and its keys."""
+    made = made_machines(file)
     for name, machine in file.machines.items():
         yield ("machines", name), machine.host, ("machines", name, "host"), machine
     for name, lab in file.labs.items():
         for role in ROLES:
             if keys := getattr(lab, role):
-                yield ("labs", name, role), lab.host, ("labs", name, "host"), keys
+                called = f"{name}-{role}"
+                yield (
+                    ("labs", name, role),
+                    lab.host,
+                    ("labs", name, "host"),
+                    whole.machines[called] if called in made else keys,
+                )
 
 
-def _machines(file: LabFile) -> Iterator[Complaint]:
-    for where, host, said, machine in _every_machine(file):
+def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
+    for where, host, said, machine in _every_machine(file, whole):
         if machine.tpm and machine.backend == "qemu":
             yield Complaint(
                 (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
@@ -220,33 +212,18 @@ def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:
         yield ("firmware", "vars"), machine.firmware.vars
 
 
-_LONGEST_NAME = 63
-
-
-def _labs(file: LabFile) -> Iterator[Complaint]:
-    for name, lab in file.labs.items():
-        where = ("labs", name)
-        roles = TOPOLOGIES[lab.topology]
-        if len(name) + 1 + max(map(len, roles)) > _LONGEST_NAME:
-            message = (
-                f"is too long: {name}-{max(roles, key=len)} would have more than {_LONGEST_NAME} characters"
-            )
-            yield Complaint(where, message, ((*where, "topology"),), at_key=True)
-        for role in ROLES:
-            given = getattr(lab, role) is not None
-            if given != (role in roles):
-                message = f"has no place in {lab.topology}" if given else f"is required by {lab.topology}"
-                yield Complaint((*where, role), message, ((*where, "topology"),), at_key=True)
-            if f"{name}-{role}" in file.machines and role in roles:
-                yield Complaint(("machines", f"{name}-{role}"), f"is also what labs.{name} makes")
-
-
-def complaints(stem: str, file: LabFile) -> Iterator[Complaint]:
-    """Every fault between the values of a lab file whose name is `stem`."""
+def complaints(stem: str, file: LabFile, whole: LabFile) -> Iterator[Complaint]:
+    """Every fault between the values of a lab file whose name is `stem`; `whole` is what its labs expand it to."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", stem):
         yield Complaint(
             (), f"the file's name {stem!r} names the lab: 1 to 63 of letters, digits, `.`, `_` and `-`"
         )
-    yield from chain.from_iterable(check(at) for at in _nics(file) for check in _NIC_CHECKS)
-    for check in (_twice, _taken_names, _machines, host_complaints, _labs):
-        yield from check(file)
+    nics = tuple(_nics(file, whole))
+    yield from chain.from_iterable(check(at) for at in nics for check in _NIC_CHECKS)
+    yield from _twice(nics)
+    yield from _taken_names(nics, whole)
+    yield from fence(nics, file)
+    yield from lonely_wires(stem, nics, file)
+    yield from _machines(file, whole)
+    yield from host_complaints(file)
+    yield from whole_labs(file)

@@ -207,6 +207,14 @@ class Hypervisor(Protocol):
         """Start a defined domain."""
         ...
 
+    def definition(self, name: str) -> str:
+        """What starts next time, with its secrets, as it can be defined anew; empty where libvirt keeps none."""
+        ...
+
+    def shutdown(self, name: str) -> None:
+        """Ask a running domain's guest to shut down; whether it does is not waited for."""
+        ...
+
     def destroy(self, name: str) -> None:
         """Pull a running domain's plug."""
         ...

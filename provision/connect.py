@@ -47,7 +47,7 @@ def ssh_target(uri: str) -> Target:
         parts = urlsplit(uri)
         port, name = parts.port, parts.hostname
     except ValueError as error:
-        raise RequestError(f"{uri}: {error}") from error
+        raise RequestError(f"cannot read the URI {uri}: {error}") from error
     if parts.scheme != "ssh" or not name or parts.path.strip("/") or parts.query or parts.password:
         raise RequestError(f"no host {uri}", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST")
     return Target(name, name, port, unquote(parts.username or ""))
@@ -58,7 +58,7 @@ def _daemon(uri: str) -> Target:
         parts = urlsplit(uri)
         port, name = parts.port, parts.hostname
     except ValueError as error:
-        raise RequestError(f"{uri}: {error}") from error
+        raise RequestError(f"cannot read the URI {uri}: {error}") from error
     if not name:
         return Target(LOCAL, libvirt=uri)
     user = unquote(parts.username or "")

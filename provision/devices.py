@@ -24,6 +24,27 @@ if TYPE_CHECKING:
     from provision.view import MachineView
 
 
+_WIRE_QUEUE = 11000
+"""Packets, as AutoHCK has it on its test network."""
+_WIRE_FILTER = tuple(
+    word for what in ("iptables", "ip6tables", "arptables") for word in (f"nf_call_{what}", "0")
+)
+
+# A kernel without IPv6 knows no such mode, and makes no such address.
+_NO_LINK_LOCAL = '[ ! -e /proc/sys/net/ipv6 ] || ip link set dev "$1" addrgenmode none'
+
+BRIDGE_FILTER = (
+    "br_netfilter hands the frames of every bridge of this host to its packet filter, those of the test bridge too, "
+    "whose own switch (off) cannot take it out. Where the filter drops forwarded frames (Docker's does), the test sees "
+    "it. For all bridges of the host: sysctl -w net.bridge.bridge-nf-call-iptables=0 "
+    "net.bridge.bridge-nf-call-ip6tables=0 net.bridge.bridge-nf-call-arptables=0"
+)
+"""The kernel asks for either switch (br_netfilter_hooks.c, br_nf_pre_routing), so a bridge can only add itself."""
+
+SCRIPTS = {"no-link-local": _NO_LINK_LOCAL}
+"""Every constant script above, for the linter."""
+
+
 def _set(device: str, *words: str) -> Argv:
     return ("ip", "link", "set", "dev", device, *words)
 
@@ -43,9 +64,11 @@ def _complete(device: str, found: HostFound) -> bool:
 
 def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
     """Make a bridge and, last, mark it."""
-    do: list[Argv] = [
-        ("ip", "link", "add", "name", name, "type", "bridge", "stp_state", "0", "forward_delay", "0")
-    ]
+    queue, options = (("txqueuelen", str(_WIRE_QUEUE)), _WIRE_FILTER) if bridge.wire else ((), ())
+    kind = ("type", "bridge", "stp_state", "0", "forward_delay", "0", *options)
+    do: list[Argv] = [("ip", "link", "add", "name", name, *queue, *kind)]
+    if bridge.wire:
+        do.append(("sh", "-c", _NO_LINK_LOCAL, "sh", name))
     if bridge.mtu:
         do.append(_set(name, "mtu", str(bridge.mtu)))
     if bridge.uplink:
@@ -93,6 +116,7 @@ def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
                     f"address {bridge.address}" if bridge.address else "",
                     f"mtu {bridge.mtu}" if bridge.mtu else "",
                     f"uplink {bridge.uplink}" if bridge.uplink else "",
+                    f"a wire: no address, txqueuelen {_WIRE_QUEUE}, nf_call_* 0" if bridge.wire else "",
                 ),
                 guarded=bool(bridge.uplink),  # it may be the NIC by which we reach the host
             )
@@ -183,6 +207,8 @@ def _no_longer(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
 def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
     link = found.links[name]
     yield from _drift(name, link, mtu=bridge.mtu, master=None)
+    if bridge.wire:
+        yield from _wire_drift(name, link)
     if bridge.address and not _has(link, bridge.address):
         do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
         yield _Drift("", f"address {bridge.address}", do, undo)
@@ -190,6 +216,18 @@ def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drif
         for drift in _drift(bridge.uplink, found.links[bridge.uplink], mtu=None, master=name):
             before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
             yield _Drift(before, after, drift.do, drift.undo)
+
+
+def _wire_drift(name: str, link: Link) -> Iterator[_Drift]:
+    for address in link.addresses:
+        remove, add = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
+        yield _Drift(f"address {address}", "no address", remove, add)
+    if link.queue != _WIRE_QUEUE:
+        longer, shorter = (_set(name, "txqueuelen", str(length)) for length in (_WIRE_QUEUE, link.queue))
+        yield _Drift(f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
+    for switch in link.filters:
+        off, on = (_set(name, "type", "bridge", switch, value) for value in ("0", "1"))
+        yield _Drift(f"{switch} 1", f"{switch} 0", off, on)
 
 
 def _put_right(
@@ -212,8 +250,10 @@ def _put_right(
 
 
 def bridge_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
-    """How declared bridges that we did not make differ from the lab file; they are left alone."""
+    """How declared bridges that we did not make differ from the lab file, which are left alone; and what filters wires."""
     for name, bridge in lab.host(host).bridges.items():
+        if bridge.wire and found.bridge_filter:
+            yield f"{name}: {BRIDGE_FILTER}"
         if name in found.links and not is_our_link(lab, found.links[name], found.journal, found.boot):
             drifts = [*_bridge_drift(name, bridge, found)]
             if drifts:

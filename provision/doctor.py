@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from provision.command import PACKAGES, QEMU
 from provision.errors import HostError
-from provision.lifecycle import Site, lacks
+from provision.lifecycle import lacks
 from provision.means import measure_accelerators, read_qemu
 from provision.offloads import HCK, OFFLOADS
+from provision.site import Site
 from provision.spec import Lab
 from provision.survey import read_features, read_host
 

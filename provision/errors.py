@@ -3,14 +3,13 @@
     RscvmError              base: what happened, and a hint at what to do
     ├── RequestError        the user amends the request        (exit 2)
     │   └── LabFileError    every fault of a lab file, each with its place
-    ├── HostError           somebody mends a host              (exit 3)
-    │   ├── CommandError    a command ended badly; its own words are kept
-    │   │   └── RefusedError    QEMU understood and said no
-    │   ├── LostError       the host was lost at work: nobody knows how that ended
-    │   │   └── DeadlineError   something did not end in time
-    │   ├── WaitedError     what was waited for did not happen
-    │   └── UnreadableError a tool said what we cannot read; its text is kept
-    └── NotYetError         the lab file asks for what this version cannot do (exit 3)
+    └── HostError           somebody mends a host              (exit 3)
+        ├── CommandError    a command ended badly; its own words are kept
+        │   └── RefusedError    QEMU understood and said no
+        ├── LostError       the host was lost at work: nobody knows how that ended
+        │   └── DeadlineError   something did not end in time
+        ├── WaitedError     what was waited for did not happen
+        └── UnreadableError a tool said what we cannot read; its text is kept
 
 A machine that fails verification is a verdict, not an exception.
 """
@@ -104,7 +103,3 @@ class UnreadableError(HostError):
     ) -> None:
         super().__init__(f"cannot read {what}: {text[:200]!r}", hint=hint)
         self.text = text
-
-
-class NotYetError(RscvmError):
-    """Valid in a lab file, and not carried out by this version."""

@@ -67,6 +67,8 @@ class HostFound:
     """Whether devices can be set up there (CAP_NET_ADMIN)."""
     tun: str = ""
     """Why TAPs cannot be made; empty where they can."""
+    bridge_filter: bool = False
+    """Whether br_netfilter hands all bridges' frames to the packet filter."""
     features: Mapping[str, Features] = field(default_factory=dict)
     """Of every device; empty where ethtool does not tell."""
     nics: Mapping[str, NicFound] = field(default_factory=dict)

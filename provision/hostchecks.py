@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from provision.complaint import Complaint
 from provision.facts.ethtool import GROUPS, is_of
-from provision.positions import Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

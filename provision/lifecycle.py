@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.apply import take_on
-from provision.armed import settle_first
 from provision.check import Look, check, lab_source
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, RequestError, WaitedError
 from provision.guard import take_plan, undo_plan
 from provision.interrupt import finish
-from provision.lock import LockError, locked
+from provision.lock import LockError
 from provision.paths import LabPaths
 from provision.plan import plan_up
 from provision.requirements import another_lab, missing, refuse
@@ -24,32 +21,13 @@ from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.ladder import loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from provision.command import Edges, Say
+    from provision.command import Say
     from provision.found import HostFound
-    from provision.spec import Lab
+    from provision.site import Site
     from provision.steps import Plan, Step
     from provision.verify.judge import NicVerdict
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A lab on one of its hosts, within reach."""
-
-    edges: Edges
-    lab: Lab
-    host: str
-    who: str = "somebody"
-    """Who works on it, for others to read."""
-
-    @contextmanager
-    def alone(self, say: Say) -> Iterator[None]:
-        """Hold the lab's lock, with nothing left under way by a run that was cut off."""
-        runner, paths = self.edges.host(self.host), LabPaths(self.lab.state_dir, self.lab.name)
-        with locked(runner, paths, self.who):
-            settle_first(self.edges, self.lab, self.host, say)
-            yield
 
 
 def _prepared(site: Site, names: Sequence[str]) -> HostFound:
@@ -175,7 +153,7 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
                 hint=f"its log in {LabPaths(site.lab.state_dir, site.lab.name).directory} tells why; "
                 "`rscvm down` removes what is left",
             )
-        return not any(_may_yet_load(nic) for nic in nics)
+        return not any(may_yet_load(nic) for nic in nics)
 
     try:
         wait_for(settled, deadline, "the guests' drivers")
@@ -184,7 +162,7 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
     return check(lab_source(site.edges, site.lab, site.host, names), Look())
 
 
-def _may_yet_load(nic: NicEvidence) -> bool:
+def may_yet_load(nic: NicEvidence) -> bool:
     """Whether waiting for the NIC's driver is of any use."""
     asked = not (isinstance(nic.virtio, Unasked) and nic.virtio.final)
     return nic.model == "virtio" and nic.state == "running" and asked and not loaded(nic)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from provision import spec
 from provision.checks import complaints
 from provision.errors import Fault, LabFileError
-from provision.names import named_machines
+from provision.labs import expanded
 from provision.reading import read_yaml
 from provision.topology import ROLES
 from provision.values import shown
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from provision.positions import Complaint, Positions, Where
+    from provision.complaint import Complaint
+    from provision.positions import Positions, Where
 
 _ROUNDS = 20
 
@@ -212,12 +213,13 @@ def parse_lab(text: str, file: str, directory: str, environment: Mapping[str, st
     faults += more
     stem = PurePath(file).stem
     if read is not None:
-        read = read.model_copy(update={"machines": named_machines(stem, read)})
+        whole = expanded(stem, read)
         faults += [
             positions.fault(complaint.where, complaint.message, at_key=complaint.at_key)
-            for complaint in complaints(stem, read)
+            for complaint in complaints(stem, read, whole)
             if not _about_what_was_taken(complaint, taken)
         ]
+        read = whole
     if faults or read is None:
         raise LabFileError(file, tuple(sorted(set(faults))))
     root = _Root(directory, environment.get("HOME", ""))

@@ -26,14 +26,15 @@ _TRIES = 5
 
 HOLD = f"""
 command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
-(umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
-(: >>"$1") || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
+[ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
+command : >>"$1" || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
 command exec 9>>"$1" || exit {_REMOVED}
 flock -w 1 -E {_BUSY} 9
 s=$?
 [ $s = {_BUSY} ] && head -c 400 -- "$1"
 [ $s = 0 ] || exit $s
-[ "$(stat -c %i -- "$1" 2>/dev/null)" = "$(stat -Lc %i /proc/self/fd/9)" ] || exit {_REMOVED}
+# shellcheck disable=SC3013 # -ef is in every sh that we know, and in POSIX since 2024
+[ "$1" -ef /proc/self/fd/9 ] || exit {_REMOVED}
 printf '%s\\n' "$2" >"$1"
 echo {HELD}
 sh 9>&-

@@ -27,6 +27,11 @@ def derived_ifname(lab: str, machine: str, nic: str) -> str:
     return f"{_digest('tap', lab, machine, nic)[:8]}-{machine[:6]}"
 
 
+def derived_bridge(lab: str, test_lab: str, network: str) -> str:
+    """The name of a bridge that a test lab makes, of 15 bytes at the most."""
+    return f"{_digest('bridge', lab, test_lab, network)[:7]}-{network}"
+
+
 def named_nic(lab: str, machine: str, index: int, nic: Nic) -> Nic:
     """The NIC with its name, MAC and TAP name filled in."""
     name = nic.name or f"net{index}"

@@ -11,17 +11,6 @@ Place = tuple[int, int]
 """Line and column, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """A fault before it has a line: where it is, what it says, and what else it rests on."""
-
-    where: Where
-    message: str
-    reads: tuple[Where, ...] = ()
-    at_key: bool = False
-    """For what is missing: the key of the mapping that misses it is pointed at."""
-
-
 def escaped(text: str) -> str:
     """The text with control characters spelled out, so that it stays on its line and steers no terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -8,6 +8,7 @@ from provision.choice import chosen_view
 from provision.command import PACKAGES, RELAYS
 from provision.devices import bridge_steps
 from provision.errors import HostError
+from provision.fence import fenced
 from provision.obstacles import nic_obstacles
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
@@ -36,6 +37,7 @@ def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tupl
             for view in views
             if view.spec.backend == "qemu"
         )
+    sentences += fenced(lab, views, found)
     for view in views:
         sentences += _files(view, found)
         sentences += _machine(lab, view, found)

@@ -13,7 +13,7 @@ from provision.survey import read_host
 
 if TYPE_CHECKING:
     from provision.command import Say
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.steps import Plan, Step
 
 

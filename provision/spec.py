@@ -6,7 +6,7 @@ loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
 
@@ -57,6 +57,13 @@ class Bridge(Model):
     address: Prefix | None = None
     uplink: Device | None = None
     mtu: Mtu | None = None
+    wire: ClassVar[bool] = False
+
+
+class WireBridge(Bridge):
+    """A bridge that stands for a cable between two machines; made by a lab's topology, never said in a file."""
+
+    wire: ClassVar[bool] = True
 
 
 class HostNic(Model):

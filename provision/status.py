@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.found import HostFound
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.spec import Lab
 
 

@@ -52,15 +52,25 @@ _TUN = f"grep ^CapEff: /proc/self/status && {_OPENS}"
 _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
+_BRIDGE_FILTER = "cat /proc/sys/net/bridge/bridge-nf-call-*tables 2>/dev/null; true"
 _UUID = re.compile("[0-9a-f-]{36}")
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
 LINKS = Run(("ip", "-json", "-details", "-stats", "address", "show"))
 """Every network device, with its counters and where it hangs."""
+_NOTHING = Run(("true",))
+"""In the place of a question that nobody needs the answer to."""
 FEATURES = Run(("ethtool", "--json", "-k", "*"))
 """Of every device, in one call however many TAPs there are."""
 
-SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "tun": _TUN, "writable": _WRITABLE, "found": _FOUND}
+SCRIPTS = {
+    "processes": _PROCESSES,
+    "journal": _JOURNAL,
+    "tun": _TUN,
+    "writable": _WRITABLE,
+    "found": _FOUND,
+    "filter": _BRIDGE_FILTER,
+}
 """Every constant script above, for the linter."""
 
 
@@ -78,19 +88,21 @@ def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
-def _questions(lab: Lab, names: Sequence[str]) -> tuple[Run, ...]:
-    paths = LabPaths(lab.state_dir, lab.name)
+def _questions(lab: Lab, host: str, names: Sequence[str]) -> tuple[Run, ...]:
+    paths, files = LabPaths(lab.state_dir, lab.name), asked_paths(lab, names)
+    guests = names or any(machine.host == host for machine in lab.machines.values())
     return (
         LINKS,
-        Run(("stat", "--printf", r"%n\0", "--", *(asked_paths(lab, names) or ("/",)))),
-        shell(_PROCESSES) if names else Run(("true",)),
+        Run(("stat", "--printf", r"%n\0", "--", *files)) if files else _NOTHING,
+        shell(_PROCESSES) if names else _NOTHING,
         shell(_JOURNAL, paths.journal),
         BOOT,
         shell(_TUN, "/dev/net/tun"),
         shell(_OPENS, "/dev/vhost-net"),
         shell(_WRITABLE, paths.directory),
         shell(_FOUND, *PACKAGES, *RELAYS),
-        FEATURES,
+        shell(_BRIDGE_FILTER),
+        FEATURES if guests else _NOTHING,
     )
 
 
@@ -104,7 +116,7 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means:
     """
     runner = edges.host(host)
     emulators = emulators_of(edges, lab, host, names) if means else {}
-    own = [*_questions(lab, names), *nic_questions(lab, host)]
+    own = [*_questions(lab, host, names), *nic_questions(lab, host)]
     answers = runner.run_all([*own, *(means_questions(lab, names, emulators) if means else ())])
     found = _host(lab, host, names, answers[: len(own)])
     found = replace(found, domains=_domains(edges, lab, host, names, found.journal.things))
@@ -113,7 +125,7 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means:
 
 def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) -> HostFound:
     """What the answers to our own questions come to."""
-    ip, stat, processes, journal, boot, tun, vhost, writable, programs, features, *nics = answers
+    ip, stat, processes, journal, boot, tun, vhost, writable, programs, filters, features, *nics = answers
     if stat.status == NOT_FOUND or not _UUID.fullmatch(boot.out.strip()):
         raise UnreadableError(f"{host}'s files and boot", stat.err + boot.out + boot.err)
     pidfiles = {LabPaths(lab.state_dir, lab.name).pidfile(name) for name in names}
@@ -129,6 +141,7 @@ def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) 
         vhost=vhost.ok,
         root=_is_root(tun),
         tun=_tun_trouble(tun),
+        bridge_filter="1" in filters.out,
         features=features_read(features).devices,
         nics=parse_nics(lab, host, nics),
         programs=frozenset(programs.check().out.split()),

@@ -149,6 +149,12 @@ class FakeLibvirt:
     def start(self, name: str, *, paused: bool = False) -> None:
         self.said.append(("start", f"{name} {paused}"))
 
+    def definition(self, name: str) -> str:  # noqa: ARG002
+        return ""
+
+    def shutdown(self, name: str) -> None:
+        self.said.append(("shutdown", name))
+
     def destroy(self, name: str) -> None:
         self.said.append(("destroy", name))
 

@@ -1,10 +1,8 @@
-"""What hypothesis draws from: accepted lab files as plain data, hostile values, mutations, and text whose places are known."""
+"""What hypothesis draws from: accepted lab files as plain data, hostile values, mutations."""
 
 from __future__ import annotations
 
 import copy
-import json
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +13,8 @@ from provision.load import parse_lab
 from provision.offloads import BY_NAME, HCK, unmet
 from provision.profiles import wanted_offloads
 from provision.spec import Lab
+from tests.written import Where, Written
 
-Where = tuple[str | int, ...]
-Place = tuple[int, int]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
@@ -47,6 +44,7 @@ absolute = st.builds("/srv/{}{}".format, hostile, _ENDS)
 relative = st.builds("images/{}{}".format, hostile, _ENDS)
 switch = st.sampled_from([True, False, "on", "off"])
 _BRIDGES = ("br0", "br-lab", "b.r_1")
+_HCK_BRIDGES = ("hck0", "h.c_k")
 
 
 def _some(draw: Draw, keys: dict[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
@@ -98,8 +96,16 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
         nic = _virtio(draw, kind, machine) | _some(draw, {"model": st.just("virtio")})
     else:
         nic = {"model": "e1000e"} | _some(draw, {"rsc": st.sampled_from([False, "off"])})
+    apart = ("hck",) if nic.get("rsc") == "hck" else ("hck", "production")
+    bridges = {"production": _BRIDGES, "hck": _HCK_BRIDGES}
+    allowed = [
+        bridge
+        for purpose in apart
+        if purpose in ("production", machine["purpose"])
+        for bridge in bridges[purpose]
+    ]
     source = {
-        "bridge": st.sampled_from(_BRIDGES),
+        "bridge": st.sampled_from(allowed),
         "macvtap": st.sampled_from(["eno1", "enp3s0,x", "e<&>'\""]),
     }
     nic[kind] = draw(source.get(kind, st.sampled_from([True, "on"])))
@@ -173,7 +179,7 @@ _HOST_NIC = {
 
 
 @st.composite
-def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1) -> dict[str, Any]:
+def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1, least_labs: int = 0) -> dict[str, Any]:
     """Lab files that are accepted, as plain data."""
     host = st.fixed_dictionaries({"address": st.sampled_from(["hv1.example.org", "::1", "10.0.0.1"])}, optional={
         "port": st.integers(1, 65535), "user": hostile, "identity": absolute | relative, "sudo": switch,
@@ -184,7 +190,7 @@ def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1) -> dict[str
         {},
         optional={"address": st.sampled_from(["10.9.0.1/24", "fd00::1/64"]), "mtu": st.integers(68, 65521)},
     )
-    bridges = st.dictionaries(st.sampled_from(_BRIDGES), bridge, max_size=2)
+    bridges = st.dictionaries(st.sampled_from((*_BRIDGES, *_HCK_BRIDGES)), bridge, max_size=2)
     names = draw(
         st.lists(st.sampled_from(["vm", "vnet0", "a.b_c-d", "X" * 63, "0"]), max_size=3, unique=True)
     )
@@ -192,7 +198,7 @@ def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1) -> dict[str
         "version": 1,
         "hosts": {"local": {"bridges": draw(bridges)}, "hv1": draw(host)},
         "machines": {name: _machine(draw, index, most_nics) for index, name in enumerate(names)},
-        "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(0, most_labs)))},
+        "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(least_labs, most_labs)))},
     } | _some(draw, {"state_dir": absolute})
 
 
@@ -257,44 +263,14 @@ def mutated(draw: Draw, good: st.SearchStrategy[Any]) -> Any:
     return data
 
 
-_UNWRITTEN = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]")
-
-
-class Written:
-    """Plain data as YAML in flow style, and where each value and each key stands in it, from line 1 and column 1."""
-
-    def __init__(self, data: Any, *, wrap: int = 7) -> None:
-        self.text = ""
-        self.values: dict[Where, Place] = {}
-        self.keys: dict[Where, Place] = {}
-        self._wrap = wrap
-        self._write(data, ())
-
-    def _place(self) -> Place:
-        return self.text.count("\n") + 1, len(self.text) - self.text.rfind("\n")
-
-    def _quoted(self, text: str) -> None:
-        self.text += _UNWRITTEN.sub(lambda c: f"\\u{ord(c[0]):04x}", json.dumps(text, ensure_ascii=False))
-
-    def _write(self, data: Any, where: Where) -> None:
-        self.values[where] = self._place()
-        if isinstance(data, str):
-            self._quoted(data)
-        elif not isinstance(data, dict | list):
-            self.text += json.dumps(data)
-        else:
-            self.text += "{" if isinstance(data, dict) else "["
-            for at, (key, value) in enumerate(data.items() if isinstance(data, dict) else enumerate(data)):
-                if at:
-                    self.text += ",\n  " if len(self.values) % self._wrap == 0 else ", "
-                if isinstance(data, dict):
-                    self.keys[*where, key] = self._place()
-                    self._quoted(key)
-                    self.text += ": "
-                self._write(value, (*where, key))
-            self.text += "}" if isinstance(data, dict) else "]"
-
-
 def loaded(data: Any) -> Lab:
     """The lab that plain data is read as, through its text."""
     return parse_lab(Written(data).text, "lab.yaml", "/srv/labs", {})
+
+
+def said(data: Any, name: str) -> Any:
+    """What a lab file says of a machine, be it one of its own or of a lab's."""
+    if name in data["machines"]:
+        return data["machines"][name]
+    lab, _, role = name.rpartition("-")
+    return {"host": data["labs"][lab].get("host", "local"), **data["labs"][lab][role]}

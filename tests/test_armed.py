@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from provision.armed import SCRIPTS
+from provision.deadline import Deadline, wait_for
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -117,7 +118,7 @@ def test_armed_and_disarmed_nothing_is_left_and_nothing_was_done(undo: Path) -> 
     run("disarm", str(undo))
 
     assert (mode, text) == (0o600, f"# {BOOT.read_text()}{stdin}")
-    assert not alive(sleeper)
+    wait_for(lambda: not alive(sleeper), Deadline(30), "the end of what was armed")
     assert list(undo.parent.iterdir()) == []
     assert carried_out(undo) == 0
 
@@ -156,7 +157,7 @@ def test_settled_its_own_process_does_not_fire_any_more(undo: Path) -> None:
 
     assert run("settle", str(undo)) == "fired\n"
 
-    assert not alive(sleeper)
+    wait_for(lambda: not alive(sleeper), Deadline(30), "the end of what was armed")
 
 
 def test_an_undo_of_another_boot_is_forgotten_and_its_process_numbers_are_left_alone(undo: Path) -> None:

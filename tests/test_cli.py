@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from provision.command import Say
-    from provision.lifecycle import Site
+    from provision.site import Site
 
 HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
 
@@ -129,22 +129,6 @@ def test_hosts_are_worked_on_once_however_often_they_are_named_and_this_one_wher
     assert chosen_hosts(lab_of(hosts + near), []) == ["hv1", "hv2", "local"]
     assert chosen_hosts(lab_of(f"version: 1\n{near}"), []) == ["local"]
     assert chosen_hosts(None, []) == []
-
-
-def test_what_comes_later_is_status_3_and_touches_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "later.yaml"
-    path.write_text(
-        "version: 1\nhosts: {hv1: {address: hv1.example.org}}\n"
-        "machines: {far: {host: hv1, guest: linux, memory: 1GiB}, near: {guest: linux, memory: 1GiB}}\n"
-        "labs: {t: {topology: dut-only, dut: {guest: linux, memory: 1GiB}}}\n"
-    )
-
-    assert run(["up", str(path)]) == 3
-    assert "labs.t" in capsys.readouterr().err
-    assert run(["up", str(path), "t-dut"]) == 3
-    assert run(["render", str(path), "far"]) == 0
 
 
 def test_argv_is_a_list_of_one_machine_and_an_object_of_all(

@@ -77,6 +77,16 @@ def test_every_cause_of_the_catalogue_has_a_case() -> None:
     assert {cause.id for cause in CATALOGUE} == {*CASES, "no-traffic"}
 
 
+def test_flags_in_production_are_said_also_of_a_machine_that_waits() -> None:
+    waiting = replace(virtio("no-driver"), offered=virtio("hck-driver").offered)
+
+    verdict = judge_nic(nic(state="paused", virtio=waiting))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "hck-flags-in-production"
+    assert {found.verdict for found in verdict.families.values()} == {"unknown"}
+
+
 def test_a_fix_names_the_tap() -> None:
     assert judge_nic(CASES["host-disabled-checksum"][0]).fix[0] == "ethtool -K tap0 tx on"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provision import armed, lock, means, nics, steps, survey
+from provision import armed, devices, lock, means, nics, steps, survey
 
-ROOMS = (steps, survey, means, nics, armed)
+ROOMS = (steps, survey, means, nics, armed, devices)
 ROOT = Path(__file__).parent.parent
 
 

@@ -28,7 +28,8 @@ from provision.render import domain_xml
 from provision.spec import Lab
 from provision.view import machine_view
 from tests.builders import FIXTURES, one_vm
-from tests.strategies import Written, anything, bounded, lab_files, loaded, mutated
+from tests.strategies import anything, bounded, lab_files, loaded, mutated
+from tests.written import Written
 
 FULL = (FIXTURES / "full-lab.yaml").read_text()
 KNOWN = frozenset(re.findall(r"(\w+):", FULL)) | {"guest_rsc_ext"}

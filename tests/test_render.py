@@ -53,7 +53,7 @@ machines:
     memory: 512MiB
     kernel: {image: /srv/vmlinuz, initrd: /srv/initrd.gz, cmdline: "console=ttyS0 a=<&>,$(x) 'y'"}
     nics:
-      - {bridge: br-lab, rsc: hck}
+      - {bridge: br-hck, rsc: hck}
       - {tap: true, rsc: false}
       - {bridge: br-lab, offloads: {guest_tso4: false, host_uso: false, ctrl_guest_offloads: false}}
 """

@@ -22,7 +22,7 @@ from provision.script import machine_script
 from provision.spec import Lab, Machine, Nic
 from provision.view import Choices, MachineView, machine_view
 from tests.options import CommandLine, read_command_line
-from tests.strategies import bounded, lab_files, loaded
+from tests.strategies import bounded, lab_files, loaded, said
 
 HCK_FLAGS = ("guest_rsc_ext", "rsc_interval")
 choices = st.builds(Choices, st.booleans(), st.booleans())
@@ -70,7 +70,7 @@ def test_every_domain_reads_back_as_it_was_meant(data: dict[str, Any], chosen: C
             assert (seen.kind, seen.model, seen.mac) == (kinds[nic.kind], nic.model, nic.mac)
             assert (seen.alias, seen.target) == (f"ua-{nic.name}", nic.ifname)
             assert seen.rsc_asked is (nic.profile == "hck")
-        raw = data["machines"][name]
+        raw = said(data, name)
         kernel = (root.findtext(f"os/{key}") for key in ("kernel", "initrd", "cmdline"))
         assert [text for text in kernel if text is not None] == meant_kernel(raw)
         disks = [(disk.find("source"), disk.find("driver")) for disk in root.iterfind("devices/disk")]
@@ -176,7 +176,7 @@ def test_every_command_line_is_taken_apart_into_what_was_meant(data: dict[str, A
     for name, machine in lab.machines.items():
         view = machine_view(lab, name, chosen)
         if line := command_line(view):
-            assert_machine(line, view, data["machines"][name], lab)
+            assert_machine(line, view, said(data, name), lab)
             assert len(line.lists.get("-netdev", [])) == len(machine.nics)
             for nic in machine.nics:
                 assert_nic(line, nic, chosen)
@@ -212,7 +212,7 @@ def assert_hck_only_where_asked(lab: Lab, name: str, machine: Machine, chosen: C
             assert driver.get("name") == "qemu"
 
 
-@given(lab_files(most_labs=0), choices)
+@given(lab_files(), choices)
 @bounded(50)
 def test_hck_flags_are_only_where_they_were_asked_for_and_vhost_is_not(data: Any, chosen: Choices) -> None:
     lab = loaded(data)

@@ -6,6 +6,7 @@ when it runs.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -15,7 +16,9 @@ import click
 from provision.cli.causes import explain
 from provision.cli.check import check
 from provision.cli.files import export, render, validate
+from provision.cli.fix import fix
 from provision.cli.hosts import apply, doctor
+from provision.cli.imports import import_
 from provision.cli.machines import down, plan, status, up
 from provision.cli.output import Output, complain
 from provision.errors import RscvmError
@@ -23,6 +26,8 @@ from provision.interrupt import listen
 
 # pydantic would look for plugins in the metadata of every package that is installed, and we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# What is imported and read stays, and Python would look through it for garbage a hundred times.
+gc.set_threshold(50_000, 20, 20)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -51,7 +56,9 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
     context.obj = Output(quiet=quiet, verbose=verbose, color=color)
 
 
-for _command in (doctor, validate, render, plan, up, down, status, apply, check, explain, export):
+for _command in (
+    doctor, validate, render, plan, up, down, status, apply, check, fix, import_, explain, export,
+):  # fmt: skip
     rscvm.add_command(_command)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import by_host, chosen_hosts, errors_of, every, on_hosts, read_lab, worst
+from provision.cli.labs import by_host, chosen_hosts, errors_of, on_hosts, read_lab, worst
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from provision.command import Say
     from provision.doctor import HostFinding
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.steps import Plan
 
 
@@ -39,7 +40,7 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
 
     read = read_lab(lab) if lab else None
     asked = chosen_hosts(read, hosts) or ["local"]
-    machines = by_host(read, every(read, output)) if read else {}
+    machines = by_host(read, list(read.machines)) if read else {}
     output.say(f"examining {', '.join(asked)}; the accelerators take a few seconds")
 
     def work(site: Site, _: object) -> list[HostFinding]:
@@ -93,17 +94,15 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
     put back where one fails or does not take. Should the host be cut off meanwhile, it puts that back
     itself. RSC cannot be switched on at a TAP: its guest has the last word.
     """
-    from provision.setup import planned_settings, set_up
-
     read = read_lab(lab)
     asked = chosen_hosts(read, hosts)
-    outcomes = on_hosts(
-        output,
-        read,
-        asked,
-        "apply",
-        lambda site, say: planned_settings(site) if dry_run else set_up(site, say),
-    )
+
+    def work(site: Site, say: Say) -> Plan:
+        from provision.setup import planned_settings, set_up
+
+        return planned_settings(site) if dry_run else set_up(site, say)
+
+    outcomes = on_hosts(output, read, asked, "apply", work)
     plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}
     if as_json:
         from provision.cli.machines import step_row

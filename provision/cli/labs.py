@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.cli.output import complain
-from provision.errors import Fault, LabFileError, NotYetError, RequestError
+from provision.errors import Fault, LabFileError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from provision.command import Say, Target
     from provision.edges.wiring import RealEdges
     from provision.fleet import Outcome
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.spec import Host, Lab
 
 T = TypeVar("T")
 
 _LARGEST = 64 << 20
-_NO_LABS = "this version reads and validates test labs, and does not make them"
 
 
 def read_lab(path: str) -> Lab:
@@ -47,31 +46,15 @@ def read_lab(path: str) -> Lab:
     return parse_lab(text, path, str(Path(path).parent.absolute()), os.environ)
 
 
-def every(lab: Lab, output: Output) -> list[str]:
-    """All machines; that those of test labs are not among them is said."""
-    for name in lab.labs:
-        output.say(f"labs.{name} is left out: {_NO_LABS}")
-    return list(lab.machines)
-
-
 def chosen(lab: Lab, names: Sequence[str]) -> list[str]:
     """The machines that were named, or all, in the lab file's order.
 
     :raise RequestError: when a name is no machine's.
-    :raise NotYetError: when it is one that a test lab makes.
     """
-    from provision.topology import machine_names
-
-    made = {machine for name, test in lab.labs.items() for machine in machine_names(name, test.topology)}
     for name in names:
-        if name not in lab.machines and name not in made:
+        if name not in lab.machines:
             known = ", ".join(lab.machines) or "none"
             raise RequestError(f"no machine {name} in this lab file", hint=f"its machines: {known}")
-    if lab.labs and (not names or made & set(names)):
-        raise NotYetError(
-            f"labs.{next(iter(lab.labs))}: {_NO_LABS}",
-            hint=f"name the machines that you mean: {', '.join(lab.machines)}" if lab.machines else "",
-        )
     return [name for name in lab.machines if not names or name in names]
 
 
@@ -144,23 +127,25 @@ def on_hosts(
     Of a single host its error is raised; of several, those that failed are told beside what the others did.
     """
     from provision.fleet import on_each
-    from provision.lifecycle import Site
 
     who = whoami(command)
 
     def say(host: str) -> Say:
         return output.say if len(hosts) == 1 else lambda line: output.say(f"{host}: {line}")
 
-    ended: list[str] = []
+    def done(host: str) -> T:
+        if len(hosts) > 1:  # a single one is worked on by the main thread, where connecting is to be shielded
+            edges.reach(host)
+        from provision.site import Site  # with all that works on it, while hosts answer
 
-    def noted(host: str) -> T:
         value = work(Site(edges, lab, host, who), say(host))
         ended.append(host)
         return value
 
+    ended: list[str] = []
     try:
         with edges_of(lab, output) as edges:
-            outcomes = on_each(hosts, noted)
+            outcomes = on_each(hosts, done)
     except KeyboardInterrupt:
         for host in ended if len(hosts) > 1 else ():
             output.say(f"{host}: was through before the interruption, and stays so")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.check import judged
-from provision.cli.labs import all_hosts, by_host, chosen, errors_of, every, on_hosts, read_lab, worst
+from provision.cli.labs import all_hosts, by_host, chosen, errors_of, on_hosts, read_lab, worst
 from provision.cli.output import Output
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from provision.command import Say
-    from provision.lifecycle import Site
+    from provision.site import Site
     from provision.status import MachineStatus
     from provision.steps import Drift, Plan, Step
     from provision.verify.judge import NicVerdict
@@ -129,17 +129,18 @@ def step_row(step: Step) -> dict[str, object]:
 def _step_lines(step: Step) -> list[Text]:
     from rich.text import Text
 
-    return [Text.assemble((step.what, "bold"), f": {step.why}"), *_diff_lines(step.diff)]
+    return [Text.assemble((step.what, "bold"), f": {step.why}"), *diff_lines(step.diff)]
 
 
 def _drift_lines(drift: Drift) -> list[Text]:
     from rich.text import Text
 
     head = Text.assemble((drift.what, "bold yellow"), ": `up` refuses until the machine has been taken down")
-    return [head, *_diff_lines(drift.diff)]
+    return [head, *diff_lines(drift.diff)]
 
 
-def _diff_lines(diff: Sequence[str]) -> list[Text]:
+def diff_lines(diff: Sequence[str]) -> list[Text]:
+    """A diff in a terminal's colours."""
     from rich.text import Text
 
     return [Text(f"  {line}", {"+": "green", "-": "red"}.get(line[:1], "")) for line in diff]
@@ -192,7 +193,6 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     from provision.status import host_status
 
     read = read_lab(lab)
-    every(read, output)
     hosts = all_hosts(read)
     outcomes = on_hosts(
         output, read, list(hosts), "status", lambda site, _: host_status(site, hosts[site.host])
@@ -238,10 +238,10 @@ def _show_status(
         output.line(f"  `{verb}` would refuse: {sentence}")
     for step in steps:
         output.line(f"  `{verb}` would {step.what}: {step.why}")
-        output.show(_diff_lines(step.diff if whole else ()))
+        output.show(diff_lines(step.diff if whole else ()))
     for drift in drifts:
         output.line(f"  differs: {drift.what}")
-        output.show(_diff_lines(drift.diff))
+        output.show(diff_lines(drift.diff))
 
 
 def _machine_row(row: MachineStatus) -> dict[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from provision.positions import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rich.console import Console
     from rich.text import Text
 
 
@@ -56,13 +59,25 @@ class Output:
         """One line of a result."""
         click.echo(escaped(line))
 
-    def show(self, lines: Iterable[Text]) -> None:
-        """A result for a person."""
+    @property
+    def width(self) -> int | None:
+        """The terminal's columns, where results go to one."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+    def console(self, *, screen: bool = False) -> Console:
+        """Where results for a person go; a screen takes control codes also where colours are not wanted."""
         from rich.console import Console
 
-        terminal = {"auto": None, "always": True, "never": False}[self.color]
-        never = {"auto": None, "always": False, "never": True}[self.color]
-        console = Console(force_terminal=terminal, no_color=never, highlight=False)
+        return Console(
+            force_terminal=screen or {"auto": None, "always": True, "never": False}[self.color],
+            no_color={"auto": None, "always": False, "never": True}[self.color],
+            color_system=None if self.color == "never" else "auto",
+            highlight=False,
+        )
+
+    def show(self, lines: Iterable[Text]) -> None:
+        """A result for a person."""
+        console = self.console()
         for line in lines:
             line.plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.plain)
             console.print(line, soft_wrap=True)

@@ -186,6 +186,27 @@ class Libvirt:
         flags = binding().VIR_DOMAIN_START_PAUSED if paused else 0
         self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
 
+    def definition(self, name: str) -> str:
+        """What starts next time, as `virsh edit` reads it: with the passwords that other readings leave out.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        libvirt = binding()
+        flags, found = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE, self._find(name)
+        try:
+            return (
+                str(self._call(lambda: found.XMLDesc(flags) if found.isPersistent() else "")) if found else ""
+            )
+        except libvirt.libvirtError as error:
+            raise self._failed(f"read {name}'s definition", error) from error
+
+    def shutdown(self, name: str) -> None:
+        """Ask a running domain's guest to shut down, by its agent or its power button as libvirt sees fit.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        self._do(f"shut {name} down", lambda connection: connection.lookupByName(name).shutdown())
+
     def destroy(self, name: str) -> None:
         """Pull a running domain's plug; one that does not run is left as it is.
 

@@ -53,17 +53,29 @@ class Stream(Protocol):
         ...
 
 
+def _words(argv: Argv) -> str:
+    """A command as the shell reads it; a script for `sh` runs in a fork of this one, which is a `sh` that has started."""
+    match argv:
+        case ("sh", "-c", script, "sh", *arguments):
+            return f"(set -- {shlex.join(arguments)}\n{script}\n)"
+        case _:
+            return shlex.join(argv)
+
+
 def written_batch(runs: Sequence[Run], mark: str, *, until_failure: bool) -> bytes:
-    """A batch as the shell reads it; each answer is followed by a line of mark and exit status on both streams."""
+    """A batch as the shell reads it; each answer is followed by a line of mark and exit status on both streams.
+
+    One that ends before its last command says so, also where somebody killed it.
+    """
     frame = f"printf '\\n{mark} %s\\n' \"$1\" && printf '\\n{mark} %s\\n' \"$1\" >&2"
     lines = [f"__frame() {{ {frame}; }}", "(", "__frame begin || exit"]
     for run in runs:
-        words = shlex.join(run.argv)
+        words = _words(run.argv)
         fed = f"printf %s {shlex.quote(run.stdin)} | {words}" if run.stdin else f"{words} </dev/null"
         lines.append(f"{fed}\ns=$?; __frame $s || exit")
         if until_failure:
             lines.append("[ $s = 0 ] || exit")
-    return "\n".join((*lines, ")", "__frame end", "")).encode("utf-8", "surrogateescape")
+    return "\n".join((*lines, ") || __frame end", "")).encode("utf-8", "surrogateescape")
 
 
 class _Frames:
@@ -138,10 +150,15 @@ class _Shell:
         try:
             with shield():  # half a batch would take the next one for its rest
                 self.stream.send(written_batch(runs, mark, until_failure=until_failure))
-            while (frame := self._frame(mark.encode(), deadline))[2] != "end":
-                if frame[2] != "begin":
-                    out, err = (text.decode("utf-8", "replace") for text in frame[:2])
-                    known.append(Result(self.host, runs[len(known)].argv, int(frame[2]), out, err))
+            while len(known) < len(runs) and not (until_failure and known and not known[-1].ok):
+                out, err, word = self._frame(mark.encode(), deadline)
+                if word == "end":
+                    raise LostError(
+                        f"{self.host}: somebody has killed what ran our commands", known=tuple(known)
+                    )
+                if word != "begin":
+                    said = (text.decode("utf-8", "replace") for text in (out, err))
+                    known.append(Result(self.host, runs[len(known)].argv, int(word), *said))
         except (TimeoutError, BufferError) as error:
             self.stream.kill()
             which = runs[len(known)].argv[0] if len(known) < len(runs) else "the shell"
@@ -152,8 +169,6 @@ class _Shell:
             ) from error
         except (OSError, EOFError) as error:
             raise LostError(f"{self.host} is gone: {error}", known=tuple(known)) from error
-        if len(known) < len(runs) and not (until_failure and known and not known[-1].ok):
-            raise LostError(f"{self.host}: somebody has killed what ran our commands", known=tuple(known))
         return known
 
     def _frame(self, mark: bytes, deadline: float) -> tuple[bytes, bytes, str]:

@@ -163,12 +163,12 @@ class SshHost:
         )
 
     def _connected(self) -> Transport:
-        import provision.edges.ssh_library  # noqa: F401, PLC0415 - before anybody imports paramiko
-
         if self._transport is None or not self._transport.is_active():
             self.close()
             self._line = Line(self._target.name, self.route)
             try:
+                import provision.edges.ssh_library  # noqa: F401, PLC0415 - while sshd starts, and before any of paramiko
+
                 self._transport = log_in(self._target, self.route, self._line)
             except BaseException:
                 self.close()

@@ -21,6 +21,7 @@ _STUCK = 3 * PULSE
 """Seconds after which a host that acknowledges nothing is lost."""
 _PATIENCE = 2 * PATIENCE
 """Seconds after which a host that takes nothing is lost."""
+_MOST = 1 << 16
 _LAST = 2
 """Seconds that a program has for its end."""
 
@@ -30,14 +31,20 @@ class PatientSocket(socket.socket):
 
     What it receives it acknowledges at once: sshd writes in small pieces while it lets us in, and its kernel keeps
     each until the one before is acknowledged, which ours would put off for 40 ms (Nagle's rule and delayed ACKs).
+    It receives what there is: paramiko asks twice for each packet, and its threads wait for one another each time.
     """
+
+    _rest = b""
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive some; the kernel forgets the promptness, hence each time."""
-        data = super().recv(bufsize, flags)
-        if self.family != socket.AF_UNIX:
-            with suppress(OSError):  # a connection that is lost is found out by reading on
+        if not self._rest:
+            self._rest = super().recv(_MOST, flags)
+            with suppress(
+                OSError
+            ):  # a program's has none, and a connection that is lost is found out by reading on
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        data, self._rest = self._rest[:bufsize], self._rest[bufsize:]
         return data
 
     def send(self, data: Any, flags: int = 0, /) -> int:

@@ -54,6 +54,14 @@ class RealEdges:
             self._open.callback(self._hosts[name].close)
         return self._hosts[name]
 
+    def reach(self, name: str) -> None:
+        """Be connected to a host, if it is another one than this.
+
+        :raise HostError: when it cannot be reached, or does not let us in.
+        """
+        if self._targets[name].address:
+            self._connection(name).connect()
+
     def _connection(self, name: str) -> SshHost:
         from provision.edges.ssh import SshHost  # noqa: PLC0415 - only where a host is remote
 

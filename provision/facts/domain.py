@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 NAMESPACE = "urn:rscvm:domain:1"
 """Of our metadata in a domain: by it we know what is ours."""
 
-_QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+
+_QEMU = f"{{{QEMU_NAMESPACE}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,11 @@ def _mark(root: _Element) -> Mark | None:
     return Mark(lab, name, purpose, tuple(nics), digest)
 
 
-def _read(text: str) -> _Element:
+def read_domain(text: str) -> _Element:
+    """The `<domain>` of an XML text, whatever it holds.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
     from lxml import etree  # noqa: PLC0415 - only where XML is read
 
     try:
@@ -159,7 +165,7 @@ def flat_domain(text: str) -> dict[str, str]:
             if child.tag != "metadata":
                 walk(child, f"{path}/{_named(child)}" if path else _named(child))
 
-    walk(_read(text), "")
+    walk(read_domain(text), "")
     return found
 
 
@@ -176,7 +182,7 @@ def parse_domain(text: str) -> DomainFacts:
 
     :raise UnreadableError: when the text is no domain XML.
     """
-    root = _read(text)
+    root = read_domain(text)
     overridden = _overridden(root)
     nics = tuple(_nic(element, overridden) for element in root.iterfind("devices/interface"))
     return DomainFacts(

@@ -35,6 +35,12 @@ class Link:
     """With their prefixes' lengths."""
     others: tuple[str, ...] = ()
     """Its alternative names."""
+    lower: str = ""
+    """The device that it lies on: a VLAN's or macvlan's."""
+    queue: int = 1000
+    """Its transmit queue's length in packets."""
+    filters: tuple[str, ...] = ()
+    """A bridge's own switches that hand its frames to the packet filter: those of nf_call_* that are on."""
 
 
 def _link(data: dict[str, Any]) -> Link:
@@ -58,6 +64,9 @@ def _link(data: dict[str, Any]) -> Link:
         index=int(data.get("ifindex", 0)),
         addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
         others=tuple(map(str, data.get("altnames", ()))),
+        lower=str(data.get("link", "")),
+        queue=int(data.get("txqlen", 1000)),
+        filters=tuple(name for name in details if name.startswith("nf_call_") and details[name]),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from provision.verify.evidence import Family, NicEvidence
+from provision.verify.sources import SOURCES
 
 Verdict = Literal["ready", "not-ready", "unknown"]
 Scope = Literal["family", "nic", "beside"]
@@ -28,6 +29,10 @@ class Cause:
     scope: Scope = "family"
     unknown: Callable[[NicEvidence], bool] = lambda _nic: False
     """Whether it leaves open if RSC works, instead of saying that it does not."""
+    seen: str = ""
+    """With which tool, and on which line."""
+    source: str = ""
+    """Where that is known from."""
 
     def verdict(self, nic: NicEvidence) -> Verdict:
         """What the cause makes of a NIC or family that it holds for."""
@@ -48,11 +53,15 @@ def cause(
     scope: Scope = "family",
     unknown: Callable[[NicEvidence], bool] = lambda _nic: False,
 ) -> Callable[[Rule], Rule]:
-    """Enter a rule into the catalogue: its name is the cause's id, and its docstring tells users why."""
+    """Enter a rule into the catalogue: its name is the cause's id, and its docstring tells users why.
+
+    How it is seen, and where that is known from, is its row in `sources`.
+    """
 
     def enter(rule: Rule) -> Rule:
         name = rule.__name__.replace("_", "-")
-        CAUSES.append(Cause(name, rung, inspect.cleandoc(rule.__doc__ or ""), fix, rule, scope, unknown))
+        why, known = inspect.cleandoc(rule.__doc__ or ""), SOURCES[name]
+        CAUSES.append(Cause(name, rung, why, fix, rule, scope, unknown, known.seen, known.source))
         return rule
 
     return enter

@@ -55,7 +55,7 @@ class NicEvidence:
     """`true`, `false` or `hck` where our own metadata says so; None of a machine that is not ours."""
     purpose: str | None
     state: str
-    """running, paused or off: the machine's."""
+    """running, paused or off: the machine's; unknown of what was pasted."""
     kind: str
     """The interface's type: bridge, network, ethernet, direct, user, vhostuser, hostdev, …"""
     model: str

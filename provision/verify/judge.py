@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,12 +56,15 @@ class NicVerdict:
 
     @property
     def fix(self) -> tuple[str, ...]:
-        """What to do, with this NIC's names in it."""
-        if self.finding.cause is None:
-            return ()
+        """What to do, with this NIC's names in it, fit to be pasted into a shell."""
+        return self.words(self.finding.cause) if self.finding.cause is not None else ()
+
+    def words(self, cause: Cause) -> tuple[str, ...]:
+        """What to do about one of its causes, with this NIC's names in it."""
         nic = self.evidence
-        theirs = [words for words in self.finding.cause.fix if nic.rsc or not words.startswith("lab file: ")]
-        return tuple(words.replace("{tap}", nic.tap or "TAP") for words in theirs)
+        theirs = [words for words in cause.fix if nic.rsc or not words.startswith("lab file: ")]
+        tap = shlex.quote(nic.tap or "TAP")  # the kernel lets a device be called `a;reboot`
+        return tuple(words.replace("{tap}", tap) for words in theirs)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
@@ -121,7 +125,8 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
     rungs = ladder(nic)
     settled = _held(nic, [cause for cause in CATALOGUE if cause.scope == "nic"])
     families = {family: settled or _judge_family(nic, rungs, family) for family in FAMILIES}
-    own = settled or _held(nic, [cause for cause in CATALOGUE if cause.scope == "beside"])
+    beside = _held(nic, [cause for cause in CATALOGUE if cause.scope == "beside"])
+    own = beside if beside and settled and settled.verdict == "unknown" else settled or beside
     emulated = own is not None and own.cause is not None and own.cause.id == "not-virtio"
     if nic.rsc == "false" and (own is None or emulated):
         finding = _meant_off(nic)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provision.verify.evidence import FAMILIES
+from provision.verify.looks import COLOURS, NO_CAUSE, SIGNS, nic_name, off_as_meant
+from provision.verify.summary import as_object, counts, summed, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,16 +17,9 @@ if TYPE_CHECKING:
     from provision.verify.judge import NicVerdict
     from provision.verify.ladder import State
 
-_COLOURS: dict[str, str] = {
-    "ready": "green",
-    "pass": "green",
-    "not-ready": "red",
-    "fail": "red",
-    "unknown": "yellow",
-    "skipped": "dim",
-}
-_SIGNS: dict[State, str] = {"pass": "✓", "fail": "✗", "unknown": "?", "skipped": "·"}
 _STATUS: dict[Verdict, int] = {"ready": 0, "not-ready": 1, "unknown": 4}
+_LADDERS = 6
+"""NICs; of more than these each gets one line."""
 
 
 def exit_status(verdicts: Sequence[NicVerdict]) -> int:
@@ -35,7 +30,8 @@ def exit_status(verdicts: Sequence[NicVerdict]) -> int:
 
 def as_json(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
     """The document of `check --json`, schema rscvm/check/1."""
-    return {"schema": "rscvm/check/1", "nics": [_nic(verdict) for verdict in verdicts]}
+    nics = [_nic(verdict) for verdict in verdicts]
+    return {"schema": "rscvm/check/1", "nics": nics, "summary": as_object(verdicts)}
 
 
 def _nic(verdict: NicVerdict) -> dict[str, Any]:
@@ -62,6 +58,21 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
     }
 
 
+def shown(
+    verdicts: Sequence[NicVerdict], *, ladders: bool | None = None, width: int | None = None
+) -> list[Text]:
+    """Every NIC's ladder, or a table with one line a NIC, worst first; None: by how many there are.
+
+    `width` is the terminal's, to which the table's lines are cut; None: there is none.
+    """
+    from rich.text import Text  # noqa: PLC0415 - only where a person reads
+
+    if ladders or (ladders is None and len(verdicts) <= _LADDERS):
+        more = [Text(summed(verdicts).sentence, "bold")] if len(verdicts) > 1 else []
+        return [*as_text(verdicts), *more]
+    return [*table(verdicts, width), Text(""), *counts(verdicts)] if verdicts else []
+
+
 def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
     """One block a NIC: its verdict, its ladder, and what to do."""
     from rich.text import Text  # noqa: PLC0415 - only where a person reads
@@ -71,10 +82,10 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
         nic, finding = verdict.evidence, verdict.finding
         lines.append(
             Text.assemble(
-                (f"{nic.machine}.{nic.nic}", "bold"),
+                (nic_name(nic), "bold"),
                 f"  {nic.mac}  {nic.tap or 'no TAP'}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
-                (finding.verdict.upper(), f"bold {_COLOURS[finding.verdict]}"),
-                " (RSC is off, as it is meant to be)" if _off_as_meant(verdict) else "",
+                (finding.verdict.upper(), f"bold {COLOURS[finding.verdict]}"),
+                " (RSC is off, as it is meant to be)" if off_as_meant(verdict) else "",
             )
         )
         lines.append(Text(f"  {'':11}  {FAMILIES[0]:9}  {FAMILIES[1]:9}  seen", "dim"))
@@ -86,20 +97,16 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
     return lines
 
 
-def _off_as_meant(verdict: NicVerdict) -> bool:
-    return verdict.evidence.rsc == "false" and verdict.verdict == "ready"
-
-
 def _mark(state: State, verdict: NicVerdict) -> tuple[str, str]:
     """A rung's state, padded to its column, with its style."""
-    return f"{f'{_SIGNS[state]} {state}':9}", "dim" if _off_as_meant(verdict) else _COLOURS[state]
+    return f"{f'{SIGNS[state]} {state}':9}", "dim" if off_as_meant(verdict) else COLOURS[state]
 
 
 def _advice(verdict: NicVerdict) -> list[Text]:
     from rich.text import Text  # noqa: PLC0415
 
     finding = verdict.finding
-    cause = finding.cause.id if finding.cause else "no cause known"
+    cause = finding.cause.id if finding.cause else NO_CAUSE
     lines: list[Text] = [Text.assemble((f"  {cause}", "bold"), f": {finding.seen}")]
     if finding.cause:
         lines.append(Text(f"  why: {finding.cause.why}"))

@@ -89,7 +89,7 @@ fi
 
 ip tuntap add dev 1806c03a-dut mode tap vnet_hdr
 later 'ip link del dev 1806c03a-dut'
-ip link set dev 1806c03a-dut master br-lab
+ip link set dev 1806c03a-dut master br-hck
 ip link set dev 1806c03a-dut up
 ip link set dev 1806c03a-dut alias 'rscvm lab dut net0 0489e345dea9'
 

@@ -116,6 +116,7 @@ def networks(host: Hypervisor) -> Iterator[None]:
     host.output(["ip", "address", "add", "10.9.0.1/24", "dev", "br0"])
     host.output(["ip", "link", "add", "ve0", "up", "type", "veth", "peer", "name", "ve1"])
     host.output(["ip", "link", "set", "ve1", "up"])
+    host.output(["ip", "address", "add", "10.8.0.1/24", "dev", "ve1"])
     network = "<network><name>lonely</name><bridge name='virbr7'/></network>"
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write(network)
@@ -127,3 +128,36 @@ def networks(host: Hypervisor) -> Iterator[None]:
     finally:
         udev.kill()
         udev.wait()
+
+
+@contextmanager
+def sending(host: Hypervisor, address: str) -> Iterator[None]:
+    """A TCP stream from the host to a guest that runs iperf3, for the block's time."""
+    deadline = time.monotonic() + 60
+    stream = wait_for(lambda: _stream(host, address), deadline, f"a stream to {address}")
+    assert stream is not None
+    begun = _sent(host)
+    try:
+        wait_for(lambda: _sent(host) > begun + (4 << 20), deadline, f"a stream to {address} that flows")
+        yield
+        assert stream.poll() is None, "iperf3 ended before it was looked at"
+    finally:
+        host.run(["pkill", "-x", "iperf3"])  # nsenter's child; a signal to nsenter itself would not reach it
+        stream.wait()
+
+
+def _sent(host: Hypervisor) -> int:
+    """Bytes that the host's devices have sent, all together."""
+    counters = host.output(["sh", "-c", "cat /sys/class/net/*/statistics/tx_bytes"])
+    return sum(int(line) for line in counters.split())
+
+
+def _stream(host: Hypervisor, address: str) -> subprocess.Popen[bytes] | None:
+    """A stream that has begun; None where the server is still busy with the one before."""
+    argv = ["iperf3", "--client", address, "--time", "120", "--interval", "0", "--connect-timeout", "5000"]
+    stream = subprocess.Popen([*host.entering(), *argv], stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        stream.wait(2)
+    except subprocess.TimeoutExpired:
+        return stream
+    return None

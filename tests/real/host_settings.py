@@ -118,6 +118,16 @@ def misbehaving(site: Site, script: str) -> Iterator[None]:
         site.remote.output(["umount", "--lazy", real])
 
 
+@contextmanager
+def impatient(site: Site) -> Iterator[None]:
+    """A host whose own undo waits for 6 seconds instead of 25, for the block: its `sleep` is short then."""
+    real = instead(site, "sleep", '[ "$1" != 25 ] || set -- 6; exec "$REAL" "$@"')
+    try:
+        yield
+    finally:
+        site.remote.output(["umount", "--lazy", real])
+
+
 @dataclass
 class Running:
     """An rscvm that works on the client."""

@@ -18,7 +18,8 @@ from provision.cli.labs import edges_of, read_lab
 from provision.cli.output import Output
 from provision.command import Result, Run
 from provision.errors import RscvmError
-from provision.lifecycle import Site, bring_up, take_down
+from provision.lifecycle import bring_up, take_down
+from provision.site import Site
 
 READING = ("ethtool", "qemu-img")
 RESTART = """

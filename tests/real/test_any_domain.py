@@ -4,86 +4,32 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.real.domains import (
+    SYSTEM,
     causes,
     check,
     define,
     domain,
     interface,
     networks,
-    override,
+    sending,
     settled,
     until,
 )
 from tests.real.hypervisor import Hypervisor
+from tests.real.zoo import EVIL, PAUSED, RUNNING, WANTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.real
-
-EVIL = """a<b>&"'; $(x) {{y}} %s"""
-PROPERTY = {False: "off", True: "on"}
-
-# What each NIC was made to be, and what has to be said of it.
-WANTED = {
-    "many.net0": "ready",
-    "many.net1": "guest-offloads-off",
-    "many.net2": "guest-offloads-off",
-    "many.net3": "not-virtio",
-    "many.net4": "no-vnet-header",
-    "many.net5": "tap-unreadable",
-    "many.net6": "ready",
-    "many.net7": "ready",
-    "many.ua-mine": "ready",
-    "declines.net0": "driver-declined",
-    "driverless.net0": "driver-not-loaded",
-    "dropping.net0": "tap-segmentation-off",
-    "hck.ua-test": "hck-flags-in-production",
-    "misspelt.net0": "hck-flags-ineffective",
-    "off.net0": "machine-off",
-    "waiting.net0": "machine-paused",
-    "transient.net0": "machine-paused",
-    f"{EVIL}.net0": "machine-paused",
-}
-
-
-def off(*names: str) -> str:
-    """The guest's offloads, these of them off."""
-    words = " ".join(f"{name}='{PROPERTY[name not in names]}'" for name in ("csum", "tso4", "tso6"))
-    return f"<driver><guest {words}/></driver>"
-
-
-MANY = domain(
-    "many",
-    interface(),
-    interface(more=off("tso6")),
-    interface(more=off("csum")),
-    interface(model="e1000e"),
-    interface("user", ""),
-    interface("direct", "<source dev='ve0' mode='bridge'/>"),
-    interface("ethernet", ""),
-    interface("network", "<source network='lonely'/>"),
-    interface(more="<alias name='ua-mine'/>", model="virtio-non-transitional"),
-)
-RUNNING = (
-    MANY,
-    domain("declines", interface(), switch="rsc.driver=no-tso"),
-    domain("driverless", interface(), switch="rsc.driver=none"),
-    domain("dropping", interface(), switch="rsc.gro_hw=off"),
-)
-PAUSED = (
-    domain("hck", interface(more="<alias name='ua-test'/>"), more=override("ua-test")),
-    domain("misspelt", interface(more="<alias name='ua-te.st'/>"), more=override("ua-te.st")),
-    domain("waiting", interface()),
-    domain(EVIL.replace("&", "&amp;").replace("<", "&lt;"), interface(), description="&lt;b>" * 600_000),
-)
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +40,11 @@ def host(guest: Path) -> Iterator[Hypervisor]:
         with networks(host):
             for xml in RUNNING:
                 define(host, xml)
-            for name in ("many", "declines", "driverless", "dropping"):
+            for name in ("many", "declines", "driverless", "dropping", "sink"):
                 host.virsh("start", name)
             for xml in PAUSED:
                 define(host, xml)
-            for name in ("hck", "misspelt", "waiting", EVIL):
+            for name in ("hck", "misspelt", "waiting", EVIL, "long"):
                 host.virsh("start", name, "--paused")
             define(host, domain("off", interface()))
             host.run(["tee", "/run/transient.xml"], input=domain("transient", interface()).encode())
@@ -122,13 +68,6 @@ def test_there_is_no_other_nic(nics: dict[str, Any]) -> None:
     assert set(nics) == set(WANTED)
 
 
-def test_a_family_is_judged_by_itself(nics: dict[str, Any]) -> None:
-    families = nics["many.net1"]["families"]
-
-    assert families["ipv4"] == {"verdict": "ready", "cause": None}
-    assert families["ipv6"] == {"verdict": "not-ready", "cause": "guest-offloads-off"}
-
-
 def test_what_only_the_host_can_know_is_told(nics: dict[str, Any]) -> None:
     assert {nics[name]["host"] for name in WANTED} == {"local"}
     assert {nics[name]["rsc"] for name in WANTED} == {None}
@@ -136,6 +75,10 @@ def test_what_only_the_host_can_know_is_told(nics: dict[str, Any]) -> None:
     assert nics["many.net4"]["tap"] is None
     assert nics["many.net5"]["tap"].startswith("macvtap")
     assert nics["off.net0"]["tap"] is None
+    assert [nics["many.net1"]["families"][family]["verdict"] for family in ("ipv4", "ipv6")] == [
+        "ready",
+        "not-ready",
+    ]
 
 
 def test_no_domain_changes_by_a_check_but_for_its_taint(host: Hypervisor, nics: dict[str, Any]) -> None:
@@ -167,9 +110,7 @@ def test_without_monitor_a_domain_stays_untainted(host: Hypervisor) -> None:
 def test_without_monitor_the_tap_alone_is_judged(host: Hypervisor, nics: dict[str, Any]) -> None:
     assert nics["many.net0"]["verdict"] == "ready"
 
-    found = causes(check(host, "--no-monitor", "many", "declines", "driverless", "dropping", "off")[1])
-
-    assert found == {
+    assert causes(check(host, "--no-monitor", "many", "declines", "driverless", "dropping", "off")[1]) == {
         "many.net0": "ready",
         "many.net1": "tap-segmentation-off",
         "many.net2": "unknown",
@@ -201,6 +142,75 @@ def test_a_libvirt_that_does_not_answer_is_a_fault_of_the_host(host: Hypervisor)
     assert done.returncode == 3
     assert b"libvirt does not answer" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "before"),
+    [("sink.net0", "10.9.0.2", "ready"), ("sink.net1", "10.8.0.2", "unknown")],
+)
+def test_frames_above_the_mtu_are_observed(
+    host: Hypervisor, nics: dict[str, Any], name: str, address: str, before: str
+) -> None:
+    """On a macvtap, whose features tell nothing, they are what makes it ready."""
+    assert nics[name]["verdict"] == before
+    until(
+        lambda: host.run(["ping", "-c", "1", "-W", "1", address]).returncode == 0, f"an answer of {address}"
+    )
+
+    with sending(host, address):
+        observed = check(host, "--observe", "2", "sink")[1][name]
+    idle = check(host, "--observe", "0.5", "sink")[1][name]
+
+    assert observed["verdict"] == "ready", observed
+    assert observed["ladder"][-1]["ipv4"] == "pass", observed["ladder"][-1]
+    assert (idle["verdict"], idle["ladder"][-1]["ipv4"]) == (before, "unknown")
+
+
+def test_frames_of_mtu_size_are_observed_and_named(host: Hypervisor, nics: dict[str, Any]) -> None:
+    """A sender without TSO: what it sends is not aggregated on its way."""
+    assert nics["sink.net0"]["verdict"] == "ready"
+    host.output(["ethtool", "-K", "br0", "tso", "off", "gso", "off"])
+    try:
+        with sending(host, "10.9.0.2"):
+            observed = check(host, "--observe", "2", "sink")[1]["sink.net0"]
+    finally:
+        host.output(["ethtool", "-K", "br0", "tso", "on", "gso", "on"])
+
+    assert (observed["verdict"], observed["cause"]) == ("not-ready", "not-coalesced"), observed
+
+
+def test_a_watch_tells_a_line_a_tick_and_ends_with_the_signal(host: Hypervisor, nics: dict[str, Any]) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "provision",
+        "check",
+        "--connect",
+        SYSTEM,
+        "--watch",
+        "0.3",
+        "--json",
+        "sink",
+    ]
+    with (
+        sending(host, "10.9.0.2"),
+        subprocess.Popen(
+            [*host.entering(), *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as run,
+    ):
+        assert run.stdout is not None
+        lines = [json.loads(run.stdout.readline()) for _ in range(4)]
+        host.output(["pkill", "-INT", "-f", "provision check .* --watch"])
+        _, errors = run.communicate(timeout=60)
+
+    rows = [{row["nic"]: row for row in line["nics"]}["net0"] for line in lines]
+    assert {line["schema"] for line in lines} == {"rscvm/watch/1"}
+    assert rows[0]["bytes_per_second"] is None
+    assert rows[-1]["bytes_per_second"] > 1e6
+    assert rows[-1]["mean_frame"] > 1600
+    assert {row["tap"] for row in rows} == {nics["sink.net0"]["tap"]}
+    assert run.returncode == 130, errors
+    assert "Traceback" not in errors
 
 
 class TestAtRunTime:
@@ -252,11 +262,11 @@ class TestAtRunTime:
         found = check(host, "many")[1]
 
         assert (found["many.net0"]["verdict"], found["many.ua-mine"]["verdict"]) == ("ready", "ready")
-        assert found["many.net0"]["notes"] == [
-            f"{taps[0]} is not on br0: ip link set dev {taps[0]} master br0"
-        ]
+        assert (
+            found["many.net0"]["notes"][0] == f"{taps[0]} is not on br0: ip link set dev {taps[0]} master br0"
+        )
         assert found["many.ua-mine"]["notes"][0] == f"{taps[1]} is down: ip link set dev {taps[1]} up"
-        assert "the MTU differs" in found["many.ua-mine"]["notes"][1]
+        assert found["many.net0"]["notes"][1].startswith("the MTU differs along the way")
 
     def test_a_tap_that_has_gone_is_unreadable(self, host: Hypervisor, nics: dict[str, Any]) -> None:
         host.output(["ip", "link", "delete", nics["many.ua-mine"]["tap"]])

@@ -14,6 +14,7 @@ from tests.real.host_settings import (
     SETTING,
     Before,
     feature,
+    impatient,
     lab,
     misbehaving,
     ours,
@@ -42,7 +43,7 @@ def test_sshd_killed_in_the_middle_of_the_writes_and_back_later(
     path = str(lab(site, GRO))
     victims = ["-f", "sshd: roo[t]"] if what == "session" else ["sshd"]
 
-    with misbehaving(site, slow(60)), running(site, "apply", path) as apply:
+    with impatient(site), misbehaving(site, slow(60)), running(site, "apply", path) as apply:
         apply.when("begun")
         site.remote.output(["pkill", "-9", *victims])
         if what == "all of it":

@@ -1,0 +1,153 @@
+"""fix: do what the findings say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.labs import by_host, chosen, errors_of, on_hosts, read_lab, worst
+from provision.cli.output import Output, complain
+from provision.cli.sources import reached
+from provision.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.text import Text
+
+    from provision.command import Say
+    from provision.deadline import Deadline
+    from provision.fleet import Outcome
+    from provision.mend import Change, Fixed
+    from provision.site import Site
+
+
+@click.command(short_help="Do what the findings of `check` say.")
+@click.argument("names", nargs=-1, metavar="LAB [MACHINE]... | DOMAIN")
+@click.option("--connect", "uri", metavar="URI", help="Fix DOMAIN of this libvirt, whoever made it.")
+@click.option(
+    "--host", default="", metavar="ssh://USER@HOST", help="Where its TAPs are; by default the URI's host."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, edits as diffs, and do nothing.")
+@click.option("--restart", is_flag=True, help="Shut DOMAIN down and start it again, where an edit needs it.")
+@click.option(
+    "--wait",
+    type=click.IntRange(min=0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long shutting down and the guest's driver may take, together.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.pass_obj
+def fix(
+    output: Output,
+    names: Sequence[str],
+    *,
+    uri: str | None,
+    host: str,
+    dry_run: bool,
+    restart: bool,
+    wait: int,
+    as_json: bool,
+) -> int:
+    """Do what the findings of `check` say, and check again.
+
+    On the host: what somebody switched off at a TAP is asked for again. What the host had taken it
+    gives back; what the guest has dropped stays off, and by that the two are told apart.
+
+    In a DOMAIN's definition: the smallest edit that mends it. The definition as it was is kept, and
+    its file named. It takes effect after a power cycle, which --restart makes: the guest is asked to
+    shut down, and nothing is pulled if it does not. A lab's machines follow their lab file instead,
+    and its key is named.
+    """
+    if uri is None:
+        if host:
+            raise RequestError("--host goes with --connect")
+        if restart:
+            raise RequestError(
+                "--restart goes with --connect", hint="a lab's machine: `rscvm down` and `rscvm up`"
+            )
+        if not names:
+            raise click.UsageError("Missing argument 'LAB'.")
+        outcomes = _fix_lab(output, names[0], names[1:], dry_run=dry_run)
+    else:
+        if len(names) != 1:
+            raise RequestError("--connect takes one DOMAIN", hint="rscvm fix --connect URI DOMAIN")
+        from provision.deadline import Deadline
+
+        deadline = Deadline(wait) if restart else None
+        outcomes = _fix_domain(output, (uri, host), names[0], deadline, dry_run=dry_run)
+    return _shown(output, outcomes, as_json=as_json, dry_run=dry_run)
+
+
+def _fix_lab(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool) -> Sequence[Outcome[Fixed]]:
+    from provision.mend import fix_lab
+
+    read = read_lab(lab)
+    hosts = by_host(read, chosen(read, machines))
+
+    def work(site: Site, say: Say) -> Fixed:
+        return fix_lab(site, hosts[site.host], say, dry_run=dry_run)
+
+    return on_hosts(output, read, list(hosts), "fix", work)
+
+
+def _fix_domain(
+    output: Output, reach: tuple[str, str], name: str, restart: Deadline | None, *, dry_run: bool
+) -> Sequence[Outcome[Fixed]]:
+    """Fix one domain; `reach` is libvirt's URI and the host that was named beside it."""
+    from provision.check import Look, check, domain_source
+    from provision.cli.backups import keep
+    from provision.fleet import Outcome
+    from provision.mend import Place, fix_domain
+
+    with reached(output, *reach) as (host, edges):
+        source = domain_source(edges, host, (name,))
+        place = Place(edges, host, reach[0], name, lambda: check(source, Look()), keep)
+        fixed = fix_domain(place, output.say, dry_run=dry_run, restart=restart)
+    return [Outcome(host, fixed)]
+
+
+def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool, dry_run: bool) -> int:
+    """Tell what was done and how every NIC is now; the exit status is that of a check."""
+    from provision.verify.report import as_json as documented
+    from provision.verify.report import as_text, exit_status
+
+    done = [outcome.value for outcome in outcomes if outcome.value is not None]
+    verdicts = [verdict for fixed in done for verdict in fixed.verdicts]
+    changes = [change for fixed in done for change in fixed.changed]
+    notes = [note for fixed in done for note in fixed.notes]
+    outcomes = [replace(o, error=o.value.error) if o.value and o.value.error else o for o in outcomes]
+    if as_json:
+        rows = [{**asdict(change), "diff": list(change.diff)} for change in changes]
+        document = {**documented(verdicts), "schema": "rscvm/fix/1", "done": not dry_run}
+        output.json({**document, "changed": rows, "notes": notes, **errors_of(outcomes)})
+    else:
+        output.show(_lines(changes, notes, dry_run=dry_run))
+        output.show(as_text(verdicts))
+    for outcome in outcomes:
+        if outcome.value is not None and outcome.error is not None:
+            complain(str(outcome.error), hint=outcome.error.hint)
+    return worst(outcomes, exit_status(verdicts))
+
+
+def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) -> list[Text]:
+    from rich.text import Text
+
+    from provision.cli.machines import diff_lines
+
+    lines: list[Text] = []
+    for change in changes:
+        head = f"{change.nic}: would " if dry_run else f"{change.nic}: "
+        verb = "define" if change.diff else "run"
+        did = verb if dry_run else {"define": "defined", "run": "ran"}[verb]
+        lines.append(Text.assemble(head, did, " ", (change.what, "bold"), f" ({change.cause})"))
+        lines.append(Text(f"  why: {change.why}"))
+        lines += diff_lines(change.diff)
+    lines += [Text(f"note: {note}") for note in notes]
+    if not changes:
+        lines.insert(0, Text("nothing to change from here"))
+    return [*lines, Text("")]

@@ -1,0 +1,106 @@
+"""`check --watch` for a person: one table that stays in its place, and leaves nothing of itself behind."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from provision.interrupt import shield
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from provision.check import Source
+    from provision.cli.output import Output
+    from provision.verify.live import Tick
+
+    Show = Callable[[Sequence[Tick], datetime], None]
+
+_BESIDE_ROWS = 3
+"""Lines: title, header, caption."""
+_UNCUT = 400
+"""Columns; a file has no width, and each cell is cut to its own most."""
+
+
+def watch_sources(output: Output, sources: Mapping[str, Source], every: float, *, as_json: bool) -> NoReturn:
+    """Show every tick until somebody ends it; one read a host and tick.
+
+    :raise KeyboardInterrupt: then.
+    """
+    from datetime import UTC, datetime
+
+    from provision.deadline import pause
+    from provision.fleet import side_by_side
+    from provision.verify.live import as_json_line
+    from provision.watch import Glance, glance
+
+    last: dict[str, Glance] = {}
+    with ExitStack() as open_:
+        show = None if as_json else open_.enter_context(watching(output))
+        while True:
+            outcomes = side_by_side(list(sources), lambda name: glance(sources[name], last.get(name)))
+            for outcome in outcomes:
+                if outcome.value is None:
+                    raise outcome.error or AssertionError
+                last[outcome.host] = outcome.value[0]
+            rows = [tick for outcome in outcomes if outcome.value for tick in outcome.value[1]]
+            now = datetime.now(UTC)
+            if show is None:
+                output.text(as_json_line(rows, now))
+            else:
+                show(rows, now)
+            pause(every)
+
+
+@contextmanager
+def watching(output: Output) -> Iterator[Show]:
+    """Yield what shows one tick.
+
+    On a terminal that happens on its alternate screen, which is left however the block ends, with the cursor
+    shown again; elsewhere each tick is a block of lines.
+    """
+    screen = output.console(screen=True)
+    if sys.stdout.isatty() and not screen.is_dumb_terminal:
+        with _in_place(screen) as show:
+            yield show
+    else:
+        console = output.console()
+        console.width = _UNCUT
+        yield lambda rows, when: _block(console, rows, when)
+
+
+def _block(console: Console, rows: Sequence[Tick], when: datetime) -> None:
+    from provision.verify.live import as_table
+
+    with console.capture() as text:
+        console.print(as_table(rows, when))
+    console.file.write("\n".join(line.rstrip() for line in text.get().splitlines()) + "\n\n")
+    console.file.flush()
+
+
+@contextmanager
+def _in_place(console: Console) -> Iterator[Show]:
+    """Behind a shield wherever the terminal is written to: half an escape sequence could not be taken back."""
+    from rich.live import Live
+
+    from provision.verify.live import as_table
+
+    live = Live(
+        console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+    )
+
+    def show(rows: Sequence[Tick], when: datetime) -> None:
+        with shield():
+            live.update(as_table(rows, when, max(console.height - _BESIDE_ROWS, 1)), refresh=True)
+
+    try:
+        with shield():
+            live.start()
+        yield show
+    finally:
+        with shield():
+            live.stop()

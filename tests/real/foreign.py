@@ -1,0 +1,79 @@
+"""A domain that somebody else made, running under a hypervisor's libvirtd, and rscvm beside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING, Any
+
+from tests.real.conftest import GUEST
+from tests.real.hypervisor import Hypervisor, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+URI = "qemu:///system"
+GOOD = "<model type='virtio'/>"
+OVERRIDE = """<qemu:override><qemu:device alias='ua-nic'><qemu:frontend>
+<qemu:property name='guest_rsc_ext' type='bool' value='true'/>
+<qemu:property name='rsc_interval' type='unsigned' value='1000000'/>
+</qemu:frontend></qemu:device></qemu:override>"""
+
+
+def domain_xml(folder: Path, inner: str = GOOD, *, switch: str = "", override: str = "") -> str:
+    return f"""<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>vm</name><memory unit='MiB'>192</memory>
+  <metadata><x:mark xmlns:x='urn:x'>kept <!-- as it is --> &amp; whole</x:mark></metadata>
+  <os><type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd.gz</initrd>
+    <cmdline>console=ttyS0 quiet {switch}</cmdline></os>
+  <features><acpi/></features><cpu mode='maximum'/>
+  <devices>
+    <controller type='usb' model='qemu-xhci'/>
+    <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/>{inner}
+      <alias name='ua-nic'/></interface>
+    <serial type='file'><source path='{folder}/console'/></serial>
+    <graphics type='vnc' passwd='geheim'/><memballoon model='none'/>
+  </devices>
+  {override}
+</domain>"""
+
+
+class Vm:
+    """One running domain, and rscvm beside it."""
+
+    def __init__(self, host: Hypervisor, folder: Path, xml: str = "", *, transient: bool = False) -> None:
+        self.host, self.folder, self.state = host, folder, folder / "state"
+        file = folder / "vm.xml"
+        file.write_text(xml or domain_xml(folder))
+        host.output(["ip", "link", "add", "br0", "type", "bridge"])
+        host.output(["ip", "link", "set", "br0", "up"])
+        if not transient:
+            host.virsh("define", str(file))
+        host.virsh(*(("create", str(file)) if transient else ("start", "vm")))
+        wait_for(self.booted, time.monotonic() + 60, "the guest to have done what it does at boot")
+
+    def booted(self) -> bool:
+        console = self.folder / "console"
+        return console.exists() and "rscvm-guest: ready" in console.read_text(errors="replace")
+
+    def definition(self) -> str:
+        return self.host.virsh("dumpxml", "--inactive", "--security-info", "vm")
+
+    def tap(self) -> str:
+        return self.host.virsh("domiflist", "vm").split()[0]
+
+    def ethtool(self, *words: str) -> None:
+        self.host.output(["ethtool", "-K", self.tap(), *words])
+
+    def fix(self, *arguments: str, as_json: bool = True) -> tuple[CompletedProcess[str], dict[str, Any]]:
+        argv = [sys.executable, "-m", "provision", "fix", "--connect", URI, "vm", *arguments]
+        argv += ["--json"] if as_json else []
+        done = self.host.run(argv, timeout=240, env={"XDG_STATE_HOME": str(self.state)})
+        told = CompletedProcess(argv, done.returncode, done.stdout.decode(), done.stderr.decode())
+        return told, json.loads(told.stdout) if as_json and told.stdout else {}
+
+    def backups(self) -> list[Path]:
+        return sorted((self.state / "rscvm" / "backups").glob("*"))

@@ -1,0 +1,35 @@
+"""Where definitions are kept that `fix` replaces."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from provision.cli.backups import keep
+
+
+def test_backups_are_the_users_own_and_no_name_leads_out_of_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    name = "../../a\n\x1b[2J" + "ä" * 300
+
+    first, second = Path(keep(name, "<a/>\r\n")), Path(keep(name, "<b/>"))
+
+    assert first.parent == second.parent == tmp_path / "rscvm" / "backups"
+    assert first != second
+    assert first.read_bytes() == b"<a/>\r\n"
+    assert stat.S_IMODE(first.stat().st_mode) == 0o600
+    assert stat.S_IMODE(first.parent.stat().st_mode) == 0o700
+    assert first.name.isascii()
+    assert json.dumps(first.name).strip('"') == first.name
+
+
+def test_a_relative_state_directory_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert Path(keep("vm", "<a/>")).parent == tmp_path / ".local" / "state" / "rscvm" / "backups"

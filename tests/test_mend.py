@@ -1,0 +1,279 @@
+"""What `fix` does around libvirt and the TAPs when something gets in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from provision.cli.backups import keep
+from provision.command import Domain, Result
+from provision.deadline import Deadline
+from provision.errors import CommandError, HostError, RequestError
+from provision.mend import Fixed, Place, fix_domain
+from provision.redefine import power_cycle
+from provision.verify.evidence import NicEvidence
+from provision.verify.judge import NicVerdict, judge_nic
+from tests.builders import FIXTURES, ON, FakeEdges, FakeHost, FakeLibvirt, features, nic
+from tests.test_repair import TSO4_OFF, xml
+
+PASSWORD = "<graphics type='vnc' passwd='geheim'/>"  # noqa: S105 - a test's
+OFF = nic(properties={**ON, "guest_tso4": False})
+
+
+@dataclass
+class Daemon(FakeLibvirt):
+    """A libvirt with one domain, and what happens to it beside us."""
+
+    there: Domain | None = None
+    meanwhile: Callable[[Daemon], None] = lambda _: None
+    """After the definition was read for the first time."""
+    refusals: list[str] = field(default_factory=list)
+    """What the next starts end in."""
+    deaf: bool = False
+    forgetful: bool = False
+    """Whether it accepts a definition and does not keep it."""
+
+    def domain(self, name: str) -> Domain | None:  # noqa: ARG002
+        return self.there
+
+    def definition(self, name: str) -> str:  # noqa: ARG002
+        found = self.there.persistent_xml.replace("</devices>", f"{PASSWORD}</devices>") if self.there else ""
+        happen, self.meanwhile = self.meanwhile, lambda _: None
+        happen(self)
+        return found
+
+    def define(self, xml: str) -> None:
+        super().define(xml)
+        if self.there is not None and not self.forgetful:
+            self.there = replace(self.there, persistent_xml=xml.replace(PASSWORD, ""))
+
+    def shutdown(self, name: str) -> None:
+        super().shutdown(name)
+        if self.there is not None and not self.deaf:
+            self.there = replace(self.there, state="off")
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        super().start(name, paused=paused)
+        if self.refusals:
+            raise HostError(self.refusals.pop(0))
+        assert self.there is not None
+        self.there = replace(self.there, state="running", live_xml=self.there.persistent_xml)
+
+
+def daemon(inner: str = TSO4_OFF, **more: Any) -> Daemon:
+    return Daemon(there=Domain("vm", "running", xml(inner), xml(inner)), **more)
+
+
+@dataclass
+class Fixture:
+    libvirt: Daemon
+    host: FakeHost = field(default_factory=FakeHost)
+    kept: list[str] = field(default_factory=list)
+    evidence: NicEvidence = OFF
+
+    def fix(self, **options: Any) -> Fixed:
+        def keep_it(name: str, text: str) -> str:
+            self.kept.append(text)
+            return f"/backups/{name}.xml"
+
+        edges = FakeEdges(self.host, self.libvirt)
+        place = Place(edges, "local", "qemu:///system", "vm", lambda: [judge_nic(self.evidence)], keep_it)
+        return fix_domain(place, lambda _: None, **{"dry_run": False, **options})
+
+    def said(self) -> list[str]:
+        return [verb for verb, _ in self.libvirt.said]
+
+
+def test_what_is_defined_and_kept_has_the_passwords_and_what_is_shown_has_not() -> None:
+    there = Fixture(daemon())
+
+    fixed = there.fix()
+
+    [(verb, defined)] = there.libvirt.said
+    assert verb == "define"
+    assert defined == there.kept[0].replace("tso4='off'", "tso4='on'")
+    assert PASSWORD in defined
+    assert "geheim" not in str(fixed)
+
+
+@pytest.mark.parametrize("now", [xml("<model type='virtio'/>"), None])
+def test_a_definition_that_somebody_else_changed_meanwhile_is_not_touched(now: str | None) -> None:
+    def change(libvirt: Daemon) -> None:
+        assert libvirt.there is not None
+        libvirt.there = replace(libvirt.there, persistent_xml=now) if now else None
+
+    there = Fixture(daemon(meanwhile=change))
+
+    fixed = there.fix()
+
+    assert "changed by somebody else meanwhile: nothing was changed here" in str(fixed.error)
+    assert there.said() == []
+    assert fixed.changed == ()
+
+
+def test_a_definition_that_cannot_be_kept_is_not_changed() -> None:
+    there = Fixture(daemon())
+
+    def full(_name: str, _xml: str) -> str:
+        raise OSError(28, "No space left on device")
+
+    place = Place(FakeEdges(there.host, there.libvirt), "local", "x", "vm", lambda: [judge_nic(OFF)], full)
+    with pytest.raises(OSError, match="No space"):
+        fix_domain(place, lambda _: None, dry_run=False)
+
+    assert there.said() == []
+
+
+def test_an_edit_that_libvirt_does_not_keep_is_not_called_done() -> None:
+    fixed = Fixture(daemon(forgetful=True)).fix()
+
+    assert "did not keep the edit" in str(fixed.error)
+    assert fixed.changed == ()
+
+
+def test_a_dry_run_touches_nothing() -> None:
+    there = Fixture(daemon(), evidence=replace(OFF, features=features("host-tx-off")))
+
+    fixed = there.fix(dry_run=True, restart=Deadline(1))
+
+    assert (there.said(), there.host.said, there.kept) == ([], [], [])
+    assert [change.cause for change in fixed.changed] == ["host-disabled-checksum", "guest-offloads-off"]
+
+
+def test_nothing_is_restarted_that_needs_none() -> None:
+    there = Fixture(daemon("<model type='virtio'/>"), evidence=nic())
+
+    there.fix(restart=Deadline(1))
+
+    assert there.said() == []
+
+
+def test_a_restart_makes_a_pending_edit_take_effect_without_another() -> None:
+    there = Fixture(daemon())
+    assert there.libvirt.there is not None
+    there.libvirt.there = replace(there.libvirt.there, persistent_xml=xml())
+
+    there.fix(restart=Deadline(1))
+
+    assert there.said() == ["shutdown", "start"]
+    assert there.kept == []
+
+
+def test_a_guest_that_does_not_shut_down_is_never_destroyed() -> None:
+    there = Fixture(daemon(deaf=True))
+
+    fixed = there.fix(restart=Deadline(0))
+
+    assert there.said() == ["define", "shutdown"]
+    assert "it is left running" in str(fixed.error)
+    assert [change.cause for change in fixed.changed] == ["guest-offloads-off"]
+    assert any("takes effect after a power cycle" in note for note in fixed.notes)
+
+
+@pytest.mark.parametrize("state", ["paused", "off"])
+def test_only_a_running_guest_is_asked_to_shut_down(state: str) -> None:
+    there = daemon()
+    assert there.there is not None
+    there.there = replace(there.there, state=state)
+
+    with pytest.raises(HostError, match=f"vm is {state} and is not restarted"):
+        power_cycle(there, "vm", None, Deadline(1), lambda _: None)
+
+    assert there.said == []
+
+
+def test_an_edit_that_does_not_start_is_put_back_and_the_machine_started() -> None:
+    there = Fixture(daemon(refusals=["no such bus"]))
+
+    fixed = there.fix(restart=Deadline(1))
+
+    assert there.said() == ["define", "shutdown", "start", "define", "start"]
+    assert there.libvirt.said[3][1] == there.kept[0]
+    assert fixed.changed == ()
+    assert "the old definition was put back, and it runs with that: no such bus" in str(fixed.error)
+
+
+def test_a_machine_that_does_not_start_either_way_is_said_to_be_off() -> None:
+    fixed = Fixture(daemon(refusals=["no such bus", "no bridge"])).fix(restart=Deadline(1))
+
+    assert "vm is off: it starts neither with the edit nor without it" in str(fixed.error)
+
+
+def test_a_machine_that_somebody_else_started_first_is_as_good() -> None:
+    there = daemon(refusals=["domain is already running"])
+
+    def started(name: str, *, paused: bool = False) -> None:  # noqa: ARG001
+        assert there.there is not None
+        there.there = replace(there.there, state="running")
+        raise HostError("domain is already running")
+
+    there.start = started  # type: ignore[method-assign]
+    power_cycle(there, "vm", None, Deadline(1), lambda _: None)
+
+
+def test_a_domain_that_is_not_there_is_the_users_mistake() -> None:
+    with pytest.raises(RequestError, match="no domain vm at qemu:///system"):
+        Fixture(Daemon()).fix()
+
+
+class Taps(FakeHost):
+    """A host whose ethtool ends so, and shows the TAP so afterwards."""
+
+    status, shows = 0, ""
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
+        self.said.append(tuple(argv))
+        if argv[0] in ("ip", "cat"):
+            return Result("local", tuple(argv), 0, "[]" if argv[0] == "ip" else "1.0 1.0", "")
+        if "--json" in argv:
+            return Result("local", tuple(argv), 0, (FIXTURES / "ethtool-6.1" / self.shows).read_text(), "")
+        return Result("local", tuple(argv), self.status, "", "netlink error: Operation not permitted")
+
+
+def test_an_ethtool_that_may_not_ask_is_an_error_and_not_the_guests_doing() -> None:
+    host = Taps()
+    host.status, host.shows = 1, "tap-guest-dropped-rsc.json"
+    there = Fixture(
+        daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
+    )
+
+    with pytest.raises(CommandError, match="Operation not permitted"):
+        there.fix()
+
+
+def test_a_guest_that_keeps_it_off_is_named_and_nothing_is_called_changed() -> None:
+    host = Taps()
+    host.status, host.shows = 1, "tap-guest-dropped-rsc-host-asked.json"
+    there = Fixture(
+        daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
+    )
+    states = iter(["guest-dropped-rsc", "guest-dropped-rsc-host-asked"])
+    edges = FakeEdges(host, there.libvirt)
+    place = Place(edges, "local", "x", "vm", lambda: [judge_nic(nic(features=features(next(states))))], keep)
+
+    fixed = fix_domain(place, lambda _: None, dry_run=False)
+
+    assert fixed.changed == ()
+    assert fixed.verdicts[0].finding.cause is not None
+    assert fixed.verdicts[0].finding.cause.id == "guest-disabled-rsc"
+    assert "did not take: the guest has it off" in fixed.notes[0]
+
+
+def test_what_the_guest_dropped_is_not_blamed_on_the_host_when_a_restart_brings_it_back() -> None:
+    host = Taps()
+    host.status, host.shows = 1, "tap-guest-dropped-rsc-host-asked.json"
+    libvirt = daemon(TSO4_OFF)
+    dropped = replace(OFF, features=features("guest-dropped-rsc"))
+
+    def verdicts() -> list[NicVerdict]:
+        return [judge_nic(nic() if "start" in [verb for verb, _ in libvirt.said] else dropped)]
+
+    place = Place(FakeEdges(host, libvirt), "local", "x", "vm", verdicts, lambda _name, _xml: "/backup")
+    fixed = fix_domain(place, lambda _: None, dry_run=False, restart=Deadline(1))
+
+    assert fixed.verdicts[0].verdict == "ready"
+    assert [change.cause for change in fixed.changed] == ["guest-offloads-off"]
+    assert any("the guest has it off" in note for note in fixed.notes)

@@ -1,0 +1,97 @@
+"""What one tick of a watch tells, and when machines are asked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from provision.check import Source
+from provision.command import Result, Run
+from provision.verify.evidence import NicEvidence
+from provision.watch import glance
+from tests.builders import FIXTURES, FakeEdges, FakeHost, nic, virtio
+
+
+@dataclass
+class Ticking(FakeHost):
+    """Stands for a host whose TAP shows these features and counters, one row at each look."""
+
+    rows: list[tuple[str, int, int]] = field(default_factory=list)
+    looks: int = 0
+
+    def run_all(
+        self,
+        runs: Sequence[Run],
+        *,
+        timeout: float = 60,  # noqa: ARG002
+        until_failure: bool = False,  # noqa: ARG002
+    ) -> list[Result]:
+        name, frames, octets = self.rows[min(self.looks, len(self.rows) - 1)]
+        self.looks += 1
+        features = (FIXTURES / "ethtool-6.1" / f"tap-{name}.json").read_text()
+        link = {
+            "ifname": "tap0", "ifindex": 7, "flags": ["UP"], "mtu": 1500, "linkinfo": {"info_kind": "tun"},
+            "stats64": {"tx": {"bytes": octets, "packets": frames}},
+        }  # fmt: skip
+        texts = (features, json.dumps([link]), f"{self.looks}.0 0")
+        return [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=True)]
+
+
+def watched(host: Ticking, *answers: NicEvidence) -> tuple[Source, list[int]]:
+    asked: list[int] = []
+
+    def ask(_: Sequence[str]) -> list[NicEvidence]:
+        asked.append(len(asked))
+        return [answers[min(len(asked), len(answers)) - 1]]
+
+    return Source(FakeEdges(host), "local", ask), asked
+
+
+def test_a_tick_has_the_rate_since_the_last_one_by_the_hosts_clock() -> None:
+    on = "negotiated-by-linux"
+    host = Ticking(rows=[(on, 10, 1000), (on, 30, 1_001_000), (on, 30, 1_001_000)])
+    source, asked = watched(host, nic())
+
+    first, [one] = glance(source, None)
+    second, [two] = glance(source, first)
+    _, [three] = glance(source, second)
+
+    assert (one.bytes_per_second, one.mean_frame, one.verdict) == (None, None, "ready")
+    assert (two.bytes_per_second, two.packets_per_second, two.mean_frame) == (1_000_000.0, 20.0, 50_000.0)
+    assert (three.bytes_per_second, three.mean_frame) == (0.0, None)
+    assert (host.looks, len(asked)) == (3, 1)
+
+
+def test_machines_are_asked_again_when_a_tap_shows_a_change() -> None:
+    host = Ticking(rows=[("no-driver", 0, 0), ("no-driver", 0, 0), ("negotiated-by-linux", 0, 0)])
+    source, asked = watched(host, nic(virtio=virtio("no-driver")), nic())
+
+    last, [one] = glance(source, None)
+    last, [two] = glance(source, last)
+    last, [three] = glance(source, last)
+
+    assert [tick.verdict for tick in (one, two, three)] == ["unknown", "unknown", "ready"]
+    assert [tick.cause for tick in (one, two, three)] == ["driver-not-loaded", "driver-not-loaded", None]
+    assert len(asked) == 2
+
+
+def test_a_tap_that_the_host_switches_off_shows_at_the_next_tick() -> None:
+    host = Ticking(rows=[("negotiated-by-linux", 0, 0), ("host-tx-off", 0, 0)])
+    source, _ = watched(host, nic())
+
+    last, _ = glance(source, None)
+    _, [tick] = glance(source, last)
+
+    assert (tick.verdict, tick.cause) == ("not-ready", "host-disabled-checksum")
+
+
+def test_a_host_that_falls_silent_is_unknown_and_the_watch_goes_on() -> None:
+    host = Ticking(rows=[("negotiated-by-linux", 0, 0)])
+    source, _ = watched(host, nic())
+    last, _ = glance(source, None)
+
+    silent, _ = watched(host, nic())
+    _, [tick] = glance(Source(FakeEdges(FakeHost(lost_at="ethtool")), "local", silent.ask), last)
+
+    assert (tick.verdict, tick.cause, tick.bytes_per_second) == ("unknown", "tap-unreadable", None)
