@@ -14,7 +14,7 @@ from provision.command import Result, Run
 from provision.errors import CommandError, HostError, LostError, RscvmError
 from provision.interrupt import shield
 from provision.nics import parse_settings, settings_questions
-from provision.steps import Action, Define, Destroy, ReadBack, Start, Step, Undefine
+from provision.steps import Action, Autostart, Define, Destroy, ReadBack, Start, Step, Undefine
 from provision.taken import not_as_it_was
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             nic = parse_settings(device, edges.host(host).run_all(settings_questions(device)))
             if wrong := [*not_as_it_was(nic, json.loads(was))]:
                 raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
+        case Autostart(domain, on):
+            edges.hypervisor(host).autostart(domain, on=on)
 
 
 def take_steps(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.deadline import pause
 from provision.errors import HostError, RequestError
 from provision.fleet import side_by_side
+from provision.ordinary import lab_as_started
 from provision.survey import read_host
 from provision.verify.bare import collect_bare
 from provision.verify.collect import collect_domain, collect_lab
@@ -103,7 +104,8 @@ def lab_source(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, monit
 
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         chosen = some or names
-        return collect_lab(edges, lab, chosen, read_host(edges, lab, host, chosen), monitor=monitor)
+        found = read_host(edges, lab, host, chosen)
+        return collect_lab(edges, lab_as_started(lab, found), chosen, found, monitor=monitor)
 
     return Source(edges, host, ask)
 

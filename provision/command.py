@@ -170,6 +170,8 @@ class Domain:
     """Tells one run of the domain from another; empty of one that is off, and where it was not asked for."""
     trouble: str = ""
     """Why libvirt did not tell what runs; then there is no XML."""
+    autostart: bool = False
+    """Whether it starts with the host."""
 
 
 class Hypervisor(Protocol):
@@ -217,6 +219,10 @@ class Hypervisor(Protocol):
 
     def destroy(self, name: str) -> None:
         """Pull a running domain's plug."""
+        ...
+
+    def autostart(self, name: str, *, on: bool) -> None:
+        """Let a domain start with the host, or not."""
         ...
 
     def monitor(self, name: str) -> Monitor:

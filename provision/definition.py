@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.choice import chosen_view
+from provision.cycle import definition_step
 from provision.diff import added, changed, edits, text_diff
 from provision.facts.domain import parse_domain
+from provision.ordinary import defined_disarmed, disarmed_lab
 from provision.ownership import Thing, spec_digest
 from provision.render import domain_xml
-from provision.steps import Action, Define, Destroy, Start, Step, Undefine
+from provision.steps import Action, Autostart, Define, Destroy, Start, Step, Undefine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from provision.found import HostFound
     from provision.spec import Lab
     from provision.view import MachineView
+
+
+DISARMED = "`hck disarm` has made an ordinary machine of it"
 
 
 def domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
@@ -31,6 +36,8 @@ def domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step
         why = "libvirt does not have it" if domain is None else "it runs, and its definition is gone"
         undo: tuple[Action, ...] = (Undefine(name),) if domain is None else ()
         yield Step(host, name, f"define {name}", why, define, undo, thing, text_diff("", xml))
+    elif arming := _arming(lab, view, domain, found):
+        yield arming
     elif lines := _redefinition(lab, view, domain, found):
         why = (
             "the lab file has changed"
@@ -39,11 +46,27 @@ def domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step
         )
         undo = (Define(domain.persistent_xml),)
         yield Step(host, name, f"define {name} anew", why, define, undo, thing, lines)
+    if domain is not None and domain.autostart and view.spec.purpose == "hck":
+        what, why = f"switch off {name}'s autostart", "a machine for HCK never comes up by itself"
+        lines = changed(f"{name}: autostart", f"{name}: no autostart")
+        yield Step(
+            host, name, what, why, (Autostart(name, on=False),), (Autostart(name, on=True),), diff=lines
+        )
     if domain is None or domain.state == "off":
         lines = changed(f"{name}: off", f"{name}: running")
         yield Step(
             host, name, f"start {name}", "it is not running", (Start(name),), (Destroy(name),), thing, lines
         )
+
+
+def _arming(lab: Lab, view: MachineView, domain: Domain, found: HostFound) -> Step | None:
+    """What gives a machine that was disarmed its HCK flags back; where it runs without them, by a power cycle."""
+    cycle = domain.state != "off" and defined_disarmed(lab, view.name, domain.live_xml, found)
+    if not (cycle or defined_disarmed(lab, view.name, domain.persistent_xml, found)):
+        return None
+    plain = chosen_view(disarmed_lab(lab, [view.name]), view.name, found)
+    what = f"define {view.name} with its HCK flags again" + (", and power-cycle it" if cycle else "")
+    return definition_step(lab, (plain, view), domain, (what, DISARMED), cycle=cycle)
 
 
 def _redefinition(lab: Lab, view: MachineView, domain: Domain, found: HostFound) -> Diff:

@@ -11,6 +11,7 @@ from provision.errors import HostError, RequestError, WaitedError
 from provision.guard import take_plan, undo_plan
 from provision.interrupt import finish
 from provision.lock import LockError
+from provision.ordinary import lab_as_started
 from provision.paths import LabPaths
 from provision.plan import plan_up
 from provision.requirements import another_lab, missing, refuse
@@ -76,9 +77,9 @@ def _bring_up(
     plan = planned(site, names)
     for note in plan.notes:
         say(note)
-    if plan.drift:
+    if lines := _drift_lines(plan):
         raise HostError(
-            "\n  ".join(("what runs differs from the lab file:", *_drift_lines(plan))),
+            "\n  ".join(("what runs differs from the lab file:", *lines)),
             hint="`rscvm down` and `rscvm up` these machines; nothing was changed",
         )
     if not plan.steps:
@@ -137,16 +138,18 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
         return []
     found = read_host(site.edges, site.lab, site.host, names)
 
+    lab = lab_as_started(site.lab, found)
+
     def settled() -> bool:
         nonlocal found
-        nics = collect_lab(site.edges, site.lab, names, found)
+        nics = collect_lab(site.edges, lab, names, found)
         if any(
             isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final for nic in nics
         ):
             found = read_host(
                 site.edges, site.lab, site.host, names
             )  # a silent monitor may be that of no machine
-            nics = collect_lab(site.edges, site.lab, names, found)
+            nics = collect_lab(site.edges, lab, names, found)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
                 f"{', '.join(gone)} stopped before its driver was there",
@@ -169,4 +172,5 @@ def may_yet_load(nic: NicEvidence) -> bool:
 
 
 def _drift_lines(plan: Plan) -> list[str]:
-    return [line for drift in plan.drift for line in (drift.what, *(f"  {more}" for more in drift.diff))]
+    drifts = [drift for drift in plan.drift if not drift.mended]
+    return [line for drift in drifts for line in (drift.what, *(f"  {more}" for more in drift.diff))]

@@ -68,6 +68,8 @@ class Journal:
     """Each machine as it was last defined or started."""
     kvm: Mapping[str, bool] = field(default_factory=dict)
     """Whether each was made for KVM: what `auto` came to then."""
+    disarmed: frozenset[str] = frozenset()
+    """Machines that `hck disarm` has made ordinary since they were last brought up."""
 
     @property
     def machines(self) -> set[str]:
@@ -152,6 +154,7 @@ def written_journal(journal: Journal) -> str:
         "file": journal.file,
         "specs": dict(journal.specs),
         "kvm": dict(journal.kvm),
+        "disarmed": sorted(journal.disarmed),
     }
     rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in journal.things)
     return f'{json.dumps(head)[:-1]}, "things": [\n{rows}\n]}}\n'
@@ -175,6 +178,7 @@ def parse_journal(text: str) -> Journal:
         things = tuple(Thing(**row) for row in data["things"])
         if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
             raise UnreadableError("the lab's journal", text, hint=_LOST)
-        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]))
+        disarmed = frozenset(map(str, data.get("disarmed", ())))
+        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), disarmed)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UnreadableError("the lab's journal", text, hint=_LOST) from error

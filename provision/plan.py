@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from provision.choice import chosen_view, started_argv
 from provision.command import Run
-from provision.definition import definition_differs, domain_steps
+from provision.cycle import process_step
+from provision.definition import DISARMED, definition_differs, domain_steps
 from provision.devices import bridge_notes, bridge_steps, drifted_tap_steps, tap_steps
 from provision.diff import added, argv_lines, changed, edits, text_diff
+from provision.ordinary import defined_disarmed, disarmed_lab, ordinary, started_disarmed
 from provision.ownership import Thing, merged, spec_as_noted
 from provision.paths import LabPaths
 from provision.render import domain_xml
@@ -30,7 +32,7 @@ from provision.taken import dropped
 from provision.taps import tap_steps_back_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.found import HostFound
     from provision.spec import Lab
@@ -71,8 +73,11 @@ def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
             )
 
 
-def _qemu_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
+def _qemu_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
     pidfile, files = view.paths.pidfile(view.name), view.paths.machine_files(view.name)
+    if started_disarmed(lab, view.name, found):
+        plain = chosen_view(disarmed_lab(lab, [view.name]), view.name, found)
+        yield process_step((plain, view), (f"restart {view.name} with its HCK flags", DISARMED))
     if pidfile not in found.processes:
         argv = started_argv(view)
         yield Step(
@@ -91,13 +96,19 @@ def _qemu_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
         )
 
 
-def _drift(view: MachineView, found: HostFound) -> Iterator[Drift]:
+def _drift(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Drift]:
     """What runs otherwise than the lab file has it."""
     name, noted = view.name, found.journal.specs.get(view.name)
     domain = found.domains.get(name)
     started = view.paths.pidfile(name) in found.processes
     differs = started and noted is not None and noted != spec_as_noted(view.spec)
-    if domain is not None and domain.state != "off":
+    if disarmed := _disarmed(lab, name, found):
+        lines = text_diff(
+            _listed(spec_as_noted(ordinary(view.spec))), _listed(spec_as_noted(view.spec)), around=0
+        )
+        yield Drift(name, f"{name} {disarmed}: {DISARMED}", lines, mended=True)
+        differs = False
+    elif domain is not None and domain.state != "off":
         differs = definition_differs(domain.live_xml, view)
         if not differs and (lines := edits(domain_xml(view), domain.live_xml)):
             yield Drift(name, f"{name} runs with what somebody has changed by hand", lines)
@@ -110,6 +121,18 @@ def _drift(view: MachineView, found: HostFound) -> Iterator[Drift]:
     if differs:
         lines = text_diff(_listed(noted or {}), _listed(spec_as_noted(view.spec)), around=0)
         yield Drift(name, f"{name} runs with other settings than the lab file has", lines)
+
+
+def _disarmed(lab: Lab, name: str, found: HostFound) -> str:
+    """How a machine is no longer the one for HCK that the lab file has; empty where it is."""
+    domain = found.domains.get(name)
+    live = (
+        domain is not None and domain.state != "off" and defined_disarmed(lab, name, domain.live_xml, found)
+    )
+    if live or started_disarmed(lab, name, found):
+        return "runs without its HCK flags"
+    kept = domain is not None and defined_disarmed(lab, name, domain.persistent_xml, found)
+    return "is defined without its HCK flags" if kept else ""
 
 
 def _runs(view: MachineView, found: HostFound) -> bool:
@@ -140,15 +163,15 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
         steps += file_steps(view, found)
         if view.spec.backend == "qemu":
             steps += tap_steps(lab, view, found)
-            steps += _qemu_steps(view, found)
+            steps += _qemu_steps(lab, view, found)
         else:
             steps += domain_steps(lab, view, found)
         steps += drifted_tap_steps(lab, view, found)
         steps += tap_steps_back_on(lab, [name], found)
-        drift += _drift(view, found)
+        drift += _drift(lab, view, found)
         if any(step.machine == name for step in steps):
             notes += _left_out(view, found)
-    opening, closing = _notes_of(lab, host, steps, found) if steps else (None, None)
+    opening, closing = notes_of(lab, host, steps, found) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
 
 
@@ -166,11 +189,13 @@ def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
         *tap_steps_back_on(lab, names, found),
     ]
     notes = _notes(lab, host, found)
-    opening, closing = _notes_of(lab, host, steps, found) if steps else (None, None)
+    opening, closing = notes_of(lab, host, steps, found) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, notes)
 
 
-def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> tuple[Step, Step]:
+def notes_of(
+    lab: Lab, host: str, steps: Sequence[Step], found: HostFound, disarmed: Iterable[str] = ()
+) -> tuple[Step, Step]:
     """Write down what the steps are about to make, so that `down` finds it whatever happens; and that it is made.
 
     From then on a device of ours is known by its mark only: one without is somebody else's.
@@ -188,6 +213,7 @@ def _notes_of(lab: Lab, host: str, steps: Sequence[Step], found: HostFound) -> t
         file=lab.file,
         things=tuple(made.values()),
         specs={**found.journal.specs, **specs},
+        disarmed=(found.journal.disarmed - begun) | (begun & {*disarmed}),
         kvm={**found.journal.kvm, **{name: chosen_view(lab, name, found).choices.kvm for name in specs}},
     )
     undo = write_journal(paths, found.journal) if found.journal.things else forget_lab(paths)

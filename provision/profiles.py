@@ -22,6 +22,8 @@ class Profile:
     hck_only: bool = False
     backends: frozenset[str] = field(default_factory=frozenset)
     """The NIC backends it works on."""
+    warning: str = ""
+    """What nothing can forbid, and must not be done to a machine that has it."""
 
 
 _TAPS = frozenset({"bridge", "tap"})
@@ -49,6 +51,8 @@ PROFILES = {
             vhost=False,
             hck_only=True,
             backends=_TAPS,
+            warning="never migrate, save or snapshot this machine while it runs: what QEMU's engine holds back is lost, "
+            "and libvirt has no switch that forbids it (`rscvm explain hck`)",
         ),
     )
 }

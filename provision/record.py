@@ -267,6 +267,9 @@ class _RecordedHypervisor:
     def definition(self, name: str) -> str:
         return self._libvirt.definition(name)  # never kept: it has passwords
 
+    def autostart(self, name: str, *, on: bool) -> None:
+        self._libvirt.autostart(name, on=on)
+
     def shutdown(self, name: str) -> None:
         self._libvirt.shutdown(name)
 

@@ -177,6 +177,9 @@ class _ReplayedHypervisor:
     def definition(self, name: str) -> str:
         self._replay.refuse(f"{name}'s definition with its passwords")
 
+    def autostart(self, name: str, *, on: bool) -> None:  # noqa: ARG002
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
     def shutdown(self, name: str) -> None:
         self._replay.refuse(f"evidence cannot be changed: {name}")
 

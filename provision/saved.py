@@ -72,7 +72,7 @@ class _DomainFile(_Model):
     state: str
     live: str
     persistent: str = ""
-    more: dict[str, str] = {}
+    more: dict[str, str | bool] = {}
     """What else a `Domain` has, by its fields' names."""
 
 
@@ -197,7 +197,7 @@ def _domain_file(domain: Domain, host: str, files: Files) -> _DomainFile:
         persistent=files.keep(folder, "persistent", ".xml", domain.persistent_xml)
         if domain.persistent_xml
         else "",
-        more={name: str(getattr(domain, name)) for name in _BESIDES if getattr(domain, name)},
+        more={name: getattr(domain, name) for name in _BESIDES if getattr(domain, name)},
     )
 
 
@@ -266,7 +266,8 @@ def _rows(answer: _Answer, read: Callable[[str], bytes]) -> Iterator[Row]:
 
 def _domain(file: _DomainFile, text: Callable[[str], str]) -> Domain:
     persistent = text(file.persistent) if file.persistent else ""
-    return Domain(file.name, file.state, text(file.live), persistent, **file.more)
+    more: dict[str, Any] = dict(file.more)
+    return Domain(file.name, file.state, text(file.live), persistent, **more)
 
 
 def _monitor_rows(answer: _Answer, text: str) -> Iterator[Row]:

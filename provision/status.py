@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.ownership import is_our_domain
 from provision.paths import LabPaths
 from provision.plan import plan_apply, plan_up
+from provision.profiles import PROFILES
 from provision.requirements import missing, missing_for_settings
 from provision.steps import Drift, Plan, Step
 from provision.survey import read_host
@@ -34,6 +35,8 @@ class MachineStatus:
     drift: tuple[Drift, ...] = ()
     refused: tuple[str, ...] = ()
     """Why `up` would do nothing of it."""
+    notes: tuple[str, ...] = ()
+    """What must not be done to it, and nothing forbids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,17 @@ def _machine(lab: Lab, name: str, found: HostFound) -> MachineStatus:
     plan = Plan(()) if refused else plan_up(lab, found.name, [name], found)
     own = tuple(step for step in plan.steps if step.machine)
     backend = lab.machines[name].backend
-    return MachineStatus(found.name, name, backend, _state(lab, name, found), own, plan.drift, refused)
+    warnings = dict.fromkeys(PROFILES[nic.profile].warning for nic in lab.machines[name].nics)
+    return MachineStatus(
+        found.name,
+        name,
+        backend,
+        _state(lab, name, found),
+        own,
+        plan.drift,
+        refused,
+        tuple(filter(None, warnings)),
+    )
 
 
 def _forgotten(lab: Lab, name: str, found: HostFound) -> MachineStatus:

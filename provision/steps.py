@@ -49,7 +49,15 @@ class ReadBack:
     """As the journal notes it."""
 
 
-Action = Run | Define | Start | Destroy | Undefine | ReadBack
+@dataclass(frozen=True, slots=True)
+class Autostart:
+    """Whether libvirt starts a domain when the host starts."""
+
+    domain: str
+    on: bool
+
+
+Action = Run | Define | Start | Destroy | Undefine | Autostart | ReadBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class Drift:
     machine: str
     what: str
     diff: tuple[str, ...] = ()
+    mended: bool = False
+    """Whether a step of the plan mends it, because it was we who changed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,7 @@ def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], found: HostFound
     paths = LabPaths(lab.state_dir, lab.name)
     specs = {name: spec for name, spec in found.journal.specs.items() if name not in gone}
     kvm = {name: found.journal.kvm[name] for name in specs if name in found.journal.kvm}
-    journal = replace(found.journal, file=lab.file, things=left, specs=specs, kvm=kvm)
+    disarmed = found.journal.disarmed - gone
+    journal = replace(found.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
     action = write_journal(paths, journal) if left else forget_lab(paths)
     return Step(found.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 TOPICS = {
+    "hck": (
+        "The run-book for HLK's Run RSC Tests: rscvm up examples/hlk-rsc.yaml, ethtool -K TAP tx off on the DUT's test "
+        "TAP after each start of its driver, the test, the clean-up, rscvm hck disarm. What `rsc: hck` switches on "
+        "breaks every other traffic, and libvirt has no switch that forbids to migrate or save such a machine."
+    ),
     "tap-offloads": (
         "A TAP's offloads are what its guest's driver negotiated, as long as it runs: each start of the driver sets "
         "them anew, and `ethtool -K` can only take away from that, until the next start. A TAP that QEMU or libvirt "
@@ -19,3 +26,13 @@ TOPICS = {
         "NetworkManager owns the NIC, its own command is told instead, and not run."
     ),
 }
+
+_RUN_BOOKS = {"hck": "hck.md"}
+"""Documents among the templates, told after the topic."""
+
+
+def told(topic: str) -> str:
+    """All there is to say of a topic."""
+    book = _RUN_BOOKS.get(topic)
+    more = "\n\n" + (files("provision") / "templates" / book).read_text("utf-8") if book else ""
+    return TOPICS[topic] + more

@@ -50,7 +50,7 @@ class Topology:
 NETWORKS = (Network("control"), Network("test", wire=True))
 
 _CONTROL = Port("control", {"model": "e1000e", "rsc": "false"})
-_UNDER_TEST = Port("test", armed={"rsc": "hck", "vhost": "false", "queues": 1})
+_UNDER_TEST = Port("test", armed={"rsc": "hck"})
 # The engine corrupts what a sender left to offloads. `ethtool -K TAP tx off` on the DUT's TAP prevents that and is lost
 # whenever its driver starts; so the peer has nothing to offload to, which lasts, and its own TAP has nothing to hand on.
 _PEER = Port("test", armed={"rsc": "false", "offloads": {"csum": False, "gso": False}})

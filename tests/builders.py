@@ -155,6 +155,9 @@ class FakeLibvirt:
     def shutdown(self, name: str) -> None:
         self.said.append(("shutdown", name))
 
+    def autostart(self, name: str, *, on: bool) -> None:
+        self.said.append(("autostart", f"{name} {on}"))
+
     def destroy(self, name: str) -> None:
         self.said.append(("destroy", name))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,6 @@ from tests.builders import lab_of
 from tests.test_render import LAB
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from provision.command import Say
     from provision.site import Site
 
@@ -52,7 +51,7 @@ def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
     assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
 
 
-@pytest.mark.parametrize("command", [*rscvm.commands, "export schema"])
+@pytest.mark.parametrize("command", [*rscvm.commands, "export schema", "hck disarm"])
 def test_every_command_explains_itself_and_takes_json(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,7 +59,7 @@ def test_every_command_explains_itself_and_takes_json(
 
     text = capsys.readouterr().out
     assert "Usage: rscvm" in text
-    assert "--json" in text or command == "export"
+    assert "--json" in text or command in {"export", "hck"}
 
 
 def test_validate_says_good(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,3 +210,22 @@ def test_an_interruption_tells_which_hosts_were_through_by_then(capsys: pytest.C
         on_hosts(Output(), read, ["a", "b"], "apply", work)
 
     assert capsys.readouterr().err == "a: was through before the interruption, and stays so\n"
+
+
+def test_explain_hck_is_the_run_book_with_every_command_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "hck"]) == 0
+    book = capsys.readouterr().out
+
+    assert (Path(__file__).parent.parent / "docs" / "hck.md").read_text() in book
+    for words in (
+        "no switch that forbids",
+        "rscvm up examples/hlk-rsc.yaml",
+        "ethtool -K TAP tx off",
+        "Run RSC Tests",
+        "OffloadRsc",
+        "pnputil /delete-driver",
+        "spartadrv.sys",
+        "rscvm hck disarm",
+        "Not verified",
+    ):
+        assert words in book

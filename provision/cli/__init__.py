@@ -17,6 +17,7 @@ from provision.cli.causes import explain
 from provision.cli.check import check
 from provision.cli.files import export, render, validate
 from provision.cli.fix import fix
+from provision.cli.hck import hck
 from provision.cli.hosts import apply, doctor
 from provision.cli.imports import import_
 from provision.cli.machines import down, plan, status, up
@@ -57,7 +58,7 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
 
 
 for _command in (
-    doctor, validate, render, plan, up, down, status, apply, check, fix, import_, explain, export,
+    doctor, validate, render, plan, up, down, status, apply, check, fix, import_, hck, explain, export,
 ):  # fmt: skip
     rscvm.add_command(_command)
 

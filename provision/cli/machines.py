@@ -135,7 +135,8 @@ def _step_lines(step: Step) -> list[Text]:
 def _drift_lines(drift: Drift) -> list[Text]:
     from rich.text import Text
 
-    head = Text.assemble((drift.what, "bold yellow"), ": `up` refuses until the machine has been taken down")
+    what = "`up` mends that" if drift.mended else "`up` refuses until the machine has been taken down"
+    head = Text.assemble((drift.what, "bold yellow"), f": {what}")
     return [head, *diff_lines(drift.diff)]
 
 
@@ -221,6 +222,8 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
         for row in status.machines:
             output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
             _show_status(output, row.refused, row.steps, row.drift, whole=row.state != "absent")
+            for note in row.notes:
+                output.line(f"  note: {note}")
     return worst(outcomes)
 
 
@@ -254,4 +257,5 @@ def _machine_row(row: MachineStatus) -> dict[str, object]:
         "steps": steps,
         "drift": drift,
         "refused": list(row.refused),
+        "notes": list(row.notes),
     }

@@ -31,10 +31,11 @@ _STARTING = 300.0
 """Seconds for what libvirtd does with a domain."""
 
 
-def _read(domain: Any) -> tuple[int, str, str]:
-    """State, live XML, and persistent XML or nothing."""
-    inactive = binding().VIR_DOMAIN_XML_INACTIVE
-    return domain.state()[0], domain.XMLDesc(0), domain.XMLDesc(inactive) if domain.isPersistent() else ""
+def _read(domain: Any) -> tuple[int, str, str, bool]:
+    """State, live XML, persistent XML or nothing, and whether it starts with the host."""
+    inactive, kept = binding().VIR_DOMAIN_XML_INACTIVE, bool(domain.isPersistent())
+    starts = kept and bool(domain.autostart())
+    return domain.state()[0], domain.XMLDesc(0), domain.XMLDesc(inactive) if kept else "", starts
 
 
 def _state(number: int) -> str:
@@ -75,12 +76,12 @@ class Libvirt:
         if found is None:
             return None
         try:
-            state, live, persistent = self._call(lambda: _read(found))
+            state, live, persistent, autostart = self._call(lambda: _read(found))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
             raise self._failed(f"read {name}", error) from error
-        return Domain(name, _state(state), live, persistent)
+        return Domain(name, _state(state), live, persistent, autostart=autostart)
 
     def domains(self, names: Sequence[str]) -> list[Domain]:
         """The domains of these names, or all, as they are now; their definitions are not asked for.
@@ -215,6 +216,13 @@ class Libvirt:
         found = self._find(name)
         if found is not None:
             self._do(f"stop {name}", lambda _: found.isActive() and found.destroy())
+
+    def autostart(self, name: str, *, on: bool) -> None:
+        """Let a domain start with the host, or not.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        self._do(f"set {name}'s autostart", lambda connection: connection.lookupByName(name).setAutostart(on))
 
     def monitor(self, name: str) -> LibvirtMonitor:
         """The domain's QMP.

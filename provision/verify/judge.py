@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.ladder import ORDER, Rung, ladder, unreadable
 from provision.verify.rules import CATALOGUE
@@ -132,4 +133,5 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
         finding = _meant_off(nic)
     else:
         finding = own or _worst([families[family] for family in FAMILIES])
-    return NicVerdict(nic, families, finding, rungs, nic.notes)
+    warning = PROFILES[nic.rsc].warning if nic.rsc in PROFILES and nic.state != "off" else ""
+    return NicVerdict(nic, families, finding, rungs, (*nic.notes, *([warning] if warning else [])))

@@ -1,0 +1,59 @@
+"""Commands on machines for the HCK test: hck disarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.labs import by_host, errors_of, on_hosts, read_lab, worst
+from provision.errors import RequestError
+
+if TYPE_CHECKING:
+    from provision.cli.output import Output
+
+
+@click.group()
+def hck() -> None:
+    """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
+
+
+@hck.command(short_help="Make ordinary machines of the DUTs.")
+@click.argument("lab", type=click.Path())
+@click.option("--restart", is_flag=True, help="Pull the plug of what runs and start it without the flags.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.pass_obj
+def disarm(output: Output, lab: str, *, restart: bool, as_json: bool) -> int:
+    """Take QEMU's HCK engine from every machine of the lab that has it; `up` gives it back.
+
+    The machine is then an ordinary one, also by its mark. What runs keeps its flags until a power cycle: shut it
+    down and start it, or say --restart. A QEMU without libvirt has no definition, and needs --restart.
+    """
+    from provision.hck import disarm as disarm_machines
+    from provision.ordinary import is_armed
+
+    read = read_lab(lab)
+    names = [name for name, machine in read.machines.items() if is_armed(machine)]
+    if not names:
+        raise RequestError("no machine of this lab file has `rsc: hck`")
+    hosts = by_host(read, names)
+    outcomes = on_hosts(
+        output,
+        read,
+        list(hosts),
+        "hck disarm",
+        lambda site, say: disarm_machines(site, hosts[site.host], say, restart=restart),
+    )
+    plans = [outcome.value for outcome in outcomes if outcome.value]
+    notes = [note for plan in plans for note in plan.notes]
+    if as_json:
+        changed = [step.what for plan in plans for step in plan.steps]
+        output.json(
+            {"schema": "rscvm/hck-disarm/1", "changed": changed, "notes": notes, **errors_of(outcomes)}
+        )
+        return worst(outcomes)
+    for note in notes:
+        output.line(note)
+    if not notes and not any(plan.steps for plan in plans):
+        output.say("nothing to change: no machine has its HCK flags")
+    return worst(outcomes)

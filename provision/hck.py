@@ -1,0 +1,59 @@
+"""The verb on machines for the HCK test: make ordinary ones of them. Edges are handed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.disarm import plan_disarm, undisarmable
+from provision.errors import HostError
+from provision.guard import take_plan, undo_plan
+from provision.interrupt import finish
+from provision.ownership import is_our_domain
+from provision.requirements import another_lab
+from provision.survey import read_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.command import Say
+    from provision.found import HostFound
+    from provision.site import Site
+    from provision.spec import Lab
+    from provision.steps import Plan, Step
+
+
+def disarm(site: Site, names: Sequence[str], say: Say, *, restart: bool) -> Plan:
+    """Take QEMU's engine from these machines, until `up` gives it back; of what runs only with `restart`.
+
+    :raise HostError: when a machine cannot be disarmed, and nothing has been touched; or when a step fails, and what
+        was done has been taken back.
+    """
+    with site.alone(say):
+        found = read_host(site.edges, site.lab, site.host, names, means=True)
+        if sentences := [*_obstacles(site.lab, names, found)]:
+            raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
+        if not restart and (running := undisarmable(site.lab, names, found)):
+            raise HostError(
+                "\n  ".join(("nothing was changed:", *running)),
+                hint="--restart ends it and starts it without them",
+            )
+        return _take(site, plan_disarm(site.lab, site.host, names, found, restart=restart), say)
+
+
+def _take(site: Site, plan: Plan, say: Say) -> Plan:
+    begun: list[Step] = []
+    try:
+        done = take_plan(site.edges, site.lab, plan, say, begun)
+        finish()
+    except KeyboardInterrupt:
+        undo_plan(site.edges, site.lab, plan, begun, say)
+        raise
+    return done
+
+
+def _obstacles(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[str]:
+    yield from another_lab(lab, found)
+    for name in names:
+        domain = found.domains.get(name)
+        if lab.machines[name].backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):
+            yield f"{name}: a domain of that name is there and is not ours"

@@ -1,0 +1,177 @@
+"""What `hck disarm` makes of a machine, how it is known afterwards, and what `up` does then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provision.choice import chosen_view, started_argv
+from provision.command import Domain, Run
+from provision.disarm import plan_disarm, undisarmable
+from provision.facts.host import Process, QemuFound
+from provision.found import HostFound
+from provision.ordinary import disarmed_lab, is_armed, lab_as_started, ordinary
+from provision.ownership import Journal, parse_journal, spec_as_noted, written_journal
+from provision.plan import plan_up
+from provision.render import domain_xml
+from provision.spec import Lab
+from provision.steps import Define, Destroy, Drift, Plan, Start
+from provision.takedown import plan_down
+from tests.hosts import EMPTY, EVERYTHING, runs
+from tests.test_labs import hlk
+
+DUT = "rsc-dut"
+
+
+def about_settings(plan: Plan) -> list[Drift]:
+    """Without what these hosts lack besides: TAPs and overlays."""
+    return [drift for drift in plan.drift if "flags" in drift.what or "settings" in drift.what]
+
+
+def found(lab: Lab, *, live: Lab | None, kept: Lab | None = None, disarmed: bool = False) -> HostFound:
+    """A host where the DUT runs as one lab has it, and is defined as another; None: it is off."""
+    kept = kept or live or lab
+    qemus = {name: QemuFound("qemu-system-x86_64", "7.2.22", EVERYTHING) for name in lab.machines}
+    empty = replace(EMPTY, qemus=qemus)
+    journal = Journal(lab.file, specs={DUT: spec_as_noted(kept.machines[DUT])})
+    journal = replace(journal, disarmed=frozenset({DUT} if disarmed else ()))
+    if lab.machines[DUT].backend == "qemu":
+        pidfile = f"/var/lib/rscvm/lab/{DUT}.pid"
+        argv = started_argv(chosen_view(live, DUT, empty)) if live else ()
+        return replace(empty, journal=journal, processes={pidfile: Process(7, argv)} if live else {})
+    persistent = domain_xml(chosen_view(kept, DUT, empty))
+    there = domain_xml(chosen_view(live, DUT, empty)) if live else persistent
+    domain = Domain(DUT, "running" if live else "off", there, persistent)
+    return replace(empty, journal=journal, domains={DUT: domain})
+
+
+def test_an_ordinary_machine_is_the_same_without_engine_and_mark() -> None:
+    armed = hlk().machines[DUT]
+    plain = ordinary(armed)
+
+    assert (is_armed(armed), is_armed(plain)) == (True, False)
+    assert (plain.purpose, [nic.profile for nic in plain.nics]) == ("production", ["false", "true"])
+    assert [(nic.mac, nic.ifname, nic.bridge) for nic in plain.nics] == [
+        (nic.mac, nic.ifname, nic.bridge) for nic in armed.nics
+    ]
+    assert plain.disks == armed.disks
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_domain_is_defined_anew_and_only_on_demand_power_cycled(*, restart: bool) -> None:
+    lab = hlk()
+
+    plan = plan_disarm(lab, "local", [DUT], found(lab, live=lab), restart=restart)
+
+    [step] = plan.steps
+    kinds = [type(action) for action in step.do]
+    assert kinds == ([Define, Destroy, Start] if restart else [Define])
+    assert isinstance(step.do[0], Define)
+    assert "guest_rsc_ext" not in step.do[0].xml
+    assert 'purpose="production"' in step.do[0].xml
+    assert isinstance(step.undo[0], Define)
+    assert "guest_rsc_ext" in step.undo[0].xml
+    assert any("until its next power cycle" in note for note in plan.notes) is not restart
+
+
+def test_a_domain_that_is_off_is_defined_anew_and_stays_off() -> None:
+    lab = hlk()
+
+    [step] = plan_disarm(lab, "local", [DUT], found(lab, live=None), restart=True).steps
+
+    assert [type(action) for action in step.do] == [Define]
+
+
+def test_a_bare_qemu_can_be_disarmed_by_a_restart_only() -> None:
+    lab = hlk("qemu")
+    there = found(lab, live=lab)
+
+    assert "has its flags until it ends" in undisarmable(lab, [DUT], there)[0]
+    assert plan_disarm(lab, "local", [DUT], there, restart=False).steps == ()
+    [step] = plan_disarm(lab, "local", [DUT], there, restart=True).steps
+    stop, start = runs(step.do)
+    assert "kill" in stop.argv[2]
+    assert not any("guest_rsc_ext" in word for word in start.argv)
+    assert any("guest_rsc_ext=on" in word for word in runs(step.undo)[1].argv)
+
+
+def test_what_is_not_there_is_said() -> None:
+    lab = hlk()
+
+    plan = plan_disarm(lab, "local", [DUT], replace(found(lab, live=lab), domains={}), restart=True)
+
+    assert (plan.steps, plan.notes) == ((), (f"{DUT} is not there: nothing to disarm",))
+
+
+def test_the_journal_notes_who_was_disarmed_until_they_are_armed_or_gone() -> None:
+    lab = hlk()
+    opening = plan_disarm(lab, "local", [DUT], found(lab, live=lab), restart=True).opening
+    assert opening is not None
+    [written] = runs(opening.do)
+
+    journal = parse_journal(written.stdin)
+    assert journal.disarmed == {DUT}
+    assert parse_journal(written_journal(journal)) == journal
+    plain = disarmed_lab(lab, [DUT])
+    disarmed = replace(found(lab, live=plain, disarmed=True), journal=journal)
+    armed = plan_up(lab, "local", [DUT], disarmed).opening
+    assert armed is not None
+    assert parse_journal(runs(armed.do)[0].stdin).disarmed == frozenset()
+    down = plan_down(lab, [DUT], disarmed).closing
+    assert down is not None
+    assert not any("disarmed" in run.stdin and DUT in run.stdin.split("things")[0] for run in runs(down.do))
+
+
+@pytest.mark.parametrize("backend", ["qemu", "libvirt"])
+def test_up_gives_a_disarmed_machine_its_flags_back_by_a_power_cycle_and_status_shows_the_drift(
+    backend: str,
+) -> None:
+    lab = hlk(backend)
+    plain = disarmed_lab(lab, [DUT])
+
+    plan = plan_up(lab, "local", [DUT], found(lab, live=plain, disarmed=True))
+
+    [drift] = about_settings(plan)
+    assert (drift.mended, "runs without its HCK flags" in drift.what) == (True, True)
+    own = [step for step in plan.steps if "HCK flags" in step.what]
+    assert [len(step.do) for step in own] == [2 if backend == "qemu" else 3]
+    assert any(line.startswith("+") and "guest_rsc_ext" in line for line in own[0].diff)
+    assert not any(line.startswith("-") and "guest_rsc_ext" in line for line in own[0].diff)
+
+
+def test_up_defines_anew_what_was_disarmed_and_still_runs_with_its_flags() -> None:
+    lab = hlk()
+    there = found(lab, live=lab, kept=disarmed_lab(lab, [DUT]), disarmed=True)
+
+    plan = plan_up(lab, "local", [DUT], there)
+
+    assert [type(action) for step in plan.steps for action in step.do if not isinstance(action, Run)] == [
+        Define
+    ]
+    assert "is defined without its HCK flags" in about_settings(plan)[0].what
+
+
+@pytest.mark.parametrize("backend", ["qemu", "libvirt"])
+def test_a_production_machine_that_the_lab_file_has_made_one_for_hck_is_never_power_cycled(
+    backend: str,
+) -> None:
+    """It looks as a disarmed one does, but nobody has disarmed it."""
+    lab = hlk(backend)
+
+    plan = plan_up(lab, "local", [DUT], found(lab, live=disarmed_lab(lab, [DUT])))
+
+    assert [drift.mended for drift in about_settings(plan)] == [False]
+    assert not any(
+        isinstance(action, Destroy) or "kill" in str(action) for step in plan.steps for action in step.do
+    )
+
+
+def test_a_disarmed_qemu_is_checked_as_the_ordinary_machine_that_it_is() -> None:
+    lab = hlk("qemu")
+    plain = disarmed_lab(lab, [DUT])
+
+    assert lab_as_started(lab, found(lab, live=plain, disarmed=True)).machines[DUT].purpose == "production"
+    killed_before_the_restart = found(lab, live=lab, kept=plain, disarmed=True)
+    assert lab_as_started(lab, killed_before_the_restart).machines[DUT].purpose == "hck"
+    assert undisarmable(lab, [DUT], killed_before_the_restart)
