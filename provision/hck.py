@@ -30,7 +30,7 @@ def disarm(site: Site, names: Sequence[str], say: Say, *, restart: bool) -> Plan
     """
     with site.alone(say):
         found = read_host(site.edges, site.lab, site.host, names, means=True)
-        if sentences := [*_obstacles(site.lab, names, found)]:
+        if sentences := [*obstacles(site.lab, names, found)]:
             raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
         if not restart and (running := undisarmable(site.lab, names, found)):
             raise HostError(
@@ -51,7 +51,8 @@ def _take(site: Site, plan: Plan, say: Say) -> Plan:
     return done
 
 
-def _obstacles(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[str]:
+def obstacles(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[str]:
+    """Why these machines are not ours to disarm."""
     yield from another_lab(lab, found)
     for name in names:
         domain = found.domains.get(name)

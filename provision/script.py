@@ -15,6 +15,7 @@ from provision.view import Choices, machine_view
 if TYPE_CHECKING:
     from provision.spec import Lab
     from provision.steps import Step
+    from provision.view import MachineView
 
 _OUTCOMES = {
     "kvm-vhost": Choices(kvm=True, vhost=True),
@@ -27,6 +28,16 @@ _OUTCOMES = {
 def _lines(step: Step, *, undo: bool = False) -> list[str]:
     actions = step.undo if undo else step.do
     return [shlex.join(action.argv) for action in actions if isinstance(action, Run)]
+
+
+def _fences(lab: Lab, view: MachineView) -> dict[str, list[str]]:
+    """The TAPs that may be on the bridge of a NIC with `rsc: hck`; the lab file was checked for whose they are."""
+    engines = {nic.spec.bridge for nic in view.nics if nic.spec.profile == "hck" and nic.spec.bridge}
+    here = [machine for machine in lab.machines.values() if machine.host == view.spec.host]
+    return {
+        bridge: [nic.ifname for machine in here for nic in machine.nics if nic.bridge == bridge]
+        for bridge in sorted(engines)
+    }
 
 
 def machine_script(lab: Lab, name: str) -> str:
@@ -51,6 +62,7 @@ def machine_script(lab: Lab, name: str) -> str:
         program=QEMU,
         bridges={device: (_lines(step), _lines(step, undo=True)) for device, step in bridges.items()},
         taps=[(_lines(step), _lines(step, undo=True)) for step in tap_steps(lab, view, bare)],
+        fences=_fences(lab, view),
         kept={path: _lines(step) for path, step in files.items()},
         own=view.paths.machine_files(name),
     )

@@ -29,7 +29,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
         "steps found",
         "labchecks",
         "view hostchecks checks schema record",
-        "render load replay saved",
+        "render load replay saved autohck",
         "choice ordinary",
         "cycle",
         "definition devices settings nics taps means",

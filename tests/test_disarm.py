@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from provision.choice import chosen_view, started_argv
+from provision.cli import run
 from provision.command import Domain, Run
+from provision.devices import BRIDGE_FILTER
 from provision.disarm import plan_disarm, undisarmable
 from provision.facts.host import Process, QemuFound
 from provision.found import HostFound
+from provision.hck import obstacles
 from provision.ordinary import disarmed_lab, is_armed, lab_as_started, ordinary
 from provision.ownership import Journal, parse_journal, spec_as_noted, written_journal
 from provision.plan import plan_up
+from provision.profiles import PROFILES
 from provision.render import domain_xml
 from provision.spec import Lab
-from provision.steps import Define, Destroy, Drift, Plan, Start
+from provision.steps import Autostart, Define, Destroy, Drift, Plan, Start
 from provision.takedown import plan_down
+from provision.verify.collect import link_notes
+from provision.verify.judge import judge_nic
+from tests.builders import nic
 from tests.hosts import EMPTY, EVERYTHING, runs
 from tests.test_labs import hlk
 
@@ -175,3 +183,53 @@ def test_a_disarmed_qemu_is_checked_as_the_ordinary_machine_that_it_is() -> None
     killed_before_the_restart = found(lab, live=lab, kept=plain, disarmed=True)
     assert lab_as_started(lab, killed_before_the_restart).machines[DUT].purpose == "hck"
     assert undisarmable(lab, [DUT], killed_before_the_restart)
+
+
+def test_what_nothing_can_forbid_is_said_of_an_armed_nic_and_of_no_other() -> None:
+    warning = PROFILES["hck"].warning
+    assert "never migrate, save or snapshot" in warning
+
+    assert judge_nic(nic(rsc="hck", purpose="hck", notes=("before",))).notes == ("before", warning)
+    for rsc in ("true", "false", None):
+        assert judge_nic(nic(rsc=rsc)).notes == ()
+
+
+def test_check_says_that_the_host_filters_the_test_bridge() -> None:
+    test = hlk().machines[DUT].nics[1]
+
+    assert BRIDGE_FILTER in link_notes(test, replace(EMPTY, bridge_filter=True))
+    assert BRIDGE_FILTER not in link_notes(test, EMPTY)
+
+
+@pytest.mark.parametrize("purpose", ["hck", "production"])
+def test_an_autostart_is_switched_off_where_the_machine_is_for_hck(purpose: str) -> None:
+    lab = hlk()
+    lab = lab if purpose == "hck" else disarmed_lab(lab, [DUT])
+    there = found(lab, live=lab)
+    there = replace(there, domains={DUT: replace(there.domains[DUT], autostart=True)})
+
+    steps = [step for step in plan_up(lab, "local", [DUT], there).steps if "autostart" in step.what]
+
+    assert [step.do for step in steps] == ([(Autostart(DUT, on=False),)] if purpose == "hck" else [])
+    assert all(step.undo == (Autostart(DUT, on=True),) for step in steps)
+
+
+def test_a_lab_file_without_the_engine_has_nothing_to_disarm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text("version: 1\nmachines: {a: {guest: linux, memory: 1GiB}}\n")
+
+    assert run(["hck", "disarm", str(path)]) == 2
+    assert "no machine of this lab file has `rsc: hck`" in capsys.readouterr().err
+
+
+def test_disarming_leaves_a_domain_alone_that_is_not_ours() -> None:
+    lab = hlk()
+    there = found(lab, live=lab)
+    theirs = replace(there.domains[DUT], persistent_xml="<domain><name>rsc-dut</name></domain>")
+
+    assert [*obstacles(lab, [DUT], there)] == []
+    assert "is there and is not ours" in next(obstacles(lab, [DUT], replace(there, domains={DUT: theirs})))
+    other = replace(there, journal=replace(there.journal, file="/elsewhere/lab.yaml"))
+    assert "is of another lab file" in next(obstacles(lab, [DUT], other))

@@ -17,7 +17,7 @@ from provision.cli.causes import explain
 from provision.cli.check import check
 from provision.cli.files import export, render, validate
 from provision.cli.fix import fix
-from provision.cli.hck import hck
+from provision.cli.hck import autohck, hck
 from provision.cli.hosts import apply, doctor
 from provision.cli.imports import import_
 from provision.cli.machines import down, plan, status, up
@@ -61,6 +61,7 @@ for _command in (
     doctor, validate, render, plan, up, down, status, apply, check, fix, import_, hck, explain, export,
 ):  # fmt: skip
     rscvm.add_command(_command)
+export.add_command(autohck)
 
 
 def run(arguments: list[str] | None = None) -> int:

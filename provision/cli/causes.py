@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     """What a cause that `check` names means, how it is seen, what to do, and where that is known from.
 
-<<<<<<< HEAD
     CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: why rscvm
-    persists nothing of a TAP, and how it keeps a physical NIC's settings. Without CAUSE, a list.
+    persists nothing of a TAP, how it keeps a physical NIC's settings, and the run-book for HLK's RSC test (`hck`).
+    Without CAUSE, a list.
     """
     from provision.reasons import REASONS
-    from provision.topics import TOPICS
+    from provision.topics import TOPICS, told
     from provision.verify.rules import CATALOGUE
 
     causes: Iterable[Cause] = CATALOGUE
@@ -38,22 +38,9 @@ def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     if name is not None:
         causes = [cause for cause in CATALOGUE if _plain(cause.id) == _plain(name)]
         reasons = [reason for reason in REASONS if _plain(name) in _names(reason)]
-        topics = {topic: text for topic, text in TOPICS.items() if _plain(topic) == _plain(name)}
+        topics = {topic: told(topic) for topic in TOPICS if _plain(topic) == _plain(name)}
         if not (causes or reasons or topics):
             raise _nothing(name, [*(c.id for c in CATALOGUE), *(r.name for r in REASONS), *TOPICS])
-=======
-    Also topics: why rscvm persists nothing of a TAP, how it keeps a physical NIC's settings, and the run-book for
-    HLK's RSC test.
-    """
-    from provision.topics import TOPICS, told
-    from provision.verify.rules import CATALOGUE
-
-    causes = {cause.id: cause for cause in CATALOGUE}
-    if name is not None and name not in {*causes, *TOPICS}:
-        raise RequestError(f"no cause or topic {name}", hint="`rscvm explain` lists them")
-    chosen = [causes[name]] if name in causes else [] if name else list(causes.values())
-    topics = {topic: told(topic) if name else text for topic, text in TOPICS.items() if name in (None, topic)}
->>>>>>> 9196ad4 (Tell how HLK's RSC test is run, by hand and in order)
     if as_json:
         output.json(_document(causes, reasons, topics))
     elif name is None:

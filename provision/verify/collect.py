@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
+from provision.devices import BRIDGE_FILTER
 from provision.errors import HostError, UnreadableError
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.paths import LabPaths
@@ -156,4 +157,9 @@ def collect_lab(
             state = "running" if spec.backend == "qemu" and pidfile(name) in found.processes else "off"
             machine = _Machine(found.name, name, state, spec.purpose)
             nics += _collect_process(edges, lab, machine, monitor=monitor)
-    return nics
+    return [
+        replace(nic, notes=(*nic.notes, BRIDGE_FILTER))
+        if nic.hck and nic.state != "off" and found.bridge_filter
+        else nic
+        for nic in nics
+    ]

@@ -175,6 +175,23 @@ def test_up_refuses_the_engine_where_the_test_bridge_leads_elsewhere(
     assert hlk.run("down").returncode == 0
 
 
+def test_a_script_refuses_the_engine_where_its_bridge_leads_elsewhere(
+    hypervisor: Hypervisor, tmp_path: Path
+) -> None:
+    dut = guest_machine("qemu", "dut", nics="[{bridge: br-hck, rsc: hck}]", more="purpose: hck")
+    there = lab(hypervisor, tmp_path, dut)
+    script = there.rscvm("render", str(there.path), "dut", "--as", "script").stdout
+    commands = ["link add name br-hck type bridge", "link add name eno9 type veth peer name out9"]
+    for words in (*commands, "link set dev eno9 master br-hck"):
+        hypervisor.output(["ip", *words.split()])
+    before = hypervisor.links().keys()
+
+    done = hypervisor.run(["sh", "-s"], input=script.encode(), timeout=60)
+
+    assert (done.returncode, done.stderr.decode()) == (3, "dut is for HCK, and br-hck carries eno9\n")
+    assert hypervisor.links().keys() == before
+
+
 def test_a_domain_for_hck_never_comes_up_by_itself(with_libvirt: Hypervisor, tmp_path: Path) -> None:
     dut = guest_machine("libvirt", "dut", nics="[{bridge: br-lab, rsc: hck}]", more="purpose: hck")
     there = lab(with_libvirt, tmp_path, dut)
