@@ -5,6 +5,7 @@ Commands that follow one another go to the host in one batch.
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 from provision.command import Result, Run
 from provision.errors import CommandError, HostError, LostError, RscvmError
 from provision.interrupt import shield
-from provision.nics import not_as_set, parse_settings, settings_questions
+from provision.nics import parse_settings, settings_questions
 from provision.steps import Action, Autostart, Define, Destroy, ReadBack, Start, Step, Undefine
+from provision.taken import not_as_it_was
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,9 +43,9 @@ def perform(edges: Edges, host: str, action: Action) -> None:
             edges.hypervisor(host).destroy(domain)
         case Undefine(domain):
             edges.hypervisor(host).undefine(domain)
-        case ReadBack(device, commands):
+        case ReadBack(device, was):
             nic = parse_settings(device, edges.host(host).run_all(settings_questions(device)))
-            if wrong := [*not_as_set(nic, commands)]:
+            if wrong := [*not_as_it_was(nic, json.loads(was))]:
                 raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
         case Autostart(domain, on):
             edges.hypervisor(host).autostart(domain, on=on)
@@ -109,7 +111,7 @@ def _saying(step: Step) -> Iterator[None]:
 def _run_batch(
     runner: Runner, rows: Sequence[tuple[Step, Action]], begun: list[Step], timeout: float
 ) -> None:
-    """Run the commands until one fails, and note every step that was begun, or may have been."""
+    """Run the commands until one fails, and note every step that was begun, or may have been: a lost host has read all."""
     runs = [action for _, action in rows if isinstance(action, Run)]
     results: Sequence[object] = ()
     lost = False
@@ -120,10 +122,9 @@ def _run_batch(
         raise
     finally:
         for number, (step, _) in enumerate(rows):
-            reached = number < len(results) + lost
             result = results[number] if number < len(results) else None
             done = isinstance(result, Result) and result.ok
-            if reached and (done or result is None or not step.exclusive):
+            if (lost or result is not None) and (done or result is None or not step.exclusive):
                 _note(step, begun)
     for (step, _), result in zip(rows, results, strict=False):
         if isinstance(result, Result):

@@ -28,6 +28,8 @@ _EACH = 5
 # A process group's number may be another's by then, so its leader's start is noted with it. What lies there may be
 # armed by a later run: only the process that it names fires it.
 _FIRE = r"""
+echo $$
+exec >/dev/null 2>&1
 sleep "$2"
 [ "$(cat -- "$1.pid" 2>/dev/null)" = $$ ] || exit 0
 [ -z "$4" ] || [ "$(cut -d ' ' -f 22 "/proc/$3/stat" 2>/dev/null)" != "$4" ] || kill -9 "-$3"
@@ -55,9 +57,9 @@ read -r boot </proc/sys/kernel/random/boot_id
 [ ! -e "$1.fired" ] || rm -f -- "$1.fired" || exit 1
 { echo "# $boot"; cat; } >"$1.new" || exit 1
 mv -f -- "$1.new" "$1" || exit 1
-setsid sh -c "$3" sh "$1" "$2" "$group" "$start" \
-    </dev/null >/dev/null 2>&1 &
-echo $! >"$1.pid"
+armed=$(setsid sh -c "$3" sh "$1" "$2" "$group" "$start" </dev/null &)
+[ -n "$armed" ] || { echo "no process could be left there to put back what is found" >&2; exit 1; }
+echo "$armed" >"$1.pid"
 """
 # Its number may be another's by now, so it is known by the undo's path among its arguments.
 _END = r"""

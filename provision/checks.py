@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
 from provision.complaint import At, Complaint
+from provision.hostchecks import host_complaints
 from provision.labchecks import fence, lonely_wires, whole_labs
 from provision.labs import made_machines
 from provision.offloads import BY_NAME, HCK, unmet
@@ -211,27 +212,6 @@ def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:
         yield ("firmware", "vars"), machine.firmware.vars
 
 
-def _hosts(file: LabFile) -> Iterator[Complaint]:
-    for section, things in (("machines", file.machines), ("labs", file.labs)):
-        for name, thing in things.items():
-            if thing.host != "local" and thing.host not in file.hosts:
-                yield Complaint(
-                    (section, name, "host"),
-                    f"{thing.host} is not declared under hosts",
-                    (("hosts", thing.host),),
-                )
-    for name, host in file.hosts.items():
-        if name != "local":
-            if host.address is None:
-                yield Complaint(
-                    ("hosts", name, "address"), "is required for every host but local", at_key=True
-                )
-            continue
-        for key in ("address", "port", "user", "identity"):
-            if getattr(host, key) is not None:
-                yield Complaint(("hosts", name, key), "has no meaning on local, which needs no SSH")
-
-
 def complaints(stem: str, file: LabFile, whole: LabFile) -> Iterator[Complaint]:
     """Every fault between the values of a lab file whose name is `stem`; `whole` is what its labs expand it to."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", stem):
@@ -245,5 +225,5 @@ def complaints(stem: str, file: LabFile, whole: LabFile) -> Iterator[Complaint]:
     yield from fence(nics, file)
     yield from lonely_wires(stem, nics, file)
     yield from _machines(file, whole)
-    yield from _hosts(file)
+    yield from host_complaints(file)
     yield from whole_labs(file)

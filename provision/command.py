@@ -31,8 +31,17 @@ Say = Callable[[str], None]
 
 QEMU = "qemu-system-x86_64"
 
-PACKAGES = {"ip": "iproute2", "ethtool": "ethtool", "qemu-img": "qemu-utils", QEMU: "qemu-system-x86"}
+PACKAGES = {
+    "ip": "iproute2",
+    "ethtool": "ethtool",
+    "qemu-img": "qemu-utils",
+    "flock": "util-linux",
+    QEMU: "qemu-system-x86",
+}
 """Where Debian keeps the programs that we call."""
+
+RELAYS = ("python3", "perl", "socat")
+"""Programs of which a host needs one, so that QEMU's monitor there can be reached from here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from provision.command import Run
 from provision.diff import added
 from provision.facts.domain import parse_domain
 from provision.names import derived_mac
-from provision.ownership import Thing, is_our_domain, is_our_link, link_mark
+from provision.ownership import Thing, is_our_domain, is_our_link, link_mark, noted
 from provision.steps import Action, Step
 
 if TYPE_CHECKING:
@@ -79,13 +80,25 @@ def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
     return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
 
 
+def _bridge_thing(name: str, bridge: Bridge, found: HostFound) -> Thing:
+    """A bridge with what we give it, which is ours to take away again; and which uplinks were up before."""
+    uplink = found.links.get(bridge.uplink or "")
+    given = {
+        "uplinks": {uplink.name: uplink.up} if uplink else {},
+        "addresses": {bridge.address: True} if bridge.address else {},
+        "mtus": {str(bridge.mtu): True} if bridge.mtu else {},
+    }
+    return Thing("bridge", name, was=json.dumps(given))
+
+
 def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
     """Declared bridges: made where the host does not have them, ours put right."""
     for name, bridge in lab.host(host).bridges.items():
         if _complete(name, found):
             if is_our_link(lab, found.links[name], found.journal, found.boot):
-                drifts = [*_bridge_drift(name, bridge, found)]
-                yield from _put_right(host, "", f"bridge {name}", drifts, guarded=bool(bridge.uplink))
+                drifts = [*_no_longer(name, bridge, found), *_bridge_drift(name, bridge, found)]
+                thing = _bridge_thing(name, bridge, found)
+                yield from _put_right(host, "", f"bridge {name}", drifts, bridge=thing)
         else:
             undo = ("ip", "link", "del", "dev", name)
             uplink = found.links.get(bridge.uplink or "")
@@ -97,7 +110,7 @@ def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
                 f"hosts.{host}.bridges declares it, and it is not there",
                 _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
                 (Run(undo), *down),
-                (Thing("bridge", name),),
+                (_bridge_thing(name, bridge, found),),
                 added(
                     f"bridge {name}",
                     f"address {bridge.address}" if bridge.address else "",
@@ -144,7 +157,7 @@ def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
 
 @dataclass(frozen=True, slots=True)
 class _Drift:
-    """One setting of a device that is not as the lab file has it."""
+    """One setting of a device that is not as the lab file has it; what is only added, or only goes, has one side."""
 
     before: str
     after: str
@@ -164,14 +177,41 @@ def _drift(name: str, link: Link, *, mtu: int | None, master: str | None) -> Ite
         yield _Drift("down", "up", _set(name, "up"), _set(name, "down"))
 
 
+def _has(link: Link, address: str) -> bool:
+    return ip_interface(address) in map(ip_interface, link.addresses)
+
+
+_OWN_MTU = 1500
+"""A bridge's when it is made."""
+
+
+def _no_longer(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
+    """What a bridge of ours has from us, and the lab file has no longer; two uplinks would be a loop."""
+    link, given = found.links[name], noted(found.journal, "bridge", name)
+    for uplink, was_up in given.get("uplinks", {}).items():
+        there = found.links.get(uplink)
+        if uplink != bridge.uplink and there is not None and there.master == name:
+            yield _Drift(f"uplink {uplink}", "", _set(uplink, "nomaster"), _set(uplink, "master", name))
+            if there.up and not was_up:
+                yield _Drift(f"{uplink} up", f"{uplink} down", _set(uplink, "down"), _set(uplink, "up"))
+    for address in given.get("addresses", {}):
+        same = bridge.address and ip_interface(bridge.address) == ip_interface(address)
+        if not same and _has(link, address):
+            do, undo = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
+            yield _Drift(f"address {address}", "", do, undo)
+    if not bridge.mtu and str(link.mtu) in given.get("mtus", {}) and link.mtu != _OWN_MTU:
+        back, again = _set(name, "mtu", str(_OWN_MTU)), _set(name, "mtu", str(link.mtu))
+        yield _Drift(f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
+
+
 def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
     link = found.links[name]
     yield from _drift(name, link, mtu=bridge.mtu, master=None)
     if bridge.wire:
         yield from _wire_drift(name, link)
-    if bridge.address and ip_interface(bridge.address) not in map(ip_interface, link.addresses):
+    if bridge.address and not _has(link, bridge.address):
         do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
-        yield _Drift(f"address {', '.join(link.addresses) or 'none'}", f"address {bridge.address}", do, undo)
+        yield _Drift("", f"address {bridge.address}", do, undo)
     if bridge.uplink and bridge.uplink in found.links:
         for drift in _drift(bridge.uplink, found.links[bridge.uplink], mtu=None, master=name):
             before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
@@ -191,10 +231,11 @@ def _wire_drift(name: str, link: Link) -> Iterator[_Drift]:
 
 
 def _put_right(
-    host: str, machine: str, what: str, drifts: Sequence[_Drift], *, guarded: bool = False
+    host: str, machine: str, what: str, drifts: Sequence[_Drift], *, bridge: Thing | None = None
 ) -> Iterator[Step]:
     if drifts:
-        lines = (line for drift in drifts for line in (f"-   {drift.before}", f"+   {drift.after}"))
+        both = ((sign, text) for drift in drifts for sign, text in (("-", drift.before), ("+", drift.after)))
+        lines = (f"{sign}   {text}" for sign, text in both if text)
         yield Step(
             host,
             machine,
@@ -202,8 +243,9 @@ def _put_right(
             "somebody has changed it, or the lab file",
             tuple(Run(drift.do) for drift in drifts),
             tuple(Run(drift.undo) for drift in reversed(drifts)),
-            diff=(f"  {what}", *lines),
-            guarded=guarded,
+            (bridge,) if bridge else (),
+            (f"  {what}", *lines),
+            guarded=bridge is not None,  # we may reach the host by it
         )
 
 
@@ -215,7 +257,10 @@ def bridge_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
         if name in found.links and not is_our_link(lab, found.links[name], found.journal, found.boot):
             drifts = [*_bridge_drift(name, bridge, found)]
             if drifts:
-                seen = ", ".join(f"{drift.before}, not {drift.after}" for drift in drifts)
+                seen = ", ".join(
+                    f"{drift.before}, not {drift.after}" if drift.before else f"no {drift.after}"
+                    for drift in drifts
+                )
                 yield f"bridge {name} was there before us and is left alone; it has {seen}"
 
 

@@ -53,7 +53,7 @@ def _tools(found: HostFound) -> Iterator[HostFinding]:
     yield _finding("tap", found.tun, "/dev/net/tun opens, and we may make TAPs", "run as root; modprobe tun")
     vhost = "" if found.vhost else "/dev/vhost-net cannot be opened: QEMU itself would carry every packet"
     yield _finding("vhost-net", vhost, "/dev/vhost-net opens", "modprobe vhost_net, as root")
-    for program in ("ip", "ethtool", "qemu-img"):
+    for program in ("ip", "ethtool", "qemu-img", "flock"):
         trouble = "" if program in found.programs else "not installed"
         yield _finding(program, trouble, "installed", f"apt install {PACKAGES[program]}")
 

@@ -98,8 +98,8 @@ class WaitedError(HostError):
 class UnreadableError(HostError):
     """A tool answered in words that its parser does not know."""
 
-    def __init__(self, what: str, text: str) -> None:
-        super().__init__(
-            f"cannot read {what}: {text[:200]!r}", hint="please report this with the tool's version"
-        )
+    def __init__(
+        self, what: str, text: str, *, hint: str = "please report this with the tool's version"
+    ) -> None:
+        super().__init__(f"cannot read {what}: {text[:200]!r}", hint=hint)
         self.text = text

@@ -34,16 +34,15 @@ def on_each(hosts: Sequence[str], work: Callable[[str], T]) -> list[Outcome[T]]:
 
     :raise KeyboardInterrupt: when one arrived; by then the work has ended on every host, and taken back what it must.
     """
-    outcomes = side_by_side(hosts, work)
-    if len(hosts) > 1:
-        finish()
-    return outcomes
+    return side_by_side(hosts, work, whole=True)
 
 
 def side_by_side(
-    names: Sequence[str], work: Callable[[str], T], *, at_once: int = _AT_ONCE
+    names: Sequence[str], work: Callable[[str], T], *, at_once: int = _AT_ONCE, whole: bool = False
 ) -> list[Outcome[T]]:
     """Do a piece of the work on every host, or machine, and tell what became of it, in the names' order.
+
+    Where that is the `whole` of the work, an interruption that comes when all of it stands is none.
 
     :raise KeyboardInterrupt: when one arrived; by then the work has ended everywhere.
     """
@@ -63,4 +62,8 @@ def side_by_side(
         # A signal that comes between the look for one and an endless wait would be seen at the wait's end only.
         while wait(futures, timeout=_LOOK).not_done:
             pass
+        if whole and not any(future.exception() or future.result().error for future in futures):
+            finish()
+    if whole:
+        finish()
     return [future.result() for future in futures]

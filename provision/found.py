@@ -33,6 +33,8 @@ class NicFound:
     """The text at our .link file's path, whoever wrote it; empty where there is none."""
     naming: str = ""
     """The text of the .link file in effect, with its drop-ins."""
+    naming_file: str = ""
+    """Its path."""
     connection: str = ""
     """UUID of the NetworkManager connection that owns it."""
     systemd: int | None = None

@@ -6,20 +6,23 @@ broke the very NIC by which we reach the host, it puts back what was found. What
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.apply import take_back, take_steps
 from provision.armed import arm_step, disarm, patience, settle
+from provision.command import Run
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, LostError, WaitedError
 from provision.interrupt import shield
 from provision.lock import locked
+from provision.ownership import is_our_link
 from provision.paths import LabPaths
 from provision.plan import plan_apply
-from provision.settings import not_taken
 from provision.survey import read_host, read_settings
+from provision.taken import not_as_it_was, not_taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,9 +53,12 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
             opening = ()
         take_steps(edges, (*opening, *rest, *closing), say, begun)
         vain = _read_rest(edges, lab, rest)
-    except BaseException:
+    except BaseException as error:
         try:
-            undo_plan(edges, lab, plan, begun, say)
+            if begun and _lost(error):
+                _undo_lost(edges, lab, plan, begun, say)
+            else:
+                undo_plan(edges, lab, plan, begun, say)
         finally:
             begun.clear()
         raise
@@ -60,6 +66,39 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
         say(sentence)
     steps = tuple(step for step in plan.steps if step.what not in vain)
     return replace(plan, steps=steps, notes=(*plan.notes, *vain.values()))
+
+
+def _lost(error: BaseException) -> LostError | None:
+    """The loss of a host that is behind an error, perhaps with an interruption before it."""
+    cause = error if isinstance(error, LostError) else error.__cause__
+    return cause if isinstance(cause, LostError) else None
+
+
+def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:
+    """Take back what was begun on a host that was lost, with the lock that was lost with it.
+
+    Whoever has that knows that nothing of ours works there any more; then what is there and ours is taken back.
+    """
+    host, paths = begun[0].host, LabPaths(lab.state_dir, lab.name)
+
+    def undone() -> bool:
+        with suppress(HostError), locked(edges.host(host), paths, "a run that had lost its host"):
+            found = read_host(edges, lab, host, ())
+            undo_plan(edges, lab, plan, [step for step in begun if _may_be_ours(lab, step, found)], say)
+            return True
+        return False
+
+    try:
+        wait_for(undone, Deadline(_AFTER), f"{host} to be back", every=1)
+    except HostError as error:
+        say(f"{host} was lost ({error}): `rscvm down` takes back what was begun")
+
+
+def _may_be_ours(lab: Lab, step: Step, found: HostFound) -> bool:
+    """Whether there is anything of a step to be taken back: a device that it makes may not be there, or another's."""
+    devices = [thing.name for thing in step.makes if thing.kind in ("tap", "bridge") and step.exclusive]
+    links = [found.links.get(name) for name in devices]
+    return all(link and is_our_link(lab, link, found.journal, found.boot) for link in links)
 
 
 def undo_plan(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:
@@ -105,7 +144,20 @@ def _tell_found(edges: Edges, lab: Lab, guarded: Sequence[Step], tell: Say) -> b
 def _not_as_found(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> list[str]:
     """The steps that are no longer what there is to do: a step's undo and diff tell all of what it found."""
     there = [(step.what, step.undo, step.diff) for step in plan_apply(lab, found.name, found).steps]
-    return [step.what for step in guarded if (step.what, step.undo, step.diff) not in there]
+    return [
+        step.what
+        for step in guarded
+        if (step.what, step.undo, step.diff) not in there and not _coalesces_again(found, step)
+    ]
+
+
+def _coalesces_again(found: HostFound, step: Step) -> bool:
+    """Whether it is a step for coalescing that is as it was found, but for numbers that move by themselves."""
+    was = [(thing.name, json.loads(thing.was)) for thing in step.makes if thing.kind == "nic"]
+    return bool(was) and all(
+        name in found.nics and "coalesce" in had and not [*not_as_it_was(found.nics[name], had)]
+        for name, had in was
+    )
 
 
 def _not_as_wanted(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> Iterator[str]:
@@ -141,8 +193,7 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
             edges.host(host).run(disarm(path).argv).check()
             begun.remove(arm)
     except (LostError, KeyboardInterrupt) as error:
-        cause = error if isinstance(error, LostError) else error.__cause__
-        if not isinstance(cause, LostError):
+        if (cause := _lost(error)) is None:
             raise
         last = begun[-1].what if begun else "begin"
         begun.clear()  # it is the host that takes it back
@@ -210,9 +261,8 @@ def _read_rest(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
 def _in_vain(found: HostFound, tried: Sequence[Step]) -> dict[str, str]:
     vain: dict[str, str] = {}
     for step in tried:
-        device, *rows = (row.strip() for row in step.diff)
-        features = found.features.get(device, {})
-        names = [row.lstrip("+ ").removesuffix(": on") for row in rows if row.startswith("+")]
+        [device, *words] = [word for run in step.do if isinstance(run, Run) for word in run.argv[6:]]
+        features, names = found.features.get(device, {}), words[::2]  # sh -c SCRIPT sh ethtool -K DEVICE
         off = [name for name in names if name in features and not features[name].active]
         if off:
             asked = all(features[name].requested for name in off)

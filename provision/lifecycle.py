@@ -14,7 +14,7 @@ from provision.lock import LockError
 from provision.ordinary import lab_as_started
 from provision.paths import LabPaths
 from provision.plan import plan_up
-from provision.requirements import another_lab, missing
+from provision.requirements import another_lab, missing, refuse
 from provision.survey import read_host
 from provision.takedown import plan_down
 from provision.verify.collect import collect_lab
@@ -50,8 +50,7 @@ def planned(site: Site, names: Sequence[str]) -> Plan:
     :raise HostError: with everything that the host lacks; nothing has been touched.
     """
     found = _prepared(site, names)
-    if sentences := missing(site.lab, site.host, names, found):
-        raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
+    refuse(site.host, found, missing(site.lab, site.host, names, found))
     return plan_up(site.lab, site.host, names, found)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from provision.command import HELD
+from provision.command import HELD, NOT_FOUND
 from provision.errors import HostError
 from provision.interrupt import shield
 from provision.steps import shell
@@ -25,9 +25,10 @@ _REMOVED = 76
 _TRIES = 5
 
 HOLD = f"""
+command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
 [ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
 command : >>"$1" || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
-exec 9>>"$1"
+command exec 9>>"$1" || exit {_REMOVED}
 flock -w 1 -E {_BUSY} 9
 s=$?
 [ $s = {_BUSY} ] && head -c 400 -- "$1"
@@ -69,6 +70,8 @@ def locked(runner: Runner, paths: LabPaths, who: str) -> Iterator[None]:
             raise LockError(
                 f"lab {paths.lab} is being changed by {holder}", hint="try again when that has ended"
             )
+        if answer.status == NOT_FOUND:
+            raise LockError(f"flock not found on {runner.name}", hint="install it (Debian: util-linux)")
         if answer.status != _REMOVED:
             break
     raise LockError(f"cannot lock {paths.lock} on {runner.name}: {answer.err.strip() or 'it comes and goes'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from provision.command import NOT_FOUND, Run
@@ -16,17 +17,31 @@ from provision.steps import shell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.command import Argv, Result
+    from provision.command import Result
     from provision.facts.coalesce import Coalesce
     from provision.facts.ethtool import Features
     from provision.spec import HostNic, Lab
 
+# Drop-ins go by their names, whichever directory they are in; of two of one name that in /etc has its way.
 _NAMING = r"""
 f=$(udevadm info -q property -p "/sys/class/net/$1" 2>/dev/null | sed -n 's/^ID_NET_LINK_FILE=//p')
-[ -f "$f" ] || f=/usr/lib/systemd/network/99-default.link
-[ ! -f "$f" ] || cat -- "$f" "/etc/systemd/network/${f##*/}.d"/*.conf 2>/dev/null
+[ -f "$f" ] || f=$2/usr/lib/systemd/network/99-default.link
+[ -f "$f" ] || exit 0
+printf '# %s\n' "$f"
+cat -- "$f"
+more=systemd/network/${f##*/}.d
+for c in "$2"/etc/$more/*.conf "$2"/run/$more/*.conf "$2"/usr/local/lib/$more/*.conf "$2"/usr/lib/$more/*.conf; do
+    echo "${c##*/}"
+done | LC_ALL=C sort -u | while IFS= read -r name; do
+    for at in etc run usr/local/lib usr/lib; do
+        [ -e "$2/$at/$more/$name" ] || continue
+        echo
+        cat -- "$2/$at/$more/$name"
+        break
+    done
+done
 true"""
-"""The .link file that applies to a NIC, and its drop-ins; the default where udev has not said."""
+"""The .link file that applies to a NIC, its path first, and its drop-ins; the default where udev has not said."""
 _OWNER = 'nmcli -t -f GENERAL.CON-UUID,GENERAL.STATE,GENERAL.NM-MANAGED device show "$1" 2>/dev/null; true'
 # systemd takes an empty file, or a link to /dev/null, for one that hides others of its name: that is somebody's too.
 _LINK = r"""
@@ -59,7 +74,7 @@ def _kept_questions(lab: Lab, name: str, settings: HostNic) -> Iterator[Question
     yield "link", shell(_LINK, link_path(lab.name, name))
     if settings.persist == "link":
         yield "permanent", Run(("ethtool", "-P", name))
-        yield "naming", shell(_NAMING, name)
+        yield "naming", shell(_NAMING, name, "")
         yield "owner", shell(f"{_OWNER}; {_VERSION}", name)
 
 
@@ -104,37 +119,22 @@ def parse_settings(name: str, answers: Sequence[Result]) -> NicFound:
     return _nic(name, {what: answer for (what, _), answer in zip(questions, answers, strict=True)})
 
 
-def not_as_set(nic: NicFound, commands: Sequence[Argv]) -> Iterator[str]:
-    """What of a NIC is otherwise than these commands, as steps have them, would have it: the last one has its way."""
-    asked: dict[str, dict[str, str]] = {"-K": {}, "-C": {}}
-    for argv in commands:  # sh -c SCRIPT sh ethtool FLAG DEVICE, and then names and values
-        flag, words = argv[5], argv[7:]
-        asked[flag] |= dict(zip(words[::2], words[1::2], strict=True))
-    requested = {name: feature.requested for name, feature in (nic.features or {}).items()}
-    for wanted, there in ((asked["-K"], requested), (asked["-C"], nic.coalesce or {})):
-        if wanted and not there:
-            yield f"it could not be read back ({nic.trouble})"
-        for name in sorted(wanted.keys() & there.keys()):  # what a newer driver no longer has is past caring
-            seen = there[name]
-            word = ("on" if seen else "off") if isinstance(seen, bool) else str(seen)
-            if word != wanted[name]:
-                yield f"{name} is {word} and not {wanted[name]}"
-
-
 def _nic(name: str, told: Mapping[str, Result]) -> NicFound:
     found, no_features = _features(name, told["features"])
     coalesce, no_coalesce = _coalesce([told[way] for way in ("coalesce", "coalesce JSON") if way in told])
     owner = told["owner"].out if "owner" in told else ""
+    naming = told["naming"].out if "naming" in told else ""
     rows = dict(row.split(":", 1) for row in owner.splitlines() if ":" in row)
     managed = rows.get("GENERAL.NM-MANAGED") == "yes" and "externally" not in rows.get("GENERAL.STATE", "")
-    version = [line for line in owner.splitlines() if line.isdecimal()]
+    version = re.findall(r"^(\d+)[^:\n]*$", owner, re.MULTILINE | re.ASCII)
     return NicFound(
         features=found,
         coalesce=coalesce,
         trouble=no_features or no_coalesce,
         permanent_mac=_permanent(told["permanent"]) if "permanent" in told else "",
         link=told["link"].check().out if "link" in told else "",
-        naming=told["naming"].out if "naming" in told else "",
+        naming=naming,
+        naming_file=naming.partition("\n")[0].removeprefix("# ") if naming.startswith("# /") else "",
         connection=rows.get("GENERAL.CON-UUID", "") if managed else "",
         systemd=int(version[0]) if version else None,
     )

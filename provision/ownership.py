@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from provision.errors import UnreadableError
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link", "nic"]
 """In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link` a .link file."""
+
+_LOST = (
+    "move journal.json out of the lab's directory in state_dir: `down` then still finds what bears our marks, "
+    "but no overlays, and not how NICs were set before"
+)
 
 _UUIDS = uuid.UUID("3f0e0c86-6a7b-5e0d-9a52-7f2c1d7b8a11")
 
@@ -44,7 +49,7 @@ class Thing:
     """The host's boot in which it was made: a device without a mark is only ours within it."""
 
     was: str = ""
-    """How a device's settings are put back, the newest change first: a JSON list of command lines."""
+    """How a device was before us: JSON, by what was changed of it and then by name. Of a bridge: what we gave it."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -125,6 +130,23 @@ def spec_digest(machine: Machine) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def noted(journal: Journal, kind: Kind, name: str) -> Mapping[str, Mapping[str, Any]]:
+    """What the journal says of how a thing was before us, by what was changed of it; empty where it does not know."""
+    was = [thing.was for thing in journal.things if (thing.kind, thing.name) == (kind, name) and thing.was]
+    found: dict[str, dict[str, Any]] = json.loads(was[0]) if was else {}
+    return found
+
+
+def merged(old: Thing | None, new: Thing) -> Thing:
+    """A thing that may be noted already: what it was before our first change of it stays known."""
+    if old is None or not (old.was and new.was):
+        return new
+    first, later = json.loads(old.was), json.loads(new.was)
+    return replace(
+        new, was=json.dumps({key: {**later.get(key, {}), **first.get(key, {})} for key in {**first, **later}})
+    )
+
+
 def written_journal(journal: Journal) -> str:
     """The journal's text."""
     head = {
@@ -138,6 +160,12 @@ def written_journal(journal: Journal) -> str:
     return f'{json.dumps(head)[:-1]}, "things": [\n{rows}\n]}}\n'
 
 
+def _is_readable(was: str) -> bool:
+    """Whether it tells how a device was, as this version notes that."""
+    said = json.loads(was) if was else {}
+    return isinstance(said, dict) and all(isinstance(values, dict) for values in said.values())
+
+
 def parse_journal(text: str) -> Journal:
     """The journal out of its text.
 
@@ -146,11 +174,11 @@ def parse_journal(text: str) -> Journal:
     try:
         data = json.loads(text)
         if data["journal"] != 1:
-            raise UnreadableError("the lab's journal", text)
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
         things = tuple(Thing(**row) for row in data["things"])
-        if any(thing.kind not in get_args(Kind) for thing in things):
-            raise UnreadableError("the lab's journal", text)
+        if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
         disarmed = frozenset(map(str, data.get("disarmed", ())))
         return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), disarmed)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UnreadableError("the lab's journal", text) from error
+        raise UnreadableError("the lab's journal", text, hint=_LOST) from error

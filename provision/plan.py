@@ -13,7 +13,7 @@ from provision.definition import DISARMED, definition_differs, domain_steps
 from provision.devices import bridge_notes, bridge_steps, drifted_tap_steps, tap_steps
 from provision.diff import added, argv_lines, changed, edits, text_diff
 from provision.ordinary import defined_disarmed, disarmed_lab, ordinary, started_disarmed
-from provision.ownership import Thing, spec_as_noted
+from provision.ownership import Thing, merged, spec_as_noted
 from provision.paths import LabPaths
 from provision.render import domain_xml
 from provision.settings import nic_notes, nic_steps
@@ -28,6 +28,7 @@ from provision.steps import (
     stop_qemu,
     write_journal,
 )
+from provision.taken import dropped
 from provision.taps import tap_steps_back_on
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
 def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
     """What has to change on the host so that these machines run; nothing where they do."""
     steps: list[Step] = [*bridge_steps(lab, host, found), *nic_steps(lab, host, found)]
-    notes = [*bridge_notes(lab, host, found), *nic_notes(lab, host, found)]
+    notes = [*_notes(lab, host, found)]
     drift: list[Drift] = []
     for name in names:
         view = chosen_view(lab, name, found)
@@ -174,6 +175,11 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan
     return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
 
 
+def _notes(lab: Lab, host: str, found: HostFound) -> tuple[str, ...]:
+    """What is otherwise than the lab file has it, and left to the user."""
+    return (*bridge_notes(lab, host, found), *nic_notes(lab, host, found), *dropped(lab, host, found))
+
+
 def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
     """What has to change on the host itself: its declared bridges and NICs, and TAPs that it switched off."""
     names = [name for name, machine in lab.machines.items() if machine.host == host]
@@ -182,16 +188,9 @@ def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
         *nic_steps(lab, host, found),
         *tap_steps_back_on(lab, names, found),
     ]
-    notes = (*bridge_notes(lab, host, found), *nic_notes(lab, host, found))
+    notes = _notes(lab, host, found)
     opening, closing = notes_of(lab, host, steps, found) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, notes)
-
-
-def _merged(old: Thing | None, new: Thing) -> Thing:
-    """A thing that is noted already: what its settings were before us stays known."""
-    if old is None or not (old.was and new.was):
-        return new
-    return replace(new, was=json.dumps([*json.loads(new.was), *json.loads(old.was)]))
 
 
 def notes_of(
@@ -204,7 +203,7 @@ def notes_of(
     paths = LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in found.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
-        made[thing.key] = _merged(made.get(thing.key), replace(thing, boot=found.boot))
+        made[thing.key] = merged(made.get(thing.key), replace(thing, boot=found.boot))
     begun = {
         step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
     }

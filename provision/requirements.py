@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.choice import chosen_view
-from provision.command import PACKAGES
+from provision.command import PACKAGES, RELAYS
+from provision.devices import bridge_steps
+from provision.errors import HostError
 from provision.fence import fenced
+from provision.obstacles import nic_obstacles
 from provision.offloads import HCK
 from provision.ownership import is_our_domain, is_our_link
 from provision.paths import LONGEST_SOCKET, LabPaths
-from provision.settings import nic_obstacles
+from provision.settings import nic_steps
 from provision.spec import FirmwareFiles
 
 if TYPE_CHECKING:
@@ -25,10 +28,15 @@ def missing(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> tupl
     """One sentence for each thing that stands in the way of `up`."""
     views = [chosen_view(lab, name, found) for name in names]
     sentences = [*another_lab(lab, found), *_programs(views, found), *_networks(lab, host, views, found)]
-    sentences += _uplinks(lab, host, found)
+    sentences += missing_for_settings(lab, host, found)
     if names and not found.writable:
-        sentences.append(f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written")
-    sentences += nic_obstacles(lab, host, found)
+        sentences.append(_unwritable(lab))
+    if host != "local" and not found.programs & {*RELAYS}:
+        sentences += (
+            f"{view.name}: QEMU's monitor is reached by one of {', '.join(RELAYS)}, and none of them is installed"
+            for view in views
+            if view.spec.backend == "qemu"
+        )
     sentences += fenced(lab, views, found)
     for view in views:
         sentences += _files(view, found)
@@ -49,9 +57,29 @@ def missing_for_settings(lab: Lab, host: str, found: HostFound) -> tuple[str, ..
     for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
         if program not in found.programs:
             sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
-    if (declared.bridges or declared.nics) and not found.root:
-        sentences.append("setting bridges and NICs needs root (CAP_NET_ADMIN)")
+    if any((*bridge_steps(lab, host, found), *nic_steps(lab, host, found))):
+        if not found.root:
+            sentences.append("setting bridges and NICs needs root (CAP_NET_ADMIN)")
+        if not found.writable:
+            sentences.append(_unwritable(lab))
     return tuple(dict.fromkeys(sentences))
+
+
+def _unwritable(lab: Lab) -> str:
+    return f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written"
+
+
+def refuse(host: str, found: HostFound, sentences: Sequence[str]) -> None:
+    """Refuse to touch a host that lacks something.
+
+    :raise HostError: with every one of the sentences.
+    """
+    if sentences:
+        far = host != "local" and not found.root
+        raise HostError(
+            f"{host} is not ready for this:\n  " + "\n  ".join(sentences),
+            hint=f"hosts.{host} may say `user: root` or `sudo: true`" if far else "",
+        )
 
 
 def another_lab(lab: Lab, found: HostFound) -> Iterator[str]:

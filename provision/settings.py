@@ -7,10 +7,11 @@ steps is believed before it was read back: the host is read again, and what `nic
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provision.command import Run
 from provision.facts.coalesce import SWITCHES, coalesce_name
+from provision.facts.ethtool import GROUPS, is_of
 from provision.links import (
     DEFAULT_NAMING,
     LAB_MARK,
@@ -18,16 +19,14 @@ from provision.links import (
     carried_options,
     link_file,
     link_path,
-    link_refusals,
 )
 from provision.ownership import Thing
 from provision.positions import escaped
 from provision.steps import Step, remove_files, tolerant, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from provision.facts.coalesce import Coalesce
     from provision.facts.ethtool import Features
     from provision.found import HostFound, NicFound
     from provision.spec import HostNic, Lab
@@ -43,9 +42,11 @@ WHY = {
     "adaptive-rx": "on, it overrules rx-usecs",
 }
 """What a setting has to do with RSC; of others the lab file knows why."""
+_WORDS = {"features": "features", "coalesce": "coalescing"}
 
 
-def _value(value: int | bool) -> str:  # noqa: FBT001 - a setting's
+def setting_word(value: int | bool) -> str:  # noqa: FBT001 - a setting's
+    """A setting's value as ethtool takes it."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
@@ -54,7 +55,7 @@ def _lines(device: str, was: Mapping[str, object], wanted: Mapping[str, int | bo
     for name, value in wanted.items():
         why = WHY.get(name, "the lab file says so")
         yield f"-   {name}: {was[name]}"
-        yield f"+   {name}: {_value(value)}  ({why})"
+        yield f"+   {name}: {setting_word(value)}  ({why})"
 
 
 def wrong_features(settings: HostNic, features: Features) -> dict[str, bool]:
@@ -75,21 +76,48 @@ def wanted_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[
     return wanted
 
 
+def _kept(settings: HostNic, found: Mapping[str, int | bool] | None) -> HostNic:
+    """Settings with what keeps them in force: adaptive coalescing is off where the NIC has it, whatever it is now."""
+    could_be_on = dict.fromkeys(SWITCHES & (found or {}).keys(), True)
+    return settings.model_copy(update={"coalesce": wanted_coalesce(settings, could_be_on)})
+
+
 def wrong_coalesce(settings: HostNic, found: Mapping[str, int | bool]) -> dict[str, int | bool]:
     """Coalescing that the NIC has otherwise than it is wanted."""
     wanted = wanted_coalesce(settings, found)
     return {name: value for name, value in wanted.items() if name in found and found[name] != value}
 
 
-def _restored(device: str, features: Features) -> Run:
-    """Every feature that can be changed, as it was asked for when it was found: a group's kinds are apart."""
-    words = [
-        word
+def _asked_for(features: Features, names: Iterable[str]) -> dict[str, bool]:
+    """What setting these changes, as it was asked for when it was found: a group's kinds may be apart."""
+    named = [*names]
+    return {
+        name: feature.requested
         for name, feature in features.items()
-        if feature.requested is not None and not feature.fixed
-        for word in (name, _value(feature.requested))
-    ]
+        if feature.requested is not None and not feature.fixed and any(is_of(name, said) for said in named)
+    }
+
+
+def sets(settings: HostNic, name: str) -> bool:
+    """Whether these settings say what a NIC's feature or coalescing of that name is to be."""
+    coalesce = {coalesce_name(said) for said in settings.coalesce}
+    coalesce |= {f"adaptive-{said[:2]}" for said in coalesce if said.endswith("-usecs")}
+    return name in coalesce or any(is_of(name, said) for said in settings.features)
+
+
+def _feature_run(device: str, values: Mapping[str, bool]) -> Run:
+    groups_first = sorted(values.items(), key=lambda row: row[0] not in GROUPS)
+    words = (word for name, on in groups_first for word in (name, setting_word(on)))
     return tolerant("ethtool", "-K", device, *words)
+
+
+def put_back(device: str, was: Mapping[str, Mapping[str, Any]]) -> Runs:
+    """The commands by which a NIC gets what the journal says it had."""
+    features, coalesce = was.get("features", {}), was.get("coalesce", {})
+    return (
+        *([_feature_run(device, features)] if features else ()),
+        *_coalesce_runs(device, coalesce),
+    )
 
 
 def _coalesce_runs(device: str, values: Mapping[str, int | bool]) -> Runs:
@@ -98,23 +126,27 @@ def _coalesce_runs(device: str, values: Mapping[str, int | bool]) -> Runs:
     numbers = {name: value for name, value in values.items() if name not in SWITCHES}
     on = {name: value for name, value in values.items() if name in SWITCHES and value}
     return tuple(
-        tolerant("ethtool", "-C", device, *(word for name in part for word in (name, _value(part[name]))))
+        tolerant(
+            "ethtool", "-C", device, *(word for name in part for word in (name, setting_word(part[name])))
+        )
         for part in (off, numbers, on)
         if part
     )
 
 
-def _set(host: str, device: str, what: str, lines: Iterator[str], runs: tuple[Runs, Runs]) -> Step:
-    """A step that sets something of a NIC; `runs` are its commands and those that undo them."""
-    do, undo = runs
+def _set(
+    host: str, device: str, do: Runs, was: Mapping[str, Mapping[str, Any]], lines: Iterator[str]
+) -> Step:
+    """A step that sets something of a NIC, of which the journal notes how it `was`."""
+    [what] = was
     return Step(
         host,
         "",
-        f"set {device}'s {what}",
+        f"set {device}'s {_WORDS[what]}",
         f"hosts.{host}.nics.{device} declares it",
         do,
-        undo,
-        (Thing("nic", device, was=json.dumps([list(run.argv) for run in undo])),),
+        put_back(device, was),
+        (Thing("nic", device, was=json.dumps(was)),),
         tuple(lines),
         exclusive=False,
         guarded=True,
@@ -128,33 +160,31 @@ def nic_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
         if nic is None or nic.features is None:
             continue
         if features := wrong_features(settings, nic.features):
-            words = [word for name, on in features.items() for word in (name, _value(on))]
-            runs: tuple[Runs, Runs] = (
-                (tolerant("ethtool", "-K", device, *words),),
-                (_restored(device, nic.features),),
-            )
-            yield _set(host, device, "features", _lines(device, nic.features, features), runs)
+            asked = {"features": _asked_for(nic.features, features)}
+            lines = _lines(device, nic.features, features)
+            yield _set(host, device, (_feature_run(device, features),), asked, lines)
         if nic.coalesce and (values := wrong_coalesce(settings, nic.coalesce)):
-            shown = {name: _value(value) for name, value in nic.coalesce.items()}
-            undo = _coalesce_runs(device, {name: nic.coalesce[name] for name in values})
-            runs = _coalesce_runs(device, values), undo
-            yield _set(host, device, "coalescing", _lines(device, shown, values), runs)
+            shown = {name: setting_word(value) for name, value in nic.coalesce.items()}
+            had = {"coalesce": {name: nic.coalesce[name] for name in values}}
+            yield _set(host, device, _coalesce_runs(device, values), had, _lines(device, shown, values))
         yield from _link_steps(lab, host, device, nic)
 
 
-def _is_ours(lab: Lab, text: str) -> bool:
-    """Whether this lab wrote a .link file."""
+def is_ours(lab: Lab, text: str) -> bool:
+    """Whether this lab wrote a .link file of this text."""
     return text.startswith(LAB_MARK.format(lab=escaped(lab.name)))
 
 
 def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Step]:
     """The .link file that keeps a NIC's settings over a reboot: written, brought up to date, or removed."""
     settings, path = lab.host(host).nics[device], link_path(lab.name, device)
-    ours = _is_ours(lab, nic.link)
+    ours = is_ours(lab, nic.link)
     wanted = ""
-    if settings.persist == "link" and not nic.connection:
+    if settings.persist == "link" and (settings.features or settings.coalesce) and not nic.connection:
         naming = carried_options(nic.naming) if nic.naming else DEFAULT_NAMING
-        wanted = link_file(KeptNic(lab.name, host, device, nic.permanent_mac, settings), naming)
+        wanted = link_file(
+            KeptNic(lab.name, host, device, nic.permanent_mac, _kept(settings, nic.coalesce)), naming
+        )
     if wanted == nic.link or not (wanted or ours) or (nic.link and not ours):
         return
     undo = write_file(path, nic.link) if nic.link else remove_files(path)
@@ -182,11 +212,11 @@ def nic_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
         if nic is not None and nic.connection and settings.persist == "link":
             yield (
                 f"{device} is NetworkManager's, which keeps settings itself; to keep these, run on {host}: "
-                f"{nm_command(nic.connection, settings)}"
+                f"{nm_command(nic.connection, _kept(settings, nic.coalesce))}"
             )
 
 
-_NM_FEATURES = {
+SHORT = {
     "generic-receive-offload": "gro",
     "generic-segmentation-offload": "gso",
     "tcp-segmentation-offload": "tso",
@@ -199,7 +229,7 @@ _NM_FEATURES = {
     "ntuple-filters": "ntuple",
     "receive-hashing": "rxhash",
 }
-"""NetworkManager's word for a feature where it is not ethtool's own (nm-settings(5), 1.42)."""
+"""The short word for a feature that ethtool takes and does not print, which is also NetworkManager's (nm-settings(5), 1.42)."""
 
 
 def nm_command(connection: str, settings: HostNic) -> str:
@@ -207,87 +237,8 @@ def nm_command(connection: str, settings: HostNic) -> str:
     words = [
         word
         for name, on in settings.features.items()
-        for word in (f"ethtool.feature-{_NM_FEATURES.get(name, name)}", _value(on))
+        for word in (f"ethtool.feature-{SHORT.get(name, name)}", setting_word(on))
     ]
     for name, value in settings.coalesce.items():
         words += [f"ethtool.coalesce-{coalesce_name(name)}", str(int(value))]
     return " ".join(["nmcli connection modify", connection, *words])
-
-
-def nic_obstacles(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
-    """Why a NIC cannot be set as it is declared, as far as that is known before it is tried."""
-    for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
-        if device not in found.links:
-            yield f"hosts.{host}.nics.{device}: there is no such device"
-        elif nic is None or nic.features is None:
-            yield f"hosts.{host}.nics.{device}: its features cannot be read: {nic.trouble if nic else 'not asked'}"
-        else:
-            yield from _nic_obstacles(f"hosts.{host}.nics.{device}", settings, nic)
-            path = link_path(lab.name, device)
-            if settings.persist == "link" and not nic.connection and nic.link and not _is_ours(lab, nic.link):
-                yield f"hosts.{host}.nics.{device}: persist: link writes {path}, where somebody has a file that is not ours"
-
-
-def _nic_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
-    features = nic.features or {}
-    for name, on in settings.features.items():
-        if name not in features:
-            yield f"{where}.features.{name}: the NIC has no such feature"
-        elif features[name].fixed and features[name].active is not on:
-            yield f"{where}.features.{name}: its driver has it fixed {_value(features[name].active)}"
-    yield from _coalesce_obstacles(where, settings, nic)
-    if settings.persist == "link" and not nic.connection:
-        for name, why in link_refusals(settings, nic.systemd).items():
-            yield f"{where}.{name}: persist: link cannot keep it: {why}"
-        if not nic.permanent_mac:
-            yield f"{where}: persist: link needs a permanent MAC address, by which udev knows the NIC, and it has none"
-
-
-def _coalesce_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
-    for name, value in settings.coalesce.items():
-        word = coalesce_name(name)
-        if nic.coalesce is None:
-            yield f"{where}.coalesce.{name}: {nic.trouble or 'the NIC has no coalescing'}"
-        elif word not in nic.coalesce:
-            if word not in SWITCHES or value is not False:  # what it does not have is off
-                yield f"{where}.coalesce.{name}: the driver does not support it"
-        elif isinstance(value, bool) is not (word in SWITCHES):
-            yield f"{where}.coalesce.{name}: must be {'true or false' if word in SWITCHES else 'a number'}"
-
-
-def not_taken(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
-    """What was set and is not so when it is read back, and what keeps it from being so."""
-    for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
-        if nic is None or nic.features is None:
-            yield f"{device}: could not be read back: {nic.trouble if nic else 'not asked'}"
-            continue
-        yield from (f"{device}: {sentence}" for sentence in _features_not_taken(settings, nic.features))
-        if settings.coalesce and nic.coalesce is None:
-            yield f"{device}: its coalescing could not be read back: {nic.trouble}"
-        else:
-            yield from (
-                f"{device}: {sentence}" for sentence in _coalesce_not_taken(settings, nic.coalesce or {})
-            )
-
-
-def _features_not_taken(settings: HostNic, features: Features) -> Iterator[str]:
-    yield from (f"{name} could not be read back" for name in settings.features if name not in features)
-    for name, on in wrong_features(settings, features).items():
-        feature = features[name]
-        why = "its driver has it fixed" if feature.fixed else "the driver did not take it"
-        if not feature.fixed and feature.requested is on:
-            why = "it is asked for, and the driver or a feature that it needs keeps it so"
-        yield f"{name} is still {_value(feature.active)}: {why}"
-
-
-def _coalesce_not_taken(settings: HostNic, coalesce: Coalesce) -> Iterator[str]:
-    said = {coalesce_name(name): value for name, value in settings.coalesce.items()}
-    for name, value in said.items():
-        if name not in coalesce and value is not False:
-            yield f"{name} could not be read back"
-    for name, value in wrong_coalesce(settings, coalesce).items():
-        adaptive = coalesce.get(f"adaptive-{name[:2]}") is True and name not in SWITCHES
-        why = "adaptive coalescing is on and overrules it" if adaptive else "the driver did not take it"
-        yield f"{name} is {_value(coalesce[name])} and not {_value(value)}: {why}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.errors import HostError
 from provision.guard import take_plan, undo_plan
 from provision.interrupt import finish
 from provision.lock import LockError
 from provision.plan import plan_apply
-from provision.requirements import missing_for_settings
+from provision.requirements import missing_for_settings, refuse
 from provision.survey import read_host
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ def planned_settings(site: Site) -> Plan:
     :raise HostError: with everything that the host lacks, or cannot be set to; nothing has been touched.
     """
     found = read_host(site.edges, site.lab, site.host, ())
-    if sentences := missing_for_settings(site.lab, site.host, found):
-        raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
+    refuse(site.host, found, missing_for_settings(site.lab, site.host, found))
     return plan_apply(site.lab, site.host, found)
 
 
@@ -47,7 +45,7 @@ def _set_up(site: Site, say: Say) -> Plan:
     for note in plan.notes:
         say(note)
     if not plan.steps:
-        say(f"nothing to change on {site.host}: it is as the lab file has it")
+        say(f"nothing to change on {site.host}" + ("" if plan.notes else ": it is as the lab file has it"))
     begun: list[Step] = []
     try:
         done = take_plan(site.edges, site.lab, plan, say, begun)

@@ -49,6 +49,8 @@ class HostStatus:
     refused: tuple[str, ...]
     """Why they would do nothing of it."""
     machines: tuple[MachineStatus, ...]
+    notes: tuple[str, ...] = ()
+    """What is otherwise than the lab file has it, and left alone."""
 
 
 def host_status(site: Site, names: Sequence[str]) -> HostStatus:
@@ -59,13 +61,13 @@ def host_status(site: Site, names: Sequence[str]) -> HostStatus:
     lab, host = site.lab, site.host
     found = read_host(site.edges, lab, host, names, means=True)
     refused = missing_for_settings(lab, host, found)
-    steps = () if refused else plan_apply(lab, host, found).steps
+    plan = Plan(()) if refused else plan_apply(lab, host, found)
     rows = [_machine(lab, name, found) for name in names]
     forgotten = sorted(found.journal.machines - set(lab.machines))
     found = read_host(site.edges, lab, host, forgotten) if forgotten else found
     lost = [_forgotten(lab, name, found) for name in forgotten]
-    own = tuple(step for step in steps if not step.machine)
-    return HostStatus(host, own, refused, (*rows, *lost))
+    own = tuple(step for step in plan.steps if not step.machine)
+    return HostStatus(host, own, refused, (*rows, *lost), plan.notes)
 
 
 def _machine(lab: Lab, name: str, found: HostFound) -> MachineStatus:

@@ -9,7 +9,6 @@ from provision.command import Run
 from provision.ownership import Journal, Thing, written_journal
 
 if TYPE_CHECKING:
-    from provision.command import Argv
     from provision.paths import LabPaths
 
 
@@ -43,10 +42,11 @@ class Undefine:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """See that a NIC is as ethtool's commands would have it: their status does not tell."""
+    """See that a NIC is as it was: the status of ethtool's commands does not tell."""
 
     device: str
-    commands: tuple[Argv, ...]
+    was: str
+    """As the journal notes it."""
 
 
 @dataclass(frozen=True, slots=True)

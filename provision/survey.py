@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provision.command import NOT_FOUND, PACKAGES, Run
+from provision.command import NOT_FOUND, PACKAGES, RELAYS, Run
 from provision.errors import HostError, UnreadableError
 from provision.facts.ethtool import FeaturesRead, parse_features
 from provision.facts.host import (
@@ -100,7 +100,7 @@ def _questions(lab: Lab, host: str, names: Sequence[str]) -> tuple[Run, ...]:
         shell(_TUN, "/dev/net/tun"),
         shell(_OPENS, "/dev/vhost-net"),
         shell(_WRITABLE, paths.directory),
-        shell(_FOUND, *PACKAGES),
+        shell(_FOUND, *PACKAGES, *RELAYS),
         shell(_BRIDGE_FILTER),
         FEATURES if guests else _NOTHING,
     )

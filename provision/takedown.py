@@ -13,6 +13,7 @@ from provision.links import LAB_MARK
 from provision.ownership import Kind, Thing, is_our_domain, is_our_link, marked_machine
 from provision.paths import LabPaths
 from provision.positions import escaped
+from provision.settings import put_back
 from provision.steps import (
     Action,
     Destroy,
@@ -28,7 +29,7 @@ from provision.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.found import HostFound
     from provision.spec import Lab
@@ -103,6 +104,7 @@ def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
         return f"{thing.name} does not bear this lab's mark: left alone"
     expected = taps_of_our_domains(lab, found)
     expected |= {bridge.uplink for bridge in lab.host(found.name).bridges.values() if bridge.uplink}
+    expected |= _uplinks(thing).keys()
     ports = sorted(port.name for port in found.links.values() if port.master == thing.name)
     others = [name for name in ports if name not in expected and not ours(name)]
     return (
@@ -110,6 +112,18 @@ def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
         if others
         else ""
     )
+
+
+def _uplinks(thing: Thing) -> Mapping[str, bool]:
+    """The NICs that we put under a bridge, and whether they were up before."""
+    found: dict[str, bool] = json.loads(thing.was).get("uplinks", {}) if thing.was else {}
+    return found
+
+
+def _to_set_down(thing: Thing, found: HostFound) -> list[str]:
+    """The uplinks that were down before we put them under a bridge where they still are."""
+    there = {port.name for port in found.links.values() if port.master == thing.name}
+    return [name for name, was_up in _uplinks(thing).items() if name in there and not was_up]
 
 
 def _keeps_state(thing: Thing, found: HostFound) -> bool:
@@ -130,14 +144,14 @@ def _unmake(lab: Lab, thing: Thing, found: HostFound, *, keep_disks: bool) -> It
             yield Undefine(thing.name)
     elif thing.kind in ("tap", "bridge") and thing.name in found.links:
         yield Run(("ip", "link", "del", "dev", thing.name))
+        yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, found))
     elif thing.kind in ("file", "disk"):
         yield remove_files(thing.name)
     elif thing.kind == "link":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
     elif thing.kind == "nic" and thing.name in found.links:
-        commands = tuple(tuple(argv) for argv in json.loads(thing.was))
-        yield from map(Run, commands)
-        yield ReadBack(thing.name, commands)
+        yield from put_back(thing.name, json.loads(thing.was))
+        yield ReadBack(thing.name, thing.was)
 
 
 def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:
@@ -145,9 +159,7 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
     things = things_there(lab, found)
     machines = {thing.machine for thing in things if thing.machine}
     going = machines if names is None else machines & set(names)
-    doomed = [
-        thing for thing in things if thing.machine in going or (not thing.machine and going == machines)
-    ]
+    doomed = [thing for thing in things if _goes(thing, going, machines, whole=names is None)]
     if keep_disks:
         doomed = [thing for thing in doomed if thing.kind != "disk"]
     notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, found))}
@@ -165,6 +177,13 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
     )
     closing = _closing(lab, left, going, found) if things else None
     return Plan(steps, None, closing, tuple(notes.values()))
+
+
+def _goes(thing: Thing, going: set[str], machines: set[str], *, whole: bool) -> bool:
+    """Whether a thing goes with these machines: bridges with the last of them, a NIC's settings with the lab alone."""
+    if thing.machine or whole:
+        return whole or thing.machine in going
+    return thing.kind == "bridge" and bool(going) and going == machines
 
 
 def _steps(lab: Lab, doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tuple[Step, ...]:

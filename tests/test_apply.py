@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from provision.apply import take_on
+from provision.command import Result
 from provision.errors import CommandError, LostError
 from provision.guard import take_plan
+from provision.lock import HOLD
+from provision.means import BOOT
 from provision.ownership import Thing
 from provision.plan import plan_up
 from provision.takedown import plan_down
 from tests.builders import FakeEdges, FakeHost, one_vm
-from tests.hosts import EMPTY, LAB, PID, noting, running
+from tests.hosts import EMPTY, LAB, MARK, PID, noting, running
 
 
 def test_a_failed_step_takes_back_the_ones_before_it_last_first() -> None:
@@ -47,14 +52,38 @@ def test_an_interrupt_takes_back_too() -> None:
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
 
-def test_what_may_have_been_done_when_the_host_was_lost_is_taken_back_too() -> None:
-    edges = FakeEdges(FakeHost(lost_at="tuntap"))
+class LostHost(FakeHost):
+    """Stands for a host that is lost, and has these devices when it is back."""
+
+    links: tuple[dict[str, object], ...] = ()
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        result = super().run(argv, stdin=stdin, timeout=timeout)
+        answers = {"ip -json": json.dumps(self.links), " ".join(BOOT.argv): "0" * 36}
+        if "exit 44" in " ".join(argv):
+            return replace(result, status=44)
+        return replace(result, out=answers.get(" ".join(argv[:2]), ""))
+
+
+def device(name: str, alias: str) -> dict[str, object]:
+    return {"ifname": name, "ifalias": alias, "flags": ["UP"], "mtu": 1500}
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_what_may_have_been_done_when_the_host_was_lost_is_taken_back_under_the_lock(*, theirs: bool) -> None:
+    """All that it was sent may have been done; what is not there, or somebody else's, is left."""
+    host = LostHost(lost_at="stp_state")
+    host.links = (device("tap0", "theirs" if theirs else MARK),)
+    said: list[str] = []
 
     with pytest.raises(LostError):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
+        take_plan(FakeEdges(host), LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
 
-    assert ("ip", "link", "del", "dev", "tap0") in edges.runner.said
-    assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
+    undone = host.said[[HOLD in argv for argv in host.said].index(True) :]
+    assert (("ip", "link", "del", "dev", "tap0") in undone) is not theirs
+    assert ("ip", "link", "del", "dev", "br-lab") not in host.said
+    assert any(PID in argv for argv in undone), "the QEMU, which may have been started"
+    assert not [line for line in said if "could not" in line]
 
 
 def test_a_terminal_that_has_gone_does_not_keep_anything_from_being_taken_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -120,6 +121,24 @@ def test_armed_and_disarmed_nothing_is_left_and_nothing_was_done(undo: Path) -> 
     wait_for(lambda: not alive(sleeper), Deadline(30), "the end of what was armed")
     assert list(undo.parent.iterdir()) == []
     assert carried_out(undo) == 0
+
+
+def test_an_undo_that_no_process_waits_for_is_not_armed(undo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = undo.parent.parent / "bin"
+    programs.mkdir()
+    (programs / "setsid").write_text("#!/bin/sh\necho setsid: no such luck >&2\nexit 1\n")
+    (programs / "setsid").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    done = subprocess.run(
+        ["sh", "-c", SCRIPTS["arm"], "sh", str(undo), "60", SCRIPTS["fire"]],
+        input="true\n", capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "setsid: no such luck\nno process could be left there" in done.stderr
+    assert run("disarm", str(undo)) == ""
+    assert list(undo.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("was", ["", ".firing"])

@@ -6,14 +6,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from provision.cli import rscvm, run
-from provision.cli.labs import chosen_hosts
+from provision.cli.labs import chosen_hosts, on_hosts
+from provision.cli.output import Output
 from provision.verify.rules import CATALOGUE
 from tests.builders import lab_of
 from tests.test_render import LAB
+
+if TYPE_CHECKING:
+    from provision.command import Say
+    from provision.site import Site
 
 HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
 
@@ -192,6 +198,19 @@ def test_explain_knows_every_cause_and_why_a_tap_keeps_nothing(capsys: pytest.Ca
     assert run(["explain", "tap-offloads"]) == 0
     assert "nothing to persist" in capsys.readouterr().out
     assert run(["explain", "no-such"]) == 2
+
+
+def test_an_interruption_tells_which_hosts_were_through_by_then(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = iter((False, True))
+
+    def work(_: Site, __: Say) -> None:
+        if next(turns):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        on_hosts(Output(), lab_of("version: 1\n"), ["local", "local"], "apply", work)
+
+    assert capsys.readouterr().err == "local: was through before the interruption, and stays so\n"
 
 
 def test_explain_hck_is_the_run_book_with_every_command_by_hand(capsys: pytest.CaptureFixture[str]) -> None:

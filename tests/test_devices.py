@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from provision.facts.ip import Link
+from provision.found import HostFound
+from provision.ownership import Journal, Thing, merged
 from provision.plan import plan_apply, plan_up
+from provision.takedown import plan_down
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, LAB, TAP, commands, running, whats
 
@@ -35,7 +39,7 @@ def test_what_has_drifted_is_put_right_and_can_be_taken_back(
 
     assert commands(step) == [command]
     assert len(step.undo) == 1
-    assert step.makes == ()
+    assert [thing.name for thing in step.makes] == (["br-lab"] if device is BRIDGE else [])
     assert step.diff[0].strip().endswith(device.name)
 
 
@@ -59,7 +63,7 @@ def test_a_bridge_that_was_there_before_us_is_left_alone_and_its_difference_said
 
     assert plan.steps == ()
     assert plan.notes == (
-        "bridge br-lab was there before us and is left alone; it has address none, not address 10.9.0.1/24",
+        "bridge br-lab was there before us and is left alone; it has no address 10.9.0.1/24",
     )
 
 
@@ -74,6 +78,76 @@ def test_a_bridge_with_an_uplink_is_made_and_put_right_behind_the_hosts_own_undo
     for found, what in ((there, "put bridge br-lab right"), (absent, "make bridge br-lab")):
         [step] = plan_apply(lab, "local", found).steps
         assert (step.what, step.guarded) == (what, True)
+
+
+GIVEN = {
+    "uplinks": {"eno1": True, "eno2": False},
+    "addresses": {"10.9.0.1/24": True},
+    "mtus": {"1400": True},
+}
+
+
+def given(*uplinks: str) -> HostFound:
+    """A host where we have made a bridge with all that one can have; which NICs are under it."""
+    nics = {name: Link(name, "", "", up=True, mtu=1500, master="br-lab") for name in uplinks}
+    bridge = replace(BRIDGE, mtu=1400, addresses=("10.9.0.1/24", "fe80::1/64"))
+    things = (Thing("bridge", "br-lab", was=json.dumps(GIVEN)),)
+    return replace(EMPTY, links={"br-lab": bridge, **nics}, journal=Journal(LAB.file, things))
+
+
+def test_what_the_lab_file_no_longer_says_of_a_bridge_of_ours_is_taken_from_it() -> None:
+    """A second uplink beside the first would be a loop; an address of somebody else's stays."""
+    lab = one_vm(**{"address: 10.9.0.1/24": "uplink: eno3"})
+    eno3 = Link("eno3", "", "", up=True, mtu=1500, master="")
+    found = given("eno1", "eno2")
+
+    [step] = plan_apply(lab, "local", replace(found, links={**found.links, "eno3": eno3})).steps
+
+    assert [argv[4:] for argv in commands(step)] == [
+        ("eno1", "nomaster"),
+        ("eno2", "nomaster"),
+        ("eno2", "down"),
+        ("dev", "br-lab"),
+        ("br-lab", "mtu", "1500"),
+        ("eno3", "master", "br-lab"),
+    ]
+    assert step.diff[1:] == (
+        "-   uplink eno1",
+        "-   uplink eno2",
+        "-   eno2 up",
+        "+   eno2 down",
+        "-   address 10.9.0.1/24",
+        "-   mtu 1400",
+        "+   mtu 1500, as a bridge has it",
+        "-   uplink eno3 on no bridge",
+        "+   uplink eno3 on bridge br-lab",
+    )
+    assert step.guarded
+    assert len(step.undo) == len(step.do)
+    [thing] = step.makes
+    assert json.loads(merged(found.journal.things[0], thing).was)["uplinks"] == {
+        **GIVEN["uplinks"],
+        "eno3": True,
+    }
+
+
+def test_what_somebody_else_has_given_a_bridge_of_ours_stays() -> None:
+    lab = one_vm(**{"{address: 10.9.0.1/24}": "{}"})
+    found = given("eno9")
+    theirs = replace(BRIDGE, mtu=9000, addresses=("10.9.7.1/24",))
+
+    assert plan_apply(lab, "local", replace(found, links={**found.links, "br-lab": theirs})).steps == ()
+
+
+def test_down_removes_a_bridge_whose_uplink_the_lab_file_has_lost_and_sets_down_what_was_down() -> None:
+    lab = one_vm(**{"{address: 10.9.0.1/24}": "{}"})
+
+    plan = plan_down(lab, None, given("eno1", "eno2"))
+
+    assert [commands(step) for step in plan.steps] == [
+        [("ip", "link", "del", "dev", "br-lab"), (*SET, "eno2", "down")]
+    ]
+    assert plan.notes == ()
 
 
 def test_an_address_is_the_same_however_it_is_written() -> None:

@@ -12,7 +12,7 @@ import pytest
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError
 from provision.fleet import on_each
-from provision.interrupt import listen, shield
+from provision.interrupt import finish, listen, shield
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -79,3 +79,31 @@ def test_work_that_is_done_on_every_host_is_not_interrupted_any_more(told: list[
     os.kill(os.getpid(), signal.SIGINT)
 
     assert told == []
+
+
+def test_an_interruption_that_comes_when_all_of_the_work_stands_is_none(told: list[str]) -> None:
+    """The last of the workers has ended, and the main thread has not yet looked."""
+
+    def work(host: str) -> str:
+        finish()
+        if host == "b":
+            os.kill(os.getpid(), signal.SIGINT)
+        return host
+
+    outcomes = on_each(["a", "b"], work)
+
+    assert [outcome.value for outcome in outcomes] == ["a", "b"]
+    assert told == ["interrupted"]
+
+
+def test_an_interruption_is_one_where_a_host_has_failed(told: list[str]) -> None:
+    def work(host: str) -> str:
+        if host == "b":
+            os.kill(os.getpid(), signal.SIGINT)
+            raise HostError("no such luck")
+        finish()
+        return host
+
+    with pytest.raises(KeyboardInterrupt):
+        on_each(["a", "b"], work)
+    assert told == ["interrupted"]

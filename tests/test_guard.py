@@ -92,7 +92,7 @@ class NicHost:
 
     def _set(self, words: Sequence[str]) -> None:
         asked = {name: word == "on" for name, word in zip(words[::2], words[1::2], strict=True)}
-        self.said.append("undo" if len(asked) > 2 else "set")
+        self.said.append("undo" if asked.items() <= WAS.items() else "set")
         self.active |= {
             name: on for name, on in asked.items() if name in self.active and name not in self.ignored
         }

@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 
 from provision.errors import CommandError
-from provision.nics import SCRIPTS, nic_questions, not_as_set, parse_settings, settings_questions
-from provision.steps import tolerant
+from provision.facts.linkfile import parse_link_options
+from provision.nics import SCRIPTS, nic_questions
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,
     NM_LEAVES,
     NM_OWNS,
     UUID,
-    Answers,
     captured_coalesce,
-    captured_features,
     composed_coalesce,
     failed,
     found,
@@ -88,31 +86,6 @@ def test_a_host_without_udev_has_no_version_of_systemd() -> None:
     assert found(LAB, owner="").nics["eth0"].systemd is None
 
 
-UNDO = (
-    tolerant("ethtool", "-C", "eth0", "rx-usecs", "3").argv,
-    tolerant("ethtool", "-K", "eth0", "generic-receive-offload", "off", "no-longer-there", "on").argv,
-    tolerant("ethtool", "-K", "eth0", "generic-receive-offload", "on").argv,
-)
-
-
-@pytest.mark.parametrize(
-    ("answers", "words"),
-    [
-        (Answers(), []),
-        (Answers(coalesce=captured_coalesce(rx_usecs=30)), ["rx-usecs is 30 and not 3"]),
-        (
-            Answers(features=captured_features(generic_receive_offload={"requested": False})),
-            ["generic-receive-offload is off and not on"],
-        ),
-        (Answers(features=failed("gone")), ["it could not be read back (gone)"]),
-    ],
-)
-def test_what_was_not_put_back_is_told_by_reading_it(answers: Answers, words: list[str]) -> None:
-    nic = parse_settings("eth0", [answers.to(run) for run in settings_questions("eth0")])
-
-    assert list(not_as_set(nic, UNDO)) == words
-
-
 @pytest.mark.parametrize("said", ["Permanent address: not set\n", "Permanent address: 52:54\n", "", "?"])
 def test_a_permanent_address_that_is_none(said: str) -> None:
     assert found(LAB, permanent=said).nics["eth0"].permanent_mac == ""
@@ -145,3 +118,31 @@ def test_whatever_lies_at_a_link_files_path_is_seen(tmp_path: Path) -> None:
 def test_a_link_file_that_cannot_be_read_is_not_taken_for_none() -> None:
     with pytest.raises(CommandError, match="Permission denied"):
         found(LAB, link=failed("cat: Permission denied"))
+
+
+@pytest.mark.parametrize(
+    ("said", "version"), [("252", 252), ("257.7", 257), ("258~rc1-2.fc43", 258), ("v252", None)]
+)
+def test_a_version_of_systemd_is_its_leading_number(said: str, version: int | None) -> None:
+    assert found(LAB, owner=f"{NM_OWNS}{said}\n").nics["eth0"].systemd == version
+
+
+def test_what_names_a_nic_is_told_with_its_path_and_its_drop_ins_wherever_they_are(tmp_path: Path) -> None:
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    drop_ins = "systemd/network/99-default.link.d"
+    write("usr/lib/systemd/network/99-default.link", "[Link]\nMTUBytes=1\n")
+    write(f"usr/lib/{drop_ins}/b.conf", "[Link]\nMTUBytes=4\n")
+    write(f"run/{drop_ins}/a b.conf", "[Link]\nMTUBytes=3\n")
+    write(f"usr/lib/{drop_ins}/a b.conf", "[Link]\nMTUBytes=9\n")
+    write(f"etc/{drop_ins}/a.conf", "[Link]\nMTUBytes=2\n")
+
+    done = subprocess.run(
+        ["sh", "-c", SCRIPTS["naming"], "sh", "no such device", str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.startswith(f"# {tmp_path}/usr/lib/systemd/network/99-default.link\n")
+    assert parse_link_options(done.stdout) == tuple(("MTUBytes", str(n)) for n in (1, 3, 2, 4))

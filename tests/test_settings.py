@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 
-from provision.found import HostFound
 from provision.links import link_mark, link_path
+from provision.ownership import Journal, parse_journal
 from provision.plan import plan_apply
 from provision.requirements import missing_for_settings
-from provision.settings import WHY, nic_notes, nic_obstacles, nic_steps, nm_command, not_taken
+from provision.settings import WHY, nic_notes, nic_steps, nm_command
 from provision.spec import Lab
-from provision.steps import Step, tolerant
+from provision.steps import Plan, Step, tolerant
+from provision.takedown import plan_down
 from tests.hosts import commands, runs
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,
     NM_OWNS,
     UUID,
-    captured_coalesce,
     captured_features,
     composed_coalesce,
-    failed,
     found,
     lab_with,
 )
@@ -34,6 +33,12 @@ OFF = {"active": False, "requested": False}
 
 def steps(lab: Lab, **answers: Any) -> list[Step]:
     return list(nic_steps(lab, "hv", found(lab, **answers)))
+
+
+def journal(plan: Plan) -> Journal:
+    """The journal that a plan begins with."""
+    assert plan.opening is not None
+    return parse_journal(runs(plan.opening.do)[0].stdin)
 
 
 def ethtool(step: Step, *, undo: bool = False) -> list[str]:
@@ -65,8 +70,8 @@ def test_a_nic_that_is_as_declared_needs_nothing() -> None:
     assert steps(lab) == []
 
 
-def test_undoing_features_asks_for_every_one_as_it_was_asked_for() -> None:
-    """A group sets kinds that were apart, and a feature may be asked for and off."""
+def test_undoing_features_asks_for_what_was_set_as_it_was_asked_for() -> None:
+    """A group sets kinds that were apart, and a feature may be asked for and off; the rest may be somebody else's."""
     lab = lab_with("{features: {tcp-segmentation-offload: off}}")
     apart = captured_features(
         tx_tcp6_segmentation=OFF,
@@ -77,14 +82,38 @@ def test_undoing_features_asks_for_every_one_as_it_was_asked_for() -> None:
     [undo] = ethtool(step, undo=True)
 
     asked = dict(zip(undo.split()[3::2], undo.split()[4::2], strict=True))
-    there = {name: row for name, row in json.loads(apart)[0].items() if name != "ifname"}
     assert asked == {
-        name: "on" if row["requested"] else "off"
-        for name, row in there.items()
-        if row["requested"] is not None and row["fixed"] is False
+        "tx-tcp-segmentation": "on",
+        "tx-tcp6-segmentation": "off",
+        "tx-tcp-mangleid-segmentation": "on",
     }
-    assert (asked["tx-tcp6-segmentation"], asked["tx-tcp-mangleid-segmentation"]) == ("off", "on")
-    assert "tcp-segmentation-offload" not in asked, "a group has no wish of its own"
+
+
+def test_undoing_one_lab_leaves_what_another_has_set_of_the_same_nic() -> None:
+    gro = lab_with("{features: {generic-receive-offload: off}}")
+    copy = lab_with("{features: {tx-nocache-copy: on}}")
+    between = captured_features(generic_receive_offload=OFF)
+
+    [first], [second] = steps(gro), steps(copy, features=between)
+
+    assert ethtool(first, undo=True) == ["ethtool -K eth0 generic-receive-offload on"]
+    assert ethtool(second, undo=True) == ["ethtool -K eth0 tx-nocache-copy off"]
+
+
+def test_down_puts_back_what_was_before_the_first_of_several_changes() -> None:
+    """And coalescing in the order that lets it take: the number first, then what overrules it."""
+    first, second = lab_with("{coalesce: {rx-usecs: 30}}"), lab_with("{coalesce: {rx-usecs: 50}}")
+    there = found(first, coalesce=composed_coalesce())
+    later = found(second, coalesce=composed_coalesce(("rx-usecs: 33", "rx-usecs: 30"), ("RX: on", "RX: off")))
+
+    noted = journal(plan_apply(first, "hv", there))
+    twice = journal(plan_apply(second, "hv", replace(later, journal=noted)))
+    [down] = plan_down(second, None, replace(later, journal=twice)).steps
+
+    assert [" ".join(argv[4:]) for argv in commands(down)] == [
+        "ethtool -C eth0 rx-usecs 33",
+        "ethtool -C eth0 adaptive-rx on",
+    ]
 
 
 def test_adaptive_coalescing_goes_off_first_and_comes_back_last() -> None:
@@ -114,7 +143,7 @@ def test_a_name_as_ethtool_prints_it_is_set_as_ethtool_takes_it() -> None:
     assert ethtool(step, undo=True) == ["ethtool -C eth0 rx-frames-low 2"]
 
 
-def test_the_journal_knows_how_a_nic_was_and_the_newest_change_goes_first() -> None:
+def test_the_journal_knows_how_a_nic_was() -> None:
     lab = lab_with("{features: {generic-receive-offload: off}, coalesce: {rx-usecs: 30}}")
 
     plan = plan_apply(lab, "hv", found(lab))
@@ -123,58 +152,14 @@ def test_the_journal_knows_how_a_nic_was_and_the_newest_change_goes_first() -> N
     [note] = commands(plan.opening)
     [thing] = [thing for step in plan.steps[:1] for thing in step.makes]
     assert (thing.kind, thing.name) == ("nic", "eth0")
-    assert json.loads(thing.was) == [list(run.argv) for run in runs(plan.steps[0].undo)]
     assert note[-1] == "/var/lib/rscvm/lab/journal.json"
     assert plan.opening is not None
     text = runs(plan.opening.do)[0].stdin
     [row] = json.loads(text)["things"]
-    assert [argv[5] for argv in json.loads(row["was"])] == ["-C", "-K"]
-
-
-OBSTACLES = [
-    ("{features: {no-such: on}}", {}, "features.no-such: the NIC has no such feature"),
-    ("{features: {large-receive-offload: on}}", {}, "large-receive-offload: its driver has it fixed off"),
-    ("{features: {large-receive-offload: off}}", {}, ""),
-    ("{coalesce: {rx-frames: 8}}", {}, "coalesce.rx-frames: the driver does not support it"),
-    ("{coalesce: {adaptive-rx: on}}", {}, "coalesce.adaptive-rx: the driver does not support it"),
-    ("{coalesce: {adaptive-rx: off, rx-usecs: 30}}", {}, ""),
-    ("{coalesce: {rx-usecs: on}}", {}, "coalesce.rx-usecs: must be a number"),
-    ("{coalesce: {adaptive-rx: 1}}", {"coalesce": composed_coalesce()}, "adaptive-rx: must be true or false"),
-    (
-        "{coalesce: {rx-usecs: 3}}",
-        {"coalesce": failed("netlink error: Operation not supported"), "coalesce_json": failed("also")},
-        "coalesce.rx-usecs: netlink error: Operation not supported",
-    ),
-    ("{features: {ntuple-filters: on}}", {"features": ""}, "eth0: its features cannot be read: cannot read"),
-    ("{features: {ntuple-filters: on}}", {"features": "[]"}, "cannot be read: ethtool says nothing of it"),
-    (
-        "{features: {ntuple-filters: on}}",
-        {"features": failed("sh: 1: ethtool: not found", 127)},
-        "cannot be read: ethtool is not installed",
-    ),
-    ("{persist: link}", {"permanent": "Permanent address: not set\n"}, "needs a permanent MAC address"),
-    ("{persist: link, features: {tx-nocache-copy: on}}", {}, "persist: link cannot keep it: systemd's"),
-    ("{persist: link}", {"link": "[Match]\nOriginalName=eth0\n"}, "where somebody has a file that is not ours"),
-    ("{persist: none}", {"link": "[Match]\nOriginalName=eth0\n"}, ""),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("settings", "answers", "words"), OBSTACLES)
-def test_what_stands_in_the_way_is_said_before_anything_is_touched(
-    settings: str, answers: dict[str, Any], words: str
-) -> None:
-    lab = lab_with(settings)
-    obstacles = list(nic_obstacles(lab, "hv", found(lab, **answers)))
-
-    assert [words in obstacle for obstacle in obstacles] == ([True] if words else [])
-    assert all(obstacle.startswith("hosts.hv.nics.eth0") for obstacle in obstacles)
-    assert set(obstacles) <= set(missing_for_settings(lab, "hv", found(lab, **answers)))
-
-
-def test_a_device_that_is_not_there() -> None:
-    lab = lab_with("{}")
-
-    assert list(nic_obstacles(lab, "hv", HostFound("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
+    assert json.loads(row["was"]) == {
+        "features": {"generic-receive-offload": True},
+        "coalesce": {"rx-usecs": 3},
+    }
 
 
 def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
@@ -188,43 +173,6 @@ def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
     assert missing_for_settings(lab, "hv", ordinary) == (
         "setting bridges and NICs needs root (CAP_NET_ADMIN)",
     )
-
-
-GRO = "{features: {generic-receive-offload: on}}"
-USECS = "{coalesce: {rx-usecs: 30}}"
-ADAPTIVE = composed_coalesce(("rx-usecs: 33", "rx-usecs: 30"))
-NOT_TAKEN = [
-    (GRO, {}, []),
-    (GRO, {"features": captured_features(generic_receive_offload=OFF)},
-     ["generic-receive-offload is still off: the driver did not take it"]),
-    (GRO, {"features": captured_features(generic_receive_offload={"active": False, "requested": True})},
-     ["generic-receive-offload is still off: it is asked for, and the driver or a feature that it needs keeps it so"]),
-    (GRO, {"features": captured_features(generic_receive_offload={"active": False, "fixed": True})},
-     ["generic-receive-offload is still off: its driver has it fixed"]),
-    (GRO, {"features": captured_features(generic_receive_offload=None)},
-     ["generic-receive-offload could not be read back"]),
-    (GRO, {"features": "[]"}, ["could not be read back: ethtool says nothing of it"]),
-    (USECS, {"coalesce": captured_coalesce(rx_usecs=30)}, []),
-    (USECS, {}, ["rx-usecs is 3 and not 30: the driver did not take it"]),
-    (USECS, {"coalesce": composed_coalesce()},
-     ["rx-usecs is 33 and not 30: adaptive coalescing is on and overrules it",
-      "adaptive-rx is on and not off: the driver did not take it"]),
-    (USECS, {"coalesce": ADAPTIVE}, ["adaptive-rx is on and not off: the driver did not take it"]),
-    (USECS, {"coalesce": captured_coalesce(rx_usecs="n/a")}, ["rx-usecs could not be read back"]),
-    (USECS, {"coalesce": failed("gone"), "coalesce_json": failed("gone")},
-     ["its coalescing could not be read back: gone"]),
-    ("{coalesce: {adaptive-rx: off}}", {}, []),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("settings", "answers", "sentences"), NOT_TAKEN)
-def test_what_did_not_take_is_told_with_what_keeps_it(
-    settings: str, answers: dict[str, Any], sentences: list[str]
-) -> None:
-    lab = lab_with(settings)
-    said = [sentence.removeprefix("eth0: ") for sentence in not_taken(lab, "hv", found(lab, **answers))]
-
-    assert said == sentences
 
 
 def kept(lab: Lab) -> str:
@@ -250,6 +198,23 @@ def test_a_link_file_is_shown_whole_written_once_and_brought_up_to_date() -> Non
     assert runs(new.undo)[0].argv == ("rm", "-f", "--", path, f"{path}.new")
     assert runs(changed.undo)[0].stdin == text
     assert steps(lab, link=text) == []
+
+
+@pytest.mark.parametrize("adaptive", ["on", "off"])
+def test_what_keeps_a_number_keeps_adaptive_coalescing_from_overruling_it(adaptive: str) -> None:
+    lab = lab_with(KEEP)
+    answers = composed_coalesce(("RX: on", f"RX: {adaptive}"))
+
+    written = [step for step in steps(lab, coalesce=answers) if step.what.startswith("write ")]
+    [note] = nic_notes(lab, "hv", found(lab, coalesce=answers, owner=f"{NM_OWNS}252\n"))
+
+    assert "RxCoalesceSec=3us\n" in runs(written[0].do)[0].stdin
+    assert "UseAdaptiveRxCoalesce=no\n" in runs(written[0].do)[0].stdin
+    assert note.endswith("ethtool.coalesce-rx-usecs 3 ethtool.coalesce-adaptive-rx 0")
+
+
+def test_nothing_to_keep_is_no_link_file() -> None:
+    assert steps(lab_with("{persist: link}")) == []
 
 
 def test_a_link_file_of_ours_that_is_no_longer_wanted_is_removed_and_somebody_elses_stays() -> None:

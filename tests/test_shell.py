@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from provision.command import Run
 from provision.deadline import Deadline, wait_for
+from provision.edges import shell
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
 from provision.errors import CommandError, DeadlineError, LostError
+from provision.lock import LockError, locked
+from provision.paths import LabPaths
 from provision.steps import tolerant
 
 TEXT = st.characters(codec="utf-8", exclude_characters="\0")
@@ -148,3 +151,56 @@ def test_what_is_held_is_let_go_after_the_last_command(host: ShellHost, tmp_path
 def test_a_holder_that_fails_says_why(host: ShellHost) -> None:
     with host.hold(("sh", "-c", "echo busy; echo trouble >&2; exit 75")) as answer:
         assert (answer.status, answer.out, answer.err) == (75, "busy\n", "trouble\n")
+
+
+class Silent:
+    """Stands for the streams of a program that says nothing, or whose host goes."""
+
+    def __init__(self, *, gone: bool) -> None:
+        self.gone, self.killed = gone, False
+
+    def send(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes] | None:  # noqa: ARG002
+        if self.gone:
+            raise OSError("the line is dead")
+        return b"", b""
+
+    def end(self, seconds: float) -> int:
+        raise AssertionError(seconds)
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"), [(True, "hv is gone: the line is dead"), (False, "hv said nothing of its lock")]
+)
+def test_a_holder_that_says_nothing_is_ended(
+    monkeypatch: pytest.MonkeyPatch, words: str, *, gone: bool
+) -> None:
+    monkeypatch.setattr(shell, "_PATIENCE", 0.01)
+    stream = Silent(gone=gone)
+
+    with pytest.raises(LostError, match=words), ShellHost("hv", lambda _: stream).hold(("hold",)):
+        pass
+
+    assert stream.killed
+
+
+def test_a_host_without_flock_is_told_so_and_nothing_is_left_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: ShellHost
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in ("sh", "mkdir", "rm", "rmdir", "env"):
+        (programs / program).symlink_to(f"/bin/{program}" if program != "env" else "/usr/bin/env")
+    monkeypatch.setenv("PATH", str(programs))
+
+    with pytest.raises(LockError) as caught, locked(host, LabPaths(str(tmp_path / "state"), "lab"), "me"):
+        pass
+
+    assert str(caught.value) == "flock not found on local"
+    assert "util-linux" in caught.value.hint
+    assert not (tmp_path / "state").exists()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from provision.command import Domain, Run
+from provision.errors import UnreadableError
 from provision.facts.ip import Link
-from provision.ownership import Journal, Thing, parse_journal
+from provision.ownership import Journal, Thing, parse_journal, written_journal
 from provision.plan import plan_up
 from provision.requirements import missing
 from provision.takedown import plan_down
@@ -96,6 +99,19 @@ def test_down_of_one_machine_leaves_what_the_lab_shares() -> None:
     assert "remove bridge br-lab" not in whats(plan.steps)
 
 
+def test_down_of_a_machine_leaves_what_apply_has_set_of_the_host() -> None:
+    nic, link = Thing("nic", "eno1", was="{}"), Thing("link", "/etc/systemd/network/10-rscvm-lab-eno1.link")
+    found = running()
+    set_up = replace(found, journal=replace(found.journal, things=(*found.journal.things, nic, link)))
+    alone = replace(EMPTY, journal=Journal(LAB.file, (nic, link, Thing("bridge", "br-lab"))))
+
+    down = plan_down(LAB, ["vm"], set_up)
+
+    assert "remove bridge br-lab" in whats(down.steps)
+    assert not any("eno1" in what for what in whats(down.steps))
+    assert plan_down(LAB, ["vm"], alone).steps == ()
+
+
 def test_down_leaves_a_domain_that_is_not_ours() -> None:
     theirs = Domain("vm", "running", "<domain><name>vm</name></domain>", "<domain><name>vm</name></domain>")
     found = replace(
@@ -120,3 +136,13 @@ def test_keep_disks_keeps_them_and_remembers_them() -> None:
     assert not any("overlays" in what for what in whats(kept.steps))
     assert "vm-0.qcow2" in [a.stdin for s in every(kept) for a in s.do if isinstance(a, Run)][-1]
     assert "remove vm's overlays and firmware variables" in whats(gone.steps)
+
+
+@pytest.mark.parametrize("was", [None, '[["ethtool"]]', '{"features": 3}', "half a jour"])
+def test_a_journal_that_cannot_be_read_tells_the_way_on(was: str | None) -> None:
+    text = "half a jour" if was is None else written_journal(Journal(things=(Thing("nic", "eno1", was=was),)))
+
+    with pytest.raises(UnreadableError) as caught:
+        parse_journal(text)
+
+    assert "move journal.json out of the lab's directory" in caught.value.hint

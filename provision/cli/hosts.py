@@ -64,6 +64,12 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
     return worst(outcomes, 3 if missed else 0)
 
 
+def _done(made: Plan) -> str:
+    """What became of a host, which is not as the lab file has it where there is something to note."""
+    changed = f"{len(made.steps)} changed, read back" if made.steps else "nothing changed"
+    return f"{changed}, but {'; '.join(made.notes)}" if made.notes else f"as the lab file has it; {changed}"
+
+
 def _rows(findings: list[HostFinding]) -> list[Text]:
     from rich.text import Text
 
@@ -114,8 +120,6 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
         if dry_run:
             output.line(f"{host}:")
             output.show(plan_lines(made))
-        elif made.steps:
-            output.line(f"{host}: as the lab file has it; {len(made.steps)} changed, read back")
         else:
-            output.line(f"{host}: as the lab file has it; nothing changed")
+            output.line(f"{host}: {_done(made)}")
     return worst(outcomes)

@@ -113,10 +113,18 @@ def on_hosts(
             edges.reach(host)
         from provision.site import Site  # with all that works on it, while hosts answer
 
-        return work(Site(edges, lab, host, who), say(host))
+        value = work(Site(edges, lab, host, who), say(host))
+        ended.append(host)
+        return value
 
-    with edges_of(lab, output) as edges:
-        outcomes = on_each(hosts, done)
+    ended: list[str] = []
+    try:
+        with edges_of(lab, output) as edges:
+            outcomes = on_each(hosts, done)
+    except KeyboardInterrupt:
+        for host in ended if len(hosts) > 1 else ():
+            output.say(f"{host}: was through before the interruption, and stays so")
+        raise
     return told(outcomes)
 
 
@@ -126,7 +134,8 @@ def told(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
         if outcome.error is not None and len(outcomes) == 1:
             raise outcome.error
         if outcome.error is not None:
-            complain(f"{outcome.host}: {outcome.error}", hint=outcome.error.hint)
+            named = str(outcome.error).startswith((f"{outcome.host}:", f"host {outcome.host}"))
+            complain(f"{'' if named else f'{outcome.host}: '}{outcome.error}", hint=outcome.error.hint)
     return outcomes
 
 

@@ -203,16 +203,23 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     if as_json:
         machines = [_machine_row(row) for status in found for row in status.machines]
         rows = [
-            {"host": s.host, "steps": [step_row(step) for step in s.steps], "refused": list(s.refused)}
+            {
+                "host": s.host,
+                "steps": [step_row(step) for step in s.steps],
+                "refused": list(s.refused),
+                "notes": list(s.notes),
+            }
             for s in found
         ]
         document = {"schema": "rscvm/status/1", "hosts": rows, "machines": machines}
         output.json({**document, **errors_of(outcomes)})
         return worst(outcomes)
     for status in found:
-        if status.steps or status.refused:
+        if status.steps or status.refused or status.notes:
             output.line(f"{status.host}  the host itself")
-            _show_status(output, status.refused, status.steps, ())
+            _show_status(output, status.refused, status.steps, (), verb="apply")
+            for note in status.notes:
+                output.line(f"  note: {note}")
         for row in status.machines:
             output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
             _show_status(output, row.refused, row.steps, row.drift, whole=row.state != "absent")
@@ -228,12 +235,13 @@ def _show_status(
     drifts: Sequence[Drift],
     *,
     whole: bool = True,
+    verb: str = "up",
 ) -> None:
     """What would be refused, what would be done, and what differs and is left alone; diffs where something is there."""
     for sentence in refused:
-        output.line(f"  `up` would refuse: {sentence}")
+        output.line(f"  `{verb}` would refuse: {sentence}")
     for step in steps:
-        output.line(f"  `up` would {step.what}: {step.why}")
+        output.line(f"  `{verb}` would {step.what}: {step.why}")
         output.show(diff_lines(step.diff if whole else ()))
     for drift in drifts:
         output.line(f"  differs: {drift.what}")

@@ -119,7 +119,7 @@ class _Shell:
     def said_first(self) -> tuple[bytes, bytes]:
         """What it says before it reads anything: that it holds what it is for, or all that it has to say.
 
-        :raise LostError: when the host is gone.
+        :raise LostError: when the host is gone, or says neither in time; it has been ended then.
         """
         out = err = b""
         deadline = time.monotonic() + _PATIENCE
@@ -127,10 +127,14 @@ class _Shell:
             try:
                 more = self.stream.receive(left)
             except OSError as error:
+                self.stream.kill()
                 raise LostError(f"{self.host} is gone: {error}") from error
             if more is None:
-                break
+                return out, err
             out, err = out + more[0], err + more[1]
+        if out != HELD.encode() + b"\n":
+            self.stream.kill()
+            raise DeadlineError(f"{self.host} said nothing of its lock within {_PATIENCE:g} s")
         return out, err
 
     def answers(self, runs: Sequence[Run], timeout: float, *, until_failure: bool) -> list[Result]:

@@ -158,11 +158,8 @@ class SshHost:
         sudo, shell = (*paths.out.split(), "", "")[:2]
         if sudo == "none":
             return HostError(f"sudo not found on {name}", hint="install it (Debian: sudo), or log in as root")
-        escaped = re.sub(r"([^A-Za-z0-9_.-])", r"\\\1", user)
-        line = f"{escaped} ALL=(root) NOPASSWD: {shell}"
         return HostError(
-            f"sudo on {name} refuses {user} a shell: {error}",
-            hint=f"as root there, `visudo -f /etc/sudoers.d/rscvm`: {line} (this makes {user} as good as root)",
+            f"sudo on {name} refuses {user} a shell: {error}", hint=sudoers_hint(user, shell, str(error))
         )
 
     def _connected(self) -> Transport:
@@ -177,6 +174,17 @@ class SshHost:
                 self.close()
                 raise
         return self._transport
+
+
+def sudoers_hint(user: str, shell: str, said: str) -> str:
+    """The line of sudoers that would let us in, where what sudo said is about that."""
+    escaped = re.sub(r"([^A-Za-z0-9_.-])", r"\\\1", user)
+    edit = "as root there, `visudo -f /etc/sudoers.d/rscvm`:"
+    if "tty" in said:
+        return f"{edit} Defaults:{escaped} !requiretty"
+    if any(words in said for words in ("password is required", "sudoers", "not allowed", "may not run")):
+        return f"{edit} {escaped} ALL=(root) NOPASSWD: {shell} (this makes {user} as good as root)"
+    return ""
 
 
 def _answer(stream: SshStream, token: bytes) -> tuple[str, str]:

@@ -109,7 +109,9 @@ class Line:
 def _direct(name: str, route: Route) -> socket.socket:
     where = f"host {name}: {route.host} port {route.port}"
     try:
-        made = socket.create_connection((route.host, route.port), PATIENCE)
+        made = socket.create_connection(
+            (route.host, route.port), PATIENCE, (route.bind, 0) if route.bind else None
+        )
     except socket.gaierror as error:
         raise HostError(
             f"host {name}: no address of {route.host} is known: {error.strerror}",

@@ -7,6 +7,7 @@ they mean to `ssh`, and libvirt, which runs `ssh`, goes to the same place by the
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _STRICT = (
     f"ConnectTimeout={PATIENCE}",
     f"ServerAliveInterval={PULSE}",
     "ServerAliveCountMax=3",
+    "RemoteCommand=none",  # ~/.ssh/config may have them for people
+    "PermitLocalCommand=no",
 )
 _LONGEST = 60
 
@@ -42,11 +45,17 @@ class Route:
     user: str
     known_as: str
     """The host's name in files of known hosts."""
+    bare: str
+    """Its name there without a port, by which a line passes for every port; empty where that is not so."""
     identities: tuple[str, ...]
     only: bool
     """Whether keys that only the agent has are not to be offered."""
     known_hosts: tuple[str, ...]
-    """The files of known hosts; the first is the user's own."""
+    """The files of known hosts; the user's own stand first."""
+    own: bool
+    """Whether there are any of the user's own among them."""
+    bind: str
+    """The address of ours to come from; empty is any."""
     proxy: str
     """The shell command whose standard streams lead to the host; empty where it is reached directly."""
 
@@ -124,16 +133,21 @@ def _read_route(target: Target, text: str) -> Route:
         port=port,
         user=user,
         known_as=one("hostkeyalias") or bracketed,
+        bare=host if port != 22 and not one("hostkeyalias") else "",
         identities=identities if target.identity else tuple(_path(path, tokens) for path in identities),
         only=one("identitiesonly") == "yes",
         known_hosts=(*own, *_files(one("globalknownhostsfile"))),
+        own=bool(own),
+        bind=one("bindaddress"),
         proxy=_replaced(one("proxycommand"), tokens) or _jump(one("proxyjump"), host, port),
     )
 
 
 def _files(words: str) -> tuple[str, ...]:
     """Paths that ssh prints with blanks between and without quotes, so that one with a blank is only found by looking."""
-    return (words,) if words and Path(words).exists() else tuple(words.split())
+    return (
+        (words,) if words and Path(words).exists() else tuple(re.split(r" +(?=[/~])", words)) if words else ()
+    )
 
 
 def _path(path: str, tokens: dict[str, str]) -> str:

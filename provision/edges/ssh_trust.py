@@ -39,9 +39,13 @@ class KnownKey:
     line: int
 
 
-def known_keys(name: str, files: Sequence[str]) -> list[KnownKey]:
-    """What the files know of a host; a file that is not there knows nothing, nor does a line that cannot be read."""
+def known_keys(name: str, files: Sequence[str], *, authorities: bool = False) -> list[KnownKey]:
+    """What the files know of a host; a file that is not there knows nothing, nor does a line that cannot be read.
+
+    With `authorities` what may vouch for it instead.
+    """
     found: list[KnownKey] = []
+    taken = ("@cert-authority",) if authorities else ("", "@revoked")
     for file in files:
         try:
             lines = Path(file).read_bytes().decode("utf-8", "replace").splitlines()
@@ -50,7 +54,7 @@ def known_keys(name: str, files: Sequence[str]) -> list[KnownKey]:
         for number, line in enumerate(lines, 1):
             marker, _, rest = line.strip().partition(" ") if line.strip().startswith("@") else ("", "", line)
             words = rest.split()
-            if len(words) < 3 or words[0].startswith("#") or marker not in ("", "@revoked"):
+            if len(words) < 3 or words[0].startswith("#") or marker not in taken:
                 continue
             with suppress(ValueError):
                 if _names(words[0], name):
@@ -83,6 +87,12 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
         raise HostKeyError(f"host {host} shows a key that {same[0].file} has revoked: {shown}")
     if same:
         return
+    if (
+        not known
+        and route.bare
+        and any(key.blob == blob and not key.revoked for key in known_keys(route.bare, route.known_hosts))
+    ):
+        return
     other = [key for key in known if key.kind == kind and not key.revoked]
     if other:
         old = f"{other[0].file}:{other[0].line} has {_kind(kind)} {fingerprint(other[0].blob)}"
@@ -92,15 +102,35 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
             " somebody may stand between us",
             hint=f"only if you know why it changed, forget the old key: {command}",
         )
-    file = Path(next(iter(route.known_hosts), "~/.ssh/known_hosts")).expanduser()
-    accept = f"echo {shlex.quote(f'{route.known_as} {kind} {base64.b64encode(blob).decode()}')} >>{shlex.quote(str(file))}"
+    authority, line = _authority(route), f"{route.known_as} {kind} {base64.b64encode(blob).decode()}"
+    raise HostKeyError(
+        f"host {host}: the host key of {route.known_as} is not known: {shown}"
+        + (f"; {authority} has a @cert-authority for it, which rscvm does not take" if authority else ""),
+        hint=f"compare this with what `ssh-keygen -lf /etc/ssh/ssh_host_{_kind(kind).lower()}_key.pub` says there;"
+        f" if they are the same, {_acceptance(host, route, line)}",
+    )
+
+
+def _authority(route: Route) -> str:
+    """The file that lets a certificate authority vouch for the host; empty where none does."""
+    keys = known_keys(route.known_as, route.known_hosts, authorities=True)
+    return keys[0].file if keys else ""
+
+
+def _acceptance(host: str, route: Route, line: str) -> str:
+    """What accepts a host's key: a line of its own, in a file that keeps lines and is read."""
+    file, before = Path(route.known_hosts[0]).expanduser() if route.own else None, ""
+    if file is None or (file.exists() and not file.is_file()):
+        file = Path("~/.ssh/known_hosts").expanduser()
+        before = f"let hosts.{host}.known_hosts be {file}, as ~/.ssh/config has no file that keeps keys, and "
+    path = shlex.quote(str(file))
+    accept = f"echo {shlex.quote(line)} >>{path}"
+    with suppress(OSError):
+        if (text := file.read_bytes()) and not text.endswith(b"\n"):
+            accept = f"echo >>{path} && {accept}"
     if not file.parent.is_dir():
         accept = f"mkdir -p -m 700 {shlex.quote(str(file.parent))} && {accept}"
-    raise HostKeyError(
-        f"host {host}: the host key of {route.known_as} is not known: {shown}",
-        hint=f"compare this with what `ssh-keygen -lf /etc/ssh/ssh_host_{_kind(kind).lower()}_key.pub` says there;"
-        f" if they are the same, accept it: {accept}",
-    )
+    return f"{before}accept it: {accept}"
 
 
 def fingerprint(blob: bytes) -> str:

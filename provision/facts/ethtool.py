@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
@@ -28,6 +29,22 @@ class Feature:
         if self.requested is not None and self.requested != self.active:
             return f"{words} [requested {'on' if self.requested else 'off'}]"
         return words
+
+
+# ethtool's common.c, off_flag_def: what else it sets is not asked for, and comes back with what it needs.
+GROUPS = {
+    "rx-checksumming": "rx-checksum",
+    "tx-checksumming": "tx-checksum-*",
+    "scatter-gather": "tx-scatter-gather*",
+    "tcp-segmentation-offload": "tx-tcp*-segmentation",
+    "udp-fragmentation-offload": "tx-udp-fragmentation",
+}
+"""The kinds that ethtool sets by a group's name. Where a group has but one, the name may be the kind's own, too."""
+
+
+def is_of(name: str, said: str) -> bool:
+    """Whether setting a feature or group sets this feature."""
+    return name == said or fnmatchcase(name, GROUPS.get(said, ""))
 
 
 Features = Mapping[str, Feature]

@@ -33,6 +33,8 @@ class Link:
     """Of two devices of one name, one after the other, it tells them apart."""
     addresses: tuple[str, ...] = ()
     """With their prefixes' lengths."""
+    others: tuple[str, ...] = ()
+    """Its alternative names."""
     lower: str = ""
     """The device that it lies on: a VLAN's or macvlan's."""
     queue: int = 1000
@@ -61,6 +63,7 @@ def _link(data: dict[str, Any]) -> Link:
         received_packets=int(received.get("packets", 0)),
         index=int(data.get("ifindex", 0)),
         addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
+        others=tuple(map(str, data.get("altnames", ()))),
         lower=str(data.get("link", "")),
         queue=int(data.get("txqlen", 1000)),
         filters=tuple(name for name in details if name.startswith("nf_call_") and details[name]),

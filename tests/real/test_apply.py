@@ -176,3 +176,19 @@ def test_a_run_right_after_a_killed_one_does_not_wait_for_its_undo_nor_is_undone
     assert rscvm(site, "down", path).returncode == 0
     assert site.remote.ethtool_features("nic0") == before
     assert site.remote.snapshot().files == {}
+
+
+def test_of_two_labs_that_set_one_nic_each_puts_back_its_own(site: Site) -> None:
+    before = site.remote.ethtool_features("nic0")
+    copy = lab(site, "    nics: {nic0: {features: {tx-nocache-copy: on}}}").rename(site.at / "other.yaml")
+    gro = lab(site, GRO)
+
+    done = [rscvm(site, "apply", str(path)) for path in (gro, copy)]
+    first = rscvm(site, "down", str(gro))
+    between = feature(site, "generic-receive-offload"), feature(site, "tx-nocache-copy")
+    second = rscvm(site, "down", str(copy))
+
+    assert [run.returncode for run in (*done, first, second)] == [0] * 4
+    assert between == (False, True)
+    assert site.remote.ethtool_features("nic0") == before
+    assert site.remote.snapshot().files == {}

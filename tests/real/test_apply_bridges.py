@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.real.host_settings import Before, lab, ours, refused, rscvm
@@ -52,4 +54,38 @@ def test_a_bridge_that_takes_the_nic_by_which_we_came_is_taken_back_by_the_host(
     assert master(site, "wire") == ""
     assert ("br0" in site.remote.links()) is there
     assert rscvm(site, "down", bridge(site, "nic0" if there else "wire")).returncode == 0
+    before.holds()
+
+
+def addresses(site: Site, device: str) -> list[str]:
+    [row] = json.loads(site.remote.output(["ip", "-json", "-4", "address", "show", "dev", device]))
+    return [entry["local"] for entry in row["addr_info"]]
+
+
+def test_what_the_lab_file_no_longer_says_is_taken_from_a_bridge_of_ours(site: Site, before: Before) -> None:
+    """And its uplink, which was down, is down again: by apply where it is given up, by down where it is not."""
+    path = str(lab(site, "    bridges: {br0: {uplink: nic0, address: 10.9.0.1/24, mtu: 1400}}"))
+    made = rscvm(site, "apply", path)
+    up = "UP" in site.remote.links()["nic0"]["flags"]
+
+    lab(site, "    bridges: {br0: {address: 10.9.1.1/24}}")
+    plan, changed, again = rscvm(site, "plan", path), rscvm(site, "apply", path), rscvm(site, "plan", path)
+
+    assert (made.returncode, up, changed.returncode) == (0, True, 0), made.stderr + changed.stderr
+    assert "-   uplink nic0\n" in plan.stdout
+    assert "-   address 10.9.0.1/24\n" in plan.stdout
+    assert "fe80" not in plan.stdout
+    assert again.stdout == "nothing to change\n"
+    assert addresses(site, "br0") == ["10.9.1.1"]
+    assert site.remote.links()["br0"]["mtu"] == 1500
+    assert (master(site, "nic0"), "UP" in site.remote.links()["nic0"]["flags"]) == ("", False)
+
+    bridge(site, "nic0")
+    assert rscvm(site, "apply", path).returncode == 0
+    lab(site, "    bridges: {br0: {}}")
+    down = rscvm(site, "down", path)
+
+    assert down.returncode == 0, down.stderr
+    assert "br0" not in site.remote.links()
+    assert "UP" not in site.remote.links()["nic0"]["flags"]
     before.holds()

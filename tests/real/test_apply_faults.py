@@ -160,7 +160,7 @@ def test_one_of_three_hosts_is_unreachable_and_the_others_are_set(site: Site, be
         told = json.loads(done.stdout)
         assert [row["host"] for row in told["hosts"]] == ["hv1", "hv2"]
         assert [row["host"] for row in told["errors"]] == ["gone"]
-        assert "rscvm: gone: " in done.stderr
+        assert "rscvm: host gone: 192.0.2.9 port 22" in done.stderr
         assert text.stdout.splitlines() == [
             f"{host}: as the lab file has it; nothing changed" for host in ("hv1", "hv2")
         ]

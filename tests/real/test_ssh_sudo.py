@@ -11,6 +11,7 @@ from provision.command import Target
 from tests.real.remote import REMOTE, Site, remote_site, run, runs
 
 ALLOWED = "alice ALL=(root) NOPASSWD: /usr/bin/sh"
+GOOD_AS_ROOT = "(this makes alice as good as root)"
 
 
 @pytest.fixture
@@ -67,14 +68,20 @@ def test_much_comes_whole_through_sudo(site: Site, defaults: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "words"),
+    ("rule", "words", "line"),
     [
-        ("", "sudo: a password is required"),
-        ("alice ALL=(root) NOPASSWD: /usr/bin/id", "sudo: a password is required"),
-        ("alice ALL=(root) NOPASSWD: ALL\nDefaults requiretty", "you must have a tty"),
+        ("", "sudo: a password is required", f"{ALLOWED} {GOOD_AS_ROOT}"),
+        (
+            "alice ALL=(root) NOPASSWD: /usr/bin/id",
+            "sudo: a password is required",
+            f"{ALLOWED} {GOOD_AS_ROOT}",
+        ),
+        (f"{ALLOWED}\nDefaults requiretty", "you must have a tty", "Defaults:alice !requiretty"),
     ],
 )
-def test_a_refusal_keeps_sudos_words_and_names_the_line(site: Site, rule: str, words: str) -> None:
+def test_a_refusal_keeps_sudos_words_and_names_the_line_that_helps(
+    site: Site, rule: str, words: str, line: str
+) -> None:
     allow(site, rule)
 
     (refused,) = site.ask(run("true"), target=alice(site))
@@ -82,9 +89,9 @@ def test_a_refusal_keeps_sudos_words_and_names_the_line(site: Site, rule: str, w
     assert refused["error"] == "HostError"
     assert words in refused["message"]
     assert refused["message"].startswith("sudo on hv refuses alice a shell: ")
-    assert refused["hint"] == (
-        f"as root there, `visudo -f /etc/sudoers.d/rscvm`: {ALLOWED} (this makes alice as good as root)"
-    )
+    assert refused["hint"] == f"as root there, `visudo -f /etc/sudoers.d/rscvm`: {line}"
+    allow(site, rule, line.removesuffix(GOOD_AS_ROOT))
+    assert "results" in site.ask(run("true"), target=alice(site))[0]
 
 
 def test_the_line_of_the_hint_is_the_one_that_helps(site: Site) -> None:

@@ -46,6 +46,18 @@ def test_an_unknown_key_is_refused_and_the_hint_accepts_just_that_one(
     assert accepted.read_text() == f"{REMOTE} {public(tmp_path / 'host_key')}\n"
 
 
+def test_a_line_without_a_port_passes_for_another_port_as_it_does_for_ssh(site: Site, tmp_path: Path) -> None:
+    site.start_sshd(port=2222)
+    strict = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
+    files = ["-o", f"UserKnownHostsFile={tmp_path / 'known_hosts'}", "-i", str(tmp_path / "id")]
+
+    theirs = site.client.run(["ssh", *strict, *files, "-p", "2222", f"root@{REMOTE}", "true"])
+    ours = site.ask(run("true"), target=replace(site.target, port=2222))[0]
+
+    assert theirs.returncode == 0, theirs.stderr
+    assert "results" in ours, ours
+
+
 def test_a_changed_key_is_refused_with_both_fingerprints_and_the_hint_forgets_the_old(
     site: Site, tmp_path: Path
 ) -> None:

@@ -1,0 +1,92 @@
+"""What a host lacks is said by every verb that would need it, and what would mend it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provision.cli.hosts import _done
+from provision.errors import HostError
+from provision.facts.ip import Link
+from provision.found import HostFound
+from provision.plan import plan_apply
+from provision.requirements import missing, missing_for_settings, refuse
+from tests.builders import lab_of
+from tests.hosts import EMPTY
+from tests.nics import found as nic_found
+from tests.nics import lab_with
+
+FAR = """\
+version: 1
+hosts: {hv: {address: hv}}
+machines:
+  vm:
+    {host: hv, backend: qemu, guest: linux, memory: 256MiB, kernel: {image: /srv/vmlinuz},
+     nics: [{tap: true}]}
+"""
+
+
+def host(bridges: str) -> str:
+    return f"version: 1\nhosts: {{hv: {{address: hv, bridges: {bridges}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("bridges", "changes", "words"),
+    [
+        ("{nic0: {}}", {}, "hosts.hv.bridges.nic0: nic0 is there and is no bridge"),
+        ("{br0: {}}", {"root": False}, "setting bridges and NICs needs root (CAP_NET_ADMIN)"),
+        ("{br0: {}}", {"writable": False}, "/var/lib/rscvm/lab cannot be written"),
+        ("{br0: {}}", {"programs": frozenset({"ethtool"})}, "ip is not installed (Debian: iproute2)"),
+        ("{}", {"root": False, "writable": False}, ""),
+    ],
+)
+def test_plan_and_up_refuse_what_apply_refuses(bridges: str, changes: dict[str, object], words: str) -> None:
+    lab = lab_of(host(bridges))
+    links = {"nic0": Link("nic0", "veth", "", up=True, mtu=1500, master="")}
+    there = replace(EMPTY, name="hv", links=links, **changes)  # type: ignore[arg-type]
+
+    assert missing_for_settings(lab, "hv", there) == ((words,) if words else ())
+    assert set(missing_for_settings(lab, "hv", there)) <= set(missing(lab, "hv", [], there))
+
+
+def test_up_refuses_to_set_nics_without_root() -> None:
+    lab = lab_with("{features: {generic-receive-offload: off}}")
+    there = replace(nic_found(lab), root=False, programs=frozenset({"ip", "ethtool"}))
+
+    assert missing(lab, "hv", [], there) == ("setting bridges and NICs needs root (CAP_NET_ADMIN)",)
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "hint"), [("hv", False, True), ("hv", True, False), ("local", False, False)]
+)
+def test_who_lacks_root_on_another_host_is_told_how_to_be_it(name: str, *, root: bool, hint: bool) -> None:
+    with pytest.raises(HostError) as caught:
+        refuse(name, HostFound(name, root=root), ["something"])
+
+    assert bool(caught.value.hint) is hint
+    assert not hint or "`user: root` or `sudo: true`" in caught.value.hint
+
+
+def test_a_host_that_has_no_way_to_qemus_monitor_is_refused_before_anything_starts() -> None:
+    lab = lab_of(FAR)
+    there = replace(EMPTY, name="hv")
+    [sentence] = [words for words in missing(lab, "hv", ["vm"], there) if "monitor" in words]
+
+    assert sentence.startswith("vm: QEMU's monitor is reached by one of python3, perl, socat, and none")
+    assert not any(
+        "monitor" in words
+        for words in missing(lab, "hv", ["vm"], replace(there, programs=there.programs | {"perl"}))
+    )
+
+
+def test_a_host_that_differs_is_not_said_to_be_as_the_lab_file_has_it() -> None:
+    lab = lab_of(host("{br0: {mtu: 1400}}"))
+    theirs = Link("br0", "bridge", "theirs", up=True, mtu=1500, master="")
+
+    plan = plan_apply(lab, "hv", replace(EMPTY, name="hv", links={"br0": theirs}))
+
+    assert _done(plan) == (
+        "nothing changed, but bridge br0 was there before us and is left alone; it has mtu 1500, not mtu 1400"
+    )
+    assert _done(replace(plan, notes=())) == "as the lab file has it; nothing changed"
