@@ -8,6 +8,7 @@ from provision.verify.device import UNWANTED
 from provision.verify.evidence import Traffic, Unasked
 from provision.verify.judge import judge_nic
 from provision.verify.ladder import coalesced
+from provision.verify.report import as_text
 from provision.verify.rules import CATALOGUE
 from tests.builders import features, nic
 
@@ -112,6 +113,14 @@ def test_without_monitor_neither_hck_nor_off_is_known() -> None:
 
 def test_a_monitor_that_could_not_be_asked_is_not_one_that_was_left_out() -> None:
     assert judge_nic(nic(virtio=Unasked("nothing within 10 s"))).verdict == "unknown"
+
+
+def test_a_nic_of_another_host_is_told_by_it_where_its_fix_is_read() -> None:
+    [head, *_] = as_text([judge_nic(nic(host="hv1"))])
+    [near, *_] = as_text([judge_nic(nic())])
+
+    assert head.plain.startswith("vm.net0 on hv1  ")
+    assert near.plain.startswith("vm.net0  ")
 
 
 def test_words_for_lab_files_are_for_machines_of_lab_files() -> None:

@@ -58,6 +58,10 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
     }
 
 
+_HERE = ("local", "pasted")
+"""Hosts that need no name: what is said to run there runs where it is read."""
+
+
 def shown(
     verdicts: Sequence[NicVerdict], *, ladders: bool | None = None, width: int | None = None
 ) -> list[Text]:
@@ -83,6 +87,7 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
         lines.append(
             Text.assemble(
                 (nic_name(nic), "bold"),
+                "" if nic.host in _HERE else f" on {nic.host}",
                 f"  {nic.mac}  {nic.tap or 'no TAP'}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
                 (finding.verdict.upper(), f"bold {COLOURS[finding.verdict]}"),
                 " (RSC is off, as it is meant to be)" if off_as_meant(verdict) else "",
