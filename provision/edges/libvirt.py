@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
 
-from provision.command import Domain
+from provision.edges.libvirt_domains import listed_domains, living_domain, whole_domain
 from provision.edges.libvirt_monitor import LibvirtMonitor, binding, within
 from provision.errors import DeadlineError, HostError, LostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from provision.command import Domain
 
 _T = TypeVar("_T")
 
@@ -27,45 +29,36 @@ _TPM_STATE_SINCE = 8_009_000
 
 _PATIENCE = 30.0
 """Seconds for what libvirtd answers at once when it is well."""
+_MOST_HANGING = 12
+"""Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _STARTING = 300.0
 """Seconds for what libvirtd does with a domain."""
 
 
-def _read(domain: Any) -> tuple[int, str, str, bool]:
-    """State, live XML, persistent XML or nothing, and whether it starts with the host."""
-    inactive, kept = binding().VIR_DOMAIN_XML_INACTIVE, bool(domain.isPersistent())
-    starts = kept and bool(domain.autostart())
-    return domain.state()[0], domain.XMLDesc(0), domain.XMLDesc(inactive) if kept else "", starts
-
-
-def _state(number: int) -> str:
-    """A domain's state in our three words."""
-    libvirt = binding()
-    if number in {libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_NOSTATE}:
-        return "off"
-    paused = number in {libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED}
-    return "paused" if paused else "running"
-
-
 class Libvirt:
-    """A connection to one libvirt daemon, opened when first used."""
+    """Connections to one libvirt daemon, one a thread, opened when first used."""
 
     def __init__(self, uri: str) -> None:
         self._address = uri
         path, _, query = uri.partition("?")
         shown = "&".join(word for word in query.split("&") if not word.startswith("command="))
         self._uri = f"{path}?{shown}" if shown else path
-        self._connection: Any = None
-        self._opening = threading.Lock()
-        self._handles: dict[str, Any] = {}
+        self._own = threading.local()
+        self._open_ones: list[Any] = []
+        self._hanging = 0
+
+    @property
+    def _connection(self) -> Any:
+        """This thread's: a call that hangs on it is nobody else's."""
+        return getattr(self._own, "connection", None)
 
     def close(self) -> None:
-        """Hang up."""
-        self._handles = {}  # libvirt-python would free them too late, at the program's end, and complain of itself
-        if self._connection is not None:
+        """Hang up, whichever thread it was that called."""
+        for connection in self._open_ones:
             with suppress(binding().libvirtError):
-                self._connection.close()
-            self._connection = None
+                connection.close()
+        self._open_ones = []
+        self._own = threading.local()
 
     def domain(self, name: str) -> Domain | None:
         """The domain, or None where there is none of that name.
@@ -77,45 +70,27 @@ class Libvirt:
         if found is None:
             return None
         try:
-            state, live, persistent, autostart = self._call(lambda: _read(found))
+            return self._call(lambda: whole_domain(found))
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
             raise self._failed(f"read {name}", error) from error
-        return Domain(name, _state(state), live, persistent, autostart=autostart)
 
     def domains(self, names: Sequence[str]) -> list[Domain]:
         """The domains of these names, or all, as they are now; their definitions are not asked for.
 
-        States come in one call for all; one that goes while they are read is left out.
+        One that goes while they are read is left out.
 
         :raise HostError: when libvirt does not answer.
         """
-        libvirt = binding()
-        wanted = set(names)
         try:
             connection = self._open()
-            rows = self._call(lambda: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0))
-            chosen = [(found, stats) for found, stats in rows if not wanted or found.name() in wanted]
-            self._handles = {found.name(): found for found, _ in chosen}
-            return [domain for found, stats in chosen if (domain := self._living(found, stats)) is not None]
-        except libvirt.libvirtError as error:
+            listed = self._call(lambda: listed_domains(connection))
+            chosen = [row for row in listed if not names or row[0].name() in names]
+            found = (self._call(partial(living_domain, *row)) for row in chosen)
+            return [domain for domain in found if domain is not None]
+        except binding().libvirtError as error:
             raise self._failed("list its domains", error) from error
-
-    def _living(self, found: Any, stats: Mapping[str, int]) -> Domain | None:
-        libvirt = binding()
-        state = _state(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE))
-        domain = Domain(found.name(), state, "", "", "" if state == "off" else str(found.ID()))
-        xml = trouble = ""
-        try:
-            xml = self._call(lambda: found.XMLDesc(0))
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
-                return None
-            if not found.connect().isAlive():
-                raise
-            trouble = f"libvirt did not tell its XML: {error}"  # too long for a message, for one
-        return replace(domain, live_xml=xml, trouble=trouble)
 
     def runs(self) -> Mapping[str, str]:
         """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.
@@ -230,15 +205,24 @@ class Libvirt:
 
         :raise HostError: when there is no such domain.
         """
-        found = self._handles.get(name) or self._find(name)
+        if self._hanging >= _MOST_HANGING:
+            raise HostError(
+                f"{name}'s monitor was not asked: {self._hanging} others hang, and each keeps one of libvirtd's workers"
+            )
+        found = self._find(name)
         if found is None:
             raise HostError(f"no domain {name} at {self._uri}")
-        return LibvirtMonitor(found, self._drop)
+        return LibvirtMonitor(found, self._left_hanging)
+
+    def _left_hanging(self) -> None:
+        """Leave the connection to the call that hangs on it."""
+        self._hanging += 1
+        self._drop()
 
     def _drop(self) -> None:
-        """Leave the connection to the calls that hang on it: libvirtd takes only so many of one at a time."""
-        self._connection = None
-        self._handles = {}
+        if self._connection in self._open_ones:
+            self._open_ones.remove(self._connection)  # to close it would be to wait for what hangs
+        self._own.connection = None
 
     def _call(self, call: Callable[[], _T], seconds: float = _PATIENCE) -> _T:
         """The call's result.
@@ -273,21 +257,18 @@ class Libvirt:
             raise self._failed(f"look for {name}", error) from error
 
     def _open(self) -> Any:
-        with self._opening:
-            return self._opened()
-
-    def _opened(self) -> Any:
         libvirt = binding()
         if self._connection is not None and not self._connection.isAlive():
-            self.close()  # the daemon was restarted; this call shall not pay for it
+            self._drop()  # the daemon was restarted; this call shall not pay for it
         if self._connection is None:
             try:
-                self._connection = self._call(lambda: libvirt.open(self._address))
+                self._own.connection = self._call(lambda: libvirt.open(self._address))
             except libvirt.libvirtError as error:
                 raise HostError(
                     f"libvirt does not answer at {self._uri}: {error}",
                     hint=_THERE if "+ssh:" in self._uri else _HERE,
                 ) from error
+            self._open_ones.append(self._connection)
         return self._connection
 
     def _failed(self, what: str, error: Exception) -> HostError:

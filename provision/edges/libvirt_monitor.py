@@ -66,6 +66,7 @@ class LibvirtMonitor:
         self._dropped = dropped
         self._timeout = timeout
         self._silent = ""
+        self._looked = False
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
@@ -77,6 +78,7 @@ class LibvirtMonitor:
         if self._silent:
             raise HostError(self._silent)
         try:
+            self._see_that_it_is_free()
             answer = json.loads(within(self._timeout, lambda: self._ask(command, dict(arguments or {}))))
         except TimeoutError as error:
             self._dropped()
@@ -90,6 +92,21 @@ class LibvirtMonitor:
             kind = answer["error"].get("class", "")
             raise RefusedError(f"QEMU refused {command}: {answer['error'].get('desc', '')}", kind)
         return answer.get("return")
+
+    def _see_that_it_is_free(self) -> None:
+        """See, once, that no command hangs there from before: another one would keep another of libvirtd's workers.
+
+        :raise HostError: when one does.
+        """
+        if self._looked:
+            return
+        self._looked = True
+        state, _, since = within(self._timeout, self._domain.controlInfo)
+        if state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= self._timeout * 1000:
+            self._silent = (
+                f"{self._domain.name()}'s monitor has not answered somebody for {since / 1000:.0f} s"
+            )
+            raise HostError(self._silent)
 
     def _ask(self, command: str, arguments: Mapping[str, object]) -> str:
         import libvirt_qemu  # noqa: PLC0415 - as libvirt itself
