@@ -37,6 +37,9 @@ build() {
     chroot "$root" python3 -m venv /venv
     chroot "$root" /venv/bin/pip install --quiet --isolated --no-index --find-links /wheels --no-deps \
         --requirement /wheels/constraints.txt
+    for site in "$root"/venv/lib/python*/site-packages; do
+        echo /rscvm >"$site/rscvm.pth"
+    done
     wanted >"$root/.made-of"
 }
 
