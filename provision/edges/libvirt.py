@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lxml import etree
 
 from provision.command import Domain
+from provision.edges.libvirt_domain import LISTING, READING, read_domain, state_word
 from provision.edges.libvirt_monitor import LibvirtMonitor, binding, within
 from provision.errors import DeadlineError, HostError, LostError
 
@@ -29,22 +30,6 @@ _PATIENCE = 30.0
 """Seconds for what libvirtd answers at once when it is well."""
 _STARTING = 300.0
 """Seconds for what libvirtd does with a domain."""
-
-
-def _read(domain: Any) -> tuple[int, str, str, bool]:
-    """State, live XML, persistent XML or nothing, and whether it starts with the host."""
-    inactive, kept = binding().VIR_DOMAIN_XML_INACTIVE, bool(domain.isPersistent())
-    starts = kept and bool(domain.autostart())
-    return domain.state()[0], domain.XMLDesc(0), domain.XMLDesc(inactive) if kept else "", starts
-
-
-def _state(number: int) -> str:
-    """A domain's state in our three words."""
-    libvirt = binding()
-    if number in {libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_NOSTATE}:
-        return "off"
-    paused = number in {libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED}
-    return "paused" if paused else "running"
 
 
 class Libvirt:
@@ -77,12 +62,12 @@ class Libvirt:
         if found is None:
             return None
         try:
-            state, live, persistent, autostart = self._call(lambda: _read(found))
+            state, live, persistent, autostart = self._call(lambda: read_domain(found), READING)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
             raise self._failed(f"read {name}", error) from error
-        return Domain(name, _state(state), live, persistent, autostart=autostart)
+        return Domain(name, state_word(state), live, persistent, autostart=autostart)
 
     def domains(self, names: Sequence[str]) -> list[Domain]:
         """The domains of these names, or all, as they are now; their definitions are not asked for.
@@ -104,11 +89,13 @@ class Libvirt:
 
     def _living(self, found: Any, stats: Mapping[str, int]) -> Domain | None:
         libvirt = binding()
-        state = _state(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE))
+        state = state_word(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE))
         domain = Domain(found.name(), state, "", "", "" if state == "off" else str(found.ID()))
         xml = trouble = ""
         try:
-            xml = self._call(lambda: found.XMLDesc(0))
+            xml = self._call(lambda: found.XMLDesc(0), LISTING)
+        except DeadlineError:
+            trouble = f"libvirt did not tell its XML within {LISTING:g} s: a call hangs on its monitor, or libvirtd does"
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None

@@ -6,6 +6,7 @@ import json
 import queue
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from provision.errors import HostError, RefusedError
@@ -18,6 +19,8 @@ _T = TypeVar("_T")
 
 _LOOK = 0.2
 """Seconds between looks for an interruption."""
+_NUDGE = 0.5
+"""Seconds without an answer, after which libvirt's client is woken."""
 
 
 def binding() -> Any:
@@ -28,8 +31,10 @@ def binding() -> Any:
     return libvirt
 
 
-def within(seconds: float, call: Callable[[], _T]) -> _T:
+def within(seconds: float, call: Callable[[], _T], nudge: Callable[[], object] | None = None) -> _T:
     """The call's result; libvirt's calls have no limit of their own, and in this thread no Ctrl-C would end them.
+
+    While it is waited for, `nudge` is called now and then, in a thread of its own.
 
     :raise KeyboardInterrupt: when one arrives meanwhile; its thread is left to itself then, too.
     :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
@@ -43,15 +48,20 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
             done.put((None, error))
 
     threading.Thread(target=work, daemon=True).start()
-    end = time.monotonic() + seconds
+    now = time.monotonic()
+    end, nudged = now + seconds, now
     while True:
         try:
             result, error = done.get(timeout=max(0.0, min(_LOOK, end - time.monotonic())))
             break
         except queue.Empty:
             look()
-            if time.monotonic() >= end:
+            now = time.monotonic()
+            if now >= end:
                 raise TimeoutError from None
+            if nudge is not None and now >= nudged + _NUDGE:
+                nudged = now
+                threading.Thread(target=nudge, daemon=True).start()
     if error is not None:
         raise error
     return cast("_T", result)
@@ -77,7 +87,8 @@ class LibvirtMonitor:
         if self._silent:
             raise HostError(self._silent)
         try:
-            answer = json.loads(within(self._timeout, lambda: self._ask(command, dict(arguments or {}))))
+            said = within(self._timeout, lambda: self._ask(command, dict(arguments or {})), self._wake)
+            answer = json.loads(said)
         except TimeoutError as error:
             self._dropped()
             self._silent = (
@@ -90,6 +101,16 @@ class LibvirtMonitor:
             kind = answer["error"].get("class", "")
             raise RefusedError(f"QEMU refused {command}: {answer['error'].get('desc', '')}", kind)
         return answer.get("return")
+
+    def _wake(self) -> None:
+        """See that libvirt's client sends what it was handed.
+
+        Of the threads that call libvirt over one connection one does the work of all. An older client (9.0) may miss
+        that it was handed a call just before it began to wait; then that call lies until an answer to another comes,
+        which a hung monitor never gives. Whatever is called next wakes it.
+        """
+        with suppress(binding().libvirtError):
+            self._domain.connect().getLibVersion()
 
     def _ask(self, command: str, arguments: Mapping[str, object]) -> str:
         import libvirt_qemu  # noqa: PLC0415 - as libvirt itself
