@@ -12,6 +12,7 @@ from provision.ordinary import lab_as_started
 from provision.survey import read_host
 from provision.verify.bare import collect_bare
 from provision.verify.collect import collect_domain, collect_lab
+from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge import NicVerdict, judge_nic
 from provision.verify.tap import TapsRead, read_taps, with_tap, with_traffic
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from provision.command import Domain, Edges
     from provision.spec import Lab
-    from provision.verify.evidence import NicEvidence
 
 _DOMAINS_AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests), and a hung monitor keeps one."""
@@ -64,7 +64,7 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
     verdicts = [judge_nic(_seen(nic, watched, look)) for nic in nics]
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
-    doubtful = {verdict.evidence.machine for verdict in verdicts if verdict.rests_on_the_tap}
+    doubtful = {v.evidence.machine for v in verdicts if v.rests_on_the_tap and not _silent(v.evidence)}
     if not moved | doubtful:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
@@ -72,6 +72,11 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
     latest = {(nic.machine, nic.nic): judge_nic(_seen(nic, watched, look)) for nic in again}
     pairs = [(verdict, latest.get((verdict.evidence.machine, verdict.evidence.nic))) for verdict in verdicts]
     return [new or old for old, new in pairs if new or old.evidence.machine not in moved]
+
+
+def _silent(nic: NicEvidence) -> bool:
+    """Whether its monitor gave no answer, which would cost its deadline once more."""
+    return isinstance(nic.virtio, Unasked) and not nic.virtio.final
 
 
 def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:

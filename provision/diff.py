@@ -45,7 +45,13 @@ def argv_lines(argv: Argv) -> Sequence[str]:
 
 
 def _same(key: str, wanted: str, there: str) -> bool:
-    """Whether libvirt has kept a value; it writes a machine type's alias out in full."""
+    """Whether libvirt has kept a value.
+
+    It writes a machine type's alias out in full, and names the firmware that it was left to choose: when the domain
+    starts, and since some version when it is defined.
+    """
+    if key == "os/loader":
+        return wanted in ("", there)
     return wanted == there or (key == "os/type@machine" and there.startswith(f"pc-{wanted}-"))
 
 

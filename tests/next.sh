@@ -37,6 +37,9 @@ build() {
     chroot "$root" python3 -m venv /venv
     chroot "$root" /venv/bin/pip install --quiet --isolated --no-index --find-links /wheels --no-deps \
         --requirement /wheels/constraints.txt
+    for site in "$root"/venv/lib/python*/site-packages; do
+        echo /rscvm >"$site/rscvm.pth"
+    done
     wanted >"$root/.made-of"
 }
 
@@ -54,6 +57,9 @@ mount -t sysfs sysfs "$root/sys"
 for own in run tmp rscvm dev; do mount -t tmpfs tmpfs "$root/$own"; done
 chmod 1777 "$root/tmp"
 tar --create --exclude=./build --exclude=./.venv --exclude=./.git . | tar --extract --no-same-owner -C "$root/rscvm"
+version=$(sed -n "s/^version = \"\(.*\)\"/\1/p" pyproject.toml)
+mkdir "$root/rscvm/rscvm.egg-info" # what an installed package tells of itself
+printf "Metadata-Version: 2.1\nName: rscvm\nVersion: %s\n" "$version" >"$root/rscvm/rscvm.egg-info/PKG-INFO"
 for kind in guest host; do
     mkdir -p "$root/rscvm/build/$kind"
     mount --bind "build/$kind" "$root/rscvm/build/$kind"

@@ -60,6 +60,15 @@ def test_a_driver_that_starts_between_monitor_and_tap_is_looked_at_again() -> No
     assert len(host.said) == 1
 
 
+def test_a_monitor_that_gave_no_answer_is_not_asked_twice() -> None:
+    silent = nic(virtio=Unasked("nothing within 10 s"))
+    host = TellingHost(files=["host-tso-off"])
+
+    [found] = check(source(host, [silent]), Look())
+
+    assert (found.verdict, len(host.said)) == ("not-ready", 1)
+
+
 def test_a_machine_that_ended_meanwhile_has_lent_its_tap_to_nobody() -> None:
     """Its TAP's name may be another machine's by then."""
     gone, there = nic(run="1"), nic(machine="other", run="2")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
 
-from provision.edges.libvirt_domains import listed_domains, living_domain, whole_domain
+from provision.command import Domain
+from provision.edges.libvirt_domains import LISTING, READING, listed_domains, living_domain, whole_domain
 from provision.edges.libvirt_monitor import LibvirtMonitor, binding, within
 from provision.errors import DeadlineError, HostError, LostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from provision.command import Domain
 
 _T = TypeVar("_T")
 
@@ -70,7 +68,7 @@ class Libvirt:
         if found is None:
             return None
         try:
-            return self._call(lambda: whole_domain(found))
+            return self._call(lambda: whole_domain(found), READING)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
@@ -87,10 +85,17 @@ class Libvirt:
             connection = self._open()
             listed = self._call(lambda: listed_domains(connection))
             chosen = [row for row in listed if not names or row[0].name() in names]
-            found = (self._call(partial(living_domain, *row)) for row in chosen)
+            found = (self._living(*row) for row in chosen)
             return [domain for domain in found if domain is not None]
         except binding().libvirtError as error:
             raise self._failed("list its domains", error) from error
+
+    def _living(self, found: Any, state: str) -> Domain | None:
+        try:
+            return self._call(lambda: living_domain(found, state), LISTING)
+        except DeadlineError:
+            trouble = f"libvirt did not tell its XML within {LISTING:g} s: a call hangs on its monitor, or libvirtd does"
+            return Domain(found.name(), state or "running", "", "", trouble=trouble)
 
     def runs(self) -> Mapping[str, str]:
         """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+READING = 75.0
+"""Seconds for a domain's two XMLs: for each libvirt 11 waits 30 s for a call that hangs on the domain's monitor, and
+then answers all the same."""
+LISTING = 10.0
+"""Seconds for the XML of one domain of many."""
+
+
 def whole_domain(found: Any) -> Domain:
     """One domain, with its definition.
 
