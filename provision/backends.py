@@ -41,7 +41,8 @@ class Interface:
     unreadable: str = ""
     """Why the host does not show what it passes on."""
     counts_received: bool = False
-    """Whether the device counts what the host hands to the guest as received, not as sent."""
+    """Whether the device counts what the host hands to the guest as received, not as sent; and so before it is cut to
+    what the guest takes."""
 
 
 INTERFACES = {

@@ -14,7 +14,7 @@ from provision.verify.bare import collect_bare
 from provision.verify.collect import collect_domain, collect_lab
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge import NicVerdict, judge_nic
-from provision.verify.tap import TapsRead, read_taps, with_tap, with_traffic
+from provision.verify.tap import TapsRead, read_taps, sample_tcp, with_tap, with_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,10 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
     """
     nics = source.ask(())
     watched = _watched(source, nics, look)
-    verdicts = [judge_nic(_seen(nic, watched, look)) for nic in nics]
+    seen = [_seen(nic, watched, look) for nic in nics]
+    verdicts = [
+        judge_nic(nic) for nic in (sample_tcp(source.edges.host(source.host), seen) if look.observe else seen)
+    ]
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
     doubtful = {v.evidence.machine for v in verdicts if v.rests_on_the_tap and not _silent(v.evidence)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -26,6 +27,10 @@ class Reach:
         return self.daemon.name
 
 
+_URI = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*://\S*|[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""A URI, or one of libvirt.conf's aliases."""
+
+
 def reach(uri: str, host: str = "") -> Reach:
     """Where a libvirt's machines are: at the URI's host, or at the host that was named beside it; without URI, at that.
 
@@ -34,6 +39,10 @@ def reach(uri: str, host: str = "") -> Reach:
     if not uri:
         target = ssh_target(host) if host else Target(LOCAL)
         return Reach(target, target)
+    if not _URI.fullmatch(uri):
+        raise RequestError(
+            f"no libvirt {uri!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
+        )
     daemon = _daemon(uri)
     return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)
 

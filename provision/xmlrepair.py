@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.backends import INTERFACES
 from provision.facts.domain import read_domain
 from provision.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Unasked
@@ -117,6 +118,11 @@ def _on(case: _Case) -> Iterator[Row]:
 def _virtio(case: _Case) -> Iterator[Row]:
     if case.evidence.kind == "hostdev":
         yield "a passed-through device is left as it is"
+    elif case.evidence.kind in INTERFACES and not INTERFACES[case.evidence.kind].vnet_header:
+        yield (
+            f"a {case.evidence.kind}-mode netdev has no vnet header, so another model alone mends nothing: put the NIC on a "
+            "bridge first, <interface type='bridge'>"
+        )
     elif case.of(case.kept, "model", "type").startswith("virtio"):
         yield Pending("model virtio")
     elif (bus := case.of(case.kept, "address", "type")) not in ("", "pci"):

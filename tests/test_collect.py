@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,3 +133,29 @@ def test_a_nic_that_the_domain_has_lost_is_not_passed_over() -> None:
     assert [one.nic for one in nics] == ["ua-hand", "net0"]
     assert nics[1].virtio == Unasked("the domain has no NIC ua-net0", final=True)
     assert judge_nic(nics[1]).verdict == "unknown"
+
+
+def past_libvirt(*words: str) -> Domain:
+    arguments = "".join(f"<qemu:arg value='{word}'/>" for word in words)
+    xml = domain().live_xml.replace("</domain>", f"<qemu:commandline>{arguments}</qemu:commandline></domain>")
+    return replace(
+        domain(),
+        live_xml=xml.replace(
+            "<domain ", '<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0" ', 1
+        ),
+        state="running",
+    )
+
+
+def test_flags_past_libvirt_are_said_also_where_the_monitor_is_left_out() -> None:
+    asked = past_libvirt("-global", "virtio-net-pci.guest_rsc_ext=on")
+    [nic_there] = collect_domain(FakeEdges(), "local", asked, monitor=False)
+    [ordinary] = collect_domain(FakeEdges(), "local", past_libvirt("-global", "x=y"), monitor=False)
+
+    assert (nic_there.rsc_asked, ordinary.rsc_asked) == (True, False)
+
+
+def test_nics_past_libvirt_are_noted() -> None:
+    [found] = collect_domain(FakeEdges(), "local", past_libvirt("-netdev", "user,id=u"), monitor=False)
+
+    assert "NICs of its own" in found.notes[-1]

@@ -49,7 +49,7 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "tap-segmentation-off": (nic(features=features("guest-dropped-rsc")), "not-ready", "not-ready"),
     "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
     "offered-though-off": (nic(rsc="false"), "ready", "ready"),
-    "not-coalesced": (nic(traffic=Traffic(5000, 5000 * 1514, 1.0, 1500)), "not-ready", "not-ready"),
+    "not-coalesced": (nic(traffic=Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)), "not-ready", "not-ready"),
 }  # fmt: skip
 
 

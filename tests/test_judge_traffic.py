@@ -12,7 +12,7 @@ from provision.verify.report import as_text
 from provision.verify.rules import CATALOGUE
 from tests.builders import features, nic
 
-BULK = Traffic(5000, 5000 * 1514, 1.0, 1500)
+BULK = Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)
 LARGE = Traffic(100, 100 * 60_000, 1.0, 1500)
 BLIND = {"properties": UNWANTED, "virtio": UNWANTED}
 
@@ -25,8 +25,10 @@ BLIND = {"properties": UNWANTED, "virtio": UNWANTED}
         (Traffic(0, 0, 1.0, 1500), None),
         (Traffic(999, 999 * 1514, 1.0, 1500), None),
         (Traffic(5000, 5000 * 66, 1.0, 1500), None),
-        (Traffic(5000, 5000 * 9014, 1.0, 9000), False),
-        (Traffic(5000, 5000 * 1530, 1.0, 1500), False),
+        (Traffic(5000, 5000 * 9014, 1.0, 9000, tcp=0.95), False),
+        (Traffic(5000, 5000 * 1530, 1.0, 1500, tcp=1.0), False),
+        (Traffic(5000, 5000 * 1514, 1.0, 1500), None),
+        (Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=0.5), None),
         (Traffic(5000, 5000 * 1531, 1.0, 1500), True),
         (Unasked("there is no device to watch"), None),
         (None, None),
@@ -54,14 +56,33 @@ def test_no_traffic_is_explained_where_it_was_watched() -> None:
     assert not rule.holds(nic(traffic=LARGE), "ipv4")
 
 
-def test_frames_above_the_mtu_make_a_macvtap_ready() -> None:
-    assert judge_nic(nic(kind="direct", traffic=LARGE)).verdict == "ready"
-    assert judge_nic(nic(kind="direct", traffic=BULK)).finding.cause is not None
-    assert judge_nic(nic(kind="direct", traffic=BULK)).verdict == "unknown"
+@pytest.mark.parametrize("traffic", [LARGE, BULK])
+def test_a_macvtap_counts_before_it_cuts_so_nothing_follows_from_it(traffic: Traffic) -> None:
+    verdict = judge_nic(nic(kind="direct", traffic=traffic))
+
+    assert verdict.verdict == "unknown"
+    assert verdict.ladder[-1].states == {"ipv4": "unknown", "ipv6": "unknown"}
+    assert "before it cuts them" in verdict.ladder[-1].seen
+
+
+def test_frames_above_the_mtu_stand_for_the_features_of_a_tap_that_cannot_be_read() -> None:
+    mute = {"features": Unasked("ethtool is not installed")}
+
+    assert judge_nic(nic(**mute, traffic=LARGE)).verdict == "ready"
+    assert judge_nic(nic(**mute, traffic=BULK)).verdict == "unknown"
+    assert judge_nic(nic(**BLIND, **mute, traffic=LARGE)).verdict == "unknown"
+
+
+def test_frames_that_are_not_tcp_speak_against_nothing() -> None:
+    verdict = judge_nic(nic(traffic=Traffic(5000, 5000 * 1502, 1.0, 1500, tcp=0.0)))
+
+    assert verdict.verdict == "ready"
+    assert "0% of a sample TCP" in verdict.ladder[-1].seen
 
 
 def test_frames_above_the_mtu_do_not_mend_a_broken_rung() -> None:
-    broken = judge_nic(nic(kind="direct", traffic=LARGE, virtio=Unasked("the monitor is silent")))
+    mute = Unasked("ethtool is not installed")
+    broken = judge_nic(nic(features=mute, traffic=LARGE, virtio=Unasked("the monitor is silent")))
     off = judge_nic(nic(traffic=LARGE, features=features("host-tx-off")))
 
     assert broken.verdict == "unknown"
@@ -113,6 +134,13 @@ def test_without_monitor_neither_hck_nor_off_is_known() -> None:
 
 def test_a_monitor_that_could_not_be_asked_is_not_one_that_was_left_out() -> None:
     assert judge_nic(nic(virtio=Unasked("nothing within 10 s"))).verdict == "unknown"
+
+
+def test_a_nic_of_no_known_model_is_unknown_and_not_called_emulated() -> None:
+    verdict = judge_nic(nic(model="", virtio=Unasked("-"), features=Unasked("-")))
+
+    assert (verdict.verdict, verdict.finding.cause) == ("unknown", None)
+    assert verdict.finding.seen == "libvirt tells no model of this NIC"
 
 
 def test_a_nic_of_another_host_is_told_by_it_where_its_fix_is_read() -> None:

@@ -115,9 +115,13 @@ def check(output: Output, /, **options: Any) -> int:
     asked.check()
     outcomes = _outcomes(output, asked)
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
-    _write(verdicts, {o.host: str(o.error) for o in outcomes if o.error is not None}, asked)
+    errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
+    if not verdicts and errors:
+        _write(verdicts, errors, asked)
     told(outcomes)
-    return worst(outcomes, judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes)))
+    status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
+    _write(verdicts, errors, asked)  # last: what was seen is shown also where it cannot be written
+    return worst(outcomes, status)
 
 
 def _outcomes(output: Output, asked: _Asked) -> list[Outcome[list[NicVerdict]]]:
@@ -156,7 +160,8 @@ def _write(verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _As
             page = as_html(verdicts, when=when, title="rscvm check", errors=errors)
             Path(asked.html).write_text(page, "utf-8")
     except OSError as error:
-        raise HostError(f"cannot write {error.filename}: {error.strerror}") from error
+        where = error.filename or asked.html or asked.junit
+        raise HostError(f"cannot write {where}: {error.strerror}") from error
 
 
 def judged(

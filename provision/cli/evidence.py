@@ -66,6 +66,8 @@ def recorded(edges: Edges, directory: str, request: Request) -> Iterator[Edges]:
     from provision.edges.evidence import claim
     from provision.record import Recorder
 
+    if not directory:
+        raise RequestError("--save: into which directory?")
     claim(directory)
     recorder = Recorder(edges)
     try:
@@ -107,7 +109,9 @@ def judged_from(path: str) -> list[Outcome[list[NicVerdict]]]:
     if is_evidence(path):
         directory = EvidenceDirectory(path)
         return judge_saved(parse_saved(directory.index(), directory.read))
-    if path == "-" and sys.stdin.isatty():
+    if not path:
+        raise RequestError("--from: which file or directory?")
+    if path == "-" and (sys.stdin is None or sys.stdin.isatty()):
         raise RequestError("--from -: nothing is piped in", hint="`ethtool -k TAP | rscvm check --from -`")
     verdicts = [judge_nic(nic) for nic in pasted(read_pasted(path, sys.stdin.buffer))]
     return [Outcome("pasted", verdicts)]

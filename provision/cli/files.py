@@ -101,7 +101,7 @@ def _write(directory: Path, rendered: dict[str, str], form: str) -> None:
             if form == "script":
                 path.chmod(0o755)
     except OSError as error:
-        raise HostError(f"cannot write {error.filename}: {error.strerror}") from error
+        raise HostError(f"cannot write {error.filename or directory}: {error.strerror}") from error
 
 
 @click.group()

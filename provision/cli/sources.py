@@ -34,6 +34,8 @@ class Machines:
 
         :raise RequestError: when nothing is meant, or two things at once.
         """
+        if "" in (*self.names, self.connect, self.qmp):
+            raise RequestError("an empty name is nobody's: LAB, MACHINE, URI, DOMAIN or SOCKET")
         if self.connect is not None and self.qmp is not None:
             raise RequestError("--connect and --qmp: one of them")
         if self.qmp is not None and (self.names or not monitor):

@@ -62,6 +62,8 @@ class DomainFacts:
     uuid: str
     mark: Mark | None
     nics: tuple[DomainNic, ...]
+    arguments: tuple[str, ...] = ()
+    """What its `<qemu:commandline>` hands to QEMU past libvirt."""
     keeps_state: bool = False
     """Whether libvirt keeps firmware variables or a TPM's state for it."""
 
@@ -189,6 +191,7 @@ def parse_domain(text: str) -> DomainFacts:
         name=root.findtext("name", ""),
         uuid=root.findtext("uuid", ""),
         mark=_mark(root),
+        arguments=tuple(str(arg.get("value", "")) for arg in root.iterfind(f"{_QEMU}commandline/{_QEMU}arg")),
         nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")

@@ -9,6 +9,7 @@ from provision.backends import BACKENDS
 from provision.devices import BRIDGE_FILTER
 from provision.errors import HostError, UnreadableError
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
+from provision.offloads import HCK
 from provision.paths import LabPaths
 from provision.verify.device import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.evidence import NicEvidence, Unasked
@@ -95,14 +96,23 @@ def collect_domain(edges: Edges, host: str, domain: Domain, *, monitor: bool = T
     nics = [replace(_domain_nic(machine, facts, i, nic), run=domain.run) for i, nic in enumerate(facts.nics)]
     if domain.state == "off" or not nics:
         return nics
+    nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
     if not monitor:
-        return [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
+        asked_for = any(f"{HCK}=on" in word or f'"{HCK}":true' in word for word in facts.arguments)
+        blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
+        return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
     try:
         qemu = edges.hypervisor(host).monitor(domain.name)
     except HostError as error:
         return [without_monitor(nic, error) for nic in nics]
     asked = [with_monitor(nic, qemu) for nic in nics]
     return [_with_queue(nic, qemu, said) for nic, said in zip(asked, facts.nics, strict=True)]
+
+
+def _past_libvirt(facts: DomainFacts) -> Iterator[str]:
+    """That there may be NICs which libvirt's XML does not have."""
+    if any("netdev" in word for word in facts.arguments):
+        yield "its <qemu:commandline> has NICs of its own, which libvirt does not tell and nobody has judged here"
 
 
 def _with_queue(nic: NicEvidence, monitor: Monitor, said: DomainNic) -> NicEvidence:

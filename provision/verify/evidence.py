@@ -35,6 +35,8 @@ class Traffic:
     seconds: float
     mtu: int
     """Of the host's device."""
+    tcp: float | None = None
+    """Which share of a sample was TCP, with segments of full size; None where none was taken."""
 
     @property
     def mean(self) -> float:

@@ -82,15 +82,14 @@ def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Ru
         _DECIDING[:-1] if nic.hck else _DECIDING
     )  # QEMU's engine works before the TAP, whatever that has on
     wanting = [rung for rung in rungs if rung.name in deciding and rung.states[family] != "pass"]
+    observed = next(rung for rung in rungs if rung.name == "observed")
+    if observed.states[family] == "pass" and unreadable(nic):
+        # What arrives above the MTU was passed on; what was not asked below is not known by it.
+        return [rung for rung in wanting if rung.name != "passed"]
     if isinstance(nic.virtio, Unasked) and nic.virtio.chosen and not nic.hck:
         # The TAP tells for the rungs below that were left out as wished: QEMU switches its offloads on for nothing
         # but a driver that took them (hw/net/virtio-net.c, virtio_net_apply_guest_offloads).
         wanting = [rung for rung in wanting if rung.name == "passed" or rung.states[family] == "fail"]
-    observed = next(rung for rung in rungs if rung.name == "observed")
-    if observed.states[family] == "pass" and unreadable(nic):
-        wanting = [
-            rung for rung in wanting if rung.name != "passed"
-        ]  # what arrives above the MTU was passed on
     if not wanting and observed.states[family] == "fail" and not nic.hck:
         return [observed]
     return wanting

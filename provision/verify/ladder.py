@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from provision.backends import INTERFACES, Interface
 from provision.offloads import BY_NAME, HCK, TSO
-from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
+from provision.verify.evidence import FAMILIES, Family, NicEvidence, Traffic, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,8 @@ _HEADERS = 14 + 4 + 12
 """Bytes that a TAP may count beside what the MTU limits: Ethernet, a VLAN tag, and (older kernels) the vnet header."""
 _ENOUGH = 1000
 """Frames of MTU size after which it is no chance that none was larger."""
+_MOSTLY = 0.9
+"""The share of TCP from which frames of MTU size are segments that nobody coalesced."""
 _NEAR = 0.9
 """Of the MTU: a mean below it is that of small frames, which tell nothing."""
 
@@ -97,6 +99,8 @@ def _all_needed(evidence: NicEvidence) -> list[str]:
 
 
 def _configured(evidence: NicEvidence) -> Rung:
+    if not evidence.model and evidence.kind != "hostdev":
+        return _same("configured", "unknown", "libvirt tells no model of this NIC")
     if evidence.model != "virtio":
         return _same(
             "configured", "unknown" if evidence.kind == "hostdev" else "fail", f"model {evidence.model}"
@@ -174,14 +178,21 @@ def _features(name: str, evidence: NicEvidence, there: frozenset[str], is_on: st
 
 
 def coalesced(evidence: NicEvidence) -> bool | None:
-    """Whether the guest was handed frames above the MTU while it was watched; None where the traffic does not tell."""
+    """Whether the guest was handed frames above the MTU while it was watched; None where the traffic does not tell.
+
+    A macvtap counts frames before it cuts them to what the guest takes (Linux, drivers/net/tap.c, tap_handle_frame).
+    """
     traffic = evidence.traffic
-    if traffic is None or isinstance(traffic, Unasked) or not traffic.frames:
+    if not isinstance(traffic, Traffic) or not INTERFACES.get(evidence.kind, _TAPLESS).tap:
         return None
     if traffic.mean > traffic.mtu + _HEADERS:
         return True
-    bulk = traffic.frames >= _ENOUGH and traffic.mean >= _NEAR * traffic.mtu
-    return False if bulk else None
+    return False if in_bulk(traffic) and (traffic.tcp or 0) >= _MOSTLY else None
+
+
+def in_bulk(traffic: Traffic) -> bool:
+    """Whether many frames came, and of the MTU's size: a TCP stream that is not coalesced looks so, and others, too."""
+    return traffic.frames >= _ENOUGH and _NEAR * traffic.mtu <= traffic.mean <= traffic.mtu + _HEADERS
 
 
 def traffic_words(evidence: NicEvidence) -> str:
@@ -191,10 +202,16 @@ def traffic_words(evidence: NicEvidence) -> str:
         return "traffic was not watched"
     if isinstance(traffic, Unasked):
         return traffic.reason
-    watched = f"in {traffic.seconds:.3g} s the host handed on {traffic.frames} frames"
-    return (
-        f"{watched} of {traffic.mean:.0f} bytes on average (MTU {traffic.mtu})" if traffic.frames else watched
-    )
+    words = f"in {traffic.seconds:.3g} s the host handed on {traffic.frames} frames"
+    if not traffic.frames:
+        return words
+    words = f"{words} of {traffic.mean:.0f} bytes on average (MTU {traffic.mtu})"
+    if INTERFACES.get(evidence.kind, _TAPLESS).counts_received:
+        return f"{words}; a macvtap counts them before it cuts them to what the guest takes"
+    if not in_bulk(traffic):
+        return words
+    share = "not known to be TCP" if traffic.tcp is None else f"{traffic.tcp:.0%} of a sample TCP"
+    return f"{words}; {share}"
 
 
 def _observed(evidence: NicEvidence) -> Rung:

@@ -165,6 +165,8 @@ def _tap_notes(device: str, features: Features) -> Iterator[str]:
         yield f"checksum `off [requested on]`: {device} looks as a TAP does that no QEMU has opened yet"
     elif not csum.active and asked:
         yield from _checksum_notes(device, features)
+    elif not csum.active and any(each.active for each in tso):
+        yield "checksum off beside TSO on: no device is so, and the lines are not all of one moment"
     elif not csum.active:
         yield (
             "all off and nothing requested: so a TAP is until a guest's driver asks for it (the guest has not booted, or "

@@ -53,7 +53,7 @@ def not_virtio(nic: NicEvidence, _family: Family) -> str:
     """virtio-net alone offers RSC to its guest; the emulated models are handed one wire frame at a time."""
     if nic.kind == "hostdev":
         return "a passed-through device: its own driver decides"
-    return f"the NIC's model is {nic.model}" if nic.model != "virtio" else ""
+    return f"the NIC's model is {nic.model}" if nic.model not in ("virtio", "") else ""
 
 
 @cause(
@@ -165,8 +165,8 @@ def driver_declined(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "`rscvm check --observe 10` while the guest receives a TCP stream: frames above the MTU show that they are passed on",
-    "or ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
+    "ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
+    "on a TAP (not on macvtap): `rscvm check --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
     "a TAP that has gone comes back with a power cycle of its machine",
     unknown=always,
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     "observed",
     "frames from outside: `ethtool -K NIC gro on` for the host's physical NIC",
     "frames from this host or its other guests: the sender's own TSO (`ethtool -k DEVICE` there)",
-    "watch while one TCP stream runs: anything but TCP is never coalesced, and looks the same from here",
+    "watch while one TCP stream runs, so that nothing else is in the sample",
 )
 def not_coalesced(nic: NicEvidence, _family: Family) -> str:
     """The TAP would hand on large frames, and those that came were of MTU size: whoever sent them did not aggregate."""

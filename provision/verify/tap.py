@@ -13,9 +13,10 @@ from provision.facts.ip import parse_links
 from provision.offloads import BY_NAME, TSO
 from provision.survey import FEATURES, LINKS, features_read
 from provision.verify.evidence import Traffic, Unasked
+from provision.verify.ladder import in_bulk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.command import Runner
     from provision.facts.ethtool import Features
@@ -108,6 +109,53 @@ def _without_gro(bridge: Link, read: TapsRead) -> Iterator[str]:
                 f"{port.name}, on the same bridge, has generic-receive-offload off: what comes in by it reaches the "
                 f"guest in frames of MTU size (ethtool -K {port.name} gro on)"
             )
+
+
+# Frames on their way to a TAP, for at most two seconds: how many, and how many of them TCP.
+_SAMPLE = r"""
+import select, socket, sys, time
+tap, end, seen, tcp = sys.argv[1], time.monotonic() + 2, 0, 0
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
+wire.bind((tap, 3))
+while seen < 500 and select.select([wire], [], [], max(0, end - time.monotonic()))[0]:
+    frame, about = wire.recvfrom(64)
+    if about[2] != socket.PACKET_OUTGOING:
+        continue
+    kind = frame[12:14]
+    number = frame[23] if kind == b"\x08\x00" else frame[20] if kind == b"\x86\xdd" else 0
+    seen, tcp = seen + 1, tcp + (number == 6)
+print(seen, tcp)
+"""
+_SAMPLED = 100
+"""Frames below which a sample tells nothing."""
+
+
+def sample_tcp(runner: Runner, nics: Sequence[NicEvidence]) -> list[NicEvidence]:
+    """The NICs, those that were handed many frames of the MTU's size with the share of TCP in a sample of them.
+
+    It needs python3 and root (CAP_NET_RAW) on the host; without them nothing is known.
+    """
+    asked = [nic for nic in nics if isinstance(nic.traffic, Traffic) and in_bulk(nic.traffic) and nic.tap]
+    if not asked:
+        return list(nics)
+    try:
+        answers = runner.run_all([Run(("python3", "-c", _SAMPLE, nic.tap or "")) for nic in asked])
+    except HostError:
+        return list(nics)
+    shares = {nic.tap: _share(answer.out) for nic, answer in zip(asked, answers, strict=True) if answer.ok}
+    return [
+        replace(nic, traffic=replace(nic.traffic, tcp=shares[nic.tap]))
+        if isinstance(nic.traffic, Traffic) and nic.tap in shares
+        else nic
+        for nic in nics
+    ]
+
+
+def _share(text: str) -> float | None:
+    words = text.split()
+    if len(words) != 2 or not all(word.isdecimal() for word in words) or int(words[0]) < _SAMPLED:
+        return None
+    return int(words[1]) / int(words[0])
 
 
 def with_traffic(nic: NicEvidence, before: TapsRead, after: TapsRead) -> NicEvidence:
