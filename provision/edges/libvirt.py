@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
 
-from provision.command import Domain
-from provision.edges.libvirt_domains import LISTING, READING, listed_domains, living_domain, whole_domain
+from provision.edges.libvirt_domains import (
+    LISTING,
+    READING,
+    hangs,
+    listed_domains,
+    living_domain,
+    untold_domain,
+    whole_domain,
+)
 from provision.edges.libvirt_monitor import LibvirtMonitor, binding, within
 from provision.errors import DeadlineError, HostError, LostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from provision.command import Domain
 
 _T = TypeVar("_T")
 
@@ -85,17 +95,24 @@ class Libvirt:
             connection = self._open()
             listed = self._call(lambda: listed_domains(connection))
             chosen = [row for row in listed if not names or row[0].name() in names]
-            found = (self._living(*row) for row in chosen)
-            return [domain for domain in found if domain is not None]
+            return list(self._living(chosen))
         except binding().libvirtError as error:
             raise self._failed("list its domains", error) from error
 
-    def _living(self, found: Any, state: str) -> Domain | None:
-        try:
-            return self._call(lambda: living_domain(found, state), LISTING)
-        except DeadlineError:
-            trouble = f"libvirt did not tell its XML within {LISTING:g} s: a call hangs on its monitor, or libvirtd does"
-            return Domain(found.name(), state or "running", "", "", trouble=trouble)
+    def _living(self, rows: Sequence[tuple[Any, str]]) -> Iterator[Domain]:
+        """The domains as they run, each in its time; what hangs is looked for once the first has been found to."""
+        careful = False
+        for found, state in rows:
+            if careful and self._call(partial(hangs, found)):
+                yield untold_domain(found, state)
+                continue
+            try:
+                domain = self._call(partial(living_domain, found, state), LISTING)
+            except DeadlineError:
+                self.version()  # raises where it is libvirtd itself that does not answer
+                careful, domain = True, untold_domain(found, state)
+            if domain is not None:
+                yield domain
 
     def runs(self) -> Mapping[str, str]:
         """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.

@@ -1,4 +1,7 @@
-"""What libvirt tells of its domains, by calls that it answers also when all of its ordinary workers hang."""
+"""What libvirt tells of its domains, by calls that it answers also when all of its ordinary workers hang.
+
+libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that domain's XML; 9 does not.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,8 @@ from provision.edges.libvirt_monitor import binding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 READING = 75.0
-"""Seconds for a domain's two XMLs: for each libvirt 11 waits 30 s for a call that hangs on the domain's monitor, and
-then answers all the same."""
+"""Seconds for both XMLs of a domain."""
 LISTING = 10.0
 """Seconds for the XML of one domain of many."""
 
@@ -75,6 +76,21 @@ def living_domain(found: Any, state: str) -> Domain | None:
             raise
         trouble = f"libvirt did not tell its XML: {error}"  # too long for a message, for one
         return Domain(found.name(), state, "", "", run, trouble=trouble)
+
+
+def hangs(found: Any) -> bool:
+    """Whether a domain's monitor has not answered somebody for long.
+
+    :raise libvirtError: as libvirt does.
+    """
+    state, _, since = found.controlInfo()
+    return bool(state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= LISTING * 1000)
+
+
+def untold_domain(found: Any, state: str) -> Domain:
+    """A domain whose XML libvirt did not tell in time."""
+    trouble = f"libvirt did not tell its XML within {LISTING:g} s: its monitor does not answer somebody"
+    return Domain(found.name(), state or "running", "", "", str(found.ID()), trouble=trouble)
 
 
 def _state(number: int) -> str:
