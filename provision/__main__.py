@@ -1,5 +1,19 @@
-"""`python -m provision` is `rscvm`."""
+"""`python -m provision` and the `rscvm` command; an interruption while Python still imports is none of Python's to tell."""
 
-from provision.cli import main
+import os
+import sys
 
-main()
+
+def main() -> None:
+    """Entry point."""
+    try:
+        from provision.cli import main as rscvm  # noqa: PLC0415 - what takes time is interrupted without a traceback
+
+        rscvm()
+    except KeyboardInterrupt:
+        os.write(2, b"rscvm: interrupted\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

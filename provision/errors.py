@@ -80,11 +80,17 @@ class RefusedError(CommandError):
 
 
 class LostError(HostError):
-    """A host was lost while it was at work: nobody knows how that ended; `known` is how what came before it did."""
+    """A host was lost while it was at work: nobody knows how that ended; `known` is how what came before it did.
 
-    def __init__(self, message: str, *, hint: str = "", known: tuple[object, ...] = ()) -> None:
+    Where it was its libvirt alone, `whole` is false: our shell there is well, and holds what it held.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", known: tuple[object, ...] = (), whole: bool = True
+    ) -> None:
         super().__init__(message, hint=hint)
         self.known = known
+        self.whole = whole
 
 
 class DeadlineError(LostError):

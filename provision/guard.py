@@ -71,7 +71,7 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
 def _lost(error: BaseException) -> LostError | None:
     """The loss of a host that is behind an error, perhaps with an interruption before it."""
     cause = error if isinstance(error, LostError) else error.__cause__
-    return cause if isinstance(cause, LostError) else None
+    return cause if isinstance(cause, LostError) and cause.whole else None
 
 
 def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:

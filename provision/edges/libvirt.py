@@ -258,6 +258,7 @@ class Libvirt:
             raise DeadlineError(
                 f"libvirt does not answer at {self._uri}: nothing within {seconds:g} s",
                 hint="is libvirtd stopped or stuck? (systemctl restart libvirtd)",
+                whole=False,
             ) from error
 
     def _do(self, what: str, action: Any) -> None:
@@ -298,5 +299,6 @@ class Libvirt:
             return LostError(
                 f"libvirt at {self._uri} hung up when asked to {what}: {error}",
                 hint="was libvirtd restarted? `rscvm status` tells what is there",
+                whole=False,
             )
         return HostError(f"libvirt at {self._uri} could not {what}: {error}")

@@ -113,7 +113,7 @@ def test_devices_that_have_drifted_are_shown_and_put_right(
         assert "-   on bridge elsewhere" in shown
         assert "+   on bridge br-lab" in shown
         assert "+   up" in shown
-        assert "-   address none" in shown
+        assert "+   address 10.9.0.1/24" in shown
     assert (plan.returncode, up.returncode) == (1, 0)
     assert (after["master"], "UP" in after["flags"]) == ("br-lab", True)
     assert there.run("plan", "--exit-code").returncode == 0

@@ -121,7 +121,7 @@ def test_of_several_hosts_one_that_is_unreachable_does_not_keep_the_others_back(
             other.stop()
 
     assert up.returncode == 3
-    assert "rscvm: gone: " in up.stderr
+    assert "rscvm: host gone: " in up.stderr
     assert [row["host"] for row in json.loads(up.stdout)["errors"]] == ["gone"]
     assert [what for what in json.loads(up.stdout)["changed"] if what.startswith("start")] == [
         "start vm-hv1",
