@@ -93,8 +93,11 @@ def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[T
 
 def taps_of(source: Source, nics: Sequence[NicEvidence]) -> TapsRead:
     """The host's devices, where there are any that matter."""
-    if not any(nic.tap for nic in nics):
-        return TapsRead.none("")
+    return devices_of(source) if any(nic.tap for nic in nics) else TapsRead.none("")
+
+
+def devices_of(source: Source) -> TapsRead:
+    """The host's devices; one that cannot be reached is told as why nothing was read."""
     try:
         return read_taps(source.edges.host(source.host))
     except HostError as error:

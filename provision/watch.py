@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.check import Source, taps_of
+from provision.check import Source, devices_of
 from provision.offloads import BY_NAME, TSO
 from provision.verify.evidence import Traffic
 from provision.verify.judge import judge_nic
@@ -35,13 +35,14 @@ def glance(source: Source, last: Glance | None) -> tuple[Glance, list[Tick]]:
     """The host now, and what has happened since the last look.
 
     A driver that starts or stops, a machine that starts or ends and a TAP that is switched all show at the
-    host's devices; what does not show there (another libvirt, a NIC without device) stays as it was asked first.
+    host's devices, which are therefore read though no machine has any yet; what does not show there (another
+    libvirt, a NIC without device) stays as it was asked first.
     """
     nics = last.nics if last else source.ask(())
-    taps = taps_of(source, nics)
+    taps = devices_of(source)
     if last and _shape(taps) != _shape(last.taps):
         nics = source.ask(())
-        taps = taps_of(source, nics)  # never older than what was negotiated
+        taps = devices_of(source)  # never older than what was negotiated
     before = last.taps if last else taps
     return Glance(nics, taps), [_tick(nic, before, taps) for nic in nics]
 
@@ -52,6 +53,7 @@ def _shape(taps: TapsRead) -> object:
         (
             link.name,
             link.index,
+            link.carrier,  # a TAP of ours outlives its QEMU, with the features that it had
             *(str(taps.features.devices.get(link.name, {}).get(name)) for name in _FEATURES),
         )
         for link in taps.links.values()

@@ -18,6 +18,8 @@ class Ticking(FakeHost):
     """Stands for a host whose TAP shows these features and counters, one row at each look."""
 
     rows: list[tuple[str, int, int]] = field(default_factory=list)
+    held_until: int = 99
+    """The look at which nobody holds the TAP any more."""
     looks: int = 0
 
     def run_all(
@@ -31,7 +33,8 @@ class Ticking(FakeHost):
         self.looks += 1
         features = (FIXTURES / "ethtool-6.1" / f"tap-{name}.json").read_text()
         link = {
-            "ifname": "tap0", "ifindex": 7, "flags": ["UP"], "mtu": 1500, "linkinfo": {"info_kind": "tun"},
+            "ifname": "tap0", "ifindex": 7, "mtu": 1500, "linkinfo": {"info_kind": "tun"},
+            "flags": ["UP", "LOWER_UP"] if self.looks < self.held_until else ["NO-CARRIER", "UP"],
             "stats64": {"tx": {"bytes": octets, "packets": frames}},
         }  # fmt: skip
         texts = (features, json.dumps([link]), f"{self.looks}.0 0")
@@ -74,6 +77,26 @@ def test_machines_are_asked_again_when_a_tap_shows_a_change() -> None:
     assert [tick.verdict for tick in (one, two, three)] == ["unknown", "unknown", "ready"]
     assert [tick.cause for tick in (one, two, three)] == ["driver-not-loaded", "driver-not-loaded", None]
     assert len(asked) == 2
+
+
+def test_a_machine_that_starts_after_all_were_off_is_seen() -> None:
+    host = Ticking(rows=[("no-driver", 0, 0), ("negotiated-by-linux", 0, 0)])
+    source, asked = watched(host, nic(state="off", tap=None), nic())
+
+    last, [one] = glance(source, None)
+    _, [two] = glance(source, last)
+
+    assert (one.cause, two.verdict, len(asked)) == ("machine-off", "ready", 2)
+
+
+def test_a_machine_that_ends_and_leaves_its_tap_is_seen() -> None:
+    host = Ticking(rows=[("negotiated-by-linux", 0, 0)], held_until=2)
+    source, asked = watched(host, nic(), nic(state="off", tap=None))
+
+    last, [one] = glance(source, None)
+    _, [two] = glance(source, last)
+
+    assert (one.verdict, two.cause, len(asked)) == ("ready", "machine-off", 2)
 
 
 def test_a_tap_that_the_host_switches_off_shows_at_the_next_tick() -> None:

@@ -39,6 +39,8 @@ class Link:
     """The device that it lies on: a VLAN's or macvlan's."""
     queue: int = 1000
     """Its transmit queue's length in packets."""
+    carrier: bool = False
+    """Of a TAP: whether somebody holds its other end."""
     filters: tuple[str, ...] = ()
     """A bridge's own switches that hand its frames to the packet filter: those of nf_call_* that are on."""
 
@@ -66,6 +68,7 @@ def _link(data: dict[str, Any]) -> Link:
         others=tuple(map(str, data.get("altnames", ()))),
         lower=str(data.get("link", "")),
         queue=int(data.get("txqlen", 1000)),
+        carrier="LOWER_UP" in data["flags"],
         filters=tuple(name for name in details if name.startswith("nf_call_") and details[name]),
     )
 
