@@ -119,12 +119,8 @@ class Libvirt:
 
         :raise HostError: when libvirt does not answer.
         """
-        libvirt = binding()
-        try:
-            connection = self._open()
-            active = self._call(lambda: connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE))
-        except libvirt.libvirtError as error:
-            raise self._failed("list its domains", error) from error
+        flag = binding().VIR_CONNECT_LIST_DOMAINS_ACTIVE
+        active = self._do("list its domains", lambda connection: connection.listAllDomains(flag), _PATIENCE)
         return {domain.name(): str(domain.ID()) for domain in active}
 
     def emulator(self, kind: str, machine: str) -> str:
@@ -132,12 +128,11 @@ class Libvirt:
 
         :raise HostError: when libvirt has none.
         """
-        libvirt = binding()
-        try:
-            connection = self._open()
-            text = self._call(lambda: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0))
-        except libvirt.libvirtError as error:
-            raise self._failed(f"run {kind} domains of machine {machine}", error) from error
+        text = self._do(
+            f"run {kind} domains of machine {machine}",
+            lambda connection: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0),
+            _PATIENCE,
+        )
         return str(etree.fromstring(text.encode()).findtext("path", ""))
 
     def version(self) -> str:
@@ -145,11 +140,7 @@ class Libvirt:
 
         :raise HostError: when it does not answer.
         """
-        libvirt = binding()
-        try:
-            number = self._call(self._open().getLibVersion)
-        except libvirt.libvirtError as error:
-            raise self._failed("tell its version", error) from error
+        number = self._do("tell its version", lambda connection: connection.getLibVersion(), _PATIENCE)
         return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
     def define(self, xml: str) -> None:
@@ -261,11 +252,11 @@ class Libvirt:
                 whole=False,
             ) from error
 
-    def _do(self, what: str, action: Any) -> None:
+    def _do(self, what: str, action: Callable[[Any], Any], seconds: float = _STARTING) -> Any:
         libvirt = binding()
         try:
             connection = self._open()
-            self._call(lambda: action(connection), _STARTING)
+            return self._call(lambda: action(connection), seconds)
         except libvirt.libvirtError as error:
             raise self._failed(what, error) from error
 
