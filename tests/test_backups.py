@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from provision.cli.backups import keep
+from provision.errors import HostError
 
 
 def test_backups_are_the_users_own_and_no_name_leads_out_of_their_folder(
@@ -33,3 +34,13 @@ def test_a_relative_state_directory_does_not_count(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("HOME", str(tmp_path))
 
     assert Path(keep("vm", "<a/>")).parent == tmp_path / ".local" / "state" / "rscvm" / "backups"
+
+
+def test_a_definition_that_cannot_be_kept_is_the_hosts_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rscvm").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    with pytest.raises(HostError, match="vm's definition could not be kept, and was left alone"):
+        keep("vm", "<a/>")

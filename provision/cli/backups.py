@@ -7,6 +7,8 @@ import re
 import time
 from pathlib import Path
 
+from provision.errors import HostError
+
 _LONGEST = 64
 
 
@@ -20,9 +22,17 @@ def directory() -> Path:
 def keep(name: str, xml: str) -> str:
     """Keep a domain's definition, which may hold passwords, and tell its path.
 
-    :raise OSError: when it cannot be written whole.
+    :raise HostError: when it cannot be written whole.
     """
-    folder = directory()
+    try:
+        return _kept(directory(), name, xml)
+    except OSError as error:
+        raise HostError(
+            f"{name}'s definition could not be kept, and was left alone: {error.filename or directory()}: {error.strerror}"
+        ) from error
+
+
+def _kept(folder: Path, name: str, xml: str) -> str:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:_LONGEST]
     stamp = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{time.time_ns() % 10**9:09}"
