@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lxml import etree
 
-from provision.edges.libvirt_domains import (
-    LISTING,
-    READING,
-    hangs,
-    listed_domains,
-    living_domain,
-    untold_domain,
-    whole_domain,
-)
+from provision.edges import libvirt_domains as reading
 from provision.edges.libvirt_monitor import LibvirtMonitor, binding, within
 from provision.errors import DeadlineError, HostError, LostError
 
@@ -78,7 +70,7 @@ class Libvirt:
         if found is None:
             return None
         try:
-            return self._call(lambda: whole_domain(found), READING)
+            return self._call(lambda: reading.whole_domain(found), reading.READING)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
@@ -93,7 +85,7 @@ class Libvirt:
         """
         try:
             connection = self._open()
-            listed = self._call(lambda: listed_domains(connection))
+            listed = self._call(lambda: reading.listed_domains(connection))
             chosen = [row for row in listed if not names or row[0].name() in names]
             return list(self._living(chosen))
         except binding().libvirtError as error:
@@ -103,14 +95,14 @@ class Libvirt:
         """The domains as they run, each in its time; what hangs is looked for once the first has been found to."""
         careful = False
         for found, state in rows:
-            if careful and self._call(partial(hangs, found)):
-                yield untold_domain(found, state)
+            if careful and self._call(partial(reading.hangs, found)):
+                yield reading.untold_domain(found, state)
                 continue
             try:
-                domain = self._call(partial(living_domain, found, state), LISTING)
+                domain = self._call(partial(reading.living_domain, found, state), reading.LISTING)
             except DeadlineError:
                 self.version()  # raises where it is libvirtd itself that does not answer
-                careful, domain = True, untold_domain(found, state)
+                careful, domain = True, reading.untold_domain(found, state)
             if domain is not None:
                 yield domain
 

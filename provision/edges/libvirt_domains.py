@@ -89,7 +89,7 @@ def hangs(found: Any) -> bool:
 
 def untold_domain(found: Any, state: str) -> Domain:
     """A domain whose XML libvirt did not tell in time."""
-    trouble = f"libvirt did not tell its XML within {LISTING:g} s: its monitor does not answer somebody"
+    trouble = f"libvirt did not tell its XML within {LISTING:g} s: its monitor has not answered somebody"
     return Domain(found.name(), state or "running", "", "", str(found.ID()), trouble=trouble)
 
 

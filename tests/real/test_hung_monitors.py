@@ -45,11 +45,13 @@ def test_monitors_that_hang_stop_no_other_and_are_not_asked_again(with_libvirt: 
 
     for status, nics, errors in (first, second):
         assert (status, errors) == (4, "")
-        assert len(nics) == 2 * len(NAMES)
+        assert {name.partition(".")[0] for name in nics} == set(NAMES)
         for name, nic in nics.items():
             hung = name.partition(".")[0] in HUNG
             assert nic["verdict"] == "unknown"
             assert (nic["cause"] == "machine-paused") is not hung, (name, nic["seen"])
+    assert len(first[1]) == 2 * len(NAMES)
     assert "did not answer" in first[1]["vm0.net0"]["seen"]
-    assert "has not answered somebody" in second[1]["vm0.net0"]["seen"]
+    untold = second[1].get("vm0.unknown")  # a libvirt that waits for the monitor does not tell the XML either
+    assert "has not answered somebody" in (untold or second[1]["vm0.net0"])["seen"]
     assert set(machines) == set(NAMES)  # libvirtd itself still serves others
