@@ -61,20 +61,27 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
     """
     nics = source.ask(())
     watched = _watched(source, nics, look)
-    seen = [_seen(nic, watched, look) for nic in nics]
-    verdicts = [
-        judge_nic(nic) for nic in (sample_tcp(source.edges.host(source.host), seen) if look.observe else seen)
-    ]
+    verdicts = _judged(source, nics, watched, look)
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
     doubtful = {v.evidence.machine for v in verdicts if v.rests_on_the_tap and not _silent(v.evidence)}
     if not moved | doubtful:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
-    watched = (watched[0], taps_of(source, again))
-    latest = {(nic.machine, nic.nic): judge_nic(_seen(nic, watched, look)) for nic in again}
+    later = _judged(source, again, (watched[0], taps_of(source, again)), look)
+    latest = {(verdict.evidence.machine, verdict.evidence.nic): verdict for verdict in later}
     pairs = [(verdict, latest.get((verdict.evidence.machine, verdict.evidence.nic))) for verdict in verdicts]
     return [new or old for old, new in pairs if new or old.evidence.machine not in moved]
+
+
+def _judged(
+    source: Source, nics: Sequence[NicEvidence], watched: tuple[TapsRead, TapsRead], look: Look
+) -> list[NicVerdict]:
+    """The verdicts by what was asked and what the TAPs told."""
+    seen = [_seen(nic, watched, look) for nic in nics]
+    if look.observe:
+        seen = sample_tcp(source.edges.host(source.host), seen)
+    return [judge_nic(nic) for nic in seen]
 
 
 def _silent(nic: NicEvidence) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -178,3 +179,38 @@ def test_a_domain_whose_xml_cannot_be_read_is_unknown_and_not_passed_over(xml: s
 
     assert verdicts(found) == [("a", "unknown"), ("b", "ready")]
     assert found[0].finding.seen == "too long for a message" or xml
+
+
+@dataclass
+class Streaming(TellingHost):
+    """Stands for a host that hands its TAP frames of the MTU's size, all of them TCP."""
+
+    looks: int = 0
+
+    def run_all(
+        self,
+        runs: Sequence[Run],
+        *,
+        timeout: float = 60,
+        until_failure: bool = False,
+    ) -> list[Result]:
+        self.looks += 1
+        features, _, clock = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        sent = {"bytes": self.looks * 5000 * 1514, "packets": self.looks * 5000}
+        link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500, "stats64": {"tx": sent}}
+        return [features, replace(clock, out=json.dumps([link])), clock]
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
+        return Result(self.name, tuple(argv), 0, "500 500\n", "")
+
+
+def test_a_machine_that_is_asked_again_is_sampled_again() -> None:
+    """Its other NIC is one about whose device there is something to say."""
+    nics = [nic(), nic(nic="net1", kind="direct", tap="macvtap0")]
+    host = Streaming(files=["negotiated-by-linux"])
+    there = replace(source(host, nics, nics), wait=lambda _: None)
+
+    found = check(there, Look(observe=1))
+
+    assert found[0].finding.cause is not None
+    assert found[0].finding.cause.id == "not-coalesced"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from provision.command import Result
 from provision.facts.ethtool import Feature, FeaturesRead
 from provision.facts.ip import Link
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
-from provision.verify.tap import TapsRead, read_taps, with_tap, with_traffic
+from provision.verify.tap import TapsRead, read_taps, sample_tcp, with_tap, with_traffic
 from tests.builders import FakeHost, features, nic
 
 TAP = Link("tap0", "tun", "", up=True, mtu=1500, master="br0", tap=True, index=7)
@@ -107,3 +109,62 @@ def test_traffic_that_could_not_be_watched_says_why(
 
 def test_a_host_that_does_not_answer_is_why_nothing_was_read() -> None:
     assert read_taps(FakeHost(lost_at="ethtool")) == TapsRead.none("local is gone")
+
+
+BULK = Traffic(5000, 5000 * 1514, 1.0, 1500)
+
+
+@dataclass
+class Sampling(FakeHost):
+    """Stands for a host whose sample comes to this."""
+
+    out: str = ""
+    status: int = 0
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
+        self.said.append(tuple(argv))
+        return Result(self.name, tuple(argv), self.status, self.out, "")
+
+
+@pytest.mark.parametrize(
+    ("out", "status", "share"),
+    [
+        ("500 500\n", 0, 1.0),
+        ("200 50\n", 0, 0.25),
+        ("99 99\n", 0, None),
+        ("", 0, None),
+        ("500 500\n", 1, None),
+        ("python3: not found", 127, None),
+        ("many few\n", 0, None),
+    ],
+)
+def test_a_sample_tells_the_share_of_tcp_or_nothing(out: str, status: int, share: float | None) -> None:
+    [found] = sample_tcp(Sampling(out=out, status=status), [nic(traffic=BULK)])
+
+    assert found.traffic == replace(BULK, tcp=share)
+
+
+def test_only_what_could_be_a_stream_is_sampled_and_all_of_it_at_once() -> None:
+    few = replace(BULK, frames=3, octets=300)
+    nics = [
+        nic(tap="tap1", traffic=BULK),
+        nic(tap="tap2", traffic=few),
+        nic(tap="tap3", traffic=BULK),
+        nic(tap=None),
+    ]
+    host = Sampling(out="500 500\n500 0\n")
+
+    found = sample_tcp(host, nics)
+
+    assert [one.traffic.tcp if isinstance(one.traffic, Traffic) else None for one in found] == [
+        1.0,
+        None,
+        0.0,
+        None,
+    ]
+    assert [argv[-2:] for argv in host.said] == [("tap1", "tap3")]
+    assert sample_tcp(Sampling(), nics[1:2]) == nics[1:2]
+
+
+def test_a_host_that_is_lost_while_it_samples_costs_the_sample_alone() -> None:
+    assert sample_tcp(FakeHost(lost_at="tap0"), [nic(traffic=BULK)]) == [nic(traffic=BULK)]

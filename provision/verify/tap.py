@@ -111,20 +111,28 @@ def _without_gro(bridge: Link, read: TapsRead) -> Iterator[str]:
             )
 
 
-# Frames on their way to a TAP, for at most two seconds: how many, and how many of them TCP.
+# Frames on their way to each TAP, of all side by side for two seconds at most: how many, and how many of them TCP.
 _SAMPLE = r"""
 import select, socket, sys, time
-tap, end, seen, tcp = sys.argv[1], time.monotonic() + 2, 0, 0
-wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
-wire.bind((tap, 3))
-while seen < 500 and select.select([wire], [], [], max(0, end - time.monotonic()))[0]:
-    frame, about = wire.recvfrom(64)
-    if about[2] != socket.PACKET_OUTGOING:
-        continue
-    kind = frame[12:14]
-    number = frame[23] if kind == b"\x08\x00" else frame[20] if kind == b"\x86\xdd" else 0
-    seen, tcp = seen + 1, tcp + (number == 6)
-print(seen, tcp)
+wires = {}
+for tap in sys.argv[1:]:
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
+    wire.bind((tap, 3))
+    wires[wire] = [0, 0]
+end, left = time.monotonic() + 2, set(wires)
+while left and (ready := select.select(left, [], [], max(0, end - time.monotonic()))[0]):
+    for wire in ready:
+        frame, about = wire.recvfrom(64)
+        if about[2] != socket.PACKET_OUTGOING:
+            continue
+        kind = frame[12:14]
+        number = frame[23] if kind == b"\x08\x00" else frame[20] if kind == b"\x86\xdd" else 0
+        wires[wire][0] += 1
+        wires[wire][1] += number == 6
+        if wires[wire][0] == 500:
+            left.discard(wire)
+for seen, tcp in wires.values():
+    print(seen, tcp)
 """
 _SAMPLED = 100
 """Frames below which a sample tells nothing."""
@@ -135,14 +143,16 @@ def sample_tcp(runner: Runner, nics: Sequence[NicEvidence]) -> list[NicEvidence]
 
     It needs python3 and root (CAP_NET_RAW) on the host; without them nothing is known.
     """
-    asked = [nic for nic in nics if isinstance(nic.traffic, Traffic) and in_bulk(nic.traffic) and nic.tap]
-    if not asked:
+    taps = sorted(
+        {nic.tap for nic in nics if nic.tap and isinstance(nic.traffic, Traffic) and in_bulk(nic.traffic)}
+    )
+    if not taps:
         return list(nics)
     try:
-        answers = runner.run_all([Run(("python3", "-c", _SAMPLE, nic.tap or "")) for nic in asked])
+        answer = runner.run(("python3", "-c", _SAMPLE, *taps))
     except HostError:
         return list(nics)
-    shares = {nic.tap: _share(answer.out) for nic, answer in zip(asked, answers, strict=True) if answer.ok}
+    shares = dict(zip(taps, map(_share, answer.out.splitlines()), strict=False)) if answer.ok else {}
     return [
         replace(nic, traffic=replace(nic.traffic, tcp=shares[nic.tap]))
         if isinstance(nic.traffic, Traffic) and nic.tap in shares
@@ -151,8 +161,8 @@ def sample_tcp(runner: Runner, nics: Sequence[NicEvidence]) -> list[NicEvidence]
     ]
 
 
-def _share(text: str) -> float | None:
-    words = text.split()
+def _share(line: str) -> float | None:
+    words = line.split()
     if len(words) != 2 or not all(word.isdecimal() for word in words) or int(words[0]) < _SAMPLED:
         return None
     return int(words[1]) / int(words[0])

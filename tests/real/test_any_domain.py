@@ -83,12 +83,14 @@ def test_what_only_the_host_can_know_is_told(nics: dict[str, Any]) -> None:
 
 def test_no_domain_changes_by_a_check_but_for_its_taint(host: Hypervisor, nics: dict[str, Any]) -> None:
     tap = nics["many.net0"]["tap"]
-    before = (host.ethtool_features(tap), host.virsh("dumpxml", "many"), host.snapshot())
+    features, xml, before = host.ethtool_features(tap), host.virsh("dumpxml", "many"), host.snapshot()
 
     status, _, errors = check(host)
 
     assert (status, errors) == (1, "")
-    assert (host.ethtool_features(tap), host.virsh("dumpxml", "many"), host.snapshot()) == before
+    assert host.ethtool_features(tap) == features
+    assert host.virsh("dumpxml", "many") == xml
+    assert host.snapshot() == before
 
 
 def test_without_monitor_a_domain_stays_untainted(host: Hypervisor) -> None:
@@ -165,19 +167,22 @@ def test_frames_above_the_mtu_are_observed(
     assert (idle["verdict"], idle["ladder"][-1]["ipv4"]) == (told[0], "unknown")
 
 
+def test_frames_of_mtu_size_are_observed_and_named(host: Hypervisor, nics: dict[str, Any]) -> None:
+    """A sender without TSO: what it sends is not aggregated on its way."""
+    assert nics["sink.net0"]["verdict"] == "ready"
+    host.output(["ethtool", "-K", "br0", "tso", "off", "gso", "off"])
+    try:
+        with sending(host, "10.9.0.2"):
+            until(
+                lambda: causes(check(host, "--observe", "2", "sink")[1])["sink.net0"] == "not-coalesced",
+                "frames of MTU size",
+            )
+    finally:
+        host.output(["ethtool", "-K", "br0", "tso", "on", "gso", "on"])
+
+
 def test_a_watch_tells_a_line_a_tick_and_ends_with_the_signal(host: Hypervisor, nics: dict[str, Any]) -> None:
-    argv = [
-        sys.executable,
-        "-m",
-        "provision",
-        "check",
-        "--connect",
-        SYSTEM,
-        "--watch",
-        "0.3",
-        "--json",
-        "sink",
-    ]
+    argv = [sys.executable, *f"-m provision check --connect {SYSTEM} --watch 0.3 --json sink".split()]
     with (
         sending(host, "10.9.0.2"),
         subprocess.Popen(
