@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from bench.compare import Spread, seconds, spread, timed
-from provision.checks import complaints
 from provision.labs import expanded
 from provision.load import parse_lab
+from provision.load.checks import complaints
+from provision.load.reading import read_yaml
 from provision.names import named_machines
-from provision.reading import read_yaml
 from provision.render import domain_xml
 from provision.spec import LabFile
 from provision.view import machine_view

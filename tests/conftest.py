@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from provision.interrupt import forget
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
+
+# A test says what is so, and never how long this machine took over it.
+settings.register_profile("rscvm", deadline=None)
+settings.load_profile("rscvm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

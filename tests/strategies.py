@@ -22,7 +22,6 @@ def bounded(examples: int) -> settings:
     """The same examples in every run: a suite that fails once in a while is not believed."""
     return settings(
         max_examples=examples,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provision.again import judge_saved
 from provision.check import Look, check, domain_source, lab_source
 from provision.cli import run
 from provision.cli.evidence import Keep, judged_from, recorded
 from provision.command import Result
 from provision.edges.evidence import EvidenceDirectory
 from provision.errors import HostError, RequestError, RscvmError
-from provision.record import Recorder
-from provision.saved import INDEX, Request, Saved, as_files, parse_saved, saved_lab
+from provision.saved.folder import INDEX, Request, Saved, as_files, parse_saved, saved_lab
+from provision.saved.judge import judge_saved
+from provision.saved.record import Recorder
 from provision.verify.judge import NicVerdict
 from tests.builders import FakeEdges, FakeHost, one_vm
 from tests.test_record import FEATURES, OneDomain, SayingHost, qemu
@@ -151,7 +151,7 @@ JUNK: st.SearchStrategy[Any] = (
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), JUNK)
 def test_no_change_to_evidence_makes_a_traceback(data: st.DataObject, new: Any) -> None:
     name = data.draw(st.sampled_from(sorted(FILES)))

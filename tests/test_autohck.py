@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provision.autohck import DEVICE, DEVICE_FILE, OVERRIDE_FILE, autohck_files
 from provision.cli import run
 from provision.errors import RequestError
+from provision.hck.autohck import DEVICE, DEVICE_FILE, OVERRIDE_FILE, autohck_files
 from provision.render import qemu_argv
 from provision.view import Choices, machine_view
 from tests.builders import lab_of

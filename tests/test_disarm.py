@@ -11,10 +11,10 @@ from provision.choice import chosen_view, started_argv
 from provision.cli import run
 from provision.command import Domain, Run
 from provision.devices import BRIDGE_FILTER
-from provision.disarm import plan_disarm, undisarmable
 from provision.facts.host import Process, QemuFound
 from provision.found import HostFound
-from provision.hck import obstacles
+from provision.hck.disarm import obstacles
+from provision.hck.plan import plan_disarm, undisarmable
 from provision.ordinary import disarmed_lab, is_armed, lab_as_started, ordinary
 from provision.ownership import Journal, parse_journal, spec_as_noted, written_journal
 from provision.plan import plan_up

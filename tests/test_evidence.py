@@ -17,7 +17,7 @@ from provision.edges.evidence import (
     write_evidence,
 )
 from provision.errors import HostError, RequestError
-from provision.saved import INDEX, as_files, parse_saved
+from provision.saved.folder import INDEX, as_files, parse_saved
 from tests.test_saved import found, ran, saved
 
 ONE = saved(ran("features"), found("vm", "../../etc"))

@@ -11,7 +11,7 @@ from lxml import etree
 from provision.command import Domain, Target
 from provision.importer import import_domain
 from provision.importer.text import scalar
-from provision.reading import read_yaml
+from provision.load.reading import read_yaml
 from provision.render import domain_xml
 from provision.view import Choices, machine_view, usual_choices
 from tests.builders import lab_of

@@ -27,7 +27,7 @@ LINE = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINE, min_size=1, max_size=4), name=st.sampled_from(NAMES), hashed=st.booleans())
 @example(lines=[f"a,!a {KEY}"], name="a", hashed=False)
 def test_a_line_means_a_host_as_ssh_keygen_finds_it(

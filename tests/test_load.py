@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from provision import spec
 from provision.errors import LabFileError
 from provision.load import parse_lab
+from provision.load.reading import read_yaml
 from provision.names import derived_ifname, derived_mac
-from provision.reading import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,9 +22,9 @@ from provision.errors import (
     UnreadableError,
 )
 from provision.facts.ethtool import FeaturesRead, parse_features
-from provision.record import Recorder
 from provision.render import domain_xml
-from provision.replay import Replay, tool_versions
+from provision.saved.record import Recorder
+from provision.saved.replay import Replay, tool_versions
 from provision.survey import read_features
 from provision.verify.judge import NicVerdict
 from provision.view import machine_view

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from provision.amend import lab_words
 from provision.command import Domain
 from provision.facts.ethtool import Feature
-from provision.repair import BACK_ON, Repair, plan_repair
+from provision.repair.definition import EDITED, edit_diffs, unified
+from provision.repair.lab import lab_words
+from provision.repair.plan import BACK_ON, Repair, plan_repair
+from provision.repair.xmledit import DropOverride, SetValue
 from provision.verify.evidence import NicEvidence
 from provision.verify.judge import judge_nic
-from provision.xmledit import DropOverride, SetValue
-from provision.xmlrepair import EDITED, edit_diffs, unified
 from tests.builders import ON, features, nic, one_vm, virtio
 from tests.test_judge import CASES, HCK
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from provision.command import Domain, Result
 from provision.errors import RequestError
-from provision.filenames import Files, command_name
-from provision.record import Failure, Question, Recorder, Row
 from provision.render import domain_xml
-from provision.saved import INDEX, Request, Saved, as_files, parse_saved, restored_lab, saved_lab
+from provision.saved.filenames import Files, command_name
+from provision.saved.folder import INDEX, Request, Saved, as_files, parse_saved, restored_lab, saved_lab
+from provision.saved.record import Failure, Question, Recorder, Row
 from provision.view import machine_view
 from tests.builders import FIXTURES, FakeEdges, lab_of, one_vm
 from tests.test_record import FEATURES, OneDomain, SayingHost, judged, qemu

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from provision import spec
+from provision.load.reading import read_yaml
 from provision.offloads import OFFLOADS
-from provision.reading import read_yaml
 from provision.schema import lab_schema
 
 if TYPE_CHECKING:

@@ -74,7 +74,7 @@ def test_until_failure_leaves_the_rest_alone(host: ShellHost, tmp_path: Path) ->
     assert not made.exists()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     words=st.lists(st.text(TEXT, max_size=30), max_size=4),
     fed=st.text(TEXT, max_size=200),

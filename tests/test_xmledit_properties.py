@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from provision.facts.domain import read_domain
-from provision.xmledit import Edit, SetValue, edited
+from provision.repair.xmledit import Edit, SetValue, edited
 from tests.test_xmledit import DROP, QEMU, TSO4, VIRTIO
 
 _JUNK = st.sampled_from(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from provision.check import Look
     from provision.command import Edges
     from provision.fleet import Outcome
-    from provision.record import Recorder
-    from provision.saved import Request
+    from provision.saved.folder import Request
+    from provision.saved.record import Recorder
     from provision.spec import Lab
     from provision.verify.judge import NicVerdict
 
@@ -42,14 +42,14 @@ class Keep:
         """The edges of a check of a lab file's machines, kept for the block."""
         if self.directory is None:
             return nullcontext(edges)
-        from provision.saved import saved_lab
+        from provision.saved.folder import saved_lab
 
         return self._kept(edges, lab=saved_lab(lab), names=tuple(names))
 
     def _kept(self, edges: Edges, **asked: Any) -> AbstractContextManager[Edges]:
         if self.directory is None:
             return nullcontext(edges)
-        from provision.saved import Request
+        from provision.saved.folder import Request
 
         request = Request(**asked, monitor=self.look.monitor, observe=self.look.observe)
         return recorded(edges, self.directory, request)
@@ -64,7 +64,7 @@ def recorded(edges: Edges, directory: str, request: Request) -> Iterator[Edges]:
     :raise RequestError: when the directory will not do; nothing has been asked then.
     """
     from provision.edges.evidence import claim
-    from provision.record import Recorder
+    from provision.saved.record import Recorder
 
     if not directory:
         raise RequestError("--save: into which directory?")
@@ -83,8 +83,8 @@ def _write(recorder: Recorder, edges: Edges, directory: str, request: Request) -
     from importlib.metadata import version
 
     from provision.edges.evidence import write_evidence
-    from provision.replay import tool_versions
-    from provision.saved import Saved, as_files
+    from provision.saved.folder import Saved, as_files
+    from provision.saved.replay import tool_versions
 
     rows = recorder.rows
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -99,10 +99,10 @@ def judged_from(path: str) -> list[Outcome[list[NicVerdict]]]:
     """
     import sys
 
-    from provision.again import judge_saved
     from provision.edges.evidence import EvidenceDirectory, is_evidence, read_pasted
     from provision.fleet import Outcome
-    from provision.saved import parse_saved
+    from provision.saved.folder import parse_saved
+    from provision.saved.judge import judge_saved
     from provision.verify.judge import judge_nic
     from provision.verify.pasted import pasted
 

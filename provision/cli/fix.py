@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from provision.command import Say
     from provision.deadline import Deadline
     from provision.fleet import Outcome
-    from provision.mend import Change, Fixed
+    from provision.repair.fix import Fixed
+    from provision.repair.taps import Change
     from provision.site import Site
 
 
@@ -85,7 +86,7 @@ def fix(
 
 
 def _fix_lab(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool) -> Sequence[Outcome[Fixed]]:
-    from provision.mend import fix_lab
+    from provision.repair.fix import fix_lab
 
     read = read_lab(lab)
     hosts = by_host(read, chosen(read, machines))
@@ -103,7 +104,7 @@ def _fix_domain(
     from provision.check import Look, check, domain_source
     from provision.cli.backups import keep
     from provision.fleet import Outcome
-    from provision.mend import Place, fix_domain
+    from provision.repair.fix import Place, fix_domain
 
     with reached(output, *reach) as (host, edges):
         source = domain_source(edges, host, (name,))

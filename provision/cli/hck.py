@@ -31,7 +31,7 @@ def disarm(output: Output, lab: str, *, restart: bool, as_json: bool) -> int:
     The machine is then an ordinary one, also by its mark. What runs keeps its flags until a power cycle: shut it
     down and start it, or say --restart. A QEMU without libvirt has no definition, and needs --restart.
     """
-    from provision.hck import disarm as disarm_machines
+    from provision.hck.disarm import disarm as disarm_machines
     from provision.ordinary import is_armed
 
     read = read_lab(lab)
@@ -77,7 +77,7 @@ def autohck(output: Output, lab: str, machine: str, *, directory: str | None, _a
     """
     import json
 
-    from provision.autohck import VERSION, autohck_files
+    from provision.hck.autohck import VERSION, autohck_files
 
     read = read_lab(lab)
     [name] = chosen(read, [machine])

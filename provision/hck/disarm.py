@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.disarm import plan_disarm, undisarmable
 from provision.errors import HostError
 from provision.guard import take_plan, undo_plan
+from provision.hck.plan import plan_disarm, undisarmable
 from provision.interrupt import finish
 from provision.ownership import is_our_domain
 from provision.requirements import another_lab

@@ -1,6 +1,6 @@
 """Every question that was asked of hosts with its raw answer, in the order of the answers.
 
-`Recorder` stands before any edges, passes everything on and keeps what comes back; `provision.replay` gives
+`Recorder` stands before any edges, passes everything on and keeps what comes back; `provision.saved.replay` gives
 the same answers again, elsewhere. So `check` runs the same code on a machine and on its evidence.
 """
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from provision import spec
-from provision.checks import complaints
 from provision.errors import Fault, LabFileError
 from provision.labs import expanded
-from provision.reading import read_yaml
+from provision.load.checks import complaints
+from provision.load.reading import read_yaml
 from provision.topology import ROLES
 from provision.values import shown
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from provision.offloads import TSO
 from provision.positions import spelled
-from provision.repair import causes_of
+from provision.repair.definition import EDITED
+from provision.repair.plan import causes_of
 from provision.verify.evidence import Unasked
-from provision.xmlrepair import EDITED
 
 if TYPE_CHECKING:
     from provision.spec import Lab

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.offloads import BY_NAME, TSO
+from provision.repair.definition import EDITED, Found, Mend, Pending, definition_rows
 from provision.verify.evidence import FAMILIES, Unasked
-from provision.xmlrepair import EDITED, Found, Mend, Pending, definition_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

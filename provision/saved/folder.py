@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from provision.checks import complaints
 from provision.command import Domain, Result
 from provision.errors import RequestError
-from provision.filenames import Files, command_name
+from provision.load.checks import complaints
 from provision.positions import spelled
-from provision.record import Ask, Failure, Question, Row
+from provision.saved.filenames import Files, command_name
+from provision.saved.record import Ask, Failure, Question, Row
 from provision.spec import Lab
 
 if TYPE_CHECKING:

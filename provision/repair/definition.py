@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from provision.backends import INTERFACES
 from provision.facts.domain import read_domain
 from provision.offloads import BY_NAME, HCK, TSO
+from provision.repair.xmledit import DropOverride, Edit, SetValue, edited, overriding
 from provision.verify.evidence import Unasked
-from provision.xmledit import DropOverride, Edit, SetValue, edited, overriding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from provision.check import Look, bare_source, check, domain_source, lab_source
 from provision.errors import RequestError
 from provision.fleet import side_by_side
-from provision.replay import Replay
-from provision.saved import restored_lab
+from provision.saved.folder import restored_lab
+from provision.saved.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provision.check import Source
     from provision.fleet import Outcome
-    from provision.saved import Saved
+    from provision.saved.folder import Saved
     from provision.verify.judge import NicVerdict
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from provision.backends import BACKENDS
 from provision.complaint import At, Complaint
-from provision.hostchecks import host_complaints
-from provision.labchecks import fence, lonely_wires, whole_labs
 from provision.labs import made_machines
+from provision.load.hostchecks import host_complaints
+from provision.load.labchecks import fence, lonely_wires, whole_labs
 from provision.offloads import BY_NAME, HCK, unmet
 from provision.profiles import PROFILES
 from provision.spec import FirmwareFiles, LabFile, MachineKeys

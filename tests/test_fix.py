@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from provision.cli.backups import keep
-from provision.command import Domain, Result
+from provision.command import Domain
 from provision.deadline import Deadline
-from provision.errors import CommandError, HostError, RequestError
-from provision.mend import Fixed, Place, fix_domain
-from provision.redefine import power_cycle
+from provision.errors import HostError, LostError, RequestError
+from provision.repair.fix import Fixed, Place, fix_domain
+from provision.repair.redefine import power_cycle
 from provision.verify.evidence import NicEvidence
-from provision.verify.judge import NicVerdict, judge_nic
-from tests.builders import FIXTURES, ON, FakeEdges, FakeHost, FakeLibvirt, features, nic
+from provision.verify.judge import judge_nic
+from tests.builders import ON, FakeEdges, FakeHost, FakeLibvirt, features, nic
 from tests.test_repair import TSO4_OFF, xml
 
 PASSWORD = "<graphics type='vnc' passwd='geheim'/>"  # noqa: S105 - a test's
@@ -35,8 +34,21 @@ class Daemon(FakeLibvirt):
     deaf: bool = False
     forgetful: bool = False
     """Whether it accepts a definition and does not keep it."""
+    numbers: dict[str, str] = field(default_factory=dict)
+    lost_at: str = ""
+    """The verb from which on it does not answer."""
+    lost: bool = False
+
+    def answer(self) -> None:
+        if self.lost:
+            raise LostError("libvirt is gone", whole=False)
+
+    def runs(self) -> Mapping[str, str]:
+        self.answer()
+        return self.numbers
 
     def domain(self, name: str) -> Domain | None:  # noqa: ARG002
+        self.answer()
         return self.there
 
     def definition(self, name: str) -> str:  # noqa: ARG002
@@ -46,6 +58,8 @@ class Daemon(FakeLibvirt):
         return found
 
     def define(self, xml: str) -> None:
+        self.lost = self.lost_at == "define"
+        self.answer()
         super().define(xml)
         if self.there is not None and not self.forgetful:
             self.there = replace(self.there, persistent_xml=xml.replace(PASSWORD, ""))
@@ -219,61 +233,13 @@ def test_a_domain_that_is_not_there_is_the_users_mistake() -> None:
         Fixture(Daemon()).fix()
 
 
-class Taps(FakeHost):
-    """A host whose ethtool ends so, and shows the TAP so afterwards."""
-
-    status, shows = 0, ""
-
-    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
-        self.said.append(tuple(argv))
-        if argv[0] in ("ip", "cat"):
-            return Result("local", tuple(argv), 0, "[]" if argv[0] == "ip" else "1.0 1.0", "")
-        if "--json" in argv:
-            return Result("local", tuple(argv), 0, (FIXTURES / "ethtool-6.1" / self.shows).read_text(), "")
-        return Result("local", tuple(argv), self.status, "", "netlink error: Operation not permitted")
-
-
-def test_an_ethtool_that_may_not_ask_is_an_error_and_not_the_guests_doing() -> None:
-    host = Taps()
-    host.status, host.shows = 1, "tap-guest-dropped-rsc.json"
+def test_a_machine_that_was_started_anew_since_it_was_judged_is_left_alone() -> None:
+    """Its TAP's name may be another machine's by then."""
     there = Fixture(
-        daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
+        daemon(numbers={"vm": "8"}), evidence=replace(OFF, run="7", features=features("host-tx-off"))
     )
 
-    with pytest.raises(CommandError, match="Operation not permitted"):
+    with pytest.raises(HostError, match="vm ended or was started anew meanwhile: nothing was changed"):
         there.fix()
 
-
-def test_a_guest_that_keeps_it_off_is_named_and_nothing_is_called_changed() -> None:
-    host = Taps()
-    host.status, host.shows = 1, "tap-guest-dropped-rsc-host-asked.json"
-    there = Fixture(
-        daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
-    )
-    states = iter(["guest-dropped-rsc", "guest-dropped-rsc-host-asked"])
-    edges = FakeEdges(host, there.libvirt)
-    place = Place(edges, "local", "x", "vm", lambda: [judge_nic(nic(features=features(next(states))))], keep)
-
-    fixed = fix_domain(place, lambda _: None, dry_run=False)
-
-    assert fixed.changed == ()
-    assert fixed.verdicts[0].finding.cause is not None
-    assert fixed.verdicts[0].finding.cause.id == "guest-disabled-rsc"
-    assert "did not take: the guest has it off" in fixed.notes[0]
-
-
-def test_what_the_guest_dropped_is_not_blamed_on_the_host_when_a_restart_brings_it_back() -> None:
-    host = Taps()
-    host.status, host.shows = 1, "tap-guest-dropped-rsc-host-asked.json"
-    libvirt = daemon(TSO4_OFF)
-    dropped = replace(OFF, features=features("guest-dropped-rsc"))
-
-    def verdicts() -> list[NicVerdict]:
-        return [judge_nic(nic() if "start" in [verb for verb, _ in libvirt.said] else dropped)]
-
-    place = Place(FakeEdges(host, libvirt), "local", "x", "vm", verdicts, lambda _name, _xml: "/backup")
-    fixed = fix_domain(place, lambda _: None, dry_run=False, restart=Deadline(1))
-
-    assert fixed.verdicts[0].verdict == "ready"
-    assert [change.cause for change in fixed.changed] == ["guest-offloads-off"]
-    assert any("the guest has it off" in note for note in fixed.notes)
+    assert (there.said(), there.host.said) == ([], [])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provision.command import Domain, Result, Run
 from provision.errors import HostError, RscvmError
-from provision.record import Question, Row, asked, asked_qmp
+from provision.saved.record import Question, Row, asked, asked_qmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

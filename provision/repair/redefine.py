@@ -9,16 +9,16 @@ from provision.deadline import wait_for
 from provision.errors import HostError, WaitedError
 from provision.interrupt import shield
 from provision.lifecycle import may_yet_load
+from provision.repair.xmledit import edited
 from provision.verify.judge import judge_nic
-from provision.xmledit import edited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provision.command import Domain, Hypervisor, Say
     from provision.deadline import Deadline
+    from provision.repair.xmledit import Edit
     from provision.verify.judge import NicVerdict
-    from provision.xmledit import Edit
 
 
 @dataclass(frozen=True, slots=True)

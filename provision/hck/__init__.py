@@ -1,0 +1,1 @@
+"""Machines for the HCK test: made ordinary again, and described to AutoHCK."""

@@ -1,0 +1,1 @@
+"""`fix`: from findings to what is asked of TAPs and edited in definitions."""

@@ -1,0 +1,1 @@
+"""Evidence: what was asked and answered, kept as files, and judged again elsewhere."""
