@@ -23,7 +23,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from provision.verify.live import Tick, as_json_line, as_table, rate
+from provision.errors import HostError
+from provision.verify.live import NONE_LOST, Lost, Tick, as_json_line, as_table, rate
 from tests.verdicts import HOSTILE
 
 Golden = Callable[[str, str], None]
@@ -51,7 +52,7 @@ rows = [Tick("local", f"vm{i:02}", "net0", "vnet0", 1e8, 1e4, 1e4, "ready", None
 try:
     with watching(Output(color=sys.argv[1])) as show:
         for _ in range(100):
-            show(rows, datetime.now(UTC))
+            show(rows, datetime.now(UTC), {})
             time.sleep(0.1)
 except KeyboardInterrupt:
     print("interrupted")
@@ -59,9 +60,9 @@ except KeyboardInterrupt:
 ENTER, LEAVE, HIDE, SHOW = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25l", "\x1b[?25h"
 
 
-def printed(rows: list[Tick], width: int = 100, most: int | None = None) -> list[str]:
+def printed(rows: list[Tick], width: int = 100, most: int | None = None, lost: Lost = NONE_LOST) -> list[str]:
     file = io.StringIO()
-    Console(file=file, width=width, force_terminal=False).print(as_table(rows, WHEN, most))
+    Console(file=file, width=width, force_terminal=False).print(as_table(rows, WHEN, most, lost))
     return file.getvalue().splitlines()
 
 
@@ -154,6 +155,22 @@ def test_of_too_many_the_worst_are_shown_and_the_others_counted() -> None:
     assert len(lines) == 6
     assert "win2022" in lines[2]
     assert lines[-1].strip() == "… and 48 more"
+
+
+def test_a_host_that_is_watched_no_more_stays_in_sight_with_the_reason() -> None:
+    lost = {"hv1": HostError("hv1 is gone\n\x1b[2J" + "x" * 300), "hv2": HostError("no route", hint="try")}
+    lines = printed([replace(ROWS[0], machine=f"vm{i}") for i in range(50)], most=5, lost=lost)
+
+    assert len(lines) == 2 + 3 + 3
+    assert lines[-3].strip() == "… and 47 more"
+    assert lines[-2].startswith("hv1, watched no more: hv1 is gone")
+    assert lines[-1].strip() == "hv2, watched no more: no route"
+    assert all(line.isprintable() and cell_len(line) <= 100 for line in lines)
+    assert json.loads(as_json_line(ROWS, WHEN, lost))["errors"][1] == {
+        "host": "hv2",
+        "message": "no route",
+        "hint": "try",
+    }
 
 
 def test_hosts_are_told_apart_where_there_are_several() -> None:

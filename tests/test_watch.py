@@ -6,8 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from provision.check import Source
+from provision.cli.live import watch_sources
+from provision.cli.output import Output
 from provision.command import Result, Run
+from provision.errors import LostError
 from provision.verify.evidence import NicEvidence
 from provision.watch import glance
 from tests.builders import FIXTURES, FakeEdges, FakeHost, nic, virtio
@@ -21,6 +26,8 @@ class Ticking(FakeHost):
     held_until: int = 99
     """The look at which nobody holds the TAP any more."""
     looks: int = 0
+    ends_at: int = 99
+    """The look at which somebody presses Ctrl-C."""
 
     def run_all(
         self,
@@ -31,6 +38,8 @@ class Ticking(FakeHost):
     ) -> list[Result]:
         name, frames, octets = self.rows[min(self.looks, len(self.rows) - 1)]
         self.looks += 1
+        if self.looks == self.ends_at:
+            raise KeyboardInterrupt
         features = (FIXTURES / "ethtool-6.1" / f"tap-{name}.json").read_text()
         link = {
             "ifname": "tap0", "ifindex": 7, "mtu": 1500, "linkinfo": {"info_kind": "tun"},
@@ -118,3 +127,26 @@ def test_a_host_that_falls_silent_is_unknown_and_the_watch_goes_on() -> None:
     _, [tick] = glance(Source(FakeEdges(FakeHost(lost_at="ethtool")), "local", silent.ask), last)
 
     assert (tick.verdict, tick.cause, tick.bytes_per_second) == ("unknown", "tap-unreadable", None)
+
+
+def lost(_: Sequence[str]) -> list[NicEvidence]:
+    raise LostError("hv2 is gone")
+
+
+def test_a_host_that_is_lost_does_not_end_the_watch_of_another(capsys: pytest.CaptureFixture[str]) -> None:
+    source, asked = watched(Ticking(rows=[("negotiated-by-linux", 10, 1000)], ends_at=4), nic())
+    sources = {"local": source, "hv2": Source(FakeEdges(), "hv2", lost)}
+
+    with pytest.raises(KeyboardInterrupt):
+        watch_sources(Output(), sources, 0, as_json=True)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 3
+    assert {line["errors"][0]["message"] for line in lines} == {"hv2 is gone"}
+    assert [nic["machine"] for nic in lines[-1]["nics"]] == ["vm"]
+    assert len(asked) == 1
+
+
+def test_the_last_host_that_is_lost_ends_it() -> None:
+    with pytest.raises(LostError, match="hv2 is gone"):
+        watch_sources(Output(), {"hv2": Source(FakeEdges(), "hv2", lost)}, 0, as_json=True)

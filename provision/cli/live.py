@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from provision.check import Source
     from provision.cli.output import Output
-    from provision.verify.live import Tick
+    from provision.errors import RscvmError
+    from provision.verify.live import Lost, Tick
 
-    Show = Callable[[Sequence[Tick], datetime], None]
+    Show = Callable[[Sequence[Tick], datetime, Lost], None]
 
 _BESIDE_ROWS = 3
 """Lines: title, header, caption."""
@@ -29,7 +30,10 @@ _UNCUT = 400
 def watch_sources(output: Output, sources: Mapping[str, Source], every: float, *, as_json: bool) -> NoReturn:
     """Show every tick until somebody ends it; one read a host and tick.
 
-    :raise KeyboardInterrupt: then.
+    A host that is lost is watched no more, and what it ended with stays in sight.
+
+    :raise KeyboardInterrupt: when somebody ends it.
+    :raise RscvmError: when the last host is lost.
     """
     from datetime import UTC, datetime
 
@@ -39,20 +43,24 @@ def watch_sources(output: Output, sources: Mapping[str, Source], every: float, *
     from provision.watch import Glance, glance
 
     last: dict[str, Glance] = {}
+    lost: dict[str, RscvmError] = {}
     with ExitStack() as open_:
         show = None if as_json else open_.enter_context(watching(output))
         while True:
-            outcomes = side_by_side(list(sources), lambda name: glance(sources[name], last.get(name)))
-            for outcome in outcomes:
-                if outcome.value is None:
-                    raise outcome.error or AssertionError
-                last[outcome.host] = outcome.value[0]
-            rows = [tick for outcome in outcomes if outcome.value for tick in outcome.value[1]]
+            there = [name for name in sources if name not in lost]
+            outcomes = side_by_side(there, lambda name: glance(sources[name], last.get(name)))
+            errors = {outcome.host: outcome.error for outcome in outcomes if outcome.error is not None}
+            lost |= errors
+            if errors and len(lost) == len(sources):
+                raise next(iter(errors.values()))
+            ticks = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}
+            last.update({host: value[0] for host, value in ticks.items()})
+            rows = [tick for value in ticks.values() for tick in value[1]]
             now = datetime.now(UTC)
             if show is None:
-                output.text(as_json_line(rows, now))
+                output.text(as_json_line(rows, now, lost))
             else:
-                show(rows, now)
+                show(rows, now, lost)
             pause(every)
 
 
@@ -70,14 +78,14 @@ def watching(output: Output) -> Iterator[Show]:
     else:
         console = output.console()
         console.width = _UNCUT
-        yield lambda rows, when: _block(console, rows, when)
+        yield lambda rows, when, lost: _block(console, rows, when, lost)
 
 
-def _block(console: Console, rows: Sequence[Tick], when: datetime) -> None:
+def _block(console: Console, rows: Sequence[Tick], when: datetime, lost: Lost) -> None:
     from provision.verify.live import as_table
 
     with console.capture() as text:
-        console.print(as_table(rows, when))
+        console.print(as_table(rows, when, lost=lost))
     console.file.write("\n".join(line.rstrip() for line in text.get().splitlines()) + "\n\n")
     console.file.flush()
 
@@ -93,9 +101,10 @@ def _in_place(console: Console) -> Iterator[Show]:
         console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
     )
 
-    def show(rows: Sequence[Tick], when: datetime) -> None:
+    def show(rows: Sequence[Tick], when: datetime, lost: Lost) -> None:
         with shield():
-            live.update(as_table(rows, when, max(console.height - _BESIDE_ROWS, 1)), refresh=True)
+            most = max(console.height - _BESIDE_ROWS, 1)
+            live.update(as_table(rows, when, most, lost), refresh=True)
 
     try:
         with shield():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from provision.errors import RscvmError
 from provision.verify.looks import COLOURS, NAME_CELLS, TAP_CELLS, VERDICTS, WORDS, cell, several
 
 if TYPE_CHECKING:
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from provision.verify.cause import Verdict
+
+
+Lost = Mapping[str, RscvmError]
+"""Hosts that cannot be watched any more, and why."""
+NONE_LOST: Lost = MappingProxyType({})
+_REASON_CELLS = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +50,29 @@ def ordered(rows: Sequence[Tick]) -> list[Tick]:
     return sorted(rows, key=lambda row: (VERDICTS.index(row.verdict), row.host, row.machine, row.nic))
 
 
-def as_json_line(rows: Sequence[Tick], when: datetime) -> str:
+def as_json_line(rows: Sequence[Tick], when: datetime, lost: Lost = NONE_LOST) -> str:
     """One tick of `check --watch --json`, schema rscvm/watch/1, without the end of its line."""
     nics = [asdict(row) for row in ordered(rows)]
-    return json.dumps({"schema": "rscvm/watch/1", "when": _stamp(when), "nics": nics})
+    errors = [{"host": host, "message": str(error), "hint": error.hint} for host, error in lost.items()]
+    document = {"schema": "rscvm/watch/1", "when": _stamp(when), "nics": nics}
+    return json.dumps({**document, "errors": errors} if errors else document)
 
 
-def as_table(rows: Sequence[Tick], when: datetime, most: int | None = None) -> Table:
-    """One tick for a person; of more NICs than `most` the worst are shown and the others counted."""
+def as_table(rows: Sequence[Tick], when: datetime, most: int | None = None, lost: Lost = NONE_LOST) -> Table:
+    """One tick for a person; of what takes more than `most` lines the worst NICs are shown and the others counted."""
     from rich.table import Table  # noqa: PLC0415 - only where a person reads
 
     hosts = several(row.host for row in rows)
-    shown = ordered(rows)[:most]
+    shown = ordered(rows)[: None if most is None else max(most - len(lost), 1)]
     left = len(rows) - len(shown)
+    beneath = [
+        *([f"… and {left} more"] if left else []),
+        *(f"{h}, watched no more: {why}" for h, why in lost.items()),
+    ]
     table = Table(
         title=_line(f"{_stamp(when)}  {_sentence(rows)}", "bold"),
         title_justify="left",
-        caption=_line(f"… and {left} more") if left else None,
+        caption=_lines(beneath) if beneath else None,
         caption_justify="left",
         box=None,
         pad_edge=False,
@@ -87,6 +102,14 @@ def _line(text: str, style: str = "") -> Text:
     from rich.text import Text  # noqa: PLC0415
 
     return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _lines(texts: Sequence[str]) -> Text:
+    from rich.text import Text  # noqa: PLC0415
+
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(
+        _line(cell(text, _REASON_CELLS)) for text in texts
+    )
 
 
 def rate(bytes_per_second: float | None) -> str:
