@@ -30,12 +30,12 @@ demo: .venv/.installed guest
 	    exit $$status'
 
 test: test-packages .venv/.installed guest host
-	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 3 --dist worksteal
+	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile
 
 test-next: .venv/.installed guest host
 	$(call install_packages,$(NEXT_PACKAGES))
 	$(ROOT) env $(if $(CI),CI=$(CI)) PACKAGES='$(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)' \
-	    tests/next.sh build/next -n 2 --dist worksteal $(NEXT)
+	    tests/next.sh build/next -n 2 --dist loadfile $(NEXT)
 
 bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))

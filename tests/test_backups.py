@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.cli.backups import keep
+from provision.edges.backups import keep
 from provision.errors import HostError
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from provision.cli.backups import keep
 from provision.command import Result
 from provision.deadline import Deadline
+from provision.edges.backups import keep
 from provision.errors import CommandError
 from provision.repair.fix import Place, fix_domain
 from provision.verify.judge import NicVerdict, judge_nic

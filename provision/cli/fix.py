@@ -102,7 +102,7 @@ def _fix_domain(
 ) -> Sequence[Outcome[Fixed]]:
     """Fix one domain; `reach` is libvirt's URI and the host that was named beside it."""
     from provision.check import Look, check, domain_source
-    from provision.cli.backups import keep
+    from provision.edges.backups import keep
     from provision.fleet import Outcome
     from provision.repair.fix import Place, fix_domain
 
