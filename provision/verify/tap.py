@@ -114,24 +114,28 @@ def _without_gro(bridge: Link, read: TapsRead) -> Iterator[str]:
 # Frames on their way to each TAP, of all side by side for two seconds at most: how many, and how many of them TCP.
 _SAMPLE = r"""
 import select, socket, sys, time
-wires = {}
+counts, left = {}, {}
 for tap in sys.argv[1:]:
+    counts[tap] = [0, 0]
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
-    wire.bind((tap, 3))
-    wires[wire] = [0, 0]
-end, left = time.monotonic() + 2, set(wires)
-while left and (ready := select.select(left, [], [], max(0, end - time.monotonic()))[0]):
-    for wire in ready:
+    try:
+        wire.bind((tap, 3))
+        left[wire] = counts[tap]
+    except OSError:
+        wire.close()  # it has gone
+end = time.monotonic() + 2
+while left and (now := time.monotonic()) < end:
+    for wire in select.select(left, [], [], end - now)[0]:
         frame, about = wire.recvfrom(64)
         if about[2] != socket.PACKET_OUTGOING:
             continue
         kind = frame[12:14]
         number = frame[23] if kind == b"\x08\x00" else frame[20] if kind == b"\x86\xdd" else 0
-        wires[wire][0] += 1
-        wires[wire][1] += number == 6
-        if wires[wire][0] == 500:
-            left.discard(wire)
-for seen, tcp in wires.values():
+        left[wire][0] += 1
+        left[wire][1] += number == 6
+        if left[wire][0] == 500:
+            del left[wire]
+for seen, tcp in counts.values():
     print(seen, tcp)
 """
 _SAMPLED = 100
