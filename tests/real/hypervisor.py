@@ -37,7 +37,7 @@ cgroup_controllers = []
 
 # The overlays' upper layers lie in a tmpfs that is detached at once, so nothing inside can see or fill them directly.
 # Debian's default network and any domain, secret, pool or hook of the machine stay outside: they are not this host's.
-# root's home is 0700 and may hold the interpreter of the test run, which `user` needs as well.
+# root's home is 0700 and may hold the interpreter that `user` needs; its .bashrc, read over SSH too, would add to PATH.
 FURNISH = """
 ip link set lo up
 umount --recursive --lazy /sys
@@ -49,7 +49,7 @@ for top in /etc /var "$ROOT_HOME"; do
 done
 umount --lazy /mnt
 chmod 0711 "$ROOT_HOME"
-rm -rf /etc/libvirt/qemu /etc/libvirt/hooks /etc/libvirt/secrets /etc/libvirt/storage
+rm -rf "$ROOT_HOME/.bashrc" /etc/libvirt/qemu /etc/libvirt/hooks /etc/libvirt/secrets /etc/libvirt/storage
 mkdir -p /etc/libvirt
 printf %s "$QEMU_CONF" >/etc/libvirt/qemu.conf
 for own in /run /var/lib/libvirt /var/lib/rscvm /var/cache/libvirt /var/log/libvirt; do
