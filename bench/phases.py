@@ -40,7 +40,7 @@ def measured(path: str, machine: str) -> dict[str, float]:
         end(phase)
     import_module("provision.spec").LabFile.model_rebuild()
     end("build the models' validator")
-    lab = import_module("provision.cli.labs").read_lab(path)
+    lab = import_module("provision.labfile").read_lab(path)
     end("read the lab file")
     view = import_module("provision.view").machine_view(lab, machine)
     end("machine_view")
