@@ -12,7 +12,8 @@ TOPICS = {
     ),
     "tap-offloads": (
         "A TAP's offloads are what its guest's driver negotiated, as long as it runs: each start of the driver sets "
-        "them anew, and `ethtool -K` can only take away from that, until the next start. A TAP that QEMU or libvirt "
+        "checksum and segmentation anew, and `ethtool -K` can only take away from that, until the next start "
+        "(scatter-gather, which no driver asks for, stays off until it is switched on). A TAP that QEMU or libvirt "
         "made is gone with the machine, and all that was set on it. So there is nothing to persist, and rscvm "
         "persists nothing of a TAP: what lasts is said at the device (`rsc:` and `offloads:` in the lab file), "
         "and what is so now is looked at anew by `check`. (QEMU: TUNSETOFFLOAD at each negotiation; Linux: "

@@ -104,9 +104,5 @@ def _explained(error: Exception) -> int:
 
 def main() -> None:
     """Entry point of the `rscvm` command."""
-    listen(
-        lambda: os.write(
-            2, b"rscvm: interrupted; what is under way is finished, and what was changed is taken back\n"
-        )
-    )
+    listen(lambda: os.write(2, b"rscvm: interrupted; what is under way is finished first\n"))
     sys.exit(run())

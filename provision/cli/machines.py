@@ -45,9 +45,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON
 def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check: bool, as_json: bool) -> int:
     """Make and start machines, wait for their drivers, and check every NIC.
 
-    Bridges that the lab file declares are made where they are missing. What is there already stays as
-    it is; a second `up` changes nothing. When a step fails, the steps before it are taken back; Ctrl-C
-    takes back what this `up` did, also while it waits (--no-check does not wait).
+    What is missing is made, declared NICs and bridges are set as by `apply`, what is ours and was
+    changed is put right, and a machine that `hck disarm` made ordinary is armed again (one that runs
+    has its plug pulled). Everything else stays as it is; a second `up` changes nothing. When a step
+    fails, the steps before it are taken back on that host; Ctrl-C takes back what this `up` did, also
+    while it waits (--no-check does not wait).
     """
     from provision.deadline import Deadline
     from provision.lifecycle import bring_up

@@ -166,7 +166,7 @@ def driver_declined(nic: NicEvidence, family: Family) -> str:
 @cause(
     "passed",
     "ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
-    "on a TAP (not on macvtap): `rscvm check --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
+    "on a TAP (not on macvtap): `rscvm check … --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
     "a TAP that has gone comes back with a power cycle of its machine",
     unknown=always,
 )
