@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.deadline import pause
@@ -69,9 +70,16 @@ def check(source: Source, look: Look) -> list[NicVerdict]:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
     later = _judged(source, again, (watched[0], taps_of(source, again)), look)
-    latest = {(verdict.evidence.machine, verdict.evidence.nic): verdict for verdict in later}
-    pairs = [(verdict, latest.get((verdict.evidence.machine, verdict.evidence.nic))) for verdict in verdicts]
-    return [new or old for old, new in pairs if new or old.evidence.machine not in moved]
+    latest = {machine: list(rows) for machine, rows in groupby(later, _machine)}
+    return [
+        row
+        for machine, rows in groupby(verdicts, _machine)
+        for row in latest.get(machine, () if machine in moved else list(rows))
+    ]
+
+
+def _machine(verdict: NicVerdict) -> str:
+    return verdict.evidence.machine
 
 
 def _judged(
@@ -92,7 +100,7 @@ def _silent(nic: NicEvidence) -> bool:
 def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
     """The host's devices before and after they were watched; the same where they were not."""
     before = taps_of(source, nics)
-    if not look.observe or before.features.trouble:
+    if not look.observe or not before.links:
         return before, before
     source.wait(look.observe)
     return before, taps_of(source, nics)

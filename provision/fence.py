@@ -23,16 +23,40 @@ def fenced(lab: Lab, views: Sequence[MachineView], found: HostFound) -> Iterator
 
     A bridge that is not there yet carries nothing; what the lab file says of it was checked when it was read.
     """
-    owners = _owners(lab, found)
+    owners, armed = _owners(lab, found), _armed(found)
     for view in views:
         for nic in view.nics:
-            own = found.links.get(nic.spec.ifname)
-            bridge = nic.spec.bridge or (own.master if own else "")
-            if nic.spec.profile != "hck" or bridge not in found.links:
-                continue
+            name, own = f"{view.name}.{nic.spec.name}", found.links.get(nic.spec.ifname)
+            bridge = found.links.get(nic.spec.bridge or (own.master if own else ""))
             others = [link for link in found.links.values() if link.name != nic.spec.ifname]
-            for why in _carried(lab, found.links[bridge], others, owners):
-                yield f"{view.name}.{nic.spec.name} is `rsc: hck`, and {bridge} {why}"
+            if nic.spec.profile == "hck":
+                for why in (*_above(nic.spec.ifname, others), *_carried(lab, bridge, others, owners)):
+                    yield f"{name} is `rsc: hck`, and {why}"
+            elif view.spec.purpose != "hck" and bridge:
+                for link in others:
+                    if link.master == bridge.name and armed.get(link.name, view.name) != view.name:
+                        yield (
+                            f"{name} is on {bridge.name}, which carries {link.name} of {armed[link.name]}: that runs "
+                            "with `rsc: hck`"
+                        )
+
+
+def _above(tap: str, others: Sequence[Link]) -> Iterator[str]:
+    for link in others:
+        if tap and link.lower == tap:
+            yield f"its TAP {tap} is under {link.name} ({link.kind}), which leads elsewhere"
+
+
+def _armed(found: HostFound) -> dict[str, str]:
+    """TAPs that somebody holds, of machines that were last started with the engine, whatever the lab file says since."""
+    return {
+        name: machine
+        for machine, spec in found.journal.specs.items()
+        if machine not in found.journal.disarmed
+        for nic in spec.get("nics", ())
+        if nic.get("rsc") == "hck" and (name := str(nic.get("ifname", ""))) in found.links
+        if found.links[name].carrier
+    }
 
 
 def _owners(lab: Lab, found: HostFound) -> dict[str, _Owner]:
@@ -47,18 +71,23 @@ def _owners(lab: Lab, found: HostFound) -> dict[str, _Owner]:
     return {**said, **noted}
 
 
-def _carried(lab: Lab, bridge: Link, others: Sequence[Link], owners: Mapping[str, _Owner]) -> Iterator[str]:
+def _carried(
+    lab: Lab, bridge: Link | None, others: Sequence[Link], owners: Mapping[str, _Owner]
+) -> Iterator[str]:
+    if bridge is None:
+        return
+    name = bridge.name
     if bridge.kind == "openvswitch":
-        yield "is Open vSwitch's: what else it carries cannot be seen"
+        yield f"{name} is Open vSwitch's: what else it carries cannot be seen"
     for link in others:
-        if link.lower == bridge.name:
-            yield f"is under {link.name} ({link.kind}), which leads elsewhere"
-        if link.master == bridge.name and not link.tap:
-            yield f"has an uplink: {link.name} ({link.kind or 'a physical NIC'})"
-        elif link.master == bridge.name:
+        if link.lower == name:
+            yield f"{name} is under {link.name} ({link.kind}), which leads elsewhere"
+        if link.master == name and not link.tap:
+            yield f"{name} has an uplink: {link.name} ({link.kind or 'a physical NIC'})"
+        elif link.master == name:
             foreign = bool(link.alias) and marked_machine(lab, link) is None
             machine, purpose = owners.get(link.name, ("", "")) if not foreign else ("", "")
             if not machine:
-                yield f"carries {link.name}, and nothing says that its machine is `purpose: hck`"
+                yield f"{name} carries {link.name}, and nothing says that its machine is `purpose: hck`"
             elif purpose != "hck":
-                yield f"carries {link.name} of {machine}, which is `purpose: {purpose}`"
+                yield f"{name} carries {link.name} of {machine}, which is `purpose: {purpose}`"

@@ -78,3 +78,14 @@ def test_a_netdev_that_is_not_told_is_unknown_and_no_pass(said: Any) -> None:
     [nic, *_] = collect_bare(edges(**{key: {"return": said}}), "local", "/run/some.sock")
 
     assert (nic.kind, nic.tap) == ("unknown", None)
+
+
+def test_a_device_that_has_a_netdevs_id_is_not_taken_for_it() -> None:
+    key = 'human-monitor-command {"command-line": "info network"}'
+    also = "t: index=0,type=nic,model=e1000e,macaddr=52:54:00:12:34:58\r\n"
+
+    [nic, *_] = collect_bare(
+        edges(**{key: {"return": CAPTURED[key]["return"] + also}}), "local", "/run/some.sock"
+    )
+
+    assert (nic.kind, nic.tap) == ("ethernet", "tapx")

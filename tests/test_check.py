@@ -214,3 +214,50 @@ def test_a_machine_that_is_asked_again_is_sampled_again() -> None:
 
     assert found[0].finding.cause is not None
     assert found[0].finding.cause.id == "not-coalesced"
+
+
+def test_nics_of_one_name_are_both_told_after_a_second_look() -> None:
+    nics = [nic(), nic(mac="52:54:00:12:34:57", kind="direct")]
+    host = TellingHost(files=["host-tx-off"])
+
+    found = check(source(host, nics, nics), Look())
+
+    assert [(one.evidence.mac[-2:], one.verdict) for one in found] == [("56", "not-ready"), ("57", "unknown")]
+
+
+def test_a_nic_that_the_second_look_alone_shows_is_told() -> None:
+    first, later = nic(run="1"), [nic(run="2"), nic(run="2", nic="net1")]
+    other = nic(machine="b", run="5")
+    host = TellingHost(files=["negotiated-by-linux"])
+
+    found = check(source(host, [first, other], later, runs={"vm": "2", "b": "5"}), Look())
+
+    assert [(one.evidence.machine, one.evidence.nic) for one in found] == [
+        ("vm", "net0"),
+        ("vm", "net1"),
+        ("b", "net0"),
+    ]
+
+
+@dataclass
+class WithoutEthtool(TellingHost):
+    """Stands for a host whose links can be read, and whose features cannot."""
+
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        _, links, clock = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500}
+        missing = Result(self.name, ("ethtool",), 127, "", "ethtool: not found")
+        return [missing, replace(links, out=json.dumps([link])), clock]
+
+
+def test_counters_are_watched_also_where_there_is_no_ethtool() -> None:
+    waited: list[float] = []
+    there = source(WithoutEthtool(files=["negotiated-by-linux"]), [nic()], [nic()])
+
+    [found] = check(replace(there, wait=waited.append), Look(observe=7))
+
+    assert waited == [7]
+    assert found.finding.cause is not None
+    assert found.finding.cause.id == "tap-unreadable"

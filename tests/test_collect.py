@@ -16,7 +16,7 @@ from provision.found import HostFound
 from provision.render import domain_xml
 from provision.verify.collect import collect_domain, collect_lab
 from provision.verify.device import read_properties, read_virtio, with_monitor
-from provision.verify.evidence import Unasked
+from provision.verify.evidence import Unasked, named_apart
 from provision.verify.judge import judge_nic
 from provision.verify.tap import TapsRead, with_tap
 from provision.view import machine_view
@@ -159,3 +159,27 @@ def test_nics_past_libvirt_are_noted() -> None:
     [found] = collect_domain(FakeEdges(), "local", past_libvirt("-netdev", "user,id=u"), monitor=False)
 
     assert "NICs of its own" in found.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("word", "asked"),
+    [
+        ("virtio-net-pci.guest_rsc_ext=true", True),
+        ("virtio-net-pci.guest_rsc_ext=yes", True),
+        ("virtio-net-pci,id=n,guest_rsc_ext=on,netdev=u", True),
+        ("{&quot;driver&quot;: &quot;virtio-net-pci&quot;, &quot;guest_rsc_ext&quot;: true}", True),
+        ("virtio-net-pci.guest_rsc_ext=off", False),
+        ("virtio-net-pci.guest_rsc_ext=only", False),
+    ],
+)
+def test_flags_past_libvirt_are_known_however_they_are_written(word: str, asked: bool) -> None:  # noqa: FBT001
+    [found] = collect_domain(FakeEdges(), "local", past_libvirt("-global", word), monitor=False)
+
+    assert found.rsc_asked is asked
+
+
+def test_nics_of_one_name_are_named_apart() -> None:
+    """libvirt calls what is plugged in `net0` beside our `ua-net0`."""
+    nics = [nic(), nic(mac="52:54:00:12:34:57"), nic(mac=""), nic(nic="net1")]
+
+    assert [each.nic for each in named_apart(nics)] == ["net0", "52:54:00:12:34:57", "net0 2", "net1"]

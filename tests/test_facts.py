@@ -214,3 +214,11 @@ def _data(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+@pytest.mark.parametrize("octets", [10**400, -1])
+def test_a_counter_that_no_kernel_has_is_unreadable(octets: int) -> None:
+    link = {"ifname": "a", "flags": [], "mtu": 1500, "stats64": {"tx": {"bytes": octets}}}
+
+    with pytest.raises(UnreadableError):
+        parse_links(json.dumps([link]))

@@ -42,6 +42,10 @@ REFUSED = {
         f"{NIC}.macvtap",
         "b carries e.nics[0]",
     ),
+    f"machines: {{e: {{{ROLE}, purpose: hck, nics: [{{tap: on, ifname: t0, rsc: hck}}]}}, m: {{{ROLE}, nics: "
+    "[{macvtap: t0}]}}": (f"{NIC}.macvtap", "t0 carries e.nics[0]"),
+    f"hosts: {{local: {{bridges: {{b: {{uplink: t0}}}}}}}}\nmachines: {{e: {{{ROLE}, purpose: hck, nics: "
+    "[{tap: on, ifname: t0, rsc: hck}]}}": ("hosts.local.bridges.b.uplink", "t0 is the TAP of e.nics[0]"),
     f"hosts: {{local: {{bridges: {{b: {{uplink: eno1}}}}}}}}\nmachines: {{{ENGINE}}}": (
         "hosts.local.bridges.b.uplink",
         "it must have no uplink",
@@ -159,6 +163,35 @@ def test_a_tap_of_its_own_that_somebody_has_bridged_is_looked_at_where_it_is() -
     assert f"{TEST} has an uplink: eno1" in " ".join(
         missing(lab, "local", ["m"], replace(EMPTY, links=links))
     )
+
+
+def test_a_tap_of_the_engine_under_something_is_refused() -> None:
+    lab = load(machine("backend: qemu, purpose: hck, nics: [{tap: on, rsc: hck, ifname: t0}]"))
+    over = replace(port("mv0", kind="macvtap"), master="", lower="t0")
+    found = replace(EMPTY, links={"t0": replace(port("t0"), master=""), "mv0": over})
+
+    assert "m.net0 is `rsc: hck`, and its TAP t0 is under mv0 (macvtap), which leads elsewhere" in missing(
+        lab, "local", ["m"], found
+    )
+
+
+def test_a_production_machine_does_not_join_an_engine_that_still_runs() -> None:
+    """The lab file was edited meanwhile, and has an ordinary machine there now."""
+    now = load(
+        f"machines: {{m: {{{ROLE}, nics: [{{bridge: b}}]}}, e: {{{ROLE}, nics: [{{bridge: b, ifname: t0}}]}}}}"
+    )
+    journal = Journal(now.file, specs={"e": {"nics": [{"bridge": "b", "ifname": "t0", "rsc": "hck"}]}})
+    held = replace(port("t0"), master="b", carrier=True)
+    links = {"b": replace(host().links[TEST], name="b"), "t0": held}
+    runs = replace(EMPTY, links=links, journal=journal)
+    why = "m.net0 is on b, which carries t0 of e: that runs with `rsc: hck`"
+
+    assert why in missing(now, "local", ["m"], runs)
+    assert why not in missing(now, "local", ["e"], runs)
+    ended = {**links, "t0": replace(held, carrier=False)}
+    assert why not in missing(now, "local", ["m"], replace(runs, links=ended))
+    disarmed = replace(journal, disarmed=frozenset({"e"}))
+    assert why not in missing(now, "local", ["m"], replace(runs, journal=disarmed))
 
 
 @st.composite

@@ -243,3 +243,22 @@ def test_a_machine_that_was_started_anew_since_it_was_judged_is_left_alone() -> 
         there.fix()
 
     assert (there.said(), there.host.said) == ([], [])
+
+
+def test_who_interrupts_the_power_cycle_knows_what_was_defined_and_what_is_left_to_do() -> None:
+    libvirt, said = daemon(), list[str]()
+
+    def interrupted(name: str) -> None:
+        assert name == "vm"
+        raise KeyboardInterrupt
+
+    libvirt.shutdown = interrupted  # type: ignore[method-assign]
+    place = Place(
+        FakeEdges(FakeHost(), libvirt), "local", "x", "vm", lambda: [judge_nic(OFF)], lambda *_: "/b/vm"
+    )
+
+    with pytest.raises(KeyboardInterrupt):
+        fix_domain(place, said.append, dry_run=False, restart=Deadline(1))
+
+    assert said[0] == "defined vm anew; as it was: /b/vm"
+    assert said[-1] == "vm was asked to shut down and is not started again: virsh start vm"

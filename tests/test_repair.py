@@ -255,3 +255,13 @@ def test_a_machine_that_is_not_as_its_lab_file_has_it_goes_down_and_up() -> None
     again = "`rscvm down --keep-disks '/srv/my labs/lab.yaml' vm` and `rscvm up '/srv/my labs/lab.yaml' vm`"
     assert line == f"guest-offloads-off: the machine is not as the lab file has it: {again} make it so"
     assert lab_words(one_vm(), judge_nic(nic())) == ()
+
+
+def test_an_override_that_finds_no_device_goes() -> None:
+    """libvirt gives aliases of its own to what has none, so an override under a made-up alias does nothing."""
+    stray = override(guest_rsc_ext="true", rsc_interval="1000000").replace("ua-net0", "ua-lost")
+    evidence = nic(rsc=None, purpose=None, rsc_asked=True)
+
+    assert edits(repaired(evidence, xml(more=stray))) == [
+        DropOverride("ua-lost", ("guest_rsc_ext", "rsc_interval"))
+    ]

@@ -275,3 +275,13 @@ def test_every_key_of_a_lab_file_comes_back_or_is_left_out_on_purpose() -> None:
 def test_a_lab_that_is_none_is_said_in_a_sentence(document: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="the evidence's lab is none"):
         restored_lab(document)
+
+
+@pytest.mark.parametrize("more", [{"trouble": True}, {"autostart": "yes"}, {"name": "other"}])
+def test_a_domain_of_other_kinds_of_fields_is_refused(more: dict[str, Any]) -> None:
+    files = as_files(saved(found("vm")))
+    index = json.loads(files[INDEX])
+    index["answers"][0]["domains"][0]["more"] = more
+
+    with pytest.raises(RequestError, match="of these kinds"):
+        parse_saved(json.dumps(index).encode(), files.__getitem__)

@@ -12,6 +12,7 @@ from provision.command import Result
 from provision.facts.ethtool import Feature, FeaturesRead
 from provision.facts.ip import Link
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
+from provision.verify.judge import judge_nic
 from provision.verify.tap import TapsRead, read_taps, sample_tcp, with_tap, with_traffic
 from tests.builders import FakeHost, features, nic
 
@@ -168,3 +169,20 @@ def test_only_what_could_be_a_stream_is_sampled_and_all_of_it_at_once() -> None:
 
 def test_a_host_that_is_lost_while_it_samples_costs_the_sample_alone() -> None:
     assert sample_tcp(FakeHost(lost_at="tap0"), [nic(traffic=BULK)]) == [nic(traffic=BULK)]
+
+
+@pytest.mark.parametrize("kind", ["macvtap", "ipvtap"])
+def test_a_macvtap_is_one_also_where_libvirt_was_handed_it_as_a_tap(kind: str) -> None:
+    """`<interface type='ethernet'>` with managed='no': its features are on whatever the guest took."""
+    features_on = FeaturesRead({"tap0": features("negotiated-by-linux")})
+    found = with_tap(nic(kind="ethernet"), TapsRead(features_on, {"tap0": replace(TAP, kind=kind)}))
+
+    assert judge_nic(found).verdict == "unknown"
+    assert judge_nic(with_tap(nic(kind="ethernet"), TapsRead(features_on, {"tap0": TAP}))).verdict == "ready"
+
+
+def test_a_command_that_is_to_be_pasted_has_its_devices_quoted() -> None:
+    down = replace(TAP, name="a;reboot", up=False, master="")
+    found = with_tap(nic(tap="a;reboot"), TapsRead(FeaturesRead({}), {"a;reboot": down}))
+
+    assert found.notes[0] == "a;reboot is down: ip link set dev 'a;reboot' up"

@@ -45,6 +45,13 @@ class Link:
     """A bridge's own switches that hand its frames to the packet filter: those of nf_call_* that are on."""
 
 
+def _counter(value: Any) -> int:
+    """A 64-bit counter of the kernel's."""
+    if not 0 <= (number := int(value)) < 1 << 64:
+        raise ValueError("no counter")
+    return number
+
+
 def _link(data: dict[str, Any]) -> Link:
     info = data.get("linkinfo", {})
     details = info.get("info_data", {})
@@ -59,10 +66,10 @@ def _link(data: dict[str, Any]) -> Link:
         tap=details.get("type") == "tap",
         vnet_hdr=details.get("vnet_hdr") is True,
         multi_queue=details.get("multi_queue") is True,
-        sent_bytes=int(sent.get("bytes", 0)),
-        sent_packets=int(sent.get("packets", 0)),
-        received_bytes=int(received.get("bytes", 0)),
-        received_packets=int(received.get("packets", 0)),
+        sent_bytes=_counter(sent.get("bytes", 0)),
+        sent_packets=_counter(sent.get("packets", 0)),
+        received_bytes=_counter(received.get("bytes", 0)),
+        received_packets=_counter(received.get("packets", 0)),
         index=int(data.get("ifindex", 0)),
         addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
         others=tuple(map(str, data.get("altnames", ()))),

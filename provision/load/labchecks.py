@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def fence(nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
     """What QEMU's engine does to frames must reach nothing but machines that are for it."""
-    engines = {(at.machine.host, at.nic.bridge): at for at in nics if at.nic.profile == "hck"}
+    armed = [at for at in nics if at.nic.profile == "hck"]
+    engines = {(at.machine.host, device): at for at in armed for device in (at.nic.bridge, at.nic.ifname)}
     for at in nics:
         for key in ("bridge", "macvtap"):
             engine = engines.get((at.machine.host, getattr(at.nic, key)))
@@ -25,9 +26,14 @@ def fence(nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
                 yield at.complain(key, f"{getattr(at.nic, key)} {words}", "purpose")
     for name, host in file.hosts.items():
         for bridge, settings in host.bridges.items():
+            where = ("hosts", name, "bridges", bridge, "uplink")
             if settings.uplink and (engine := engines.get((name, bridge))):
                 words = f"{bridge} carries {engine.called}, which is `rsc: hck`: it must have no uplink"
-                yield Complaint(("hosts", name, "bridges", bridge, "uplink"), words)
+                yield Complaint(where, words)
+            if settings.uplink and (engine := engines.get((name, settings.uplink))):
+                yield Complaint(
+                    where, f"{settings.uplink} is the TAP of {engine.called}, which is `rsc: hck`"
+                )
 
 
 def lonely_wires(stem: str, nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provision.backends import INTERFACES
 from provision.facts.domain import read_domain
 from provision.offloads import BY_NAME, HCK, TSO
-from provision.repair.xmledit import DropOverride, Edit, SetValue, edited, overriding
+from provision.repair.xmledit import DropOverride, Edit, SetValue, edited, overridden_aliases, overriding
 from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:
@@ -136,6 +136,17 @@ def _virtio(case: _Case) -> Iterator[Row]:
         )
 
 
+def _strays(case: _Case) -> list[str]:
+    """Aliases that no device of the running machine bears, and under which an override asks for the engine."""
+    borne = {str(alias.get("name")) for alias in case.live.iterfind("devices//alias")}
+    asking = [
+        alias
+        for alias in overridden_aliases(case.kept)
+        if any(each.get("name") == HCK for each in overriding(case.kept, alias))
+    ]
+    return [alias for alias in asking if alias not in borne]
+
+
 def _no_override(case: _Case) -> Iterator[Row]:
     """A production machine without QEMU's own coalescing; its interval means nothing without it."""
     if case.overridden(case.kept, HCK):
@@ -143,6 +154,9 @@ def _no_override(case: _Case) -> Iterator[Row]:
         yield case.mend(f"no override of {HCK} for {case.alias}", edit)
     elif case.overridden(case.live, HCK):
         yield Pending(f"no override of {HCK}")
+    elif strays := _strays(case):
+        for alias in strays:
+            yield case.mend(f"no override of {HCK} for {alias}", DropOverride(alias, (HCK, "rsc_interval")))
     else:
         yield f"{HCK} does not come from an override: look into its <qemu:commandline>"
 

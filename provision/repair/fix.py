@@ -76,8 +76,11 @@ def fix_lab(site: Site, names: Sequence[str], say: Say, *, dry_run: bool) -> Fix
     with site.alone(say):
         repairs, plan = planned()  # whoever had the lock until now may have changed anything
         asked = ask_taps(site.edges.host(site.host), repairs, say)
-        after = check(source, Look())
-    return Fixed(after, done(asked.read), plan.notes + refusals(asked.read), asked.error)
+        fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
+        try:
+            return replace(fixed, verdicts=check(source, Look()))
+        except HostError as error:  # what was done is told all the same
+            return replace(fixed, error=asked.error or error)
 
 
 def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | None = None) -> Fixed:
@@ -148,6 +151,8 @@ def _redone(
     try:
         kept = redefine(hypervisor, domain, edits, place.keep) if edits else None
         path = kept.path if kept else ""
+        if kept:  # said at once: whoever interrupts what follows has it, too
+            say(f"defined {domain.name} anew; as it was: {path}")
         if restart is not None:
             power_cycle(hypervisor, domain.name, kept, restart, say)
     except HostError as error:

@@ -83,8 +83,8 @@ def power_cycle(hypervisor: Hypervisor, name: str, kept: Kept | None, deadline: 
         state = domain.state if domain else "gone"
         raise HostError(f"{name} is {state} and is not restarted: only a running guest can shut down")
     say(f"shutting {name} down; up to {deadline.seconds:g} s")
-    hypervisor.shutdown(name)
     try:
+        hypervisor.shutdown(name)
         wait_for(lambda: _off(hypervisor, name), deadline, f"{name} to shut down", every=0.5)
     except WaitedError as error:
         raise HostError(

@@ -201,6 +201,13 @@ def overriding(root: _Element, alias: str) -> Iterator[_Element]:
             yield from device.iterfind(f"{namespace}frontend/{namespace}property")
 
 
+def overridden_aliases(root: _Element) -> list[str]:
+    """The aliases of every `<qemu:device>` that overrides something, each once."""
+    namespace = f"{{{QEMU_NAMESPACE}}}"
+    devices = root.iterfind(f"{namespace}override/{namespace}device")
+    return list(dict.fromkeys(str(device.get("alias", "")) for device in devices))
+
+
 def _dropped(document: _Document, edit: DropOverride) -> str:
     going: set[_Element] = {
         element for element in overriding(document.root, edit.alias) if element.get("name") in edit.properties

@@ -267,6 +267,11 @@ def _rows(answer: _Answer, read: Callable[[str], bytes]) -> Iterator[Row]:
 def _domain(file: _DomainFile, text: Callable[[str], str]) -> Domain:
     persistent = text(file.persistent) if file.persistent else ""
     more: dict[str, Any] = dict(file.more)
+    if any(
+        name not in _BESIDES or isinstance(value, bool) != (name == "autostart")
+        for name, value in more.items()
+    ):
+        raise ValueError(f"a domain has no {', '.join(more)} of these kinds")
     return Domain(file.name, file.state, text(file.live), persistent, **more)
 
 

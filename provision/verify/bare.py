@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from provision.errors import RefusedError, UnreadableError
 from provision.verify.device import with_monitor
-from provision.verify.evidence import NicEvidence
+from provision.verify.evidence import NicEvidence, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ def collect_bare(edges: Edges, host: str, socket: str) -> list[NicEvidence]:
         netdevs = _netdevs(monitor)
         found = list(_devices(monitor))
         nics = [_nic(monitor, (host, name, state), i, device, netdevs) for i, device in enumerate(found)]
-        return [with_monitor(nic, monitor) for nic in nics]
+        return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
 
 def _name(monitor: Monitor) -> str:
@@ -88,6 +88,8 @@ def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
     answer = monitor.execute("human-monitor-command", {"command-line": "info network"})
     found: dict[str, tuple[str, str]] = {}
     for row in _NETDEV.finditer(str(answer)):
+        if row["type"] == "nic":  # a device, whose id may be a netdev's, too
+            continue
         ifname = _IFNAME.search(row["rest"] or "")
         found[row["id"].strip()] = (row["type"], ifname["name"] if ifname else "")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.offloads import HCK
 from provision.paths import LabPaths
 from provision.verify.device import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
-from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.evidence import NicEvidence, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from provision.command import Domain, Edges, Monitor
     from provision.found import HostFound
     from provision.spec import Lab
+
+
+_ON = re.compile(rf'{HCK}"?\s*[=:]\s*"?(?:on|true|yes|y)\b')
+"""The engine in QEMU's arguments: `-device` and `-global` take any of these words, JSON `true`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +98,13 @@ def collect_domain(edges: Edges, host: str, domain: Domain, *, monitor: bool = T
         )
         return [replace(nic, properties=unread, virtio=unread, run=domain.run)]
     machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
-    nics = [replace(_domain_nic(machine, facts, i, nic), run=domain.run) for i, nic in enumerate(facts.nics)]
+    there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
+    nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
     if domain.state == "off" or not nics:
         return nics
     nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
     if not monitor:
-        asked_for = any(f"{HCK}=on" in word or f'"{HCK}":true' in word for word in facts.arguments)
+        asked_for = any(_ON.search(word) for word in facts.arguments)
         blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
         return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
     try:
@@ -145,7 +151,7 @@ def _collect_process(edges: Edges, lab: Lab, machine: _Machine, *, monitor: bool
 def _gone(lab: Lab, there: Sequence[NicEvidence], machine: _Machine) -> Iterator[NicEvidence]:
     """NICs of the lab file that the domain does not have: somebody has edited it."""
     for nic in _lab_nics(lab, machine):
-        if nic.nic not in {found.nic for found in there}:
+        if nic.path not in {found.path for found in there}:
             alias = nic.path.removeprefix(f"{PERIPHERAL}/")
             missing = Unasked(f"the domain has no NIC {alias}", final=True)
             yield replace(nic, tap=None, properties=missing, virtio=missing)

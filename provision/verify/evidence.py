@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from provision.facts.ethtool import Features
     from provision.facts.virtio import VirtioFacts
@@ -87,3 +87,15 @@ class NicEvidence:
     def hck(self) -> bool:
         """Whether this NIC is meant for QEMU's own engine."""
         return self.rsc == "hck"
+
+
+def named_apart(nics: Sequence[NicEvidence]) -> list[NicEvidence]:
+    """A machine's NICs, those whose name another has already by their MAC addresses, or by where they stand.
+
+    libvirt calls a NIC that is plugged in `net0` where ours is `ua-net0`.
+    """
+    found: dict[str, NicEvidence] = {}
+    for index, nic in enumerate(nics):
+        name = next(name for name in (nic.nic, nic.mac, f"{nic.nic} {index}") if name and name not in found)
+        found[name] = replace(nic, nic=name)
+    return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from provision.errors import RequestError
@@ -142,7 +143,7 @@ def _gro_notes(device: str, features: Features) -> Iterator[str]:
     if gro is not None and not gro.active:
         yield (
             f"generic-receive-offload is off on {device}: what comes in by it is handed on in frames of MTU size "
-            f"(ethtool -K {device} gro on)"
+            f"(ethtool -K {quote(device)} gro on)"
         )
 
 
@@ -186,7 +187,7 @@ def _checksum_notes(device: str, features: Features) -> Iterator[str]:
             if by_windows
             else "; and also on a TAP whose guest never had a driver, if the host asked for TSO or switched tx off"
         )
-        + f"; if the guest is up, and it is no HLK test's TAP: ethtool -K {device} tx on"
+        + f"; if the guest is up, and it is no HLK test's TAP: ethtool -K {quote(device)} tx on"
     )
 
 

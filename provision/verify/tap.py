@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import TYPE_CHECKING, Self
 
 from provision.backends import INTERFACES
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 UPTIME = Run(("cat", "/proc/uptime"))
 """The host's own clock, because answers are under way for a while."""
 _NEEDED = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
+_ON_A_MACVLAN = frozenset({"macvtap", "ipvtap"})
 _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
 """Kinds of port that bring nothing from outside; the kernel names no kind of a physical NIC."""
 
@@ -62,6 +64,9 @@ def _seconds(text: str) -> float:
 
 def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     """The NIC with what its TAP tells, and with notes on what stands in the way though RSC itself may be ready."""
+    link = read.links.get(nic.tap or "")
+    if link is not None and link.kind in _ON_A_MACVLAN:  # also where libvirt was handed it as an ordinary TAP
+        nic = replace(nic, kind="direct")
     told = replace(nic, features=_features(nic, read.features))
     notes = tuple(_link_notes(nic, read)) if nic.state != "off" else ()
     return replace(told, notes=(*nic.notes, *notes))
@@ -86,12 +91,15 @@ def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
     tap = read.links.get(nic.tap or "")
     bridge = read.links.get(nic.bridge or (tap.master if tap else ""))
     if tap is not None and not tap.up:
-        yield f"{tap.name} is down: ip link set dev {tap.name} up"
+        yield f"{tap.name} is down: ip link set dev {quote(tap.name)} up"
     ours = bridge is not None and bridge.kind == "bridge"  # Open vSwitch's ports belong to another master
     if tap is not None and bridge is not None and ours and tap.master != bridge.name:
-        yield f"{tap.name} is not on {bridge.name}: ip link set dev {tap.name} master {bridge.name}"
+        yield (
+            f"{tap.name} is not on {bridge.name}: "
+            f"ip link set dev {quote(tap.name)} master {quote(bridge.name)}"
+        )
     if bridge is not None and not bridge.up:
-        yield f"{bridge.name} is down: ip link set dev {bridge.name} up"
+        yield f"{bridge.name} is down: ip link set dev {quote(bridge.name)} up"
     mtus = {link.name: link.mtu for link in (tap, bridge) if link is not None}
     mtus |= {"the guest is told": nic.mtu} if nic.mtu else {}
     if len(set(mtus.values())) > 1:
@@ -107,7 +115,7 @@ def _without_gro(bridge: Link, read: TapsRead) -> Iterator[str]:
         if port.master == bridge.name and port.kind not in _BESIDES and gro is not None and not gro.active:
             yield (
                 f"{port.name}, on the same bridge, has generic-receive-offload off: what comes in by it reaches the "
-                f"guest in frames of MTU size (ethtool -K {port.name} gro on)"
+                f"guest in frames of MTU size (ethtool -K {quote(port.name)} gro on)"
             )
 
 
