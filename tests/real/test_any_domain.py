@@ -122,6 +122,7 @@ def test_without_monitor_the_tap_alone_is_judged(host: Hypervisor, nics: dict[st
         "many.net6": "ready",
         "many.net7": "ready",
         "many.ua-mine": "ready",
+        "many.net8": "tap-unreadable",
         "declines.net0": "tap-segmentation-off",
         "driverless.net0": "unknown",
         "dropping.net0": "tap-segmentation-off",
