@@ -118,7 +118,9 @@ def networks(host: Hypervisor) -> Iterator[None]:
     host.output(["ip", "address", "add", "10.9.0.1/24", "dev", "br0"])
     host.output(["ip", "link", "add", "ve0", "up", "type", "veth", "peer", "name", "ve1"])
     host.output(["ip", "link", "set", "ve1", "up"])
-    host.output(["ip", "link", "add", "link", "ve0", "name", "mvt0", "up", "type", "macvtap", "mode", "bridge"])
+    host.output(
+        ["ip", "link", "add", "link", "ve0", "name", "mvt0", "up", "type", "macvtap", "mode", "bridge"]
+    )
     host.output(["ip", "address", "add", "10.8.0.1/24", "dev", "ve1"])
     # Without STP, which would go on changing the bridge's state for 25 s after the last machine's start.
     network = "<network><name>lonely</name><bridge name='virbr7' stp='off'/></network>"
