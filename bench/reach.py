@@ -24,7 +24,7 @@ PHASES = {
     "read the host": ("provision.setup:read_host",),
     "note, arm the host's own undo, set": ("provision.guard:take_steps",),
     "read back": ("provision.guard:read_settings",),
-    "disarm, and the second note": ("provision.guard:_take_guarded", "provision.setup:take_plan"),
+    "disarm, and the second note": ("provision.guard:_take_guarded", "provision.setup:take_whole"),
     "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh:SshHost.close"),
 }  # fmt: skip
 _IMPORTED = ("provision.edges.ssh_library", "provision.load", "provision.cli.machines", *dict.fromkeys(

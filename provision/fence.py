@@ -19,7 +19,7 @@ _Owner = tuple[str, str]
 
 
 def fenced(lab: Lab, views: Sequence[MachineView], found: HostFound) -> Iterator[str]:
-    """Why these machines' NICs with `rsc: hck` must not come up: what their bridges carry besides.
+    """Why these machines must not come up: what is beside a NIC with `rsc: hck`, of theirs or one that runs.
 
     A bridge that is not there yet carries nothing; what the lab file says of it was checked when it was read.
     """
@@ -33,12 +33,14 @@ def fenced(lab: Lab, views: Sequence[MachineView], found: HostFound) -> Iterator
                 for why in (*_above(nic.spec.ifname, others), *_carried(lab, bridge, others, owners)):
                     yield f"{name} is `rsc: hck`, and {why}"
             elif view.spec.purpose != "hck" and bridge:
-                for link in others:
-                    if link.master == bridge.name and armed.get(link.name, view.name) != view.name:
-                        yield (
-                            f"{name} is on {bridge.name}, which carries {link.name} of {armed[link.name]}: that runs "
-                            "with `rsc: hck`"
-                        )
+                for why in _beside(bridge, others, {tap: of for tap, of in armed.items() if of != view.name}):
+                    yield f"{name} is on {why}"
+
+
+def _beside(bridge: Link, others: Sequence[Link], armed: Mapping[str, str]) -> Iterator[str]:
+    for link in others:
+        if link.master == bridge.name and link.name in armed:
+            yield f"{bridge.name}, which carries {link.name} of {armed[link.name]}: that runs with `rsc: hck`"
 
 
 def _above(tap: str, others: Sequence[Link]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from provision.armed import arm_step, disarm, patience, settle
 from provision.command import Run
 from provision.deadline import Deadline, wait_for
 from provision.errors import HostError, LostError, WaitedError
-from provision.interrupt import shield
+from provision.interrupt import finish, shield
 from provision.lock import locked
 from provision.ownership import is_our_link
 from provision.paths import LabPaths
@@ -99,6 +99,22 @@ def _may_be_ours(lab: Lab, step: Step, found: HostFound) -> bool:
     devices = [thing.name for thing in step.makes if thing.kind in ("tap", "bridge") and step.exclusive]
     links = [found.links.get(name) for name in devices]
     return all(link and is_our_link(lab, link, found.journal, found.boot) for link in links)
+
+
+def take_whole(edges: Edges, lab: Lab, plan: Plan, say: Say) -> Plan:
+    """Take every step of a plan, as `take_plan`; an interruption takes them back, too.
+
+    :raise HostError: as `take_plan`.
+    :raise KeyboardInterrupt: when one arrived; what was done has been taken back.
+    """
+    begun: list[Step] = []
+    try:
+        done = take_plan(edges, lab, plan, say, begun)
+        finish()
+    except KeyboardInterrupt:
+        undo_plan(edges, lab, plan, begun, say)
+        raise
+    return done
 
 
 def undo_plan(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Say) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.guard import take_plan, undo_plan
-from provision.interrupt import finish
+from provision.guard import take_whole
 from provision.lock import LockError
 from provision.plan import plan_apply
 from provision.requirements import missing_for_settings, refuse
@@ -14,7 +13,7 @@ from provision.survey import read_host
 if TYPE_CHECKING:
     from provision.command import Say
     from provision.site import Site
-    from provision.steps import Plan, Step
+    from provision.steps import Plan
 
 
 def planned_settings(site: Site) -> Plan:
@@ -46,13 +45,7 @@ def _set_up(site: Site, say: Say) -> Plan:
         say(note)
     if not plan.steps:
         say(f"nothing to change on {site.host}" + ("" if plan.notes else ": it is as the lab file has it"))
-    begun: list[Step] = []
-    try:
-        done = take_plan(site.edges, site.lab, plan, say, begun)
-        finish()
-    except KeyboardInterrupt:
-        undo_plan(site.edges, site.lab, plan, begun, say)
-        raise
+    done = take_whole(site.edges, site.lab, plan, say)
     if plan.steps:
         say(f"done on {site.host}, and read back")
     return done

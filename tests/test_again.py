@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,7 +181,7 @@ def test_what_is_kept_on_the_way_is_judged_from_the_directory(tmp_path: Path) ->
     with recorded(edges(), str(tmp_path / "ev"), DOMAINS) as kept:
         there = check(domain_source(kept, "hv", ()), Look())
 
-    [outcome] = judged_from(str(tmp_path / "ev"))
+    [outcome] = judged_from(str(tmp_path / "ev"), None)
 
     assert outcome.value == there
     index = json.loads((tmp_path / "ev" / INDEX).read_text())
@@ -227,11 +226,10 @@ def test_of_what_was_interrupted_nothing_is_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "ev").exists()
 
 
-def test_pasted_output_is_judged_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pasted_output_is_judged_from_a_pipe() -> None:
     text = "Features for tap0:\ntx-checksum-ip-generic: on\ntx-tcp-segmentation: off\ntx-tcp6-segmentation: off\n"
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
-    [outcome] = judged_from("-")
+    [outcome] = judged_from("-", io.TextIOWrapper(io.BytesIO(text.encode())))
 
     assert [verdict.verdict for verdict in outcome.value or ()] == ["not-ready"]
 
@@ -240,7 +238,7 @@ def test_a_directory_with_neither_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
 
     with pytest.raises(RequestError, match=r"nothing in notes\.txt"):
-        judged_from(str(tmp_path))
+        judged_from(str(tmp_path), None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,10 @@ def host(bridges: str) -> str:
         ("{}", {"root": False, "writable": False}, ""),
     ],
 )
-def test_plan_and_up_refuse_what_apply_refuses(bridges: str, changes: dict[str, object], words: str) -> None:
+def test_plan_and_up_refuse_what_apply_refuses(bridges: str, changes: dict[str, Any], words: str) -> None:
     lab = lab_of(host(bridges))
     links = {"nic0": Link("nic0", "veth", "", up=True, mtu=1500, master="")}
-    there = replace(EMPTY, name="hv", links=links, **changes)  # type: ignore[arg-type]
+    there = replace(EMPTY, name="hv", links=links, **changes)
 
     assert missing_for_settings(lab, "hv", there) == ((words,) if words else ())
     assert set(missing_for_settings(lab, "hv", there)) <= set(missing(lab, "hv", [], there))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from provision.command import Run
 from provision.deadline import Deadline, wait_for
-from provision.edges import shell
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
 from provision.errors import CommandError, DeadlineError, LostError
@@ -177,13 +176,13 @@ class Silent:
 @pytest.mark.parametrize(
     ("gone", "words"), [(True, "hv is gone: the line is dead"), (False, "hv said nothing of its lock")]
 )
-def test_a_holder_that_says_nothing_is_ended(
-    monkeypatch: pytest.MonkeyPatch, words: str, *, gone: bool
-) -> None:
-    monkeypatch.setattr(shell, "_PATIENCE", 0.01)
+def test_a_holder_that_says_nothing_is_ended(words: str, *, gone: bool) -> None:
     stream = Silent(gone=gone)
 
-    with pytest.raises(LostError, match=words), ShellHost("hv", lambda _: stream).hold(("hold",)):
+    with (
+        pytest.raises(LostError, match=words),
+        ShellHost("hv", lambda _: stream, patience=0.01).hold(("hold",)),
+    ):
         pass
 
     assert stream.killed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -15,8 +16,8 @@ from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant
 Golden = Callable[[str, str], None]
 
 
-def plain(*args: object, **options: object) -> list[str]:
-    return [line.plain for line in shown(*args, **options)]  # type: ignore[arg-type]
+def plain(*args: Any, **options: Any) -> list[str]:
+    return [line.plain for line in shown(*args, **options)]
 
 
 def test_the_worst_come_first_then_the_earlier_rung_then_the_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,7 @@ def _outcomes(output: Output, asked: _Asked) -> list[Outcome[list[NicVerdict]]]:
     from provision.fleet import side_by_side
 
     if asked.source is not None:
-        return judged_from(asked.source)
+        return judged_from(asked.source, sys.stdin)
     look = Look(monitor=not asked.no_monitor, observe=asked.observe)
     with sources_of(output, asked.machines, Keep(asked.save, look)) as sources:
         if asked.watch is not None:

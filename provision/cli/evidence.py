@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from provision.errors import RequestError, RscvmError
 
@@ -92,13 +93,11 @@ def _write(recorder: Recorder, edges: Edges, directory: str, request: Request) -
     write_evidence(directory, as_files(saved))
 
 
-def judged_from(path: str) -> list[Outcome[list[NicVerdict]]]:
+def judged_from(path: str, stdin: TextIO | None) -> list[Outcome[list[NicVerdict]]]:
     """The verdicts on evidence in a directory, or on pasted output in a file, a directory, or standard input (`-`).
 
     :raise RequestError: when there is nothing of the kind.
     """
-    import sys
-
     from provision.edges.evidence import EvidenceDirectory, is_evidence, read_pasted
     from provision.fleet import Outcome
     from provision.saved.folder import parse_saved
@@ -111,7 +110,7 @@ def judged_from(path: str) -> list[Outcome[list[NicVerdict]]]:
         return judge_saved(parse_saved(directory.index(), directory.read))
     if not path:
         raise RequestError("--from: which file or directory?")
-    if path == "-" and (sys.stdin is None or sys.stdin.isatty()):
+    if path == "-" and (stdin is None or stdin.isatty()):
         raise RequestError("--from -: nothing is piped in", hint="`ethtool -k TAP | rscvm check --from -`")
-    verdicts = [judge_nic(nic) for nic in pasted(read_pasted(path, sys.stdin.buffer))]
+    verdicts = [judge_nic(nic) for nic in pasted(read_pasted(path, stdin.buffer if stdin else BytesIO()))]
     return [Outcome("pasted", verdicts)]

@@ -116,13 +116,13 @@ class _Shell:
         self._batches = 0
         self._out, self._err = _Frames(), _Frames()
 
-    def said_first(self) -> tuple[bytes, bytes]:
+    def said_first(self, patience: float) -> tuple[bytes, bytes]:
         """What it says before it reads anything: that it holds what it is for, or all that it has to say.
 
         :raise LostError: when the host is gone, or says neither in time; it has been ended then.
         """
         out = err = b""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while out != HELD.encode() + b"\n" and (left := deadline - time.monotonic()) > 0:
             try:
                 more = self.stream.receive(left)
@@ -134,7 +134,7 @@ class _Shell:
             out, err = out + more[0], err + more[1]
         if out != HELD.encode() + b"\n":
             self.stream.kill()
-            raise DeadlineError(f"{self.host} said nothing of its lock within {_PATIENCE:g} s")
+            raise DeadlineError(f"{self.host} said nothing of its lock within {patience:g} s")
         return out, err
 
     def answers(self, runs: Sequence[Run], timeout: float, *, until_failure: bool) -> list[Result]:
@@ -189,8 +189,16 @@ class _Shell:
 class ShellHost:
     """Runs commands on one host, one batch at a time."""
 
-    def __init__(self, name: str, start: Callable[[Argv], Stream], trace: Say | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[Argv], Stream],
+        trace: Say | None = None,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """`patience`: seconds within which a shell starts to hold something, or says that it cannot."""
         self.name = name
+        self._patience = patience
         self._start = start
         self._trace = trace
         self._shell: _Shell | None = None
@@ -240,7 +248,7 @@ class ShellHost:
         """
         words = tuple(argv)
         shell = _Shell(self.name, self._start(words))
-        out, err = shell.said_first()
+        out, err = shell.said_first(self._patience)
         if out != HELD.encode() + b"\n":
             status = shell.stream.end(_PATIENCE)
             yield Result(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.errors import HostError
-from provision.guard import take_plan, undo_plan
+from provision.guard import take_whole
 from provision.hck.plan import plan_disarm, undisarmable
-from provision.interrupt import finish
 from provision.ownership import is_our_domain
 from provision.requirements import another_lab
 from provision.survey import read_host
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from provision.found import HostFound
     from provision.site import Site
     from provision.spec import Lab
-    from provision.steps import Plan, Step
+    from provision.steps import Plan
 
 
 def disarm(site: Site, names: Sequence[str], say: Say, *, restart: bool) -> Plan:
@@ -37,18 +36,8 @@ def disarm(site: Site, names: Sequence[str], say: Say, *, restart: bool) -> Plan
                 "\n  ".join(("nothing was changed:", *running)),
                 hint="--restart ends it and starts it without them",
             )
-        return _take(site, plan_disarm(site.lab, site.host, names, found, restart=restart), say)
-
-
-def _take(site: Site, plan: Plan, say: Say) -> Plan:
-    begun: list[Step] = []
-    try:
-        done = take_plan(site.edges, site.lab, plan, say, begun)
-        finish()
-    except KeyboardInterrupt:
-        undo_plan(site.edges, site.lab, plan, begun, say)
-        raise
-    return done
+        plan = plan_disarm(site.lab, site.host, names, found, restart=restart)
+        return take_whole(site.edges, site.lab, plan, say)
 
 
 def obstacles(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[str]:

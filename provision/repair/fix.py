@@ -17,7 +17,6 @@ from provision.repair.lab import lab_words
 from provision.repair.plan import plan_repair
 from provision.repair.redefine import await_drivers_of, has_edits, power_cycle, redefine
 from provision.repair.taps import Change, ask_taps, done, name_of, refusals, tries
-from provision.verify.judge import NicVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

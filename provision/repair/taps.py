@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def ask_taps(runner: Runner, repairs: Sequence[Repair], say: Say) -> Asked:
     if not asked:
         return Asked()
     for repair in asked:
-        say(" ".join(repair.command))
+        say(shlex.join(repair.command))
     with shield():
         results = [runner.run(repair.command) for repair in asked]
     taps = read_taps(runner)
@@ -115,7 +116,7 @@ def done(read: Sequence[Read]) -> tuple[Change, ...]:
 
 def _change(repair: Repair, cause: str, why: str) -> Change:
     machine = repair.verdict.evidence.machine
-    return Change(machine, name_of(repair.verdict), cause, " ".join(repair.command), why)
+    return Change(machine, name_of(repair.verdict), cause, shlex.join(repair.command), why)
 
 
 def refusals(read: Sequence[Read]) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ def refusals(read: Sequence[Read]) -> tuple[str, ...]:
     notes: list[str] = []
     for repair, verdict in read:
         causes = {found.cause.id for found in verdict.families.values() if found.cause}
-        ran = f"{name_of(verdict)}: `{' '.join(repair.command)}`"
+        ran = f"{name_of(verdict)}: `{shlex.join(repair.command)}`"
         if repair.switch == "on" and "guest-disabled-rsc" in causes:
             notes.append(
                 f"{ran} did not take: the guest has it off, and the host cannot change that; the asking is undone "
