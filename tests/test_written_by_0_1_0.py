@@ -1,0 +1,104 @@
+"""What rscvm 0.1.0 left on hosts and sent to others is read by every later version: journals, marks and evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.cli.evidence import judged_from
+from provision.command import Domain
+from provision.facts.domain import parse_domain
+from provision.facts.ip import parse_links
+from provision.labfile import read_lab
+from provision.links import LAB_MARK, link_path
+from provision.ordinary import ordinary
+from provision.ownership import (
+    Journal,
+    is_our_domain,
+    is_our_link,
+    marked_machine,
+    parse_journal,
+    spec_as_noted,
+    spec_digest,
+    written_journal,
+)
+from provision.spec import Lab
+from provision.verify.report import as_json
+
+KEPT = Path(__file__).parent / "fixtures" / "rscvm-0.1.0"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """The lab file that they are of; what it names lay beside it, in /srv/lab."""
+    text = (KEPT / "lab.yaml").read_text()
+    for name in ("vmlinuz", "initrd.gz", "base.qcow2"):
+        text = text.replace(f": {name}", f": /srv/lab/{name}")
+    (tmp_path / "lab.yaml").write_text(text)
+    return read_lab(str(tmp_path / "lab.yaml"), {})
+
+
+def journal(name: str = "journal") -> Journal:
+    return parse_journal((KEPT / f"{name}.json").read_text())
+
+
+def test_every_thing_in_its_journals_is_known() -> None:
+    things = {(thing.kind, thing.name) for thing in journal().things}
+
+    assert ("nic", "nic0") in things
+    assert ("bridge", "br-lab") in things
+    assert ("domain", "plain") in things
+    assert ("process", "/var/lib/rscvm/lab/bare.pid") in things
+    assert ("disk", "/var/lib/rscvm/lab/bare-0.qcow2") in things
+    assert journal().disarmed == {"rsc-dut"}
+    assert [thing.name for thing in journal("journal-link").things][1] == link_path("hv", "eth0")
+
+
+@pytest.mark.parametrize("name", ["journal", "journal-link"])
+def test_a_journal_written_again_says_the_same(name: str) -> None:
+    assert parse_journal(written_journal(journal(name))) == journal(name)
+
+
+def test_machines_as_it_noted_them_are_the_lab_files(lab: Lab) -> None:
+    noted = journal().specs
+
+    assert noted["plain"] == spec_as_noted(lab.machines["plain"])
+    assert noted["bare"] == spec_as_noted(lab.machines["bare"])
+    assert noted["rsc-dut"] == spec_as_noted(ordinary(lab.machines["rsc-dut"]))
+
+
+@pytest.mark.parametrize("name", ["plain", "rsc-dut"])
+def test_its_domains_are_ours_and_unchanged(lab: Lab, name: str) -> None:
+    live, inactive = ((KEPT / f"{name}{form}.xml").read_text() for form in ("", ".inactive"))
+    mark = parse_domain(live).mark
+
+    assert is_our_domain(lab, Domain(name, "running", live, inactive))
+    assert mark is not None
+    assert mark.digest == spec_digest(lab.machines[name])
+
+
+def test_its_devices_are_ours(lab: Lab) -> None:
+    links = parse_links((KEPT / "links.json").read_text())
+    ours = {name for name, link in links.items() if is_our_link(lab, link, Journal(), "")}
+
+    assert ours == {"br-lab", "60bf55a-test", "172c489-control", "19935af6-bare"}
+    assert marked_machine(lab, links["19935af6-bare"]) == "bare"
+    assert marked_machine(lab, links["br-lab"]) == ""
+
+
+def test_its_link_file_is_ours() -> None:
+    text = (KEPT / "10-rscvm-hv-eth0.link").read_text()
+
+    assert text.startswith(LAB_MARK.format(lab="hv"))
+
+
+@pytest.mark.parametrize("name", ["", "-domains"])
+def test_its_evidence_is_judged_as_it_was(name: str) -> None:
+    said: dict[str, Any] = json.loads((KEPT / f"verdicts{name}.json").read_text())
+    outcomes = judged_from(str(KEPT / f"evidence{name}"), None)
+
+    assert [outcome.error for outcome in outcomes] == [None]
+    assert as_json([verdict for outcome in outcomes for verdict in outcome.value or ()]) == said
