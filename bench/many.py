@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from bench.compare import Spread, seconds, spread, timed
-from provision.labs import expanded
-from provision.load import parse_lab
-from provision.load.checks import complaints
-from provision.load.reading import read_yaml
-from provision.names import named_machines
-from provision.render import domain_xml
-from provision.spec import LabFile
-from provision.view import machine_view
+from provision.lab.checks.machines import complaints
+from provision.lab.derived import named_machines
+from provision.lab.expand import expanded
+from provision.lab.load import parse_lab
+from provision.lab.spec import LabFile
+from provision.lab.yaml_reader import read_yaml
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,11 +15,15 @@ from importlib import import_module
 IMPORTS = {
     "import click and the command line": ("click", "provision.cli"),
     "import pydantic": ("pydantic",),
-    "import provision.spec: the models": ("provision.spec",),
+    "import provision.lab.spec: the models": ("provision.lab.spec",),
     "import ruamel.yaml": ("ruamel.yaml",),
-    "import the rest of provision.load": ("provision.load",),
+    "import the rest of provision.lab.load": ("provision.lab.load",),
     "import jinja2": ("jinja2",),
-    "import render, view and script": ("provision.render", "provision.view", "provision.script"),
+    "import render, view and script": (
+        "provision.render.machine",
+        "provision.render.view",
+        "provision.verbs.script",
+    ),
 }
 
 
@@ -38,13 +42,13 @@ def measured(path: str, machine: str) -> dict[str, float]:
         for module in modules:
             import_module(module)
         end(phase)
-    import_module("provision.spec").LabFile.model_rebuild()
+    import_module("provision.lab.spec").LabFile.model_rebuild()
     end("build the models' validator")
-    lab = import_module("provision.labfile").read_lab(path)
+    lab = import_module("provision.lab.file").read_lab(path)
     end("read the lab file")
-    view = import_module("provision.view").machine_view(lab, machine)
+    view = import_module("provision.render.view").machine_view(lab, machine)
     end("machine_view")
-    render = import_module("provision.render")
+    render = import_module("provision.render.machine")
     render._environment(xml=True).get_template("domain.xml.j2")  # noqa: SLF001 - compiling is a phase
     end("compile the template")
     render.domain_xml(view)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PHASES = {
-    "read the lab file": ("provision.cli.hosts:read_lab",),
-    "`ssh -G`": ("provision.edges.ssh:route_to",),
-    "TCP, key exchange": ("provision.edges.ssh:Line", "provision.edges.ssh_login:_greeted"),
-    "authentication": ("provision.edges.ssh_login:_let_in",),
-    "start the shell that takes the lock": ("provision.edges.ssh:SshHost._become",),
+    "read the lab file": ("provision.cli.apply:read_lab",),
+    "`ssh -G`": ("provision.edges.ssh.host:route_to",),
+    "TCP, key exchange": ("provision.edges.ssh.host:Line", "provision.edges.ssh.login:_greeted"),
+    "authentication": ("provision.edges.ssh.login:_let_in",),
+    "start the shell that takes the lock": ("provision.edges.ssh.host:SshHost._become",),
     "take the lock": ("provision.edges.shell:_Shell.said_first",),
-    "read the host": ("provision.setup:read_host",),
-    "note, arm the host's own undo, set": ("provision.guard:take_steps",),
-    "read back": ("provision.guard:read_settings",),
-    "disarm, and the second note": ("provision.guard:_take_guarded", "provision.setup:take_whole"),
-    "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh:SshHost.close"),
+    "read the host": ("provision.verbs.apply:read_host",),
+    "note, arm the host's own undo, set": ("provision.host.apply.transaction:take_steps",),
+    "read back": ("provision.host.apply.transaction:read_settings",),
+    "disarm, and the second note": ("provision.host.apply.transaction:_take_guarded", "provision.verbs.apply:take_whole"),
+    "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh.host:SshHost.close"),
 }  # fmt: skip
-_IMPORTED = ("provision.edges.ssh_library", "provision.load", "provision.cli.machines", *dict.fromkeys(
+_IMPORTED = ("provision.edges.ssh.paramiko_import", "provision.lab.load", "provision.cli.up", *dict.fromkeys(
     where.partition(":")[0] for places in PHASES.values() for where in places
 ))  # fmt: skip
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from bench.compare import Figure, in_turn, seconds
 from bench.hosts import fleet_of
-from provision.command import Target
 from provision.edges.wiring import RealEdges
-from provision.survey import read_features
+from provision.host.read.devices import read_features
+from provision.runtime.protocols import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from provision.command import Runner
+    from provision.runtime.protocols import Runner
 
 TAPS = 100
 GOAL = 1.5

@@ -1,5 +1,7 @@
 """`python -m provision` and the `rscvm` command; an interruption while Python still imports is none of Python's to tell."""
 
+from __future__ import annotations
+
 import os
 import sys
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from provision.check import Look, check, domain_source
-from provision.connect import reach
+from provision.edges.uri import reach
 from provision.edges.wiring import RealEdges
-from provision.errors import HostError, LabFileError, RequestError, RscvmError
-from provision.labfile import read_lab
-from provision.render import domain_xml, qemu_argv
-from provision.spec import Lab
-from provision.verify.judge import NicVerdict
-from provision.verify.report import as_json
-from provision.view import machine_view
+from provision.lab.file import read_lab
+from provision.lab.spec import Lab
+from provision.render.machine import domain_xml, qemu_argv
+from provision.render.view import machine_view
+from provision.runtime.errors import HostError, LabFileError, RequestError, RscvmError
+from provision.verbs.check import Look, check
+from provision.verify.collect.source import domain_source
+from provision.verify.judge.verdict import NicVerdict
+from provision.verify.report.document import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provision.command import Domain, Monitor, Result, Run
-from provision.errors import LostError
-from provision.facts.ethtool import Features, parse_features
+from provision.facts.ethtool_features import Features, parse_features
 from provision.facts.virtio import VirtioFacts, parse_virtio_status
-from provision.interrupt import _arrived
-from provision.load import parse_lab
+from provision.lab.load import parse_lab
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import LostError
+from provision.runtime.interrupt import _arrived
+from provision.runtime.protocols import Domain, Monitor
 from provision.verify.evidence import NicEvidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provision.spec import Lab
+    from provision.lab.spec import Lab
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ON = {"guest_csum": True, "guest_tso4": True, "guest_tso6": True, "guest_rsc_ext": False}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from provision.interrupt import forget
+from provision.runtime.interrupt import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable

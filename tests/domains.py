@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from provision.command import Domain, Target
-from provision.importer import Imported, import_domain
-from provision.render import domain_xml
-from provision.view import machine_view
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.protocols import Domain, Target
+from provision.verbs.importer.domain import Imported, import_domain
 from tests.builders import FIXTURES, lab_of
 
 DOMAINS = FIXTURES / "domains"

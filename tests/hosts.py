@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from provision.choice import chosen_view, started_argv
-from provision.command import Run
-from provision.facts.host import Accelerators, Process, QemuFound
+from provision.facts.accelerators import Accelerators
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.offloads import OFFLOADS
-from provision.ownership import Journal, Thing, link_mark, spec_as_noted
-from provision.steps import Action, Plan, Step
+from provision.facts.processes import Process
+from provision.facts.qemu import QemuFound
+from provision.host.journal import Journal, Thing
+from provision.host.marks import link_mark
+from provision.host.plan.resolved import chosen_view, started_argv
+from provision.host.plan.steps import Action, Plan, Step
+from provision.host.state import HostFound
+from provision.lab.identity import spec_as_noted
+from provision.runtime.command import Run
+from provision.tables.offloads import OFFLOADS
 from tests.builders import one_vm
 
 EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}

@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from provision.command import Result
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.nics import nic_questions, parse_nics
+from provision.host.read.nics import nic_questions, parse_nics
+from provision.host.state import HostFound
+from provision.runtime.command import Result
 from tests.builders import FIXTURES, lab_of
 
 if TYPE_CHECKING:
-    from provision.command import Run
-    from provision.spec import Lab
+    from provision.lab.spec import Lab
+    from provision.runtime.command import Run
 
 CAPTURED = FIXTURES / "ethtool-6.1"
 MAC = "52:54:00:12:34:56"

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from provision.load import parse_lab
-from provision.offloads import BY_NAME, HCK, unmet
-from provision.profiles import wanted_offloads
-from provision.spec import Lab
+from provision.lab.load import parse_lab
+from provision.lab.spec import Lab
+from provision.tables.offloads import BY_NAME, HCK, unmet
+from provision.tables.profiles import wanted_offloads
 from tests.written import Where, Written
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provision.check import Look, check, domain_source, lab_source
 from provision.cli import run
-from provision.cli.evidence import Keep, judged_from, recorded
-from provision.command import Result
-from provision.edges.evidence import EvidenceDirectory
-from provision.errors import HostError, RequestError, RscvmError
-from provision.saved.folder import INDEX, Request, Saved, as_files, parse_saved, saved_lab
-from provision.saved.judge import judge_saved
-from provision.saved.record import Recorder
-from provision.verify.judge import NicVerdict
+from provision.cli.saved import Keep, judged_from, recorded
+from provision.edges.files.evidence import EvidenceDirectory
+from provision.runtime.command import Result
+from provision.runtime.errors import HostError, RequestError, RscvmError
+from provision.verbs.check import Look, check
+from provision.verbs.rejudge import judge_saved
+from provision.verify.collect.source import domain_source, lab_source
+from provision.verify.judge.verdict import NicVerdict
+from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, saved_lab
+from provision.verify.saved.record import Recorder
 from tests.builders import FakeEdges, FakeHost, one_vm
 from tests.test_record import FEATURES, OneDomain, SayingHost, qemu
 

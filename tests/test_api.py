@@ -12,7 +12,7 @@ import pytest
 import provision
 from provision import check_domains, document, load_lab, render_argv, render_domain
 from provision.cli import run
-from provision.errors import HostError, LabFileError, RequestError
+from provision.runtime.errors import HostError, LabFileError, RequestError
 from tests.builders import FIXTURES
 
 LAB = str(FIXTURES / "full-lab.yaml")

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from provision.apply import take_on
-from provision.command import Result
-from provision.errors import CommandError, LostError
-from provision.guard import take_plan
-from provision.lock import HOLD
-from provision.means import BOOT
-from provision.ownership import Thing
-from provision.plan import plan_up
-from provision.takedown import plan_down
+from provision.host.apply.lock import HOLD
+from provision.host.apply.take import take_on
+from provision.host.apply.transaction import take_plan
+from provision.host.journal import Thing
+from provision.host.plan.down import plan_down
+from provision.host.plan.up import plan_up
+from provision.host.read.capabilities import BOOT
+from provision.runtime.command import Result
+from provision.runtime.errors import CommandError, LostError
 from tests.builders import FakeEdges, FakeHost, one_vm
 from tests.hosts import EMPTY, LAB, MARK, PID, noting, running
 

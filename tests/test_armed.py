@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.armed import SCRIPTS
-from provision.deadline import Deadline, wait_for
+from provision.host.apply.deadman import SCRIPTS
+from provision.runtime.deadline import Deadline, wait_for
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 

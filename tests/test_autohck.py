@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provision.cli import run
-from provision.errors import RequestError
-from provision.hck.autohck import DEVICE, DEVICE_FILE, OVERRIDE_FILE, autohck_files
-from provision.render import qemu_argv
-from provision.view import Choices, machine_view
+from provision.render.autohck import DEVICE, DEVICE_FILE, OVERRIDE_FILE, autohck_files
+from provision.render.machine import qemu_argv
+from provision.render.view import Choices, machine_view
+from provision.runtime.errors import RequestError
 from tests.builders import lab_of
 from tests.options import read_options
 from tests.test_labs import HLK, hlk

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.edges.backups import keep
-from provision.errors import HostError
+from provision.edges.files.backups import keep
+from provision.runtime.errors import HostError
 
 
 def test_backups_are_the_users_own_and_no_name_leads_out_of_their_folder(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from provision.errors import RefusedError
-from provision.verify.bare import collect_bare
+from provision.runtime.errors import RefusedError
+from provision.verify.collect.bare_qemu import collect_bare
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor
 
 CAPTURED = json.loads((FIXTURES / "qemu-7.2.22" / "bare.json").read_text())

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from provision.check import Look, Source, check, domain_source
-from provision.command import Domain, Result, Run
-from provision.errors import HostError, RequestError
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import HostError, RequestError
+from provision.runtime.protocols import Domain
+from provision.verbs.check import Look, check
+from provision.verify.collect.source import Source, domain_source
 from provision.verify.evidence import NicEvidence, Unasked
-from provision.verify.judge import NicVerdict
+from provision.verify.judge.verdict import NicVerdict
 from tests.builders import FIXTURES, FakeEdges, FakeHost, FakeLibvirt, nic, virtio
 
 TAPS = FIXTURES / "ethtool-6.1"

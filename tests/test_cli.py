@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.cli import rscvm, run
-from provision.cli.labs import chosen_hosts, on_hosts
+from provision.cli.fleet import on_hosts
 from provision.cli.output import Output
-from provision.verify.rules import CATALOGUE
+from provision.cli.selection import chosen_hosts
+from provision.verify.judge.causes.catalogue import CATALOGUE
 from tests.builders import lab_of
 from tests.test_render import LAB
 
 if TYPE_CHECKING:
-    from provision.command import Say
-    from provision.site import Site
+    from provision.host.apply.session import Site
+    from provision.runtime.command import Say
 
 HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
 

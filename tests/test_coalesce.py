@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from provision.errors import UnreadableError
-from provision.facts.coalesce import coalesce_name, parse_coalesce, parse_coalesce_json
+from provision.facts.ethtool_coalesce import coalesce_name, parse_coalesce, parse_coalesce_json
+from provision.runtime.errors import UnreadableError
 
 Read = Callable[[str], str]
 

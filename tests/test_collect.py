@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from provision.command import Domain
-from provision.errors import HostError, RefusedError
-from provision.facts.ethtool import FeaturesRead
-from provision.found import HostFound
-from provision.render import domain_xml
-from provision.verify.collect import collect_domain, collect_lab
-from provision.verify.device import read_properties, read_virtio, with_monitor
+from provision.facts.ethtool_features import FeaturesRead
+from provision.host.state import HostFound
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.errors import HostError, RefusedError
+from provision.runtime.protocols import Domain
+from provision.verify.collect.machines import collect_domain, collect_lab
+from provision.verify.collect.monitor import read_properties, read_virtio, with_monitor
+from provision.verify.collect.taps import TapsRead, with_tap
 from provision.verify.evidence import Unasked, named_apart
-from provision.verify.judge import judge_nic
-from provision.verify.tap import TapsRead, with_tap
-from provision.view import machine_view
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor, features, nic, one_vm
 
 STATUS = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from provision.command import Target
-from provision.connect import reach, ssh_target
-from provision.errors import RequestError
+from provision.edges.uri import reach, ssh_target
+from provision.runtime.errors import RequestError
+from provision.runtime.protocols import Target
 
 REMOTE = Target("hv1", "hv1", 2222, "root", libvirt="qemu:///system")
 

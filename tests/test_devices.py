@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.ownership import Journal, Thing, merged
-from provision.plan import plan_apply, plan_up
-from provision.takedown import plan_down
+from provision.host.journal import Journal, Thing, merged
+from provision.host.plan.down import plan_down
+from provision.host.plan.settings import plan_apply
+from provision.host.plan.up import plan_up
+from provision.host.state import HostFound
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, LAB, TAP, commands, running, whats
 

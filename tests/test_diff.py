@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.diff import edits
+from provision.host.plan.domain_drift import edits
 
 CHOSEN = "<loader secure='yes' readonly='yes' type='pflash' format='raw'>/usr/share/OVMF/CODE.ms.fd</loader>"
 LEFT = "<loader secure='yes'/>"

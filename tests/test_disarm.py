@@ -7,24 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from provision.choice import chosen_view, started_argv
 from provision.cli import run
-from provision.command import Domain, Run
-from provision.devices import BRIDGE_FILTER
-from provision.facts.host import Process, QemuFound
-from provision.found import HostFound
-from provision.hck.disarm import obstacles
-from provision.hck.plan import plan_disarm, undisarmable
-from provision.ordinary import disarmed_lab, is_armed, lab_as_started, ordinary
-from provision.ownership import Journal, parse_journal, spec_as_noted, written_journal
-from provision.plan import plan_up
-from provision.profiles import PROFILES
-from provision.render import domain_xml
-from provision.spec import Lab
-from provision.steps import Autostart, Define, Destroy, Drift, Plan, Start
-from provision.takedown import plan_down
-from provision.verify.collect import collect_lab
-from provision.verify.judge import judge_nic
+from provision.facts.processes import Process
+from provision.facts.qemu import QemuFound
+from provision.host.journal import Journal, parse_journal, written_journal
+from provision.host.plan.down import plan_down
+from provision.host.plan.hck_flags import disarmed_lab, is_armed, lab_as_started, ordinary
+from provision.host.plan.resolved import chosen_view, started_argv
+from provision.host.plan.steps import Autostart, Define, Destroy, Drift, Plan, Start
+from provision.host.plan.up import plan_up
+from provision.host.state import BRIDGE_FILTER, HostFound
+from provision.lab.identity import spec_as_noted
+from provision.lab.spec import Lab
+from provision.render.machine import domain_xml
+from provision.runtime.command import Run
+from provision.runtime.protocols import Domain
+from provision.tables.profiles import PROFILES
+from provision.verbs.hck.disarm import obstacles
+from provision.verbs.hck.plan import plan_disarm, undisarmable
+from provision.verify.collect.machines import collect_lab
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, nic
 from tests.hosts import EMPTY, EVERYTHING, runs
 from tests.test_labs import hlk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.edges.evidence import (
+from provision.edges.files.evidence import (
     EvidenceDirectory,
     Limits,
     claim,
@@ -16,8 +16,8 @@ from provision.edges.evidence import (
     read_pasted,
     write_evidence,
 )
-from provision.errors import HostError, RequestError
-from provision.saved.folder import INDEX, as_files, parse_saved
+from provision.runtime.errors import HostError, RequestError
+from provision.verify.saved.files import INDEX, as_files, parse_saved
 from tests.test_saved import found, ran, saved
 
 ONE = saved(ran("features"), found("vm", "../../etc"))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.reasons import REASONS
-from provision.topics import TOPICS
-from provision.verify.ladder import ORDER
-from provision.verify.rules import CATALOGUE
-from provision.verify.sources import SOURCES
+from provision.tables.failure_reasons import REASONS
+from provision.tables.topics import TOPICS
+from provision.verify.judge.cause import SOURCES
+from provision.verify.judge.causes.catalogue import CATALOGUE
+from provision.verify.judge.ladder import ORDER
 
 IDS = {
     "machine-off", "machine-paused", "not-virtio", "no-vnet-header", "guest-offloads-off", "hck-flags-ineffective",

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from provision.errors import UnreadableError
+from provision.facts.accelerators import kept_accelerators, parse_accelerators, written_accelerators
 from provision.facts.domain import parse_domain
-from provision.facts.ethtool import Feature, parse_features
-from provision.facts.host import kept_accelerators, parse_accelerators, parse_processes, written_accelerators
+from provision.facts.ethtool_features import Feature, parse_features
 from provision.facts.ip import parse_links
+from provision.facts.processes import parse_processes
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.facts.virtio import parse_virtio_status
-from provision.offloads import OFFLOADS
-from provision.ownership import Journal, Thing, parse_journal, written_journal
-from provision.render import domain_xml
-from provision.view import machine_view
+from provision.host.journal import Journal, Thing, parse_journal, written_journal
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.errors import UnreadableError
+from provision.tables.offloads import OFFLOADS
 from tests.builders import FIXTURES, features, one_vm, virtio
 
 Read = Callable[[str], str]

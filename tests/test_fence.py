@@ -11,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from provision.errors import LabFileError
 from provision.facts.domain import parse_domain
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.names import derived_bridge, derived_mac
-from provision.ownership import Journal, link_mark, spec_as_noted
-from provision.render import domain_xml
-from provision.requirements import missing
-from provision.spec import Lab
-from provision.view import Choices, machine_view
+from provision.host.journal import Journal
+from provision.host.marks import link_mark
+from provision.host.preflight.machines import missing
+from provision.host.state import HostFound
+from provision.lab.derived import derived_bridge, derived_mac
+from provision.lab.identity import spec_as_noted
+from provision.lab.spec import Lab
+from provision.render.machine import domain_xml
+from provision.render.view import Choices, machine_view
+from provision.runtime.errors import LabFileError
 from tests.hosts import EMPTY
 from tests.strategies import bounded, lab_files, loaded
 from tests.test_labs import hlk, networks

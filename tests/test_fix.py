@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from provision.command import Domain
-from provision.deadline import Deadline
-from provision.errors import HostError, LostError, RequestError
-from provision.repair.fix import Fixed, Place, fix_domain
-from provision.repair.redefine import power_cycle
+from provision.runtime.deadline import Deadline
+from provision.runtime.errors import HostError, LostError, RequestError
+from provision.runtime.protocols import Domain
+from provision.verbs.fix.fix import Fixed, Place, fix_domain
+from provision.verbs.fix.redefine import power_cycle
 from provision.verify.evidence import NicEvidence
-from provision.verify.judge import judge_nic
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, FakeEdges, FakeHost, FakeLibvirt, features, nic
 from tests.test_repair import TSO4_OFF, xml
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from provision.command import Result
-from provision.deadline import Deadline
-from provision.edges.backups import keep
-from provision.errors import CommandError
-from provision.repair.fix import Place, fix_domain
-from provision.verify.judge import NicVerdict, judge_nic
+from provision.edges.files.backups import keep
+from provision.runtime.command import Result
+from provision.runtime.deadline import Deadline
+from provision.runtime.errors import CommandError
+from provision.verbs.fix.fix import Place, fix_domain
+from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import FIXTURES, FakeEdges, FakeHost, features, nic
 from tests.test_fix import OFF, Fixture, daemon
 from tests.test_repair import TSO4_OFF

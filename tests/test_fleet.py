@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.deadline import Deadline, wait_for
-from provision.errors import HostError
-from provision.fleet import on_each
-from provision.interrupt import finish, listen, shield
+from provision.runtime.deadline import Deadline, wait_for
+from provision.runtime.errors import HostError
+from provision.runtime.interrupt import finish, listen, shield
+from provision.runtime.parallel import on_each
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

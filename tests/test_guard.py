@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provision import armed, lock
-from provision.command import Result, Run
-from provision.errors import HostError, LostError
-from provision.guard import take_plan
-from provision.plan import plan_apply
-from provision.spec import Lab
-from provision.steps import Plan
+from provision.host.apply import deadman as armed
+from provision.host.apply import lock
+from provision.host.apply.transaction import take_plan
+from provision.host.plan.settings import plan_apply
+from provision.host.plan.steps import Plan
+from provision.lab.spec import Lab
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import HostError, LostError
 from tests.builders import FakeEdges, lab_of
 from tests.hosts import runs
 from tests.nics import Answers, captured_features, lab_with

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.errors import LabFileError
+from provision.runtime.errors import LabFileError
 from tests.builders import lab_of
 
 

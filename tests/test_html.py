@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from provision.positions import escaped
-from provision.verify.html import as_html
-from provision.verify.judge import NicVerdict
+from provision.runtime.safe_text import escaped
+from provision.verify.judge.verdict import NicVerdict
+from provision.verify.report.html import as_html
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
 
 Golden = Callable[[str, str], None]

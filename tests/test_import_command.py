@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.cli import run
-from provision.labfile import read_lab
+from provision.lab.file import read_lab
 
 TEST = ["import", "--connect", "test:///default", "test"]
 

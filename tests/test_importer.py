@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from provision.importer import import_domain
-from provision.importer.equivalence import differences
-from provision.importer.tables import ABSENT, DEFAULTS, IGNORED, WHY
-from provision.importer.tree import text_of
-from provision.render import domain_xml
-from provision.view import machine_view
+from provision.facts.domain_tree import text_of
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.verbs.importer.compare import differences
+from provision.verbs.importer.domain import import_domain
+from provision.verbs.importer.tolerated import ABSENT, DEFAULTS, IGNORED, WHY
 from tests.builders import lab_of
 from tests.domains import HERE, NIC, SMALL, STYLES, domain_of, fixture, rendered, small
 from tests.test_render import LAB

@@ -8,8 +8,8 @@ import pytest
 
 from provision.facts.virtio import VirtioFacts
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
-from provision.verify.judge import judge_nic
-from provision.verify.rules import CATALOGUE
+from provision.verify.judge.causes.catalogue import CATALOGUE
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, virtio
 
 # What NetKVM takes, by its source (ParaNdis_Common.cpp): composed, no Windows runs here.

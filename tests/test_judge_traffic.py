@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from provision.verify.device import UNWANTED
+from provision.verify.collect.monitor import UNWANTED
 from provision.verify.evidence import Traffic, Unasked
-from provision.verify.judge import judge_nic
-from provision.verify.ladder import coalesced
-from provision.verify.report import as_text
-from provision.verify.rules import CATALOGUE
+from provision.verify.judge.causes.catalogue import CATALOGUE
+from provision.verify.judge.ladder import coalesced
+from provision.verify.judge.verdict import judge_nic
+from provision.verify.report.text import as_text
 from tests.builders import features, nic
 
 BULK = Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from lxml import etree
 
-from provision.verify.junit import as_junit
+from provision.verify.report.junit import as_junit
 from tests.verdicts import HOSTILE, broken, every_kind, hostile, meant_off, off, ready, silent
 
 Golden = Callable[[str, str], None]

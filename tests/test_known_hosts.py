@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from provision.edges.ssh_trust import known_keys
+from provision.edges.ssh.known_hosts import known_keys
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIvYiREvWoFSPXTg6pAXMUZbHuOk6x0nJy8VPCRMyVXb"
 NAMES = ("a", "b.a", "A.B", "[a]:22", "[a]:2222", "ab")

@@ -10,18 +10,17 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from provision.devices import BRIDGE_FILTER
 from provision.facts.domain import parse_domain
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.labs import wires
-from provision.ownership import link_mark
-from provision.plan import plan_up
-from provision.render import domain_xml, qemu_argv
-from provision.spec import Lab
-from provision.steps import Step
-from provision.topology import TOPOLOGIES
-from provision.view import Choices, machine_view
+from provision.host.marks import link_mark
+from provision.host.plan.steps import Step
+from provision.host.plan.up import plan_up
+from provision.host.state import BRIDGE_FILTER, HostFound
+from provision.lab.expand import wires
+from provision.lab.spec import Lab
+from provision.render.machine import domain_xml, qemu_argv
+from provision.render.view import Choices, machine_view
+from provision.tables.topology import TOPOLOGIES
 from tests.builders import lab_of
 from tests.hosts import EMPTY, commands
 from tests.options import read_command_line

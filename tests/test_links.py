@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.errors import UnreadableError
-from provision.facts.coalesce import parse_coalesce
-from provision.facts.linkfile import parse_link_options, parse_permanent_mac
-from provision.links import (
-    COALESCE,
+from provision.facts.ethtool_coalesce import parse_coalesce
+from provision.facts.link_file import parse_link_options, parse_permanent_mac
+from provision.lab.spec import HostNic, LabFile
+from provision.render.link_file import (
     DEFAULT_NAMING,
-    FEATURES,
     KeptNic,
     carried_options,
     link_file,
@@ -24,7 +22,8 @@ from provision.links import (
     link_path,
     link_refusals,
 )
-from provision.spec import HostNic, LabFile
+from provision.runtime.errors import UnreadableError
+from provision.tables.link_options import COALESCE, FEATURES
 from tests.builders import features
 from tests.strategies import bounded
 

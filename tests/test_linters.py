@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from provision import armed, devices, lock, means, nics, steps, survey
+from provision.host.apply import deadman as armed
+from provision.host.apply import lock
+from provision.host.plan import bridges, commands
+from provision.host.read import capabilities as means
+from provision.host.read import host as survey
+from provision.host.read import nics
 
-ROOMS = (steps, survey, means, nics, armed, devices)
+ROOMS = (commands, survey, means, nics, armed, bridges)
 ROOT = Path(__file__).parent.parent
 
 

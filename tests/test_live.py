@@ -23,8 +23,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from provision.errors import HostError
-from provision.verify.live import NONE_LOST, Lost, Tick, as_json_line, as_table, rate
+from provision.runtime.errors import HostError
+from provision.verify.report.ticks import NONE_LOST, Lost, Tick, as_json_line, as_table, rate
 from tests.verdicts import HOSTILE
 
 Golden = Callable[[str, str], None]
@@ -42,10 +42,10 @@ ROWS = [
 WATCHER = """\
 import fcntl, signal, sys, termios, time
 from datetime import UTC, datetime
-from provision.cli.live import watching
+from provision.cli.watch import watching
 from provision.cli.output import Output
-from provision.interrupt import listen
-from provision.verify.live import Tick
+from provision.runtime.interrupt import listen
+from provision.verify.report.ticks import Tick
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 listen(lambda: None)
 rows = [Tick("local", f"vm{i:02}", "net0", "vnet0", 1e8, 1e4, 1e4, "ready", None) for i in range(50)]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from provision import spec
-from provision.errors import LabFileError
-from provision.load import parse_lab
-from provision.load.reading import read_yaml
-from provision.names import derived_ifname, derived_mac
+from provision.lab import spec
+from provision.lab.derived import derived_ifname, derived_mac
+from provision.lab.load import parse_lab
+from provision.lab.yaml_reader import read_yaml
+from provision.runtime.errors import LabFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

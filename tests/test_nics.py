@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.errors import CommandError
-from provision.facts.linkfile import parse_link_options
-from provision.nics import SCRIPTS, nic_questions
+from provision.facts.link_file import parse_link_options
+from provision.host.read.nics import SCRIPTS, nic_questions
+from provision.runtime.errors import CommandError
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.obstacles import nic_obstacles
-from provision.requirements import missing_for_settings
+from provision.host.preflight.machines import missing_for_settings
+from provision.host.preflight.nics import nic_obstacles
+from provision.host.state import HostFound
 from tests.nics import composed_coalesce, failed, found, lab_with
 
 OBSTACLES = [

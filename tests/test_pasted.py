@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.errors import RequestError
-from provision.facts.ethtool import Features, parse_features
-from provision.facts.pasted import parse_pasted
+from provision.facts.ethtool_features import Features, parse_features
+from provision.facts.ethtool_pasted import parse_pasted
+from provision.runtime.errors import RequestError
+from provision.verify.collect.pasted import pasted
 from provision.verify.evidence import NicEvidence, Unasked
-from provision.verify.judge import NicVerdict, judge_nic
-from provision.verify.pasted import pasted
-from provision.verify.report import as_json, exit_status
+from provision.verify.judge.verdict import NicVerdict, judge_nic
+from provision.verify.report.document import as_json, exit_status
 from tests.builders import FIXTURES
 
 OLD, NEW = FIXTURES / "ethtool-6.1", FIXTURES / "ethtool-6.14.2"

@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from provision.choice import chosen_view
-from provision.command import Domain, Run
-from provision.facts.host import Accelerators, QemuFound
+from provision.facts.accelerators import Accelerators
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.ownership import Journal, Thing, parse_journal
-from provision.plan import plan_up
-from provision.render import domain_xml
-from provision.requirements import missing, missing_for_settings
-from provision.steps import Drift
-from provision.takedown import plan_down
+from provision.facts.qemu import QemuFound
+from provision.host.journal import Journal, Thing, parse_journal
+from provision.host.plan.down import plan_down
+from provision.host.plan.resolved import chosen_view
+from provision.host.plan.steps import Drift
+from provision.host.plan.up import plan_up
+from provision.host.preflight.machines import missing, missing_for_settings
+from provision.host.state import HostFound
+from provision.render.machine import domain_xml
+from provision.runtime.command import Run
+from provision.runtime.protocols import Domain
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, EVERYTHING, LAB, TAP, commands, every, running, whats
 

@@ -12,21 +12,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from provision.errors import Fault, LabFileError, UnreadableError
-from provision.facts.coalesce import SWITCHES, parse_coalesce, parse_coalesce_json
+from provision.facts.accelerators import parse_accelerators
 from provision.facts.domain import parse_domain
-from provision.facts.ethtool import parse_features
-from provision.facts.host import parse_accelerators, parse_processes
+from provision.facts.ethtool_coalesce import SWITCHES, parse_coalesce, parse_coalesce_json
+from provision.facts.ethtool_features import parse_features
 from provision.facts.ip import parse_links
-from provision.facts.linkfile import parse_link_options, parse_permanent_mac
+from provision.facts.link_file import parse_link_options, parse_permanent_mac
+from provision.facts.processes import parse_processes
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.facts.virtio import parse_virtio_status
-from provision.load import parse_lab
-from provision.ownership import Journal, Thing, parse_journal, spec_as_noted, written_journal
-from provision.positions import spelled
-from provision.render import domain_xml
-from provision.spec import Lab
-from provision.view import machine_view
+from provision.host.journal import Journal, Thing, parse_journal, written_journal
+from provision.lab.identity import spec_as_noted
+from provision.lab.load import parse_lab
+from provision.lab.positions import spelled
+from provision.lab.spec import Lab
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.errors import Fault, LabFileError, UnreadableError
 from tests.builders import FIXTURES, one_vm
 from tests.strategies import anything, bounded, lab_files, loaded, mutated
 from tests.written import Written

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from provision.check import Look, check, domain_source
-from provision.command import Domain, Result, Run
-from provision.errors import (
+from provision.facts.ethtool_features import FeaturesRead, parse_features
+from provision.host.read.devices import read_features
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import (
     CommandError,
     DeadlineError,
     HostError,
@@ -21,13 +24,12 @@ from provision.errors import (
     RscvmError,
     UnreadableError,
 )
-from provision.facts.ethtool import FeaturesRead, parse_features
-from provision.render import domain_xml
-from provision.saved.record import Recorder
-from provision.saved.replay import Replay, tool_versions
-from provision.survey import read_features
-from provision.verify.judge import NicVerdict
-from provision.view import machine_view
+from provision.runtime.protocols import Domain
+from provision.verbs.check import Look, check
+from provision.verify.collect.source import domain_source
+from provision.verify.judge.verdict import NicVerdict
+from provision.verify.saved.record import Recorder
+from provision.verify.saved.replay import Replay, tool_versions
 from tests.builders import FIXTURES, ON, FakeEdges, FakeHost, FakeLibvirt, FakeMonitor, one_vm
 
 STATUS = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.errors import LabFileError
-from provision.load import parse_lab
+from provision.lab.load import parse_lab
+from provision.runtime.errors import LabFileError
 
 if TYPE_CHECKING:
-    from provision.errors import Fault
-    from provision.spec import Lab
+    from provision.lab.spec import Lab
+    from provision.runtime.errors import Fault
 
 HOST = "hosts: {h: {address: h.example.org}}\n"
 ROLE = "guest: linux, memory: 1GiB"

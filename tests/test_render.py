@@ -10,12 +10,12 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
-from provision.errors import RequestError
-from provision.guests import GUESTS
-from provision.offloads import HCK, OFFLOADS
-from provision.render import domain_xml, qemu_argv
-from provision.script import machine_script as script
-from provision.view import Choices, machine_view
+from provision.render.machine import domain_xml, qemu_argv
+from provision.render.view import Choices, machine_view
+from provision.runtime.errors import RequestError
+from provision.tables.guests import GUESTS
+from provision.tables.offloads import HCK, OFFLOADS
+from provision.verbs.script import machine_script as script
 from tests.builders import lab_of, one_vm
 
 Golden = Callable[[str, str], None]

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from provision.command import QEMU
-from provision.errors import RequestError
 from provision.facts.domain import parse_domain
-from provision.ownership import spec_digest
-from provision.render import domain_xml, qemu_argv
-from provision.script import machine_script
-from provision.spec import Lab, Machine, Nic
-from provision.view import Choices, MachineView, machine_view
+from provision.lab.identity import spec_digest
+from provision.lab.spec import Lab, Machine, Nic
+from provision.render.machine import domain_xml, qemu_argv
+from provision.render.view import Choices, MachineView, machine_view
+from provision.runtime.command import QEMU
+from provision.runtime.errors import RequestError
+from provision.verbs.script import machine_script
 from tests.options import CommandLine, read_command_line
 from tests.strategies import bounded, lab_files, loaded, said
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from provision.command import Domain
-from provision.facts.ethtool import Feature
-from provision.repair.definition import EDITED, edit_diffs, unified
-from provision.repair.lab import lab_words
-from provision.repair.plan import BACK_ON, Repair, plan_repair
-from provision.repair.xmledit import DropOverride, SetValue
+from provision.facts.ethtool_features import Feature
+from provision.runtime.protocols import Domain
+from provision.verbs.fix.definition import EDITED, edit_diffs, unified
+from provision.verbs.fix.domain_edit import DropOverride, SetValue
+from provision.verbs.fix.lab_keys import lab_words
+from provision.verbs.fix.plan import BACK_ON, Repair, plan_repair
 from provision.verify.evidence import NicEvidence
-from provision.verify.judge import judge_nic
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, one_vm, virtio
 from tests.test_judge import CASES, HCK
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from provision.cli.hosts import _done
-from provision.errors import HostError
+from provision.cli.apply import _done
 from provision.facts.ip import Link
-from provision.found import HostFound
-from provision.plan import plan_apply
-from provision.requirements import missing, missing_for_settings, refuse
+from provision.host.plan.settings import plan_apply
+from provision.host.preflight.machines import missing, missing_for_settings, refuse
+from provision.host.state import HostFound
+from provision.runtime.errors import HostError
 from tests.builders import lab_of
 from tests.hosts import EMPTY
 from tests.nics import found as nic_found

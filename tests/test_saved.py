@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.command import Domain, Result
-from provision.errors import RequestError
-from provision.render import domain_xml
-from provision.saved.filenames import Files, command_name
-from provision.saved.folder import INDEX, Request, Saved, as_files, parse_saved, restored_lab, saved_lab
-from provision.saved.record import Failure, Question, Recorder, Row
-from provision.view import machine_view
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.command import Result
+from provision.runtime.errors import RequestError
+from provision.runtime.protocols import Domain
+from provision.verify.saved.filenames import Files, command_name
+from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, restored_lab, saved_lab
+from provision.verify.saved.record import Failure, Question, Recorder, Row
 from tests.builders import FIXTURES, FakeEdges, lab_of, one_vm
 from tests.test_record import FEATURES, OneDomain, SayingHost, judged, qemu
 

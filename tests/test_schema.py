@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from provision import spec
-from provision.load.reading import read_yaml
-from provision.offloads import OFFLOADS
-from provision.schema import lab_schema
+from provision.lab import spec
+from provision.lab.schema import lab_schema
+from provision.lab.yaml_reader import read_yaml
+from provision.tables.offloads import OFFLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

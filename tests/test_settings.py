@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from provision.links import link_mark, link_path
-from provision.ownership import Journal, parse_journal
-from provision.plan import plan_apply
-from provision.requirements import missing_for_settings
-from provision.settings import WHY, nic_notes, nic_steps, nm_command
-from provision.spec import Lab
-from provision.steps import Plan, Step, tolerant
-from provision.takedown import plan_down
+from provision.host.journal import Journal, parse_journal
+from provision.host.plan.commands import tolerant
+from provision.host.plan.down import plan_down
+from provision.host.plan.nics import WHY, nic_notes, nic_steps, nm_command
+from provision.host.plan.settings import plan_apply
+from provision.host.plan.steps import Plan, Step
+from provision.host.preflight.machines import missing_for_settings
+from provision.lab.spec import Lab
+from provision.render.link_file import link_mark, link_path
 from tests.hosts import commands, runs
 from tests.nics import (
     MAC,

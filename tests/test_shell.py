@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.command import Run
-from provision.deadline import Deadline, wait_for
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
-from provision.errors import CommandError, DeadlineError, LostError
-from provision.lock import LockError, locked
-from provision.paths import LabPaths
-from provision.steps import tolerant
+from provision.host.apply.lock import LockError, locked
+from provision.host.plan.commands import tolerant
+from provision.lab.paths import LabPaths
+from provision.runtime.command import Run
+from provision.runtime.deadline import Deadline, wait_for
+from provision.runtime.errors import CommandError, DeadlineError, LostError
 
 TEXT = st.characters(codec="utf-8", exclude_characters="\0")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.command import Target
-from provision.edges.ssh import sudoers_hint
-from provision.edges.ssh_line import Line
-from provision.edges.ssh_route import Route, _read_route, ssh_options
-from provision.edges.ssh_trust import HostKeyError, trust
+from provision.edges.ssh.host import sudoers_hint
+from provision.edges.ssh.known_hosts import HostKeyError, trust
+from provision.edges.ssh.line import Line
+from provision.edges.ssh.route import Route, _read_route, ssh_options
+from provision.runtime.protocols import Target
 
 KIND = "ssh-ed25519"
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIIvYiREvWoFSPXTg6pAXMUZbHuOk6x0nJy8VPCRMyVXb"

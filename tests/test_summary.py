@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from provision.verify.looks import cell
-from provision.verify.report import as_json, as_text, shown
-from provision.verify.summary import summed, worst_first
+from provision.runtime.safe_text import cell
+from provision.verify.report.document import as_json
+from provision.verify.report.summary import summed, worst_first
+from provision.verify.report.text import as_text, shown
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
 
 Golden = Callable[[str, str], None]

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from provision.command import Domain, Run
-from provision.errors import UnreadableError
 from provision.facts.ip import Link
-from provision.ownership import Journal, Thing, parse_journal, written_journal
-from provision.plan import plan_up
-from provision.requirements import missing
-from provision.takedown import plan_down
+from provision.host.journal import Journal, Thing, parse_journal, written_journal
+from provision.host.plan.down import plan_down
+from provision.host.plan.up import plan_up
+from provision.host.preflight.machines import missing
+from provision.runtime.command import Run
+from provision.runtime.errors import UnreadableError
+from provision.runtime.protocols import Domain
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, noting, running, whats
 

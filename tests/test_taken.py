@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from provision.found import HostFound
-from provision.nics import parse_settings, settings_questions
-from provision.ownership import Journal, Thing
-from provision.taken import dropped, not_as_it_was, not_taken
+from provision.host.journal import Journal, Thing
+from provision.host.plan.readback import dropped, not_as_it_was, not_taken
+from provision.host.read.nics import parse_settings, settings_questions
+from provision.host.state import HostFound
 from tests.builders import lab_of
 from tests.nics import (
     Answers,

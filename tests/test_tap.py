@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from provision.command import Result
-from provision.facts.ethtool import Feature, FeaturesRead
+from provision.facts.ethtool_features import Feature, FeaturesRead
 from provision.facts.ip import Link
+from provision.runtime.command import Result
+from provision.verify.collect.taps import TapsRead, read_taps, with_tap
+from provision.verify.collect.traffic import sample_tcp, with_traffic
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
-from provision.verify.judge import judge_nic
-from provision.verify.tap import TapsRead, read_taps, sample_tcp, with_tap, with_traffic
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeHost, features, nic
 
 TAP = Link("tap0", "tun", "", up=True, mtu=1500, master="br0", tap=True, index=7)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from provision.plan import plan_apply
-from provision.taps import tap_steps_back_on
+from provision.host.plan.settings import plan_apply
+from provision.host.plan.taps import tap_steps_back_on
 from tests.builders import features, one_vm
 from tests.hosts import EMPTY, TAP, commands, running
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provision.check import Source
-from provision.cli.live import watch_sources
 from provision.cli.output import Output
-from provision.command import Result, Run
-from provision.errors import LostError
+from provision.cli.watch import watch_sources
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import LostError
+from provision.verbs.watch import glance
+from provision.verify.collect.source import Source
 from provision.verify.evidence import NicEvidence
-from provision.watch import glance
 from tests.builders import FIXTURES, FakeEdges, FakeHost, nic, virtio
 
 

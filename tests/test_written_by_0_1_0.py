@@ -8,25 +8,18 @@ from typing import Any
 
 import pytest
 
-from provision.cli.evidence import judged_from
-from provision.command import Domain
+from provision.cli.saved import judged_from
 from provision.facts.domain import parse_domain
 from provision.facts.ip import parse_links
-from provision.labfile import read_lab
-from provision.links import LAB_MARK, link_path
-from provision.ordinary import ordinary
-from provision.ownership import (
-    Journal,
-    is_our_domain,
-    is_our_link,
-    marked_machine,
-    parse_journal,
-    spec_as_noted,
-    spec_digest,
-    written_journal,
-)
-from provision.spec import Lab
-from provision.verify.report import as_json
+from provision.host.journal import Journal, parse_journal, written_journal
+from provision.host.marks import is_our_domain, is_our_link, marked_machine
+from provision.host.plan.hck_flags import ordinary
+from provision.lab.file import read_lab
+from provision.lab.identity import spec_as_noted, spec_digest
+from provision.lab.spec import Lab
+from provision.render.link_file import LAB_MARK, link_path
+from provision.runtime.protocols import Domain
+from provision.verify.report.document import as_json
 
 KEPT = Path(__file__).parent / "fixtures" / "rscvm-0.1.0"
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from provision.errors import UnreadableError
-from provision.repair.xmledit import DropOverride, Edit, SetValue, edited
+from provision.runtime.errors import UnreadableError
+from provision.verbs.fix.domain_edit import DropOverride, Edit, SetValue, edited
 
 TSO4 = SetValue(0, ("driver", "guest"), "tso4", "on")
 VIRTIO = SetValue(0, ("model",), "type", "virtio")

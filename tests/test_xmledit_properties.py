@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from provision.facts.domain import read_domain
-from provision.repair.xmledit import Edit, SetValue, edited
+from provision.facts.domain_tree import read_domain
+from provision.verbs.fix.domain_edit import Edit, SetValue, edited
 from tests.test_xmledit import DROP, QEMU, TSO4, VIRTIO
 
 _JUNK = st.sampled_from(

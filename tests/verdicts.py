@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from provision.verify.evidence import Unasked
-from provision.verify.judge import NicVerdict, judge_nic
+from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import ON, features, nic, virtio
 
 HOSTILE = (

@@ -13,17 +13,23 @@ import sys
 
 import click
 
-from provision.cli.causes import explain
+from provision.cli.apply import apply
 from provision.cli.check import check
-from provision.cli.files import export, render, validate
+from provision.cli.doctor import doctor
+from provision.cli.down import down
+from provision.cli.explain import explain
+from provision.cli.export import autohck, export
 from provision.cli.fix import fix
-from provision.cli.hck import autohck, hck
-from provision.cli.hosts import apply, doctor
-from provision.cli.imports import import_
-from provision.cli.machines import down, plan, status, up
+from provision.cli.hck import hck
+from provision.cli.import_ import import_
 from provision.cli.output import Output, complain
-from provision.errors import RscvmError
-from provision.interrupt import listen
+from provision.cli.plan import plan
+from provision.cli.render import render
+from provision.cli.status import status
+from provision.cli.up import up
+from provision.cli.validate import validate
+from provision.runtime.errors import RscvmError
+from provision.runtime.interrupt import listen
 
 # pydantic would look for plugins in the metadata of every package that is installed, and we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli.labs import errors_of, told, worst
+from provision.cli.fleet import errors_of, told, worst
 from provision.cli.output import Output
-from provision.cli.sources import Machines, sources_of
-from provision.errors import HostError, RequestError
+from provision.cli.targets import Machines, sources_of
+from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provision.fleet import Outcome
-    from provision.verify.judge import NicVerdict
+    from provision.runtime.parallel import Outcome
+    from provision.verify.judge.verdict import NicVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,11 @@ def check(output: Output, /, **options: Any) -> int:
 
 def _outcomes(output: Output, asked: _Asked) -> list[Outcome[list[NicVerdict]]]:
     """The verdicts by host; a watch ends by its interruption alone."""
-    from provision.check import Look
-    from provision.check import check as look_at
-    from provision.cli.evidence import Keep, judged_from
-    from provision.cli.live import watch_sources
-    from provision.fleet import side_by_side
+    from provision.cli.saved import Keep, judged_from
+    from provision.cli.watch import watch_sources
+    from provision.runtime.parallel import side_by_side
+    from provision.verbs.check import Look
+    from provision.verbs.check import check as look_at
 
     if asked.source is not None:
         return judged_from(asked.source, sys.stdin)
@@ -152,11 +152,11 @@ def _write(verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _As
     when = datetime.now(UTC)
     try:
         if asked.junit is not None:
-            from provision.verify.junit import as_junit
+            from provision.verify.report.junit import as_junit
 
             Path(asked.junit).write_text(as_junit(verdicts, when, errors), "utf-8")
         if asked.html is not None:
-            from provision.verify.html import as_html
+            from provision.verify.report.html import as_html
 
             page = as_html(verdicts, when=when, title="rscvm check", errors=errors)
             Path(asked.html).write_text(page, "utf-8")
@@ -169,8 +169,9 @@ def judged(
     output: Output, verdicts: list[NicVerdict], *, as_json: bool, more: Mapping[str, object] | None = None
 ) -> int:
     """Show verdicts, alone or as part of another document, and return their exit status."""
-    from provision.verify.report import as_json as documented
-    from provision.verify.report import exit_status, shown
+    from provision.verify.report.document import as_json as documented
+    from provision.verify.report.document import exit_status
+    from provision.verify.report.text import shown
 
     if as_json:
         output.json({**documented(verdicts), **(more or {})})

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.labs import by_host, chosen, errors_of, on_hosts, worst
+from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.output import Output, complain
-from provision.cli.sources import reached
-from provision.errors import RequestError
-from provision.labfile import read_lab
+from provision.cli.selection import by_host, chosen
+from provision.cli.targets import reached
+from provision.lab.file import read_lab
+from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.text import Text
 
-    from provision.command import Say
-    from provision.deadline import Deadline
-    from provision.fleet import Outcome
-    from provision.repair.fix import Fixed
-    from provision.repair.taps import Change
-    from provision.site import Site
+    from provision.host.apply.session import Site
+    from provision.runtime.command import Say
+    from provision.runtime.deadline import Deadline
+    from provision.runtime.parallel import Outcome
+    from provision.verbs.fix.fix import Fixed
+    from provision.verbs.fix.taps import Change
 
 
 @click.command(short_help="Do what the findings of `check` say.")
@@ -78,7 +79,7 @@ def fix(
     else:
         if len(names) != 1:
             raise RequestError("--connect takes one DOMAIN", hint="rscvm fix --connect URI DOMAIN")
-        from provision.deadline import Deadline
+        from provision.runtime.deadline import Deadline
 
         deadline = Deadline(wait) if restart else None
         outcomes = _fix_domain(output, (uri, host), names[0], deadline, dry_run=dry_run)
@@ -86,7 +87,7 @@ def fix(
 
 
 def _fix_lab(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool) -> Sequence[Outcome[Fixed]]:
-    from provision.repair.fix import fix_lab
+    from provision.verbs.fix.fix import fix_lab
 
     read = read_lab(lab)
     hosts = by_host(read, chosen(read, machines))
@@ -101,10 +102,11 @@ def _fix_domain(
     output: Output, reach: tuple[str, str], name: str, restart: Deadline | None, *, dry_run: bool
 ) -> Sequence[Outcome[Fixed]]:
     """Fix one domain; `reach` is libvirt's URI and the host that was named beside it."""
-    from provision.check import Look, check, domain_source
-    from provision.edges.backups import keep
-    from provision.fleet import Outcome
-    from provision.repair.fix import Place, fix_domain
+    from provision.edges.files.backups import keep
+    from provision.runtime.parallel import Outcome
+    from provision.verbs.check import Look, check
+    from provision.verbs.fix.fix import Place, fix_domain
+    from provision.verify.collect.source import domain_source
 
     with reached(output, *reach) as (host, edges):
         source = domain_source(edges, host, (name,))
@@ -115,8 +117,9 @@ def _fix_domain(
 
 def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool, dry_run: bool) -> int:
     """Tell what was done and how every NIC is now; the exit status is that of a check."""
-    from provision.verify.report import as_json as documented
-    from provision.verify.report import as_text, exit_status
+    from provision.verify.report.document import as_json as documented
+    from provision.verify.report.document import exit_status
+    from provision.verify.report.text import as_text
 
     done = [outcome.value for outcome in outcomes if outcome.value is not None]
     verdicts = [verdict for fixed in done for verdict in fixed.verdicts]
@@ -139,7 +142,7 @@ def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool,
 def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) -> list[Text]:
     from rich.text import Text
 
-    from provision.cli.machines import diff_lines
+    from provision.cli.steps import diff_lines
 
     lines: list[Text] = []
     for change in changes:

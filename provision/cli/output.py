@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.positions import escaped
+from provision.runtime.safe_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from provision.edges.shell import ShellHost
 
 if TYPE_CHECKING:
-    from provision.command import Argv, Say
+    from provision.runtime.command import Argv, Say
 
 # Debian keeps ip and ethtool where an ordinary user's PATH does not look.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from provision.errors import HostError, RefusedError
+from provision.runtime.errors import HostError, RefusedError
 
 if TYPE_CHECKING:
     import socket

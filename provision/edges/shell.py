@@ -12,14 +12,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from provision.command import HELD, Result, Run
-from provision.errors import DeadlineError, HostError, LostError
-from provision.interrupt import shield
+from provision.runtime.command import HELD, Result, Run
+from provision.runtime.errors import DeadlineError, HostError, LostError
+from provision.runtime.interrupt import shield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from provision.command import Argv, Say
+    from provision.runtime.command import Argv, Say
 
 _MOST = 64 << 20
 """Bytes that one command may answer on one stream."""

@@ -11,10 +11,11 @@ from provision.edges.shell import ShellHost
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provision.command import Runner, Say, Target
-    from provision.edges.libvirt import Libvirt
+    from provision.edges.libvirt.connection import Libvirt
     from provision.edges.qmp import QmpSocket
-    from provision.edges.ssh import SshHost
+    from provision.edges.ssh.host import SshHost
+    from provision.runtime.command import Say
+    from provision.runtime.protocols import Runner, Target
 
 
 class RealEdges:
@@ -63,7 +64,7 @@ class RealEdges:
             self._connection(name).connect()
 
     def _connection(self, name: str) -> SshHost:
-        from provision.edges.ssh import SshHost  # noqa: PLC0415 - only where a host is remote
+        from provision.edges.ssh.host import SshHost  # noqa: PLC0415 - only where a host is remote
 
         if name not in self._connections:
             self._connections[name] = SshHost(self._targets[name])
@@ -72,7 +73,7 @@ class RealEdges:
 
     def hypervisor(self, host: str) -> Libvirt:
         """The host's libvirt, at the URI that the lab file gives it."""
-        from provision.edges.libvirt import Libvirt  # noqa: PLC0415 - only where libvirt is used
+        from provision.edges.libvirt.connection import Libvirt  # noqa: PLC0415 - only where libvirt is used
 
         if host not in self._libvirts:
             connection = Libvirt(self._uri(host))
@@ -85,7 +86,7 @@ class RealEdges:
         target = self._daemons[host]
         if target.uri or not target.address:
             return target.uri or target.libvirt
-        from provision.edges.ssh_libvirt import LibvirtRoad  # noqa: PLC0415 - only where a host is remote
+        from provision.edges.ssh.libvirt_road import LibvirtRoad  # noqa: PLC0415 - only where a host is remote
 
         road = LibvirtRoad(target)
         self._open.callback(road.close)
@@ -100,7 +101,7 @@ class RealEdges:
 
         if not self._targets[host].address:
             return QmpSocket(socket)
-        from provision.edges.ssh_relay import relayed  # noqa: PLC0415 - only where a host is remote
+        from provision.edges.ssh.relay import relayed  # noqa: PLC0415 - only where a host is remote
 
         connection = self._connection(host)
         return QmpSocket(f"{host}:{socket}", connected=lambda: relayed(host, connection.start, socket))

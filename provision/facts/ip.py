@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from provision.errors import UnreadableError
-from provision.facts.jsonout import parse_json
+from provision.facts.iproute_json import parse_json
+from provision.runtime.errors import UnreadableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from provision.errors import UnreadableError
+from provision.runtime.errors import UnreadableError
 
 
 def parse_version(text: str) -> str:
@@ -51,3 +51,13 @@ def parse_image_info(text: str) -> Image:
         return Image(str(data["filename"]), str(data["format"]), str(data.get("backing-filename", "")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableError("qemu-img info", text) from error
+
+
+@dataclass(frozen=True, slots=True)
+class QemuFound:
+    """A QEMU that could run machines; without version where it is not there."""
+
+    program: str
+    version: str = ""
+    properties: frozenset[str] = frozenset()
+    """Of virtio-net-pci."""

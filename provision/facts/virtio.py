@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provision.errors import UnreadableError
+from provision.runtime.errors import UnreadableError
 
 
 @dataclass(frozen=True, slots=True)

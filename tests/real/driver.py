@@ -10,9 +10,10 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from provision.command import Domain, Result, Run, Target
 from provision.edges.wiring import RealEdges
-from provision.errors import LostError, RscvmError
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import LostError, RscvmError
+from provision.runtime.protocols import Domain, Target
 
 interrupted: list[int] = []
 

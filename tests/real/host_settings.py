@@ -14,7 +14,7 @@ from signal import SIGINT, Signals
 from subprocess import PIPE, CompletedProcess
 from typing import Any
 
-from provision.facts.ethtool import parse_features
+from provision.facts.ethtool_features import parse_features
 from tests.real.hypervisor import Hypervisor, wait_for
 from tests.real.remote import REMOTE, Site, cable
 

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from provision.cli.labs import edges_of
+from provision.cli.fleet import edges_of
 from provision.cli.output import Output
-from provision.command import Result, Run
-from provision.errors import RscvmError
-from provision.labfile import read_lab
-from provision.lifecycle import bring_up, take_down
-from provision.site import Site
+from provision.host.apply.session import Site
+from provision.lab.file import read_lab
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import RscvmError
+from provision.verbs.down import take_down
+from provision.verbs.up import bring_up
 
 READING = ("ethtool", "qemu-img")
 RESTART = """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from provision.command import Target
+from provision.runtime.protocols import Target
 from tests.real.hypervisor import Hypervisor, wait_for
 
 DRIVER = str(Path(__file__).parent / "driver.py")

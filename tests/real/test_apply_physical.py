@@ -11,8 +11,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from provision.facts.coalesce import Coalesce, parse_coalesce
-from provision.facts.linkfile import parse_link_options, parse_permanent_mac
+from provision.facts.ethtool_coalesce import Coalesce, parse_coalesce
+from provision.facts.link_file import parse_link_options, parse_permanent_mac
 from tests.real.host_settings import lab, misbehaving, refused, rscvm, with_nic
 from tests.real.hypervisor import Hypervisor
 from tests.real.physical import NIC, PhysicalHost, physical_host

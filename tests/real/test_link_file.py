@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from provision.facts.coalesce import SWITCHES, parse_coalesce
-from provision.facts.ethtool import Features, parse_features
-from provision.facts.linkfile import parse_permanent_mac
-from provision.links import COALESCE, FEATURES, KeptNic, carried_options, link_file, link_path, link_refusals
-from provision.spec import HostNic, LabFile
+from provision.facts.ethtool_coalesce import SWITCHES, parse_coalesce
+from provision.facts.ethtool_features import Features, parse_features
+from provision.facts.link_file import parse_permanent_mac
+from provision.lab.spec import HostNic, LabFile
+from provision.render.link_file import KeptNic, carried_options, link_file, link_path, link_refusals
+from provision.tables.link_options import COALESCE, FEATURES
 from tests.real.hypervisor import Hypervisor
 
 MAC = "52:54:00:12:34:56"

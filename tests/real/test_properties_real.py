@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 
-from provision.render import domain_xml, qemu_argv
-from provision.spec import Lab, Nic
-from provision.view import Choices, MachineView, machine_view
+from provision.lab.spec import Lab, Nic
+from provision.render.machine import domain_xml, qemu_argv
+from provision.render.view import Choices, MachineView, machine_view
 from tests.real.hypervisor import Hypervisor
 from tests.strategies import bounded, lab_files, loaded
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.diff import edits
-from provision.labfile import read_lab
-from provision.render import domain_xml
-from provision.script import machine_script as script
-from provision.view import machine_view
+from provision.host.plan.domain_drift import edits
+from provision.lab.file import read_lab
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.verbs.script import machine_script as script
 from tests.builders import lab_of
 from tests.real.conftest import GUEST, HEAD, ROOT, Lab, guest_machine
 from tests.real.hypervisor import Hypervisor, wait_for

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provision.choice import started_argv
-from provision.labfile import read_lab
-from provision.render import domain_xml
-from provision.view import Choices, machine_view
+from provision.host.plan.resolved import started_argv
+from provision.lab.file import read_lab
+from provision.render.machine import domain_xml
+from provision.render.view import Choices, machine_view
 from tests.real.conftest import HEAD, guest_machine
 from tests.real.hypervisor import Hypervisor
 

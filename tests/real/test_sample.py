@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provision.command import Result
+from provision.runtime.command import Result
+from provision.verify.collect.traffic import sample_tcp
 from provision.verify.evidence import Traffic
-from provision.verify.tap import sample_tcp
 from tests.builders import FakeHost, nic
 from tests.real.domains import until
 from tests.real.hypervisor import Hypervisor

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.command import Target
-from provision.lock import HOLD
+from provision.host.apply.lock import HOLD
+from provision.runtime.protocols import Target
 from tests.real.hypervisor import Hypervisor, wait_for
 from tests.real.remote import CLIENT, REMOTE, Site, cable, key_pair, public, remote_site, run, runs
 

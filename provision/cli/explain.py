@@ -1,0 +1,130 @@
+"""Commands that explain: explain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.runtime.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from provision.cli.output import Output
+    from provision.tables.failure_reasons import Reason
+    from provision.verify.judge.cause import Cause
+
+
+@click.command(short_help="What a cause or FailureReason means, how it is seen and mended.")
+@click.argument("name", required=False, metavar="[CAUSE]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def explain(output: Output, name: str | None, *, as_json: bool) -> int:
+    """What a cause that `check` names means, how it is seen, what to do, and where that is known from.
+
+    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: why rscvm
+    persists nothing of a TAP, how it keeps a physical NIC's settings, and the run-book for HLK's RSC test (`hck`).
+    Without CAUSE, a list.
+    """
+    from provision.tables.failure_reasons import REASONS
+    from provision.tables.topics import TOPICS, told
+    from provision.verify.judge.causes.catalogue import CATALOGUE
+
+    causes: Iterable[Cause] = CATALOGUE
+    reasons: Iterable[Reason] = REASONS
+    topics: Mapping[str, str] = TOPICS
+    if name is not None:
+        causes = [cause for cause in CATALOGUE if _plain(cause.id) == _plain(name)]
+        reasons = [reason for reason in REASONS if _plain(name) in _names(reason)]
+        topics = {topic: told(topic) for topic in TOPICS if _plain(topic) == _plain(name)}
+        if not (causes or reasons or topics):
+            raise _nothing(name, [*(c.id for c in CATALOGUE), *(r.name for r in REASONS), *TOPICS])
+    if as_json:
+        output.json(_document(causes, reasons, topics))
+    elif name is None:
+        _list(output, causes, reasons, topics)
+    else:
+        _show(output, causes, reasons, topics)
+    return 0
+
+
+def _plain(name: str) -> str:
+    """A name without what people write otherwise: case, hyphens, blanks."""
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def _names(reason: Reason) -> set[str]:
+    """Everything that a reason goes by."""
+    code = {str(reason.code)} if reason.code is not None else set()
+    return {_plain(reason.name), *({_plain(reason.cause)} if reason.cause else ()), *code}
+
+
+def _nothing(name: str, known: Iterable[str]) -> RequestError:
+    from difflib import get_close_matches
+
+    by_plain = {_plain(each): each for each in known}
+    close = [by_plain[each] for each in get_close_matches(_plain(name), by_plain, n=3, cutoff=0.6)]
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    return RequestError(
+        f"no cause, FailureReason or topic {name[:60]}", hint=f"{meant}`rscvm explain` lists them"
+    )
+
+
+def _document(
+    causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
+) -> dict[str, object]:
+    rows = [
+        {"id": c.id, "rung": c.rung, "why": c.why, "seen": c.seen, "fix": list(c.fix), "source": c.source}
+        for c in causes
+    ]
+    return {
+        "schema": "rscvm/explain/1",
+        "causes": rows,
+        "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in reasons],
+        "topics": dict(topics),
+    }
+
+
+def _list(
+    output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
+) -> None:
+    """Everything by its name and reason, rung by rung as the ladder has them."""
+    from provision.verify.judge.ladder import ORDER
+
+    for rung in ORDER:
+        own = [(cause.id, cause.why) for cause in causes if cause.rung == rung]
+        own += [(f"{r.name}, by Windows", r.meaning) for r in reasons if r.rung == rung]
+        if own:
+            output.text(f"{rung}\n")
+        for name, words in own:
+            output.text(f"  {name}\n    {words}\n")
+    output.text("topics\n")
+    for topic, text in topics.items():
+        output.text(f"  {topic}\n    {text.partition('. ')[0].partition(': ')[0]}\n")
+
+
+def _show(
+    output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
+) -> None:
+    """All that is known of what goes by one name."""
+    for cause in causes:
+        output.text(f"{cause.id} ({cause.rung})\n  {cause.why}\n")
+        _rest(output, cause.seen, cause.fix, cause.source)
+    for reason in reasons:
+        number = "of no documented number" if reason.code is None else f"number {reason.code}"
+        becomes = f", {reason.cause}" if reason.cause else ""
+        output.text(
+            f"{reason.name} ({reason.rung}{becomes})\n  Windows' FailureReason, {number}. {reason.meaning}\n"
+        )
+        _rest(output, reason.seen, reason.fix, reason.source)
+    for topic, text in topics.items():
+        output.text(f"{topic}\n  {text}\n")
+
+
+def _rest(output: Output, seen: str, fix: Iterable[str], source: str) -> None:
+    output.text(f"  seen: {seen}\n")
+    for words in fix:
+        output.text(f"  fix: {words}\n")
+    output.text(f"  source: {source}\n")

@@ -1,0 +1,75 @@
+"""export: documents for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provision.cli.output import Output
+from provision.cli.selection import chosen
+from provision.lab.file import read_lab
+from provision.runtime.errors import HostError
+
+
+@click.group()
+def export() -> None:
+    """Documents for other tools."""
+
+
+@export.command()
+@click.option("--json", "_as_json", is_flag=True, help="Nothing else is printed anyway.")
+@click.pass_obj
+def schema(output: Output, *, _as_json: bool) -> int:
+    """The lab file's JSON Schema, for editors (YAML language server) and other checkers."""
+    from provision.lab.schema import lab_schema
+
+    output.json(lab_schema())
+    return 0
+
+
+@click.command(short_help="The same test NIC for AutoHCK.")
+@click.argument("lab", type=click.Path())
+@click.argument("machine")
+@click.option(
+    "-o", "directory", type=click.Path(file_okay=False), help="Write the files below this directory."
+)
+@click.option("--json", "_as_json", is_flag=True, help="Nothing else is printed anyway.")
+@click.pass_obj
+def autohck(output: Output, lab: str, machine: str, *, directory: str | None, _as_json: bool) -> int:
+    """AutoHCK's device and override files, with which its DUT has the test NIC of MACHINE.
+
+    Without -o one JSON document with the files' contents by their paths in AutoHCK's checkout. What is left to do
+    by hand is said in the override.
+    """
+    import json
+
+    from provision.render.autohck import VERSION, autohck_files
+
+    read = read_lab(lab)
+    [name] = chosen(read, [machine])
+    files = autohck_files(read, name)
+    if directory:
+        for path, text in files.items():
+            _write(Path(directory) / path, text)
+            output.say(f"wrote {Path(directory) / path}")
+    else:
+        contents = {path: json.loads(text) for path, text in files.items()}
+        output.json({"schema": "rscvm/autohck/1", "for": VERSION, "files": contents})
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a new file; one that is there and says something else is somebody's.
+
+    :raise HostError: when it is, or when it cannot be written.
+    """
+    try:
+        if path.exists() and path.read_text("utf-8") != text:
+            raise HostError(
+                f"{path} is there and says something else", hint="write elsewhere, and merge what differs"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}") from error

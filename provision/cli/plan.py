@@ -1,0 +1,58 @@
+"""plan: what `up` and `apply` would change."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.fleet import errors_of, on_hosts, worst
+from provision.cli.options import _JSON, _LAB, _MACHINES
+from provision.cli.output import Output
+from provision.cli.selection import by_host, chosen
+from provision.cli.steps import plan_lines, step_row
+from provision.lab.file import read_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command(short_help="What `up` and `apply` would change, as a diff.")
+@_LAB
+@_MACHINES
+@click.option("--exit-code", is_flag=True, help="Exit 1 if anything would change.")
+@_JSON
+@click.pass_obj
+def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, as_json: bool) -> int:
+    """What `up` and `apply` would change, each step with its reason and as a diff. Changes nothing.
+
+    What a host lacks is said as `up` would say it, with exit status 3. Without MACHINE also hosts
+    that only have settings are looked at.
+    """
+    from provision.verbs.plan import planned
+
+    read = read_lab(lab)
+    hosts = by_host(read, chosen(read, machines))
+    if not machines:
+        hosts |= {name: hosts.get(name, []) for name, host in read.hosts.items() if host.nics or host.bridges}
+    outcomes = on_hosts(output, read, list(hosts), "plan", lambda site, _: planned(site, hosts[site.host]))
+    plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value}
+    if as_json:
+        rows = [
+            {
+                "host": host,
+                "steps": [step_row(step) for step in made.steps],
+                "notes": list(made.notes),
+                "drift": [asdict(drift) for drift in made.drift],
+            }
+            for host, made in plans.items()
+        ]
+        output.json({"schema": "rscvm/plan/1", "hosts": rows, **errors_of(outcomes)})
+    else:
+        for host, made in plans.items():
+            if len(hosts) > 1:
+                output.line(f"{host}:")
+            output.show(plan_lines(made))
+    changes = any(made.steps or made.drift for made in plans.values())
+    return worst(outcomes, int(exit_code and changes))

@@ -1,0 +1,76 @@
+"""Commands that look at the lab file alone: validate, render, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.output import Output
+from provision.cli.selection import chosen
+from provision.lab.file import read_lab
+from provision.runtime.errors import HostError
+
+if TYPE_CHECKING:
+    from provision.lab.spec import Lab
+
+_SUFFIX = {"xml": "xml", "argv": "json", "script": "sh"}
+
+
+@click.command(short_help="Domain XML, QEMU argv, or a script.")
+@click.argument("lab", type=click.Path())
+@click.argument("machine", required=False)
+@click.option("--as", "form", type=click.Choice(["xml", "argv", "script"]), default="xml", show_default=True)
+@click.option(
+    "-o", "directory", type=click.Path(file_okay=False), help="One file for each machine in this directory."
+)
+@click.option("--json", "as_json", is_flag=True, help="The texts in one JSON document (argv is JSON anyway).")
+@click.pass_obj
+def render(
+    output: Output, lab: str, machine: str | None, *, form: str, directory: str | None, as_json: bool
+) -> int:
+    """Libvirt domain XML, QEMU argv or a self-contained script of a machine, or of all.
+
+    Touches nothing, and needs neither root nor libvirt nor QEMU. `auto` is taken for the usual host
+    (KVM, vhost); a script finds out when it runs.
+    """
+    read = read_lab(lab)
+    names = chosen(read, [machine] if machine else [])
+    rendered = {name: _rendered(read, name, form) for name in names}
+    if directory:
+        _write(Path(directory), rendered, form)
+    elif form == "argv":
+        argvs = {name: json.loads(text) for name, text in rendered.items()}
+        output.json(argvs[machine] if machine else argvs)
+    elif as_json:
+        output.json({"schema": "rscvm/render/1", "as": form, "machines": rendered})
+    else:
+        output.text("".join(rendered.values()))
+    return 0
+
+
+def _rendered(lab: Lab, name: str, form: str) -> str:
+    from provision.render.machine import domain_xml, qemu_argv
+    from provision.render.view import machine_view
+
+    if form == "xml":
+        return domain_xml(machine_view(lab, name))
+    if form == "script":
+        from provision.verbs.script import machine_script
+
+        return machine_script(lab, name)
+    return json.dumps(qemu_argv(machine_view(lab, name)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _write(directory: Path, rendered: dict[str, str], form: str) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in rendered.items():
+            path = directory / f"{name}.{_SUFFIX[form]}"
+            path.write_text(text, "utf-8")
+            if form == "script":
+                path.chmod(0o755)
+    except OSError as error:
+        raise HostError(f"cannot write {error.filename or directory}: {error.strerror}") from error

@@ -1,0 +1,116 @@
+"""What `check --save` and `check --from` do with the disk."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from provision.runtime.errors import RequestError, RscvmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from provision.lab.spec import Lab
+    from provision.runtime.parallel import Outcome
+    from provision.runtime.protocols import Edges
+    from provision.verbs.check import Look
+    from provision.verify.judge.verdict import NicVerdict
+    from provision.verify.saved.files import Request
+    from provision.verify.saved.record import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Where the evidence of a check goes, if anywhere, and how it looks."""
+
+    directory: str | None
+    look: Look
+
+    def of_domains(
+        self, edges: Edges, host: str, uri: str, names: Sequence[str]
+    ) -> AbstractContextManager[Edges]:
+        """The edges of a check of domains, kept for the block."""
+        return self._kept(edges, host=host, connect=uri.partition("?")[0], names=tuple(names))
+
+    def of_qemu(self, edges: Edges, host: str, socket: str) -> AbstractContextManager[Edges]:
+        """The edges of a check of one QEMU, kept for the block."""
+        return self._kept(edges, host=host, qmp=socket)
+
+    def of_lab(self, edges: Edges, lab: Lab, names: Sequence[str]) -> AbstractContextManager[Edges]:
+        """The edges of a check of a lab file's machines, kept for the block."""
+        if self.directory is None:
+            return nullcontext(edges)
+        from provision.verify.saved.files import saved_lab
+
+        return self._kept(edges, lab=saved_lab(lab), names=tuple(names))
+
+    def _kept(self, edges: Edges, **asked: Any) -> AbstractContextManager[Edges]:
+        if self.directory is None:
+            return nullcontext(edges)
+        from provision.verify.saved.files import Request
+
+        request = Request(**asked, monitor=self.look.monitor, observe=self.look.observe)
+        return recorded(edges, self.directory, request)
+
+
+@contextmanager
+def recorded(edges: Edges, directory: str, request: Request) -> Iterator[Edges]:
+    """The edges for the block; everything that they answer is kept, and written to the directory at its end.
+
+    Also what could be asked before an error is written; of what was interrupted, nothing.
+
+    :raise RequestError: when the directory will not do; nothing has been asked then.
+    """
+    from provision.edges.files.evidence import claim
+    from provision.verify.saved.record import Recorder
+
+    if not directory:
+        raise RequestError("--save: into which directory?")
+    claim(directory)
+    recorder = Recorder(edges)
+    try:
+        yield recorder
+    except RscvmError:
+        _write(recorder, edges, directory, request)
+        raise
+    _write(recorder, edges, directory, request)
+
+
+def _write(recorder: Recorder, edges: Edges, directory: str, request: Request) -> None:
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    from provision.edges.files.evidence import write_evidence
+    from provision.verify.saved.files import Saved, as_files
+    from provision.verify.saved.replay import tool_versions
+
+    rows = recorder.rows
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    saved = Saved(version("rscvm"), when, request, tool_versions(edges, rows), rows)
+    write_evidence(directory, as_files(saved))
+
+
+def judged_from(path: str, stdin: TextIO | None) -> list[Outcome[list[NicVerdict]]]:
+    """The verdicts on evidence in a directory, or on pasted output in a file, a directory, or standard input (`-`).
+
+    :raise RequestError: when there is nothing of the kind.
+    """
+    from provision.edges.files.evidence import EvidenceDirectory, is_evidence, read_pasted
+    from provision.runtime.parallel import Outcome
+    from provision.verbs.rejudge import judge_saved
+    from provision.verify.collect.pasted import pasted
+    from provision.verify.judge.verdict import judge_nic
+    from provision.verify.saved.files import parse_saved
+
+    if is_evidence(path):
+        directory = EvidenceDirectory(path)
+        return judge_saved(parse_saved(directory.index(), directory.read))
+    if not path:
+        raise RequestError("--from: which file or directory?")
+    if path == "-" and (stdin is None or stdin.isatty()):
+        raise RequestError("--from -: nothing is piped in", hint="`ethtool -k TAP | rscvm check --from -`")
+    verdicts = [judge_nic(nic) for nic in pasted(read_pasted(path, stdin.buffer if stdin else BytesIO()))]
+    return [Outcome("pasted", verdicts)]

@@ -1,0 +1,91 @@
+"""From a command line's LAB, --connect or --qmp to the machines that are asked, by host."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.cli.fleet import edges_of
+from provision.cli.selection import by_host, chosen
+from provision.lab.file import read_lab
+from provision.runtime.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.cli.output import Output
+    from provision.cli.saved import Keep
+    from provision.edges.wiring import RealEdges
+    from provision.verify.collect.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Which machines a command line means: a lab file's, a libvirt's domains, or one QEMU."""
+
+    names: tuple[str, ...]
+    """The lab file first, where there is one."""
+    connect: str | None = None
+    qmp: str | None = None
+    host: str = ""
+
+    def check(self, *, monitor: bool = True) -> None:
+        """Hold them against each other.
+
+        :raise RequestError: when nothing is meant, or two things at once.
+        """
+        if "" in (*self.names, self.connect, self.qmp):
+            raise RequestError("an empty name is nobody's: LAB, MACHINE, URI, DOMAIN or SOCKET")
+        if self.connect is not None and self.qmp is not None:
+            raise RequestError("--connect and --qmp: one of them")
+        if self.qmp is not None and (self.names or not monitor):
+            raise RequestError(
+                "--qmp: all there is to ask is its monitor; it takes neither names nor --no-monitor"
+            )
+        if self.connect is None and self.qmp is None and (self.host or not self.names):
+            raise RequestError(
+                "which machines? LAB, --connect URI (with --host), or --qmp SOCKET (with --host)"
+            )
+
+
+@contextmanager
+def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[str, Source]]:
+    """What the command line asks about, by host; connections end with the block.
+
+    :raise RequestError: when it asks for nothing, or for two things at once.
+    """
+    from provision.verify.collect.source import bare_source, domain_source, lab_source
+
+    monitor, names = keep.look.monitor, machines.names
+    machines.check(monitor=monitor)
+    if machines.connect is not None:
+        with (
+            reached(output, machines.connect, machines.host) as (name, real),
+            keep.of_domains(real, name, machines.connect, names) as edges,
+        ):
+            yield {name: domain_source(edges, name, names, monitor=monitor)}
+    elif machines.qmp is not None:
+        with (
+            reached(output, "", machines.host) as (name, real),
+            keep.of_qemu(real, name, machines.qmp) as edges,
+        ):
+            yield {name: bare_source(edges, name, machines.qmp)}
+    else:
+        lab = read_lab(names[0])
+        wanted = chosen(lab, names[1:])
+        hosts = by_host(lab, wanted)
+        with edges_of(lab, output) as real, keep.of_lab(real, lab, wanted) as edges:
+            yield {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+
+
+@contextmanager
+def reached(output: Output, uri: str, host: str) -> Iterator[tuple[str, RealEdges]]:
+    """The host of a libvirt's URI, or the one that was named, and the ways to it."""
+    from provision.edges.uri import reach
+    from provision.edges.wiring import RealEdges
+
+    way = reach(uri, host)
+    trace = output.say if output.verbose else None
+    with RealEdges({way.name: way.host}, trace, daemons={way.name: way.daemon}) as edges:
+        yield way.name, edges

@@ -1,0 +1,287 @@
+"""A libvirt daemon (through libvirt-python). Errors are told apart by code, never by text."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lxml import etree
+
+from provision.edges.libvirt import domains as reading
+from provision.edges.libvirt.monitor import LibvirtMonitor, binding, within
+from provision.runtime.errors import DeadlineError, HostError, LostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from provision.runtime.protocols import Domain
+
+_T = TypeVar("_T")
+
+
+_HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)"
+_THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
+_TPM_STATE_SINCE = 8_009_000
+"""libvirt 8.9 and later are told what becomes of a domain's TPM state."""
+
+
+_PATIENCE = 30.0
+"""Seconds for what libvirtd answers at once when it is well."""
+_MOST_HANGING = 12
+"""Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
+_STARTING = 300.0
+"""Seconds for what libvirtd does with a domain."""
+
+
+class Libvirt:
+    """Connections to one libvirt daemon, one a thread, opened when first used."""
+
+    def __init__(self, uri: str) -> None:
+        self._address = uri
+        path, _, query = uri.partition("?")
+        shown = "&".join(word for word in query.split("&") if not word.startswith("command="))
+        self._uri = f"{path}?{shown}" if shown else path
+        self._own = threading.local()
+        self._open_ones: list[Any] = []
+        self._hanging = 0
+
+    @property
+    def _connection(self) -> Any:
+        """This thread's: a call that hangs on it is nobody else's."""
+        return getattr(self._own, "connection", None)
+
+    def close(self) -> None:
+        """Hang up, whichever thread it was that called."""
+        for connection in self._open_ones:
+            with suppress(binding().libvirtError):
+                connection.close()
+        self._open_ones = []
+        self._own = threading.local()
+
+    def domain(self, name: str) -> Domain | None:
+        """The domain, or None where there is none of that name.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        libvirt = binding()
+        found = self._find(name)
+        if found is None:
+            return None
+        try:
+            return self._call(lambda: reading.whole_domain(found), reading.READING)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
+                return None
+            raise self._failed(f"read {name}", error) from error
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        """The domains of these names, or all, as they are now; their definitions are not asked for.
+
+        One that goes while they are read is left out.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        try:
+            connection = self._open()
+            listed = self._call(lambda: reading.listed_domains(connection))
+            chosen = [row for row in listed if not names or row[0].name() in names]
+            return list(self._living(chosen))
+        except binding().libvirtError as error:
+            raise self._failed("list its domains", error) from error
+
+    def _living(self, rows: Sequence[tuple[Any, str]]) -> Iterator[Domain]:
+        """The domains as they run, each in its time; what hangs is looked for once the first has been found to."""
+        careful = False
+        for found, state in rows:
+            if careful and self._call(partial(reading.hangs, found)):
+                yield reading.untold_domain(found, state)
+                continue
+            try:
+                domain = self._call(partial(reading.living_domain, found, state), reading.LISTING)
+            except DeadlineError:
+                self.version()  # raises where it is libvirtd itself that does not answer
+                careful, domain = True, reading.untold_domain(found, state)
+            if domain is not None:
+                yield domain
+
+    def runs(self) -> Mapping[str, str]:
+        """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        flag = binding().VIR_CONNECT_LIST_DOMAINS_ACTIVE
+        active = self._do("list its domains", lambda connection: connection.listAllDomains(flag), _PATIENCE)
+        return {domain.name(): str(domain.ID()) for domain in active}
+
+    def emulator(self, kind: str, machine: str) -> str:
+        """Path of the QEMU that would run a domain of type `kvm` or `qemu`.
+
+        :raise HostError: when libvirt has none.
+        """
+        text = self._do(
+            f"run {kind} domains of machine {machine}",
+            lambda connection: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0),
+            _PATIENCE,
+        )
+        return str(etree.fromstring(text.encode()).findtext("path", ""))
+
+    def version(self) -> str:
+        """The daemon's version, as `9.0.0`.
+
+        :raise HostError: when it does not answer.
+        """
+        number = self._do("tell its version", lambda connection: connection.getLibVersion(), _PATIENCE)
+        return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+    def define(self, xml: str) -> None:
+        """Define a domain, held against libvirt's schema.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        flags = binding().VIR_DOMAIN_DEFINE_VALIDATE
+        self._do("define the domain", lambda connection: connection.defineXMLFlags(xml, flags))
+
+    def undefine(self, name: str) -> None:
+        """Remove a definition, with its NVRAM and TPM state; where there is none, nothing.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        libvirt = binding()
+
+        def undefine(connection: Any) -> None:
+            flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            if connection.getLibVersion() >= _TPM_STATE_SINCE:
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
+            found.undefineFlags(flags)
+
+        found = self._find(name)
+        if found is not None:
+            self._do(f"undefine {name}", undefine)
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        """Start a defined domain.
+
+        :raise HostError: with libvirt's own words when it does not start.
+        """
+        flags = binding().VIR_DOMAIN_START_PAUSED if paused else 0
+        self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
+
+    def definition(self, name: str) -> str:
+        """What starts next time, as `virsh edit` reads it: with the passwords that other readings leave out.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        libvirt = binding()
+        flags, found = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE, self._find(name)
+        try:
+            return (
+                str(self._call(lambda: found.XMLDesc(flags) if found.isPersistent() else "")) if found else ""
+            )
+        except libvirt.libvirtError as error:
+            raise self._failed(f"read {name}'s definition", error) from error
+
+    def shutdown(self, name: str) -> None:
+        """Ask a running domain's guest to shut down, by its agent or its power button as libvirt sees fit.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        self._do(f"shut {name} down", lambda connection: connection.lookupByName(name).shutdown())
+
+    def destroy(self, name: str) -> None:
+        """Pull a running domain's plug; one that does not run is left as it is.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        found = self._find(name)
+        if found is not None:
+            self._do(f"stop {name}", lambda _: found.isActive() and found.destroy())
+
+    def autostart(self, name: str, *, on: bool) -> None:
+        """Let a domain start with the host, or not.
+
+        :raise HostError: with libvirt's own words when it refuses.
+        """
+        self._do(f"set {name}'s autostart", lambda connection: connection.lookupByName(name).setAutostart(on))
+
+    def monitor(self, name: str) -> LibvirtMonitor:
+        """The domain's QMP.
+
+        :raise HostError: when there is no such domain.
+        """
+        if self._hanging >= _MOST_HANGING:
+            raise HostError(
+                f"{name}'s monitor was not asked: {self._hanging} others hang, and each keeps one of libvirtd's workers"
+            )
+        found = self._find(name)
+        if found is None:
+            raise HostError(f"no domain {name} at {self._uri}")
+        return LibvirtMonitor(found, self._left_hanging)
+
+    def _left_hanging(self) -> None:
+        """Leave the connection to the call that hangs on it."""
+        self._hanging += 1
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection in self._open_ones:
+            self._open_ones.remove(self._connection)  # to close it would be to wait for what hangs
+        self._own.connection = None
+
+    def _call(self, call: Callable[[], _T], seconds: float = _PATIENCE) -> _T:
+        """The call's result.
+
+        :raise DeadlineError: when libvirt does not answer in time; nobody knows whether it will yet do it.
+        """
+        try:
+            return within(seconds, call)
+        except TimeoutError as error:
+            self._drop()  # it is still busy with that call
+            raise DeadlineError(
+                f"libvirt does not answer at {self._uri}: nothing within {seconds:g} s",
+                hint="is libvirtd stopped or stuck? (systemctl restart libvirtd)",
+                whole=False,
+            ) from error
+
+    def _do(self, what: str, action: Callable[[Any], Any], seconds: float = _STARTING) -> Any:
+        libvirt = binding()
+        try:
+            connection = self._open()
+            return self._call(lambda: action(connection), seconds)
+        except libvirt.libvirtError as error:
+            raise self._failed(what, error) from error
+
+    def _find(self, name: str) -> Any:
+        libvirt = binding()
+        try:
+            connection = self._open()
+            return self._call(lambda: connection.lookupByName(name))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise self._failed(f"look for {name}", error) from error
+
+    def _open(self) -> Any:
+        libvirt = binding()
+        if self._connection is not None and not self._connection.isAlive():
+            self._drop()  # the daemon was restarted; this call shall not pay for it
+        if self._connection is None:
+            try:
+                self._own.connection = self._call(lambda: libvirt.open(self._address))
+            except libvirt.libvirtError as error:
+                raise HostError(
+                    f"libvirt does not answer at {self._uri}: {error}",
+                    hint=_THERE if "+ssh:" in self._uri else _HERE,
+                ) from error
+            self._open_ones.append(self._connection)
+        return self._connection
+
+    def _failed(self, what: str, error: Exception) -> HostError:
+        if self._connection is not None and not self._connection.isAlive():
+            return LostError(
+                f"libvirt at {self._uri} hung up when asked to {what}: {error}",
+                hint="was libvirtd restarted? `rscvm status` tells what is there",
+                whole=False,
+            )
+        return HostError(f"libvirt at {self._uri} could not {what}: {error}")

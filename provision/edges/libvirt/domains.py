@@ -1,0 +1,102 @@
+"""What libvirt tells of its domains, by calls that it answers also when all of its ordinary workers hang.
+
+libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that domain's XML; 9 does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provision.edges.libvirt.monitor import binding
+from provision.runtime.protocols import Domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READING = 75.0
+"""Seconds for both XMLs of a domain."""
+LISTING = 10.0
+"""Seconds for the XML of one domain of many."""
+
+
+def whole_domain(found: Any) -> Domain:
+    """One domain, with its definition.
+
+    :raise libvirtError: as libvirt does.
+    """
+    inactive, kept = binding().VIR_DOMAIN_XML_INACTIVE, bool(found.isPersistent())
+    starts = kept and bool(found.autostart())
+    state, live = _state(found.state()[0]), found.XMLDesc(0)
+    return Domain(found.name(), state, live, found.XMLDesc(inactive) if kept else "", autostart=starts)
+
+
+def listed_domains(connection: Any) -> list[tuple[Any, str]]:
+    """Every domain with its state; the states that most have come in one call each.
+
+    :raise libvirtError: as libvirt does.
+    """
+    return list(_listed(connection))
+
+
+def _listed(connection: Any) -> Iterator[tuple[Any, str]]:
+    libvirt = binding()
+    words = (
+        ("running", libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING),
+        ("paused", libvirt.VIR_CONNECT_LIST_DOMAINS_PAUSED),
+        ("off", libvirt.VIR_CONNECT_LIST_DOMAINS_SHUTOFF),
+        ("", libvirt.VIR_CONNECT_LIST_DOMAINS_OTHER),
+    )
+    seen: set[str] = set()  # one that changes its state meanwhile is in two lists, or in none
+    for state, flag in (*words, ("", 0)):
+        for found in connection.listAllDomains(flag):
+            if found.UUIDString() not in seen:
+                seen.add(found.UUIDString())
+                yield found, state
+
+
+def living_domain(found: Any, state: str) -> Domain | None:
+    """One domain as it runs; None where it has gone meanwhile.
+
+    :raise libvirtError: when libvirt is gone.
+    """
+    libvirt = binding()
+    try:
+        state = state or _state(found.state()[0])
+        run = "" if state == "off" else str(found.ID())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+    try:
+        return Domain(found.name(), state, found.XMLDesc(0), "", run)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        if not found.connect().isAlive():
+            raise
+        trouble = f"libvirt did not tell its XML: {error}"  # too long for a message, for one
+        return Domain(found.name(), state, "", "", run, trouble=trouble)
+
+
+def hangs(found: Any) -> bool:
+    """Whether a domain's monitor has not answered somebody for long.
+
+    :raise libvirtError: as libvirt does.
+    """
+    state, _, since = found.controlInfo()
+    return bool(state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= LISTING * 1000)
+
+
+def untold_domain(found: Any, state: str) -> Domain:
+    """A domain whose XML libvirt did not tell in time."""
+    trouble = f"libvirt did not tell its XML within {LISTING:g} s: its monitor has not answered somebody"
+    return Domain(found.name(), state or "running", "", "", str(found.ID()), trouble=trouble)
+
+
+def _state(number: int) -> str:
+    """A domain's state in our three words."""
+    libvirt = binding()
+    if number in {libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_NOSTATE}:
+        return "off"
+    paused = number in {libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED}
+    return "paused" if paused else "running"

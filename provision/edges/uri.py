@@ -1,0 +1,93 @@
+"""From libvirt's URIs and SSH's to what a way out needs to know of a host."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from provision.runtime.errors import RequestError
+from provision.runtime.protocols import Target
+
+LOCAL = "local"
+_OURS = {"keyfile": "identity", "known_hosts": "known_hosts"}
+"""libvirt's parameters that we hold ssh to ourselves; libvirt's own ssh would ignore the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A host and the libvirt that runs its machines."""
+
+    host: Target
+    daemon: Target
+
+    @property
+    def name(self) -> str:
+        """The host's, for a reader: `local`, or the URI's host."""
+        return self.daemon.name
+
+
+_URI = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*://\S*|[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""A URI, or one of libvirt.conf's aliases."""
+
+
+def reach(uri: str, host: str = "") -> Reach:
+    """Where a libvirt's machines are: at the URI's host, or at the host that was named beside it; without URI, at that.
+
+    :raise RequestError: when one of them is none.
+    """
+    if not uri:
+        target = ssh_target(host) if host else Target(LOCAL)
+        return Reach(target, target)
+    if not _URI.fullmatch(uri):
+        raise RequestError(
+            f"no libvirt {uri!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
+        )
+    daemon = _daemon(uri)
+    return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)
+
+
+def ssh_target(uri: str) -> Target:
+    """The host of `ssh://user@host:port`.
+
+    :raise RequestError: when it is not that.
+    """
+    try:
+        parts = urlsplit(uri)
+        port, name = parts.port, parts.hostname
+    except ValueError as error:
+        raise RequestError(f"cannot read the URI {uri}: {error}") from error
+    if parts.scheme != "ssh" or not name or parts.path.strip("/") or parts.query or parts.password:
+        raise RequestError(f"no host {uri}", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST")
+    return Target(name, name, port, unquote(parts.username or ""))
+
+
+def _daemon(uri: str) -> Target:
+    try:
+        parts = urlsplit(uri)
+        port, name = parts.port, parts.hostname
+    except ValueError as error:
+        raise RequestError(f"cannot read the URI {uri}: {error}") from error
+    if not name:
+        return Target(LOCAL, libvirt=uri)
+    user = unquote(parts.username or "")
+    driver, _, transport = parts.scheme.partition("+")
+    if transport != "ssh":
+        return Target(name, name, user=user, uri=uri)
+    if driver != "qemu" or parts.path not in ("/system", "/session"):
+        raise RequestError(
+            f"{uri}: no libvirt to be reached over SSH", hint="qemu+ssh://USER@HOST/system, or /session"
+        )
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    ours = {_OURS[key]: value for key, value in query if key in _OURS}
+    rest = urlencode([(key, value) for key, value in query if key not in _OURS])
+    there = f"{driver}://{parts.path}" + (f"?{rest}" if rest else "")
+    return Target(
+        name,
+        name,
+        port,
+        user,
+        identity=ours.get("identity", ""),
+        known_hosts=ours.get("known_hosts", ""),
+        libvirt=there,
+    )

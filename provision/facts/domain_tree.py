@@ -1,0 +1,137 @@
+"""A domain's XML as elements, paths and values."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxml.etree import _Element
+
+QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+_OURS = "{urn:rscvm:domain:1}"
+
+
+def attribute(element: _Element, path: str, name: str) -> str:
+    """An attribute of the first element at a path, or nothing."""
+    found = element.find(path)
+    return str(found.get(name, "")) if found is not None else ""
+
+
+def text_of(element: _Element | None) -> str:
+    """An element's text as it is, or nothing where it is only the space between other elements."""
+    text = (element.text or "") if element is not None else ""
+    return text if text.strip() else ""
+
+
+def said(element: _Element | None, *names: str) -> dict[str, str]:
+    """Those of an element's attributes that are there and not empty, in this order."""
+    values = {name: str(element.get(name, "")) for name in names} if element is not None else {}
+    return {name: value for name, value in values.items() if value}
+
+
+def tag_of(element: _Element) -> str:
+    """An element's tag with the prefix that it has in its XML; ours and QEMU's have theirs always."""
+    tag = str(element.tag)
+    if tag.startswith((QEMU, _OURS)):
+        return tag.replace(QEMU, "qemu:").replace(_OURS, "rscvm:")
+    local = tag.rpartition("}")[2]
+    return f"{element.prefix}:{local}" if element.prefix else local
+
+
+def flat(element: _Element, *, leave_out: Sequence[str] = ()) -> dict[str, str]:
+    """Every attribute and text within an element by its path; what is bare has an empty text."""
+    values: dict[str, str] = {}
+    waiting: list[tuple[_Element, str]] = [(element, "")]
+    while waiting:
+        here, path = waiting.pop()
+        text = text_of(here)
+        children = [child for child in here.iterchildren("*") if child.tag not in leave_out]
+        values |= {f"{path}@{str(name).rpartition('}')[2]}": str(value) for name, value in here.items()}
+        if text or not (children or len(here) or here.keys()):
+            values[path] = text
+        seen: dict[str, int] = {}
+        inner: list[tuple[_Element, str]] = []
+        for child in children:
+            name = str(child.get("name", "")) if child.tag in ("timer", "feature", "entry") else ""
+            label = f"{tag_of(child)}[{name}]" if name else tag_of(child)
+            seen[label] = seen.get(label, 0) + 1
+            label += f"[{seen[label]}]" if seen[label] > 1 else ""
+            inner.append((child, f"{path}/{label}" if path else label))
+        waiting += reversed(inner)
+    return values
+
+
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+
+
+_QEMU = f"{{{QEMU_NAMESPACE}}}"
+
+
+def _attribute(element: _Element, path: str, name: str) -> str:
+    found = element.find(path)
+    return str(found.get(name, "")) if found is not None else ""
+
+
+def _number(element: _Element, path: str, name: str) -> int | None:
+    said = _attribute(element, path, name)
+    return int(said) if re.fullmatch("[0-9]{1,9}", said) else None
+
+
+def read_domain(text: str) -> _Element:
+    """The `<domain>` of an XML text, whatever it holds.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    from lxml import etree  # noqa: PLC0415 - only where XML is read
+
+    try:
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+        root = etree.fromstring(text.encode(), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise UnreadableError("the domain's XML", text) from error
+    if root.tag != "domain":
+        raise UnreadableError("the domain's XML", text)
+    return root
+
+
+def _named(element: _Element) -> str:
+    """An element's tag, with what tells it from its like.
+
+    libvirt gives every live device an alias; a NIC's is ours, and its target may be libvirt's.
+    """
+    tag = str(element.tag).replace(_QEMU, "qemu:")
+    own = tag in ("channel", "feature", "timer") or tag.startswith(
+        "qemu:"
+    )  # a driver's name is what it is, not who
+    names = [str(element.get("name", "")), str(element.get("alias", ""))] if own else []
+    names += [_attribute(element, "alias", "name")] if tag == "interface" else []
+    names += [_attribute(element, "target", "dev"), _attribute(element, "target", "name")]
+    names += [str(element.get("type", ""))] if tag in ("controller", "input") else []
+    name = next(filter(None, names), "")
+    return f"{tag}[{name}]" if name else tag
+
+
+def flat_domain(text: str) -> dict[str, str]:
+    """Every attribute and text of a domain by its path, without metadata.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    found: dict[str, str] = {}
+
+    def walk(element: _Element, path: str) -> None:
+        for name in map(str, element.keys()):
+            found[f"{path}@{name}"] = str(element.get(name, ""))
+        if element.text and element.text.strip():
+            found[path] = element.text.strip()  # an element without text is there, too
+        found.setdefault(path, "")
+        for child in element.iterchildren("*"):
+            if child.tag != "metadata":
+                walk(child, f"{path}/{_named(child)}" if path else _named(child))
+
+    walk(read_domain(text), "")
+    return found

@@ -1,0 +1,137 @@
+"""The host's own undo: a process of its own there, that puts back what was found unless it hears from us in time.
+
+It first ends whatever still works for us, so that nothing is set after it, and then takes the lab's lock. Whoever has
+the lock next settles what it finds armed: its owner has gone, or it would hold the lock.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provision.host.plan.steps import Step
+from provision.lab.paths import LabPaths
+from provision.runtime.command import Run, shell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.lab.spec import Lab
+    from provision.runtime.command import Say
+    from provision.runtime.protocols import Edges
+
+_PATIENCE = 20
+"""Seconds that the host waits for us, besides what its drivers may take."""
+_EACH = 5
+"""Seconds that a driver may take for one setting: some reset their NIC for it."""
+
+# A process group's number may be another's by then, so its leader's start is noted with it. What lies there may be
+# armed by a later run: only the process that it names fires it.
+_FIRE = r"""
+echo $$
+exec >/dev/null 2>&1
+sleep "$2"
+[ "$(cat -- "$1.pid" 2>/dev/null)" = $$ ] || exit 0
+[ -z "$4" ] || [ "$(cut -d ' ' -f 22 "/proc/$3/stat" 2>/dev/null)" != "$4" ] || kill -9 "-$3"
+lock=${1%/*}/lock
+while :; do
+    exec 9>>"$lock"
+    flock 9 || exit 1
+    [ "$(stat -c %i -- "$lock" 2>/dev/null)" != "$(stat -Lc %i /proc/self/fd/9)" ] || break
+done
+echo "its host, which puts back what a run found that was cut off" >"$lock"
+if [ "$(cat -- "$1.pid" 2>/dev/null)" = $$ ] && mv -- "$1" "$1.firing"; then
+    sh "$1.firing" 9>&-
+    mv -- "$1.firing" "$1.fired"
+    rm -f -- "$1.pid"
+fi
+rm -f -- "$lock"
+rmdir --ignore-fail-on-non-empty -- "${1%/*}"
+"""
+_ARM = r"""
+umask 077
+read -r _ _ _ _ group _ </proc/$$/stat
+start=
+read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ start _ 2>/dev/null <"/proc/$group/stat"
+read -r boot </proc/sys/kernel/random/boot_id
+[ ! -e "$1.fired" ] || rm -f -- "$1.fired" || exit 1
+{ echo "# $boot"; cat; } >"$1.new" || exit 1
+mv -f -- "$1.new" "$1" || exit 1
+armed=$(setsid sh -c "$3" sh "$1" "$2" "$group" "$start" </dev/null &)
+[ -n "$armed" ] || { echo "no process could be left there to put back what is found" >&2; exit 1; }
+echo "$armed" >"$1.pid"
+"""
+# Its number may be another's by now, so it is known by the undo's path among its arguments.
+_END = r"""
+end() {
+    read -r p <"$1.pid"
+    if tr '\0' '\n' <"/proc/$p/cmdline" | grep -qxF -e "$1"; then kill -9 "-$p" || kill -9 "$p"; fi
+} 2>/dev/null
+"""
+_DISARM = (
+    _END
+    + r"""mv -- "$1" "$1.gone" || exit 1
+end "$1"
+rm -f -- "$1.gone" "$1.pid"
+"""
+)
+# Of another boot nothing is left to be put back, and its process numbers are others' now.
+_SETTLE = (
+    _END
+    + r"""for was in "" .firing; do
+    [ -e "$1$was" ] || continue
+    if [ "$(head -n 1 -- "$1$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
+        end "$1"
+        sh "$1$was" >&2
+        : >"$1.fired"
+    fi
+    rm -f -- "$1$was"
+done
+for left in "$1.new" "$1.gone" "$1.pid"; do [ ! -e "$left" ] || rm -f -- "$left"; done
+[ ! -e "$1.fired" ] || { rm -f -- "$1.fired"; echo fired; }
+"""
+)
+
+SCRIPTS = {"fire": _FIRE, "arm": _ARM, "disarm": _DISARM, "settle": _SETTLE}
+"""Every constant script above, for the linter."""
+
+
+def patience(guarded: Sequence[Step]) -> int:
+    """Seconds that the host waits for us while these steps are taken."""
+    return _PATIENCE + _EACH * len(guarded)
+
+
+def arm_step(path: str, guarded: Sequence[Step]) -> Step:
+    """The step before all that may cut the host off; its undo disarms."""
+    host, seconds = guarded[0].host, patience(guarded)
+    undo = [shlex.join(run.argv) for step in reversed(guarded) for run in step.undo if isinstance(run, Run)]
+    return Step(
+        host,
+        "",
+        f"arm {host}'s own undo",
+        f"it puts back what was found, should it not hear from us within {seconds} s",
+        (replace(shell(_ARM, path, str(seconds), _FIRE), stdin="\n".join((*undo, ""))),),
+        (disarm(path),),
+        exclusive=False,
+    )
+
+
+def disarm(path: str) -> Run:
+    """Tell the host that all is well; fails where it has stopped waiting for that."""
+    return shell(_DISARM, path)
+
+
+def settle(edges: Edges, lab: Lab, host: str) -> bool:
+    """Let what a run left armed that was cut off be put back now; for the holder of the lock.
+
+    Return whether there was such a run since the last one that was not.
+    """
+    path = LabPaths(lab.state_dir, lab.name).undo
+    return edges.host(host).run(shell(_SETTLE, path).argv).check().out.strip() == "fired"
+
+
+def settle_first(edges: Edges, lab: Lab, host: str, say: Say) -> None:
+    """Settle, and say so; before anything is read that is to be planned from."""
+    if settle(edges, lab, host):
+        say(f"an earlier run was cut off while it set {host}: what that had found has been put back")

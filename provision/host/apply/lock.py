@@ -1,0 +1,76 @@
+"""One at a time: whoever changes a lab holds its lock, and others are told who that is.
+
+The lock is the kernel's (flock) and not the file: it ends with its holder, however that ends, so there is
+no stale lock. The file only says who; one that is left over is taken over.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from provision.runtime.command import HELD, NOT_FOUND, shell
+from provision.runtime.errors import HostError
+from provision.runtime.interrupt import shield
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.lab.paths import LabPaths
+    from provision.runtime.protocols import Runner
+
+_BUSY = 75
+_REMOVED = 76
+_TRIES = 5
+
+HOLD = f"""
+command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
+[ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
+command : >>"$1" || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
+command exec 9>>"$1" || exit {_REMOVED}
+flock -w 1 -E {_BUSY} 9
+s=$?
+[ $s = {_BUSY} ] && head -c 400 -- "$1"
+[ $s = 0 ] || exit $s
+# shellcheck disable=SC3013 # -ef is in every sh that we know, and in POSIX since 2024
+[ "$1" -ef /proc/self/fd/9 ] || exit {_REMOVED}
+printf '%s\\n' "$2" >"$1"
+echo {HELD}
+sh 9>&-
+rm -f -- "$1"
+rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"
+true"""
+"""Holds the lock while it runs what its input says, then removes its file, and the lab's directory if that is all there was.
+
+What it runs does not inherit the lock, which a QEMU would hold for ever; and it ends only after the last command has,
+so that nothing of a killed run happens after somebody else has the lock. One second of patience is for such a rest.
+"""
+
+
+class LockError(HostError):
+    """The lock could not be had."""
+
+
+@contextmanager
+def locked(runner: Runner, paths: LabPaths, who: str) -> Iterator[None]:
+    """Hold a lab's lock for the block.
+
+    :raise LockError: when somebody else holds it, whom the message names, or it cannot be made.
+    """
+    for _ in range(_TRIES):
+        with ExitStack() as stack:
+            with shield():  # an interruption comes when there is something that can be let go
+                answer = stack.enter_context(runner.hold(shell(HOLD, paths.lock, who).argv))
+            if answer.ok:
+                yield
+                return
+        if answer.status == _BUSY:
+            holder = answer.out.strip() or "somebody"
+            raise LockError(
+                f"lab {paths.lab} is being changed by {holder}", hint="try again when that has ended"
+            )
+        if answer.status == NOT_FOUND:
+            raise LockError(f"flock not found on {runner.name}", hint="install it (Debian: util-linux)")
+        if answer.status != _REMOVED:
+            break
+    raise LockError(f"cannot lock {paths.lock} on {runner.name}: {answer.err.strip() or 'it comes and goes'}")

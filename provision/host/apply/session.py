@@ -1,0 +1,37 @@
+"""A lab on one of its hosts: what every verb on a host is handed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.host.apply.deadman import settle_first
+from provision.host.apply.lock import locked
+from provision.lab.paths import LabPaths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.lab.spec import Lab
+    from provision.runtime.command import Say
+    from provision.runtime.protocols import Edges
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A lab on one of its hosts, within reach."""
+
+    edges: Edges
+    lab: Lab
+    host: str
+    who: str = "somebody"
+    """Who works on it, for others to read."""
+
+    @contextmanager
+    def alone(self, say: Say) -> Iterator[None]:
+        """Hold the lab's lock, with nothing left under way by a run that was cut off."""
+        runner, paths = self.edges.host(self.host), LabPaths(self.lab.state_dir, self.lab.name)
+        with locked(runner, paths, self.who):
+            settle_first(self.edges, self.lab, self.host, say)
+            yield

@@ -1,0 +1,122 @@
+"""What may be left on a host by us, and how each such thing tells whose it is.
+
+TAPs and bridges carry a mark as their alias, set last, so that what is marked is complete. Domains
+carry our metadata and a UUID of ours. Files lie in the lab's own directory. A QEMU names our pidfile
+in its command line. The journal notes what is about to be made, before it is made.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from provision.runtime.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link", "nic"]
+"""In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link` a .link file."""
+
+_LOST = (
+    "move journal.json out of the lab's directory in state_dir: `down` then still finds what bears our marks, "
+    "but no overlays, and not how NICs were set before"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something on a host that `up` made, or was about to make."""
+
+    kind: Kind
+    name: str
+    """A device's, a domain's, or a path."""
+    machine: str = ""
+    """The machine that it belongs to; empty for what belongs to the whole lab."""
+    where: str = ""
+    """The libvirt URI of a domain."""
+    boot: str = ""
+    """The host's boot in which it was made: a device without a mark is only ours within it."""
+
+    was: str = ""
+    """How a device was before us: JSON, by what was changed of it and then by name. Of a bridge: what we gave it."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from other things."""
+        return self.kind, self.name, self.where
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a lab may have left on a host."""
+
+    file: str = ""
+    """The lab file that it is of: two files of one name must not take each other's things."""
+    things: tuple[Thing, ...] = ()
+    specs: Mapping[str, Any] = field(default_factory=dict)
+    """Each machine as it was last defined or started."""
+    kvm: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each was made for KVM: what `auto` came to then."""
+    disarmed: frozenset[str] = frozenset()
+    """Machines that `hck disarm` has made ordinary since they were last brought up."""
+
+    @property
+    def machines(self) -> set[str]:
+        """The machines that may have left something."""
+        return {thing.machine for thing in self.things if thing.machine}
+
+
+def noted(journal: Journal, kind: Kind, name: str) -> Mapping[str, Mapping[str, Any]]:
+    """What the journal says of how a thing was before us, by what was changed of it; empty where it does not know."""
+    was = [thing.was for thing in journal.things if (thing.kind, thing.name) == (kind, name) and thing.was]
+    found: dict[str, dict[str, Any]] = json.loads(was[0]) if was else {}
+    return found
+
+
+def merged(old: Thing | None, new: Thing) -> Thing:
+    """A thing that may be noted already: what it was before our first change of it stays known."""
+    if old is None or not (old.was and new.was):
+        return new
+    first, later = json.loads(old.was), json.loads(new.was)
+    return replace(
+        new, was=json.dumps({key: {**later.get(key, {}), **first.get(key, {})} for key in {**first, **later}})
+    )
+
+
+def written_journal(journal: Journal) -> str:
+    """The journal's text."""
+    head = {
+        "journal": 1,
+        "file": journal.file,
+        "specs": dict(journal.specs),
+        "kvm": dict(journal.kvm),
+        "disarmed": sorted(journal.disarmed),
+    }
+    rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in journal.things)
+    return f'{json.dumps(head)[:-1]}, "things": [\n{rows}\n]}}\n'
+
+
+def _is_readable(was: str) -> bool:
+    """Whether it tells how a device was, as this version notes that."""
+    said = json.loads(was) if was else {}
+    return isinstance(said, dict) and all(isinstance(values, dict) for values in said.values())
+
+
+def parse_journal(text: str) -> Journal:
+    """The journal out of its text.
+
+    :raise UnreadableError: when it is not a journal that this version writes.
+    """
+    try:
+        data = json.loads(text)
+        if data["journal"] != 1:
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
+        things = tuple(Thing(**row) for row in data["things"])
+        if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
+        disarmed = frozenset(map(str, data.get("disarmed", ())))
+        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), disarmed)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UnreadableError("the lab's journal", text, hint=_LOST) from error

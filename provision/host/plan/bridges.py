@@ -1,0 +1,169 @@
+"""Steps for bridges: made where they are missing, put right where they have drifted. Pure."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
+
+from provision.host.journal import Thing, noted
+from provision.host.marks import is_our_link, link_mark
+from provision.host.plan.devices import _complete, _Drift, _drift, _made_anew, _put_right, _set
+from provision.host.plan.diff import added
+from provision.host.plan.steps import Step
+from provision.host.state import BRIDGE_FILTER
+from provision.lab.derived import derived_mac
+from provision.runtime.command import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provision.facts.ip import Link
+    from provision.host.state import HostFound
+    from provision.lab.spec import Bridge, Lab
+    from provision.runtime.command import Argv
+
+
+_WIRE_QUEUE = 11000
+"""Packets, as AutoHCK has it on its test network."""
+
+
+_WIRE_FILTER = tuple(
+    word for what in ("iptables", "ip6tables", "arptables") for word in (f"nf_call_{what}", "0")
+)
+
+
+# A kernel without IPv6 knows no such mode, and makes no such address.
+_NO_LINK_LOCAL = '[ ! -e /proc/sys/net/ipv6 ] || ip link set dev "$1" addrgenmode none'
+
+
+SCRIPTS = {"no-link-local": _NO_LINK_LOCAL}
+"""Every constant script above, for the linter."""
+
+
+def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
+    """Make a bridge and, last, mark it."""
+    queue, options = (("txqueuelen", str(_WIRE_QUEUE)), _WIRE_FILTER) if bridge.wire else ((), ())
+    kind = ("type", "bridge", "stp_state", "0", "forward_delay", "0", *options)
+    do: list[Argv] = [("ip", "link", "add", "name", name, *queue, *kind)]
+    if bridge.wire:
+        do.append(("sh", "-c", _NO_LINK_LOCAL, "sh", name))
+    if bridge.mtu:
+        do.append(_set(name, "mtu", str(bridge.mtu)))
+    if bridge.uplink:
+        do += [_set(bridge.uplink, "master", name), _set(bridge.uplink, "up")]
+    else:  # else the bridge would take the lowest address of its ports, a new one whenever a TAP comes
+        do.append(_set(name, "address", derived_mac(lab.name, "bridge", name)))
+    if bridge.address:
+        do.append(("ip", "address", "add", bridge.address, "dev", name))
+    return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
+
+
+def _bridge_thing(name: str, bridge: Bridge, found: HostFound) -> Thing:
+    """A bridge with what we give it, which is ours to take away again; and which uplinks were up before."""
+    uplink = found.links.get(bridge.uplink or "")
+    given = {
+        "uplinks": {uplink.name: uplink.up} if uplink else {},
+        "addresses": {bridge.address: True} if bridge.address else {},
+        "mtus": {str(bridge.mtu): True} if bridge.mtu else {},
+    }
+    return Thing("bridge", name, was=json.dumps(given))
+
+
+def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
+    """Declared bridges: made where the host does not have them, ours put right."""
+    for name, bridge in lab.host(host).bridges.items():
+        if _complete(name, found):
+            if is_our_link(lab, found.links[name], found.journal, found.boot):
+                drifts = [*_no_longer(name, bridge, found), *_bridge_drift(name, bridge, found)]
+                thing = _bridge_thing(name, bridge, found)
+                yield from _put_right(host, "", f"bridge {name}", drifts, bridge=thing)
+        else:
+            undo = ("ip", "link", "del", "dev", name)
+            uplink = found.links.get(bridge.uplink or "")
+            down = (Run(_set(uplink.name, "down")),) if uplink and not uplink.up else ()
+            yield Step(
+                host,
+                "",
+                f"make bridge {name}",
+                f"hosts.{host}.bridges declares it, and it is not there",
+                _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
+                (Run(undo), *down),
+                (_bridge_thing(name, bridge, found),),
+                added(
+                    f"bridge {name}",
+                    f"address {bridge.address}" if bridge.address else "",
+                    f"mtu {bridge.mtu}" if bridge.mtu else "",
+                    f"uplink {bridge.uplink}" if bridge.uplink else "",
+                    f"a wire: no address, txqueuelen {_WIRE_QUEUE}, nf_call_* 0" if bridge.wire else "",
+                ),
+                guarded=bool(bridge.uplink),  # it may be the NIC by which we reach the host
+            )
+
+
+def _has(link: Link, address: str) -> bool:
+    return ip_interface(address) in map(ip_interface, link.addresses)
+
+
+_OWN_MTU = 1500
+"""A bridge's when it is made."""
+
+
+def _no_longer(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
+    """What a bridge of ours has from us, and the lab file has no longer; two uplinks would be a loop."""
+    link, given = found.links[name], noted(found.journal, "bridge", name)
+    for uplink, was_up in given.get("uplinks", {}).items():
+        there = found.links.get(uplink)
+        if uplink != bridge.uplink and there is not None and there.master == name:
+            yield _Drift(f"uplink {uplink}", "", _set(uplink, "nomaster"), _set(uplink, "master", name))
+            if there.up and not was_up:
+                yield _Drift(f"{uplink} up", f"{uplink} down", _set(uplink, "down"), _set(uplink, "up"))
+    for address in given.get("addresses", {}):
+        same = bridge.address and ip_interface(bridge.address) == ip_interface(address)
+        if not same and _has(link, address):
+            do, undo = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
+            yield _Drift(f"address {address}", "", do, undo)
+    if not bridge.mtu and str(link.mtu) in given.get("mtus", {}) and link.mtu != _OWN_MTU:
+        back, again = _set(name, "mtu", str(_OWN_MTU)), _set(name, "mtu", str(link.mtu))
+        yield _Drift(f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
+
+
+def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
+    link = found.links[name]
+    yield from _drift(name, link, mtu=bridge.mtu, master=None)
+    if bridge.wire:
+        yield from _wire_drift(name, link)
+    if bridge.address and not _has(link, bridge.address):
+        do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
+        yield _Drift("", f"address {bridge.address}", do, undo)
+    if bridge.uplink and bridge.uplink in found.links:
+        for drift in _drift(bridge.uplink, found.links[bridge.uplink], mtu=None, master=name):
+            before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
+            yield _Drift(before, after, drift.do, drift.undo)
+
+
+def _wire_drift(name: str, link: Link) -> Iterator[_Drift]:
+    for address in link.addresses:
+        remove, add = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
+        yield _Drift(f"address {address}", "no address", remove, add)
+    if link.queue != _WIRE_QUEUE:
+        longer, shorter = (_set(name, "txqueuelen", str(length)) for length in (_WIRE_QUEUE, link.queue))
+        yield _Drift(f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
+    for switch in link.filters:
+        off, on = (_set(name, "type", "bridge", switch, value) for value in ("0", "1"))
+        yield _Drift(f"{switch} 1", f"{switch} 0", off, on)
+
+
+def bridge_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+    """How declared bridges that we did not make differ from the lab file, which are left alone; and what filters wires."""
+    for name, bridge in lab.host(host).bridges.items():
+        if bridge.wire and found.bridge_filter:
+            yield f"{name}: {BRIDGE_FILTER}"
+        if name in found.links and not is_our_link(lab, found.links[name], found.journal, found.boot):
+            drifts = [*_bridge_drift(name, bridge, found)]
+            if drifts:
+                seen = ", ".join(
+                    f"{drift.before}, not {drift.after}" if drift.before else f"no {drift.after}"
+                    for drift in drifts
+                )
+                yield f"bridge {name} was there before us and is left alone; it has {seen}"

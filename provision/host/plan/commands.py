@@ -1,0 +1,112 @@
+"""The commands that several steps share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.host.journal import Journal, written_journal
+from provision.runtime.command import Run, shell
+
+if TYPE_CHECKING:
+    from provision.lab.paths import LabPaths
+
+
+STOP_QEMU = r"""
+ours() { tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e -pidfile | grep -qxF -e "$2"; }
+for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
+    p=${c#/proc/}
+    p=${p%/cmdline}
+    ours "$p" "$1" || continue
+    kill "$p" || ! ours "$p" "$1" || exit 1
+    i=0
+    while ours "$p" "$1"; do
+        i=$((i + 1))
+        [ "$i" != 100 ] || kill -9 "$p"
+        [ "$i" -le 150 ] || { echo "process $p does not end" >&2; exit 1; }
+        sleep 0.1
+    done
+done"""
+"""Ends the QEMU that has this pidfile among its arguments: asks for 10 s, then does not ask.
+
+By /proc and not by the pidfile, which a QEMU that has just been started has not written yet.
+"""
+
+
+# Others may pass through our directories (QEMU runs as somebody else under libvirt), and look into none of our files.
+_REPLACE = '{ [ -d "${1%/*}" ] || (umask 066 && mkdir -p -- "${1%/*}"); } && umask 077 && cat >"$1.new" && mv -f -- "$1.new" "$1"'
+
+
+_FORGET = 'rm -f -- "$1" "$1.new" "${1%/*}/undo.fired" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
+
+
+_OVERLAY = 'umask 077 && qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"'
+
+
+_COPY = 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
+
+
+_WRITE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && mv -f -- "$1.new" "$1"'
+
+
+_TOLERANT = '"$@" || [ $? -lt 126 ]'
+
+
+_REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- "$1" ;; esac'
+
+
+SCRIPTS = {
+    "stop": STOP_QEMU,
+    "replace": _REPLACE,
+    "write": _WRITE,
+    "forget": _FORGET,
+    "overlay": _OVERLAY,
+    "copy": _COPY,
+    "marked": _REMOVE_MARKED,
+    "tolerant": _TOLERANT,
+}
+"""Every constant script above, for the linter."""
+
+
+def stop_qemu(pidfile: str) -> Run:
+    """End the QEMU that has this pidfile."""
+    return shell(STOP_QEMU, pidfile)
+
+
+def make_overlay(base: str, form: str, path: str) -> Run:
+    """Make an overlay in one move, so that one that is there is whole."""
+    return shell(_OVERLAY, base, form, path)
+
+
+def copy_file(source: str, path: str) -> Run:
+    """Copy a file in one move, so that one that is there is whole."""
+    return shell(_COPY, source, path)
+
+
+def remove_files(*paths: str) -> Run:
+    """Remove files and what was to become them, whether they are there or not."""
+    return Run(("rm", "-f", "--", *(name for path in paths for name in (path, f"{path}.new"))))
+
+
+def tolerant(*argv: str) -> Run:
+    """A command whose status does not tell whether it did what it was to do, but where it was not even run, or killed."""
+    return shell(_TOLERANT, *argv)
+
+
+def write_file(path: str, text: str) -> Run:
+    """Replace a file that others read, in one move."""
+    return Run(("sh", "-c", _WRITE, "sh", path), stdin=text)
+
+
+def remove_marked(path: str, mark: str) -> Run:
+    """Remove a file that begins with a mark of ours; another one stays."""
+    return shell(_REMOVE_MARKED, path, mark)
+
+
+def write_journal(paths: LabPaths, journal: Journal) -> Run:
+    """Replace the lab's journal in one move."""
+    return Run(("sh", "-c", _REPLACE, "sh", paths.journal), stdin=written_journal(journal))
+
+
+def forget_lab(paths: LabPaths) -> Run:
+    """Remove the journal, and the lab's directory unless somebody else keeps files there."""
+    return shell(_FORGET, paths.journal)

@@ -1,0 +1,77 @@
+"""Steps for bridges and TAPs: made where they are missing, put right where they have drifted. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.host.marks import is_our_link
+from provision.host.plan.steps import Action, Step
+from provision.runtime.command import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.facts.ip import Link
+    from provision.host.journal import Thing
+    from provision.host.state import HostFound
+    from provision.lab.spec import Lab
+    from provision.runtime.command import Argv
+
+
+def _set(device: str, *words: str) -> Argv:
+    return ("ip", "link", "set", "dev", device, *words)
+
+
+def _made_anew(lab: Lab, found: HostFound, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
+    """The commands that make a device, behind one that removes what an interrupted run left half made."""
+    half_made = device in found.links and is_our_link(lab, found.links[device], found.journal, found.boot)
+    return tuple(map(Run, [undo, *do] if half_made else do))
+
+
+def _complete(device: str, found: HostFound) -> bool:
+    """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
+    link = found.links.get(device)
+    noted = any(thing.name == device and thing.boot == found.boot for thing in found.journal.things)
+    return link is not None and (bool(link.alias) or not noted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drift:
+    """One setting of a device that is not as the lab file has it; what is only added, or only goes, has one side."""
+
+    before: str
+    after: str
+    do: Argv
+    undo: Argv
+
+
+def _drift(name: str, link: Link, *, mtu: int | None, master: str | None) -> Iterator[_Drift]:
+    if mtu and link.mtu != mtu:
+        do, undo = (_set(name, "mtu", str(value)) for value in (mtu, link.mtu))
+        yield _Drift(f"mtu {link.mtu}", f"mtu {mtu}", do, undo)
+    if master and link.master != master:
+        undo = _set(name, "master", link.master) if link.master else _set(name, "nomaster")
+        before = f"on bridge {link.master}" if link.master else "on no bridge"
+        yield _Drift(before, f"on bridge {master}", _set(name, "master", master), undo)
+    if not link.up:
+        yield _Drift("down", "up", _set(name, "up"), _set(name, "down"))
+
+
+def _put_right(
+    host: str, machine: str, what: str, drifts: Sequence[_Drift], *, bridge: Thing | None = None
+) -> Iterator[Step]:
+    if drifts:
+        both = ((sign, text) for drift in drifts for sign, text in (("-", drift.before), ("+", drift.after)))
+        lines = (f"{sign}   {text}" for sign, text in both if text)
+        yield Step(
+            host,
+            machine,
+            f"put {what} right",
+            "somebody has changed it, or the lab file",
+            tuple(Run(drift.do) for drift in drifts),
+            tuple(Run(drift.undo) for drift in reversed(drifts)),
+            (bridge,) if bridge else (),
+            (f"  {what}", *lines),
+            guarded=bridge is not None,  # we may reach the host by it
+        )

@@ -1,0 +1,199 @@
+"""What `down` removes: exactly what is ours on a host, by the journal and by the marks. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
+
+from provision.facts.domain import parse_domain
+from provision.host.journal import Kind, Thing
+from provision.host.marks import is_our_domain, is_our_link, marked_machine, taps_of_our_domains
+from provision.host.plan.commands import forget_lab, remove_files, remove_marked, stop_qemu, write_journal
+from provision.host.plan.nics import put_back
+from provision.host.plan.steps import Action, Destroy, Plan, ReadBack, Step, Undefine
+from provision.lab.paths import LabPaths
+from provision.render.link_file import LAB_MARK
+from provision.runtime.command import Run
+from provision.runtime.safe_text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from provision.host.state import HostFound
+    from provision.lab.spec import Lab
+
+_ORDER: tuple[Kind, ...] = get_args(Kind)
+_WORDS: dict[Kind, str] = {
+    "process": "stop {machine}",
+    "domain": "remove domain {name}",
+    "tap": "remove TAP {name}",
+    "bridge": "remove bridge {name}",
+    "file": "remove {machine}'s sockets and log",
+    "disk": "remove {machine}'s overlays and firmware variables",
+    "link": "remove {name}",
+    "nic": "put {name}'s settings back",
+}
+
+
+def things_there(lab: Lab, found: HostFound) -> tuple[Thing, ...]:
+    """Everything of the lab's that may be on the host: what the journal says, and what bears our marks.
+
+    Files bear none: an overlay that the journal does not know was made by somebody else, a rendered script for one.
+    """
+    things = {thing.key: thing for thing in found.journal.things}
+    for thing in _marked(lab, found):
+        things.setdefault(thing.key, thing)
+    return tuple(things.values())
+
+
+def _marked(lab: Lab, found: HostFound) -> Iterator[Thing]:
+    for link in found.links.values():
+        machine = marked_machine(lab, link)
+        if machine is not None:
+            yield Thing("bridge" if link.kind == "bridge" else "tap", link.name, machine)
+    for domain in found.domains.values():
+        if is_our_domain(lab, domain):
+            yield Thing("domain", domain.name, domain.name, lab.host(found.name).libvirt)
+    for name in lab.machines:
+        pidfile = LabPaths(lab.state_dir, lab.name).pidfile(name)
+        if pidfile in found.processes:
+            yield Thing("process", pidfile, name)
+
+
+def _is_anothers(lab: Lab, thing: Thing, found: HostFound) -> bool:
+    """Whether a device of this name is somebody else's by now; it must be forgotten, or it would pass for ours."""
+    link = found.links.get(thing.name) if thing.kind in ("tap", "bridge") else None
+    return link is not None and not is_our_link(lab, link, found.journal, found.boot)
+
+
+def _left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
+    """Why a thing must be left where it is; empty where it is ours to remove."""
+    if thing.kind in ("tap", "bridge"):
+        return _device_left_alone(lab, thing, found)
+    if thing.kind == "domain":
+        uri = lab.host(found.name).libvirt
+        if thing.where != uri:
+            return (
+                f"domain {thing.name} was made at {thing.where}, and the lab file now has {uri}: left alone"
+            )
+        domain = found.domains.get(thing.name)
+        if domain is not None and not is_our_domain(lab, domain):
+            return f"domain {thing.name} does not bear this lab's mark: left alone"
+    return ""
+
+
+def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
+    def ours(name: str) -> bool:
+        return is_our_link(lab, found.links[name], found.journal, found.boot)
+
+    if thing.name not in found.links:
+        return ""
+    if _is_anothers(lab, thing, found):
+        return f"{thing.name} does not bear this lab's mark: left alone"
+    expected = taps_of_our_domains(lab, found)
+    expected |= {bridge.uplink for bridge in lab.host(found.name).bridges.values() if bridge.uplink}
+    expected |= _uplinks(thing).keys()
+    ports = sorted(port.name for port in found.links.values() if port.master == thing.name)
+    others = [name for name in ports if name not in expected and not ours(name)]
+    return (
+        f"bridge {thing.name} carries {', '.join(others)}, which we did not make: left alone"
+        if others
+        else ""
+    )
+
+
+def _uplinks(thing: Thing) -> Mapping[str, bool]:
+    """The NICs that we put under a bridge, and whether they were up before."""
+    found: dict[str, bool] = json.loads(thing.was).get("uplinks", {}) if thing.was else {}
+    return found
+
+
+def _to_set_down(thing: Thing, found: HostFound) -> list[str]:
+    """The uplinks that were down before we put them under a bridge where they still are."""
+    there = {port.name for port in found.links.values() if port.master == thing.name}
+    return [name for name, was_up in _uplinks(thing).items() if name in there and not was_up]
+
+
+def _keeps_state(thing: Thing, found: HostFound) -> bool:
+    """Whether a domain must stay defined so that its firmware's variables or its TPM's state stay its own."""
+    domain = found.domains.get(thing.name) if thing.kind == "domain" else None
+    return domain is not None and parse_domain(domain.persistent_xml or domain.live_xml).keeps_state
+
+
+def _unmake(lab: Lab, thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Action]:
+    """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
+    if thing.kind == "process" and thing.name in found.processes:
+        yield stop_qemu(thing.name)
+    elif thing.kind == "domain" and thing.name in found.domains:
+        domain = found.domains[thing.name]
+        if domain.state != "off":
+            yield Destroy(thing.name)
+        if domain.persistent_xml and not (keep_disks and _keeps_state(thing, found)):
+            yield Undefine(thing.name)
+    elif thing.kind in ("tap", "bridge") and thing.name in found.links:
+        yield Run(("ip", "link", "del", "dev", thing.name))
+        yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, found))
+    elif thing.kind in ("file", "disk"):
+        yield remove_files(thing.name)
+    elif thing.kind == "link":
+        yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
+    elif thing.kind == "nic" and thing.name in found.links:
+        yield from put_back(thing.name, json.loads(thing.was))
+        yield ReadBack(thing.name, thing.was)
+
+
+def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:
+    """What has to go so that nothing of these machines (of the lab, without names) is left on the host."""
+    things = things_there(lab, found)
+    machines = {thing.machine for thing in things if thing.machine}
+    going = machines if names is None else machines & set(names)
+    doomed = [thing for thing in things if _goes(thing, going, machines, whole=names is None)]
+    if keep_disks:
+        doomed = [thing for thing in doomed if thing.kind != "disk"]
+    notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, found))}
+    doomed = [thing for thing in doomed if thing not in notes]
+    steps = _steps(lab, doomed, found, keep_disks=keep_disks)
+    kept = {thing for thing in doomed if keep_disks and _keeps_state(thing, found)}
+    notes |= {
+        thing: f"domain {thing.name} stays defined: libvirt keeps its firmware or TPM state with it"
+        for thing in kept
+    }
+    left = tuple(
+        thing
+        for thing in things
+        if (thing not in doomed or thing in kept) and not _is_anothers(lab, thing, found)
+    )
+    closing = _closing(lab, left, going, found) if things else None
+    return Plan(steps, None, closing, tuple(notes.values()))
+
+
+def _goes(thing: Thing, going: set[str], machines: set[str], *, whole: bool) -> bool:
+    """Whether a thing goes with these machines: bridges with the last of them, a NIC's settings with the lab alone."""
+    if thing.machine or whole:
+        return whole or thing.machine in going
+    return thing.kind == "bridge" and bool(going) and going == machines
+
+
+def _steps(lab: Lab, doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tuple[Step, ...]:
+    """One step for each machine and kind; files of one kind go together."""
+    actions: dict[str, tuple[Thing, list[Action]]] = {}
+    for thing in sorted(doomed, key=lambda thing: _ORDER.index(thing.kind)):
+        found_actions = list(_unmake(lab, thing, found, keep_disks=keep_disks))
+        if found_actions:
+            what = _WORDS[thing.kind].format(name=thing.name, machine=thing.machine)
+            actions.setdefault(what, (thing, []))[1].extend(found_actions)
+    return tuple(
+        Step(found.name, thing.machine, what, "`up` made it", tuple(do))
+        for what, (thing, do) in actions.items()
+    )
+
+
+def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], found: HostFound) -> Step:
+    paths = LabPaths(lab.state_dir, lab.name)
+    specs = {name: spec for name, spec in found.journal.specs.items() if name not in gone}
+    kvm = {name: found.journal.kvm[name] for name in specs if name in found.journal.kvm}
+    disarmed = found.journal.disarmed - gone
+    journal = replace(found.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
+    action = write_journal(paths, journal) if left else forget_lab(paths)
+    return Step(found.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))

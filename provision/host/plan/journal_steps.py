@@ -1,0 +1,59 @@
+"""Steps that write the journal before and after others. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provision.host.journal import merged
+from provision.host.plan.commands import forget_lab, write_journal
+from provision.host.plan.resolved import chosen_view
+from provision.host.plan.steps import Step
+from provision.lab.identity import spec_as_noted
+from provision.lab.paths import LabPaths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from provision.host.state import HostFound
+    from provision.lab.spec import Lab
+
+
+def notes_of(
+    lab: Lab, host: str, steps: Sequence[Step], found: HostFound, disarmed: Iterable[str] = ()
+) -> tuple[Step, Step]:
+    """Write down what the steps are about to make, so that `down` finds it whatever happens; and that it is made.
+
+    From then on a device of ours is known by its mark only: one without is somebody else's.
+    """
+    paths = LabPaths(lab.state_dir, lab.name)
+    made = {thing.key: thing for thing in found.journal.things}
+    for thing in (thing for step in steps for thing in step.makes):
+        made[thing.key] = merged(made.get(thing.key), replace(thing, boot=found.boot))
+    begun = {
+        step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
+    }
+    specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
+    journal = replace(
+        found.journal,
+        file=lab.file,
+        things=tuple(made.values()),
+        specs={**found.journal.specs, **specs},
+        disarmed=(found.journal.disarmed - begun) | (begun & {*disarmed}),
+        kvm={**found.journal.kvm, **{name: chosen_view(lab, name, found).choices.kvm for name in specs}},
+    )
+    undo = write_journal(paths, found.journal) if found.journal.things else forget_lab(paths)
+    opening = Step(
+        host,
+        "",
+        f"note in {paths.journal} what is to be made",
+        "so that `down` finds it whatever happens",
+        (write_journal(paths, journal),),
+        (undo,),
+        exclusive=False,
+    )
+    whole = replace(journal, things=tuple(replace(thing, boot="") for thing in journal.things))
+    closing = Step(
+        host, "", "note that it is made", "its marks tell it from now on", (write_journal(paths, whole),)
+    )
+    return opening, closing

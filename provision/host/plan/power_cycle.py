@@ -1,0 +1,63 @@
+"""Steps that make another machine of one that is there: by a power cycle, or by its definition alone. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.host.journal import Thing
+from provision.host.plan.commands import stop_qemu
+from provision.host.plan.diff import argv_lines, text_diff
+from provision.host.plan.resolved import started_argv
+from provision.host.plan.steps import Action, Define, Destroy, Start, Step
+from provision.render.machine import domain_xml
+from provision.runtime.command import Run
+
+if TYPE_CHECKING:
+    from provision.lab.spec import Lab
+    from provision.render.view import MachineView
+    from provision.runtime.protocols import Domain
+
+Views = tuple["MachineView", "MachineView"]
+"""A machine as it is, and as it is to be."""
+Words = tuple[str, str]
+"""What a step does, and why."""
+
+
+def process_step(views: Views, words: Words) -> Step:
+    """A bare QEMU stopped, and started on the same TAPs with another command line."""
+    view = views[1]
+    before, after = (started_argv(each) for each in views)
+    pidfile = view.paths.pidfile(view.name)
+    stop = stop_qemu(pidfile)
+    return Step(
+        view.spec.host,
+        view.name,
+        *words,
+        (stop, Run(after)),
+        (stop, Run(before)),
+        (Thing("process", pidfile, view.name),),
+        text_diff("\n".join(argv_lines(before)), "\n".join(argv_lines(after)), around=0),
+        exclusive=False,
+    )
+
+
+def definition_step(lab: Lab, views: Views, domain: Domain, words: Words, *, cycle: bool) -> Step:
+    """A domain defined otherwise, with `cycle` by a power cycle.
+
+    The definition goes first: what libvirt refuses has then stopped nothing.
+    """
+    name, (before, after) = domain.name, (domain_xml(view) for view in views)
+
+    def do(xml: str) -> tuple[Action, ...]:
+        return (Define(xml), Destroy(name), Start(name)) if cycle else (Define(xml),)
+
+    return Step(
+        views[1].spec.host,
+        name,
+        *words,
+        do(after),
+        do(domain.persistent_xml or before),
+        (Thing("domain", name, name, lab.host(views[1].spec.host).libvirt),),
+        tuple(line for line in text_diff(before, after) if "digest=" not in line),
+        exclusive=False,
+    )

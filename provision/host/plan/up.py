@@ -1,0 +1,129 @@
+"""Spec to steps; each says why, and how to take it back. Pure: what was found on the host is handed in."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from provision.host.journal import Thing
+from provision.host.plan.bridges import bridge_steps
+from provision.host.plan.commands import remove_files, stop_qemu
+from provision.host.plan.diff import argv_lines, changed, text_diff
+from provision.host.plan.domain_drift import edits
+from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
+from provision.host.plan.files import _files_of, _runs, file_steps
+from provision.host.plan.hck_flags import defined_disarmed, disarmed_lab, ordinary, started_disarmed
+from provision.host.plan.journal_steps import notes_of
+from provision.host.plan.nics import nic_steps
+from provision.host.plan.power_cycle import process_step
+from provision.host.plan.resolved import chosen_view, started_argv
+from provision.host.plan.settings import _notes
+from provision.host.plan.steps import Drift, Plan, Step
+from provision.host.plan.taps import drifted_tap_steps, tap_steps, tap_steps_back_on
+from provision.lab.identity import spec_as_noted
+from provision.render.machine import domain_xml
+from provision.runtime.command import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from provision.host.state import HostFound
+    from provision.lab.spec import Lab
+    from provision.render.view import MachineView
+
+
+def _qemu_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+    pidfile, files = view.paths.pidfile(view.name), view.paths.machine_files(view.name)
+    if started_disarmed(lab, view.name, found):
+        plain = chosen_view(disarmed_lab(lab, [view.name]), view.name, found)
+        yield process_step((plain, view), (f"restart {view.name} with its HCK flags", DISARMED))
+    if pidfile not in found.processes:
+        argv = started_argv(view)
+        yield Step(
+            view.spec.host,
+            view.name,
+            f"start {view.name}",
+            "its QEMU is not running",
+            (Run(argv),),
+            (stop_qemu(pidfile), remove_files(*files)),
+            (*(Thing("file", path, view.name) for path in files), Thing("process", pidfile, view.name)),
+            (
+                *changed(f"{view.name}: off", f"{view.name}: running"),
+                *(f"+   {line}" for line in argv_lines(argv)),
+            ),
+            exclusive=False,
+        )
+
+
+def _drift(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Drift]:
+    """What runs otherwise than the lab file has it."""
+    name, noted = view.name, found.journal.specs.get(view.name)
+    domain = found.domains.get(name)
+    started = view.paths.pidfile(name) in found.processes
+    differs = started and noted is not None and noted != spec_as_noted(view.spec)
+    if disarmed := _disarmed(lab, name, found):
+        lines = text_diff(
+            _listed(spec_as_noted(ordinary(view.spec))), _listed(spec_as_noted(view.spec)), around=0
+        )
+        yield Drift(name, f"{name} {disarmed}: {DISARMED}", lines, mended=True)
+        differs = False
+    elif domain is not None and domain.state != "off":
+        differs = definition_differs(domain.live_xml, view)
+        if not differs and (lines := edits(domain_xml(view), domain.live_xml)):
+            yield Drift(name, f"{name} runs with what somebody has changed by hand", lines)
+    for nic in view.nics if started else ():
+        if nic.backend.netdev == "tap" and nic.spec.ifname not in found.links:
+            yield Drift(name, f"{name} runs without its TAP {nic.spec.ifname}, which has gone")
+    for path, *_ in _files_of(view) if _runs(view, found) else ():
+        if path not in found.files:
+            yield Drift(name, f"{name} runs on {path}, which has been deleted: what it writes there is lost")
+    if differs:
+        lines = text_diff(_listed(noted or {}), _listed(spec_as_noted(view.spec)), around=0)
+        yield Drift(name, f"{name} runs with other settings than the lab file has", lines)
+
+
+def _disarmed(lab: Lab, name: str, found: HostFound) -> str:
+    """How a machine is no longer the one for HCK that the lab file has; empty where it is."""
+    domain = found.domains.get(name)
+    live = (
+        domain is not None and domain.state != "off" and defined_disarmed(lab, name, domain.live_xml, found)
+    )
+    if live or started_disarmed(lab, name, found):
+        return "runs without its HCK flags"
+    kept = domain is not None and defined_disarmed(lab, name, domain.persistent_xml, found)
+    return "is defined without its HCK flags" if kept else ""
+
+
+def _listed(noted: Mapping[str, Any]) -> str:
+    """Settings with one on each line."""
+    return json.dumps(noted, indent=1, sort_keys=True)
+
+
+def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
+    qemu = found.qemus.get(view.name)
+    for nic in view.nics if qemu else ():
+        unsaid = sorted(nic.spec.wanted().keys() - dict(nic.properties))
+        if qemu and unsaid:
+            yield f"QEMU {qemu.version} has no {', '.join(unsaid)}: left out"
+
+
+def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
+    """What has to change on the host so that these machines run; nothing where they do."""
+    steps: list[Step] = [*bridge_steps(lab, host, found), *nic_steps(lab, host, found)]
+    notes = [*_notes(lab, host, found)]
+    drift: list[Drift] = []
+    for name in names:
+        view = chosen_view(lab, name, found)
+        steps += file_steps(view, found)
+        if view.spec.backend == "qemu":
+            steps += tap_steps(lab, view, found)
+            steps += _qemu_steps(lab, view, found)
+        else:
+            steps += domain_steps(lab, view, found)
+        steps += drifted_tap_steps(lab, view, found)
+        steps += tap_steps_back_on(lab, [name], found)
+        drift += _drift(lab, view, found)
+        if any(step.machine == name for step in steps):
+            notes += _left_out(view, found)
+    opening, closing = notes_of(lab, host, steps, found) if steps else (None, None)
+    return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))

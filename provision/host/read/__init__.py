@@ -1,0 +1,1 @@
+"""Questions to a host, and what the answers come to."""

@@ -1,0 +1,86 @@
+"""What was found on one host, brought together: what a plan is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from provision.host.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.facts.accelerators import Accelerators
+    from provision.facts.ethtool_coalesce import Coalesce
+    from provision.facts.ethtool_features import Features
+    from provision.facts.ip import Link
+    from provision.facts.processes import Process
+    from provision.facts.qemu import Image, QemuFound
+    from provision.runtime.protocols import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class NicFound:
+    """A physical NIC of a host, as far as it is declared in the lab file."""
+
+    features: Features | None = None
+    """None where they could not be read."""
+    coalesce: Coalesce | None = None
+    """None where it has none."""
+    trouble: str = ""
+    """Why one of them could not be read."""
+    permanent_mac: str = ""
+    link: str = ""
+    """The text at our .link file's path, whoever wrote it; empty where there is none."""
+    naming: str = ""
+    """The text of the .link file in effect, with its drop-ins."""
+    naming_file: str = ""
+    """Its path."""
+    connection: str = ""
+    """UUID of the NetworkManager connection that owns it."""
+    systemd: int | None = None
+    """udev's version."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFound:
+    """One host, as read before anything is planned for it."""
+
+    name: str
+    links: Mapping[str, Link] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+    """Which of the paths that were asked about exist."""
+    writable: bool = True
+    """Whether the state directory can be written."""
+    images: Mapping[str, Image] = field(default_factory=dict)
+    boot: str = ""
+    """Tells one boot of the host from another."""
+    journal: Journal = field(default_factory=Journal)
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    """By pidfile."""
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+    qemus: Mapping[str, QemuFound] = field(default_factory=dict)
+    """By machine: the QEMU that would run it."""
+    accelerators: Accelerators | None = None
+    """None where nothing asked for it."""
+    vhost: bool = False
+    root: bool = True
+    """Whether devices can be set up there (CAP_NET_ADMIN)."""
+    tun: str = ""
+    """Why TAPs cannot be made; empty where they can."""
+    bridge_filter: bool = False
+    """Whether br_netfilter hands all bridges' frames to the packet filter."""
+    features: Mapping[str, Features] = field(default_factory=dict)
+    """Of every device; empty where ethtool does not tell."""
+    nics: Mapping[str, NicFound] = field(default_factory=dict)
+    programs: frozenset[str] = frozenset()
+    """Programs that were looked for and are there."""
+
+
+BRIDGE_FILTER = (
+    "br_netfilter hands the frames of every bridge of this host to its packet filter, those of the test bridge too, "
+    "whose own switch (off) cannot take it out. Where the filter drops forwarded frames (Docker's does), the test sees "
+    "it. For all bridges of the host: sysctl -w net.bridge.bridge-nf-call-iptables=0 "
+    "net.bridge.bridge-nf-call-ip6tables=0 net.bridge.bridge-nf-call-arptables=0"
+)
+"""The kernel asks for either switch (br_netfilter_hooks.c, br_nf_pre_routing), so a bridge can only add itself."""

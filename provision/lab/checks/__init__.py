@@ -1,0 +1,1 @@
+"""What a lab file's values must be to each other."""

@@ -1,0 +1,38 @@
+"""The lab file on the disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import Fault, LabFileError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.lab.spec import Lab
+
+_LARGEST = 64 << 20
+
+
+def read_lab(path: str, environment: Mapping[str, str] = os.environ) -> Lab:
+    """The lab of a file.
+
+    :raise LabFileError: with every fault of it.
+    :raise RequestError: when the file cannot be read.
+    """
+    from provision.lab.load import parse_lab  # noqa: PLC0415 - takes longer to load than --help takes to print
+
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise RequestError(f"cannot read the lab file {path}: it is no file")
+        if Path(path).stat().st_size > _LARGEST:
+            raise RequestError(f"cannot read the lab file {path}: it has more than {_LARGEST >> 20} MiB")
+        text = Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise RequestError(f"cannot read the lab file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise LabFileError(path, (Fault(line, 1, "", "is not UTF-8"),)) from error
+    return parse_lab(text, path, str(Path(path).parent.absolute()), environment)

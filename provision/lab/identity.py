@@ -1,0 +1,34 @@
+"""What tells one machine of a lab from another, and from its own former self."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provision.lab.spec import Lab, Machine
+
+
+_UUIDS = uuid.UUID("3f0e0c86-6a7b-5e0d-9a52-7f2c1d7b8a11")
+
+
+def machine_uuid(lab: Lab, name: str) -> str:
+    """The UUID of a machine: the same for the same state directory, lab and machine."""
+    return str(uuid.uuid5(_UUIDS, f"{lab.state_dir}\0{lab.name}\0{name}"))
+
+
+def spec_as_noted(machine: Machine) -> dict[str, Any]:
+    """A machine's settings as the journal keeps them: what is at its default is left out."""
+    noted: dict[str, Any] = machine.model_dump(mode="json", exclude_defaults=True)
+    return {
+        **noted,
+        "memory": f"{machine.memory >> 10}KiB",
+    }  # as a lab file says it, so that it can be read back
+
+
+def spec_digest(machine: Machine) -> str:
+    """What tells, in a domain's metadata, whether the lab file has changed since."""
+    text = json.dumps(spec_as_noted(machine), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

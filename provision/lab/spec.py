@@ -1,0 +1,272 @@
+"""What the user asked for: the lab file's models, frozen.
+
+`load` fills in what a lab file may leave to us (NIC names, MACs, TAP names), so that a lab that was
+loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty before that.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
+
+from provision.lab.scalars import (
+    Address,
+    AskTag,
+    Auto,
+    BridgeName,
+    Device,
+    FirmwareTag,
+    Mac,
+    Memory,
+    Name,
+    NicName,
+    OffloadName,
+    Path,
+    Prefix,
+    QueueSize,
+    Rsc,
+    Setting,
+    Switch,
+    TapName,
+    Text,
+    Version,
+    ask_tag,
+    firmware_tag,
+)
+from provision.tables.offloads import BY_NAME, HCK
+from provision.tables.profiles import RSC_INTERVAL, wanted_offloads
+
+Backend = Literal["libvirt", "qemu"]
+Purpose = Literal["production", "hck"]
+
+
+class Model(BaseModel):
+    """Frozen, and any key that is not in it is an error."""
+
+    # Deferred: only the whole lab file's validator is ever used, and building each model's own takes time at every start.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+Mtu = Annotated[StrictInt, Field(ge=68, le=65521)]
+
+
+class Bridge(Model):
+    """A bridge that is made where it is missing, and only then removed by `down`."""
+
+    address: Prefix | None = None
+    uplink: Device | None = None
+    mtu: Mtu | None = None
+    wire: ClassVar[bool] = False
+
+
+class WireBridge(Bridge):
+    """A bridge that stands for a cable between two machines; made by a lab's topology, never said in a file."""
+
+    wire: ClassVar[bool] = True
+
+
+class HostNic(Model):
+    """A physical NIC's settings, named as ethtool prints them."""
+
+    features: dict[Text, Switch] = {}
+    coalesce: dict[Text, Setting] = {}
+    persist: Literal["none", "link"] = "none"
+
+
+class Host(Model):
+    """A hypervisor host; `local` needs no SSH."""
+
+    address: Address | None = None
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
+    user: Text | None = None
+    identity: Path | None = None
+    known_hosts: Path | None = None
+    sudo: Switch = False
+    libvirt: Text = "qemu:///system"
+    bridges: dict[BridgeName, Bridge] = {}
+    nics: dict[Device, HostNic] = {}
+
+
+class Disk(Model):
+    """A disk; with an overlay the image is only ever a backing file."""
+
+    image: Path
+    overlay: Switch = True
+    bus: Literal["virtio", "sata"] = "virtio"
+
+
+class Kernel(Model):
+    """A kernel that QEMU loads itself."""
+
+    image: Path
+    initrd: Path | None = None
+    cmdline: Text = ""
+
+
+class FirmwareFiles(Model):
+    """UEFI firmware by its files; `vars` is the template that each machine gets a copy of."""
+
+    code: Path
+    vars: Path
+
+
+class AskSsh(Model):
+    """How a guest is asked over SSH."""
+
+    address: Address
+    user: Text
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
+    identity: Path | None = None
+
+
+class AskWinrm(Model):
+    """How a guest is asked over WinRM; the password is only ever named."""
+
+    address: Address
+    user: Text
+    password_env: Text
+    tls: Switch = True
+
+
+class AskBySsh(Model):
+    """`- ssh: {…}`."""
+
+    ssh: AskSsh
+
+
+class AskByWinrm(Model):
+    """`- winrm: {…}`."""
+
+    winrm: AskWinrm
+
+
+Ask = Annotated[
+    Annotated[Literal["agent"], Tag("agent()")]
+    | Annotated[AskBySsh, Tag("ssh()")]
+    | Annotated[AskByWinrm, Tag("winrm()")],
+    Discriminator(ask_tag, custom_error_type="ask", custom_error_message=AskTag),
+]
+Firmware = Annotated[
+    Annotated[Literal["uefi", "uefi-secure-boot", "bios"], Tag("name()")]
+    | Annotated[FirmwareFiles, Tag("files()")],
+    Discriminator(firmware_tag, custom_error_type="firmware", custom_error_message=FirmwareTag),
+]
+
+
+class Nic(Model):
+    """One NIC of a machine."""
+
+    name: NicName = ""
+    model: Literal["virtio", "e1000e"] = "virtio"
+    bridge: BridgeName | None = None
+    tap: Switch = False
+    macvtap: Device | None = None
+    user: Switch = False
+    ifname: TapName = ""
+    mac: Mac = ""
+    rsc: Rsc | None = None
+    rsc_interval: Annotated[StrictInt, Field(ge=0, le=4294967295)] | None = None
+    vhost: Auto = "auto"
+    queues: Annotated[StrictInt, Field(ge=1, le=256)] = 1
+    rx_queue_size: QueueSize | None = None
+    mtu: Mtu | None = None
+    offloads: dict[OffloadName, Switch] = {}
+
+    @property
+    def kind(self) -> str:
+        """Its row in the table of NIC backends; `load` sees to it that there is exactly one."""
+        return "bridge" if self.bridge else "tap" if self.tap else "macvtap" if self.macvtap else "user"
+
+    @property
+    def profile(self) -> str:
+        """Its row in the table of profiles: as said, else `true` on virtio and `false` on emulated models."""
+        return self.rsc or ("true" if self.model == "virtio" else "false")
+
+    @property
+    def interval(self) -> int:
+        """Nanoseconds that the HCK engine holds a segment."""
+        return RSC_INTERVAL if self.rsc_interval is None else self.rsc_interval
+
+    def wanted(self) -> dict[str, bool]:
+        """Every offload as it shall be at the device, in the table's order; empty for emulated models."""
+        return wanted_offloads(self.profile, self.offloads) if self.model == "virtio" else {}
+
+    def properties(self, known: frozenset[str] | None) -> dict[str, bool]:
+        """The offloads that are said outright to a QEMU that knows these properties.
+
+        None stands for any supported QEMU: what all of them know, and what the user named.
+        """
+        return {
+            name: on
+            for name, on in self.wanted().items()
+            if (name in known if known is not None else BY_NAME[name].everywhere or name in self.offloads)
+        }
+
+    def unknown_to(self, known: frozenset[str]) -> tuple[str, ...]:
+        """Properties that the user or the HCK profile asks for and a QEMU with these properties lacks."""
+        asked = {*self.offloads, *((HCK, "rsc_interval") if self.profile == "hck" else ())}
+        return tuple(sorted(asked - known)) if self.model == "virtio" else ()
+
+
+class MachineKeys(Model):
+    """What every machine has, also those that a lab's topology makes."""
+
+    backend: Backend = "libvirt"
+    guest: Literal["windows", "linux"]
+    memory: Memory
+    vcpus: Annotated[StrictInt, Field(ge=1, le=1024)] = 2
+    accel: Literal["auto", "kvm", "tcg"] = "auto"
+    machine: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "q35"
+    firmware: Firmware | None = None
+    tpm: Switch = False
+    disks: tuple[Disk, ...] = ()
+    cdroms: tuple[Path, ...] = ()
+    kernel: Kernel | None = None
+    ask: tuple[Ask, ...] = ()
+
+    @property
+    def boots_with(self) -> str | FirmwareFiles:
+        """Its firmware: as said, else BIOS for a kernel that QEMU loads and UEFI for disks."""
+        return self.firmware or ("bios" if self.kernel else "uefi")
+
+
+class Machine(MachineKeys):
+    """A virtual machine."""
+
+    host: Name = "local"
+    purpose: Purpose = "production"
+    nics: tuple[Nic, ...] = ()
+
+
+class RoleLab(Model):
+    """A test lab that expands to machines and their networks."""
+
+    topology: Literal["hlk-two-machine", "dut-only"]
+    host: Name = "local"
+    test: Literal["rsc", "none"] = "rsc"
+    controller: MachineKeys | None = None
+    dut: MachineKeys | None = None
+    support: MachineKeys | None = None
+
+
+class LabFile(Model):
+    """A lab file, version 1."""
+
+    version: Version
+    state_dir: Path = "/var/lib/rscvm"
+    hosts: dict[Name, Host] = {}
+    machines: dict[Name, Machine] = {}
+    labs: dict[Name, RoleLab] = {}
+
+
+class Lab(LabFile):
+    """A lab file that was read whole: nothing derived is missing, and its name is the file's stem."""
+
+    name: Name
+    file: str = ""
+    """The file's absolute path."""
+
+    def host(self, name: str) -> Host:
+        """A host by name; `local` exists without being listed."""
+        return self.hosts.get(name) or Host()

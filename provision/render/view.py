@@ -1,0 +1,233 @@
+"""What a machine's templates print: spec and choices brought to one form, all decisions taken.
+
+The templates only loop and print; both backends are rendered from the same view, so that they make
+the same NIC.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.lab.identity import machine_uuid
+from provision.lab.paths import LabPaths
+from provision.lab.spec import FirmwareFiles
+from provision.tables.backends import BACKENDS, NicBackend
+from provision.tables.guests import GUESTS, Guest
+from provision.tables.offloads import BY_NAME, HCK
+from provision.tables.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from provision.lab.spec import Disk, Lab, Machine, Nic
+
+_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
+_PORTS_PER_SLOT = 8
+_FIRST_PORT_SLOT = 2
+_SATA_PORTS = 6
+
+# Where Debian's package ovmf keeps its files.
+_OVMF = {
+    "uefi": FirmwareFiles(code="/usr/share/OVMF/OVMF_CODE_4M.fd", vars="/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    "uefi-secure-boot": FirmwareFiles(
+        code="/usr/share/OVMF/OVMF_CODE_4M.ms.fd", vars="/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What `auto` came to on the host that will run the machine."""
+
+    kvm: bool
+    vhost: bool
+    properties: frozenset[str] | None = None
+    """What the host's QEMU knows of virtio-net-pci; None: any supported QEMU."""
+
+
+def usual_choices(machine: Machine) -> Choices:
+    """What `render` takes `auto` for: a host with KVM and vhost."""
+    return Choices(kvm=machine.accel != "tcg", vhost=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NicView:
+    """One NIC, ready to print."""
+
+    spec: Nic
+    backend: NicBackend
+    alias: str
+    vhost: bool
+    driver: str
+    """libvirt's `<driver name>`; empty leaves vhost to libvirt, which falls back."""
+    properties: tuple[tuple[str, bool], ...]
+    host: tuple[tuple[str, bool], ...]
+    guest: tuple[tuple[str, bool], ...]
+    override: tuple[tuple[str, str, str], ...]
+    """Name, type and value of what libvirt has no attribute for."""
+    interval: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskView:
+    """One disk or CD, ready to print."""
+
+    path: str
+    format: str
+    bus: str
+    target: str
+    """libvirt's target device, which is also the end of QEMU's ids."""
+    sata_bus: str
+    base: str = ""
+    """The image that an overlay lies over; empty without overlay."""
+    base_format: str = ""
+    cdrom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """One machine, ready to print."""
+
+    lab: str
+    name: str
+    uuid: str
+    spec: Machine
+    guest: Guest
+    choices: Choices
+    paths: LabPaths
+    nics: tuple[NicView, ...]
+    disks: tuple[DiskView, ...]
+    firmware: str
+    """bios, uefi, uefi-secure-boot, or files."""
+    code: str
+    vars: str
+
+    @property
+    def enlightened(self) -> bool:
+        """Hyper-V enlightenments need KVM."""
+        return bool(self.guest.enlightenments) and self.choices.kvm
+
+    @property
+    def secure(self) -> bool:
+        """Whether the firmware needs System Management Mode."""
+        return self.firmware == "uefi-secure-boot"
+
+    @property
+    def ports(self) -> dict[str, str]:
+        """Root port addresses by id, one port for each PCIe device: behind one, virtio is modern only."""
+        devices = [nic.alias for nic in self.nics]
+        devices += [disk.target for disk in self.disks if disk.bus == "virtio"]
+        devices += ["channels", *(["usb"] if self.guest.display else [])]
+        return {
+            f"port-{device}": f"{_FIRST_PORT_SLOT + at // _PORTS_PER_SLOT:x}.{at % _PORTS_PER_SLOT}"
+            for at, device in enumerate(devices)
+        }
+
+    @property
+    def extra_sata(self) -> tuple[str, ...]:
+        """SATA controllers beyond the one that q35 has."""
+        buses = {disk.sata_bus.partition(".")[0] for disk in self.disks if disk.bus == "sata"}
+        return tuple(sorted(buses - {"ide"}))
+
+    def socket(self, what: str) -> str:
+        """Path of one of the machine's sockets."""
+        return self.paths.socket(self.name, what)
+
+
+def image_format(path: str) -> str:
+    """An image's format by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
+    return _FORMATS.get(posixpath.splitext(path)[1].lower(), "raw")
+
+
+def _letters(index: int) -> str:
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("a") + rest) + letters
+    return letters
+
+
+def _attributes(element: str, properties: dict[str, bool]) -> tuple[tuple[str, bool], ...]:
+    named = ((BY_NAME[name].libvirt, on) for name, on in properties.items())
+    return tuple((place[1], on) for place, on in named if place and place[0] == element)
+
+
+def _override(nic: Nic, properties: dict[str, bool]) -> tuple[tuple[str, str, str], ...]:
+    """Only what differs from QEMU's default or was asked for: an override taints the domain."""
+    wanted = [
+        (name, "bool", str(on).lower())
+        for name, on in properties.items()
+        if BY_NAME[name].libvirt is None and (on != BY_NAME[name].default or name in nic.offloads)
+    ]
+    if HCK in properties:
+        wanted.append(("rsc_interval", "unsigned", str(nic.interval)))
+    return tuple(wanted)
+
+
+def _nic(nic: Nic, choices: Choices) -> NicView:
+    properties = nic.properties(choices.properties)
+    backend, profile = BACKENDS[nic.kind], PROFILES[nic.profile]
+    may = nic.model == "virtio" and profile.vhost and backend.device
+    explicit = {"true": "vhost", "false": "qemu", "auto": ""}[nic.vhost]
+    return NicView(
+        spec=nic,
+        backend=backend,
+        alias=f"ua-{nic.name}",
+        vhost=may and (nic.vhost == "true" or (nic.vhost == "auto" and choices.vhost)),
+        driver="" if nic.model != "virtio" else explicit if profile.vhost else "qemu",
+        properties=tuple(properties.items()),
+        host=_attributes("host", properties),
+        guest=_attributes("guest", properties),
+        override=_override(nic, properties),
+        interval=nic.interval if HCK in properties else None,
+    )
+
+
+def _disks(machine: Machine, name: str, paths: LabPaths) -> tuple[DiskView, ...]:
+    views: list[DiskView] = []
+    seen = {"virtio": 0, "sata": 0}
+
+    def place(bus: str) -> tuple[str, str]:
+        at = seen[bus]
+        seen[bus] += 1
+        extra, port = divmod(at, _SATA_PORTS)
+        return ("v" if bus == "virtio" else "s") + "d" + _letters(at), (
+            f"sata{extra}" if extra else "ide"
+        ) + f".{port}"
+
+    def disk(index: int, spec: Disk) -> DiskView:
+        target, port = place(spec.bus)
+        form = image_format(spec.image)
+        if spec.overlay:
+            return DiskView(paths.overlay(name, index), "qcow2", spec.bus, target, port, spec.image, form)
+        return DiskView(spec.image, form, spec.bus, target, port)
+
+    views += [disk(index, spec) for index, spec in enumerate(machine.disks)]
+    for path in machine.cdroms:
+        target, port = place("sata")
+        views.append(DiskView(path, "raw", "sata", target, port, cdrom=True))
+    return tuple(views)
+
+
+def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> MachineView:
+    """Everything that a machine's templates need; without choices, those of the usual host."""
+    machine = lab.machines[name]
+    choices = choices or usual_choices(machine)
+    paths = LabPaths(lab.state_dir, lab.name)
+    boots_with = machine.boots_with
+    files = boots_with if isinstance(boots_with, FirmwareFiles) else _OVMF.get(boots_with)
+    return MachineView(
+        lab=lab.name,
+        name=name,
+        uuid=machine_uuid(lab, name),
+        spec=machine,
+        guest=GUESTS[machine.guest],
+        choices=choices,
+        paths=paths,
+        nics=tuple(_nic(nic, choices) for nic in machine.nics),
+        disks=_disks(machine, name, paths),
+        firmware="files" if isinstance(boots_with, FirmwareFiles) else boots_with,
+        code=files.code if files else "",
+        vars=files.vars if files else "",
+    )

@@ -1,0 +1,89 @@
+"""A command, where it ran and what it said; and the protocols that the edges fill.
+
+Commands are argv tuples and never strings: quoting is the edge's job. What is above the edges is
+handed these protocols and builds none of their implementations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from provision.runtime.errors import CommandError
+
+HELD = "held"
+"""The line that a program says when it holds what it was started for; it then reads commands as `sh` does."""
+
+NOT_FOUND = 127
+"""Exit status of a program that is not there, as shells give it."""
+
+_SHORT = 100
+
+Argv = tuple[str, ...]
+
+Say = Callable[[str], None]
+"""Where progress is told."""
+
+QEMU = "qemu-system-x86_64"
+
+PACKAGES = {
+    "ip": "iproute2",
+    "ethtool": "ethtool",
+    "qemu-img": "qemu-utils",
+    "flock": "util-linux",
+    QEMU: "qemu-system-x86",
+}
+"""Where Debian keeps the programs that we call."""
+
+RELAYS = ("python3", "perl", "socat")
+"""Programs of which a host needs one, so that QEMU's monitor there can be reached from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command to run, and what it reads."""
+
+    argv: Argv
+    stdin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one command ended on one host."""
+
+    host: str
+    argv: Argv
+    status: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.status == 0
+
+    def check(self) -> Result:
+        """Return itself.
+
+        :raise CommandError: when the command failed; the program's own words are in it.
+        """
+        if self.ok:
+            return self
+        program = self.argv[0]
+        if self.status == NOT_FOUND and f"{program}: not found" in self.err:
+            package = PACKAGES.get(program, program)
+            raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
+        words = (self.err or self.out).strip().splitlines()[-10:]
+        said = "\n  ".join(words) or "it said nothing"
+        what = self.words() if program != "sh" else "its script"
+        raise CommandError(f"{what} failed on {self.host} ({self.status}): {said}")
+
+    def words(self) -> str:
+        """The command in short: a script by its first words, a long line by its beginning."""
+        text = " ".join(word for part in self.argv for word in part.split())
+        return text if len(text) <= _SHORT else f"{text[:_SHORT]} …"
+
+
+def shell(script: str, *arguments: str) -> Run:
+    """A constant script; what varies is an argument and never text of the script."""
+    return Run(("sh", "-c", script, "sh", *arguments))

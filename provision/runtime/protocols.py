@@ -1,0 +1,169 @@
+"""What the edges fill: a host that runs commands, a libvirt, a QEMU's monitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from provision.runtime.command import Result, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a way out needs to know of a host; what is empty is not said, and OpenSSH's configuration may say it."""
+
+    name: str
+    address: str = ""
+    """A name, an IP address or an alias in ~/.ssh/config; empty is this machine."""
+    port: int | None = None
+    user: str = ""
+    identity: str = ""
+    """Path of the one private key that is offered."""
+    known_hosts: str = ""
+    """Path of the file that is asked instead of the user's own."""
+    sudo: bool = False
+    """Whether commands run as root by `sudo -n`."""
+    libvirt: str = "qemu:///system"
+    """libvirt's URI as seen on that host."""
+    uri: str = ""
+    """libvirt's URI as seen from here, where it is not reached over SSH as the host is."""
+
+
+class Runner(Protocol):
+    """A host that runs commands."""
+
+    @property
+    def name(self) -> str:
+        """The host's name in the lab file."""
+        ...
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        """Run one command; a program that is missing gives status 127, not an exception.
+
+        :raise DeadlineError: when it does not end in time; it has been ended then.
+        :raise LostError: when the host is gone, and nobody knows how it ended.
+        """
+        ...
+
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        """Run commands in one round trip: each whatever became of the one before, or none after the first that fails.
+
+        :raise LostError: as `run` does; it tells how the commands before ended.
+        """
+        ...
+
+    def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
+        """Run the block's commands through a program that holds something, and becomes a shell.
+
+        The result is good once the program has said that it holds it; else it has ended. What it holds is let
+        go when the last command has ended, also when we are killed meanwhile.
+        """
+        ...
+
+
+class Monitor(Protocol):
+    """A running QEMU that answers QMP."""
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """Return the command's `return` value.
+
+        :raise RefusedError: when QEMU answers with an error.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A libvirt domain as found."""
+
+    name: str
+    state: str
+    """running, paused or off."""
+    live_xml: str
+    """What runs; of a domain that is off, its definition."""
+    persistent_xml: str
+    """What starts next time; empty for a transient domain, and where it was not asked for."""
+    run: str = ""
+    """Tells one run of the domain from another; empty of one that is off, and where it was not asked for."""
+    trouble: str = ""
+    """Why libvirt did not tell what runs; then there is no XML."""
+    autostart: bool = False
+    """Whether it starts with the host."""
+
+
+class Hypervisor(Protocol):
+    """A libvirt daemon."""
+
+    def domain(self, name: str) -> Domain | None:
+        """The domain, or None where there is none of that name."""
+        ...
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        """The domains of these names, or all, as they are now; their definitions are not asked for."""
+        ...
+
+    def runs(self) -> Mapping[str, str]:
+        """Which run each domain is in that runs."""
+        ...
+
+    def emulator(self, kind: str, machine: str) -> str:
+        """Path of the QEMU that would run a domain of type `kvm` or `qemu`."""
+        ...
+
+    def version(self) -> str:
+        """The daemon's version, as `9.0.0`."""
+        ...
+
+    def define(self, xml: str) -> None:
+        """Define a domain, held against libvirt's schema."""
+        ...
+
+    def undefine(self, name: str) -> None:
+        """Remove a definition, with its NVRAM and TPM state."""
+        ...
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        """Start a defined domain."""
+        ...
+
+    def definition(self, name: str) -> str:
+        """What starts next time, with its secrets, as it can be defined anew; empty where libvirt keeps none."""
+        ...
+
+    def shutdown(self, name: str) -> None:
+        """Ask a running domain's guest to shut down; whether it does is not waited for."""
+        ...
+
+    def destroy(self, name: str) -> None:
+        """Pull a running domain's plug."""
+        ...
+
+    def autostart(self, name: str, *, on: bool) -> None:
+        """Let a domain start with the host, or not."""
+        ...
+
+    def monitor(self, name: str) -> Monitor:
+        """The domain's QMP; libvirt marks the domain as tainted by its use."""
+        ...
+
+
+class Edges(Protocol):
+    """Every way out, by the names of hosts in the lab file; built by the command line, or by a test."""
+
+    def host(self, name: str) -> Runner:
+        """The host that runs commands."""
+        ...
+
+    def hypervisor(self, host: str) -> Hypervisor:
+        """The host's libvirt."""
+        ...
+
+    def monitor(self, host: str, socket: str) -> AbstractContextManager[Monitor]:
+        """The QEMU that listens at a socket on the host."""
+        ...

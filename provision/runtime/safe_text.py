@@ -1,0 +1,37 @@
+"""Words from outside, made harmless and to fit."""
+
+from __future__ import annotations
+
+_SHORT = 100
+
+
+def shortened(text: str, most: int = _SHORT) -> str:
+    """Words from outside on one line, and not many of them."""
+    words = escaped(text[: most + 1])
+    return words if len(words) <= most else f"{words[:most]} …"
+
+
+def escaped(text: str) -> str:
+    """The text with control characters spelled out, so that it stays on its line and steers no terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def short(text: str, most: int = 2000) -> str:
+    """The text on one line without control characters, and without its end where that is far off."""
+    return escaped(text) if len(text) <= most else f"{escaped(text[:most])}…"
+
+
+def cell(text: str, most: int) -> str:
+    """The text on one line without control characters, cut to so many columns of a terminal.
+
+    No more characters than columns stay: what piles up on one column (combining marks) is cut, too.
+    """
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - only where a person reads
+
+    plain = escaped(text[: most + 1])
+    if len(plain) <= most and cell_len(plain) <= most:
+        return plain
+    if most < 1:
+        return ""
+    kept = plain[: most - 1]
+    return f"{set_cell_size(kept, most - 1).rstrip() if cell_len(kept) > most - 1 else kept}…"

@@ -1,0 +1,102 @@
+"""The verb that judges: ask machines, then their TAPs, and hold what was seen against the rules. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import HostError
+from provision.verify.collect.taps import TapsRead, read_taps, with_tap
+from provision.verify.collect.traffic import sample_tcp, with_traffic
+from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.judge.verdict import NicVerdict, judge_nic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.verify.collect.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a check looks."""
+
+    monitor: bool = True
+    """Whether QEMU's monitor is asked; libvirt marks a domain as tainted by that."""
+    observe: float = 0
+    """Seconds for which the TAPs' counters are watched; 0: they are not."""
+    waited: bool = False
+    """Whether the guests' drivers were waited for until a deadline."""
+
+
+def check(source: Source, look: Look) -> list[NicVerdict]:
+    """The verdict on every NIC of a source.
+
+    TAPs are read after the monitors, so that they are never older than what was negotiated. A driver may
+    start or stop in between, or a machine end and leave its TAP's name to another; so machines about whose
+    TAP there is something to say, and those that are in another run by then, are asked again, once.
+    """
+    nics = source.ask(())
+    watched = _watched(source, nics, look)
+    verdicts = _judged(source, nics, watched, look)
+    now = source.runs()
+    moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
+    doubtful = {v.evidence.machine for v in verdicts if v.rests_on_the_tap and not _silent(v.evidence)}
+    if not moved | doubtful:
+        return verdicts
+    again = source.ask(sorted(moved | doubtful))
+    later = _judged(source, again, (watched[0], taps_of(source, again)), look)
+    latest = {machine: list(rows) for machine, rows in groupby(later, _machine)}
+    return [
+        row
+        for machine, rows in groupby(verdicts, _machine)
+        for row in latest.get(machine, () if machine in moved else list(rows))
+    ]
+
+
+def _machine(verdict: NicVerdict) -> str:
+    return verdict.evidence.machine
+
+
+def _judged(
+    source: Source, nics: Sequence[NicEvidence], watched: tuple[TapsRead, TapsRead], look: Look
+) -> list[NicVerdict]:
+    """The verdicts by what was asked and what the TAPs told."""
+    seen = [_seen(nic, watched, look) for nic in nics]
+    if look.observe:
+        seen = sample_tcp(source.edges.host(source.host), seen)
+    return [judge_nic(nic) for nic in seen]
+
+
+def _silent(nic: NicEvidence) -> bool:
+    """Whether its monitor gave no answer, which would cost its deadline once more."""
+    return isinstance(nic.virtio, Unasked) and not nic.virtio.final
+
+
+def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
+    """The host's devices before and after they were watched; the same where they were not."""
+    before = taps_of(source, nics)
+    if not look.observe or not before.links:
+        return before, before
+    source.wait(look.observe)
+    return before, taps_of(source, nics)
+
+
+def taps_of(source: Source, nics: Sequence[NicEvidence]) -> TapsRead:
+    """The host's devices, where there are any that matter."""
+    return devices_of(source) if any(nic.tap for nic in nics) else TapsRead.none("")
+
+
+def devices_of(source: Source) -> TapsRead:
+    """The host's devices; one that cannot be reached is told as why nothing was read."""
+    try:
+        return read_taps(source.edges.host(source.host))
+    except HostError as error:
+        return TapsRead.none(str(error))
+
+
+def _seen(nic: NicEvidence, watched: tuple[TapsRead, TapsRead], look: Look) -> NicEvidence:
+    before, after = watched
+    nic = replace(with_tap(nic, after), waited=look.waited)
+    return with_traffic(nic, before, after) if look.observe else nic

@@ -1,0 +1,160 @@
+"""Can this host carry RSC-ready VMs? What is there, what is missing, and the fix for each miss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from provision.host.apply.session import Site
+from provision.host.read.capabilities import measure_accelerators, read_qemu
+from provision.host.read.devices import read_features
+from provision.host.read.host import read_host
+from provision.lab.spec import Lab
+from provision.runtime.command import PACKAGES, QEMU
+from provision.runtime.errors import HostError
+from provision.tables.offloads import HCK, OFFLOADS
+from provision.verbs.plan import lacks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.facts.accelerators import Accelerators
+    from provision.facts.qemu import QemuFound
+    from provision.host.state import HostFound
+    from provision.runtime.protocols import Edges
+
+_OLDEST_QEMU = (7, 2)
+_OVERRIDES_SINCE = (8, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFinding:
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["good", "miss", "note"]
+    """A note is worth knowing and no miss."""
+    seen: str
+    fix: str = ""
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def _finding(name: str, trouble: str, good: str, fix: str) -> HostFinding:
+    return HostFinding(name, "miss", trouble, fix) if trouble else HostFinding(name, "good", good)
+
+
+def _if_needed(finding: HostFinding, *, needed: bool) -> HostFinding:
+    """A miss of what none of the lab's machines needs is only worth knowing."""
+    return replace(finding, state="note") if finding.state == "miss" and not needed else finding
+
+
+def _tools(found: HostFound) -> Iterator[HostFinding]:
+    yield _finding("tap", found.tun, "/dev/net/tun opens, and we may make TAPs", "run as root; modprobe tun")
+    vhost = "" if found.vhost else "/dev/vhost-net cannot be opened: QEMU itself would carry every packet"
+    yield _finding("vhost-net", vhost, "/dev/vhost-net opens", "modprobe vhost_net, as root")
+    for program in ("ip", "ethtool", "qemu-img", "flock"):
+        trouble = "" if program in found.programs else "not installed"
+        yield _finding(program, trouble, "installed", f"apt install {PACKAGES[program]}")
+
+
+def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
+    if isinstance(found.tcg, str):
+        yield HostFinding("tcg", "miss", found.tcg, f"reinstall QEMU: {QEMU} cannot run a boot sector")
+    else:
+        yield HostFinding("tcg", "good", f"runs the boot sector in {found.tcg} ms")
+    if found.kvm_is_of_use:
+        yield HostFinding("kvm", "good", f"runs the boot sector in {found.kvm} ms")
+    elif isinstance(found.kvm, int):
+        seen = f"works, and is slower than TCG: {found.kvm} ms against {found.tcg} ms"
+        yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
+    elif found.kvm.startswith("it did not run"):
+        seen = f"opens, and {found.kvm.removeprefix('it ')} (TCG: {found.tcg} ms)"
+        yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
+    else:
+        fix = "switch virtualization on in the firmware, modprobe kvm_intel or kvm_amd; `accel: auto` takes TCG here"
+        yield HostFinding("kvm", "miss", found.kvm, fix)
+
+
+def _qemu(qemu: QemuFound) -> Iterator[HostFinding]:
+    if not qemu.version:
+        yield HostFinding("qemu", "miss", f"{qemu.program} is not installed", "apt install qemu-system-x86")
+        return
+    old = "" if _release(qemu.version) >= _OLDEST_QEMU else f"{qemu.version} has no x-query-virtio-status"
+    yield _finding("qemu", old, f"{qemu.program} {qemu.version}", "QEMU 7.2 or later")
+    wanted = [row.name for row in OFFLOADS if row.everywhere] + ["rsc_interval"]
+    lacking = ", ".join(name for name in wanted if name not in qemu.properties)
+    good = f"has every offload that RSC needs, and {HCK} with rsc_interval"
+    yield _finding("virtio-net-pci", lacking and f"lacks {lacking}", good, "QEMU 7.2 or later")
+    newer = ", ".join(row.name for row in OFFLOADS if not row.everywhere and row.name not in qemu.properties)
+    if newer:
+        yield HostFinding(
+            "virtio-net-pci",
+            "note",
+            f"has no {newer} (QEMU 8.2 and later have); NetKVM takes none on receive",
+        )
+
+
+def _libvirt(edges: Edges, host: str) -> HostFinding:
+    try:
+        version = edges.hypervisor(host).version()
+    except HostError as error:
+        return HostFinding(
+            "libvirt", "miss", str(error), error.hint or "only `backend: qemu` works without it"
+        )
+    old = "" if _release(version) >= _OVERRIDES_SINCE else f"{version} has no <qemu:override> for HCK flags"
+    return _finding("libvirt", old, version, "libvirt 8.2 or later")
+
+
+def _bridges(lab: Lab, found: HostFound) -> Iterator[HostFinding]:
+    for name in lab.host(found.name).bridges:
+        there = name in found.links
+        yield HostFinding(
+            f"bridge {name}", "good" if there else "note", "there" if there else "not there: `up` makes it"
+        )
+
+
+def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> list[HostFinding]:
+    """Look at everything a host needs; with a lab at what its machines need of it."""
+    read = lab or Lab(version=1, name="doctor")
+    machines = [read.machines[name] for name in names]
+    kvm = not lab or any(machine.accel != "tcg" for machine in machines)
+    libvirt = not lab or any(machine.backend == "libvirt" for machine in machines)
+    bare = read.model_copy(update={"machines": {}})  # libvirt is looked at by itself, and may be missing
+    found = read_host(edges, bare, host, ())
+    findings = [_if_needed(finding, needed=kvm or finding.name != "vhost-net") for finding in _tools(found)]
+    if "ethtool" in found.programs:
+        trouble = read_features(edges.host(host)).trouble
+        findings.append(
+            _finding(
+                "ethtool --json", trouble, "answers for every device", "a newer ethtool; 6.1 is known to"
+            )
+        )
+    findings += _programs(edges, read, host, kvm=kvm)
+    answers = _libvirt(edges, host)
+    findings.append(_if_needed(answers, needed=libvirt))
+    findings += _bridges(read, found)
+    if lab and names and (answers.state == "good" or not libvirt):
+        try:
+            sentences = lacks(Site(edges, lab, host), names)
+        except HostError as error:
+            sentences = (str(error),)
+        findings += (HostFinding("lab", "miss", sentence) for sentence in sentences)
+    return findings
+
+
+def _programs(edges: Edges, lab: Lab, host: str, *, kvm: bool) -> Iterator[HostFinding]:
+    """QEMU and the accelerators that it has."""
+    runner = edges.host(host)
+    try:
+        qemu = read_qemu(runner)
+    except HostError as error:
+        yield HostFinding("qemu", "miss", str(error), f"apt install --reinstall {PACKAGES[QEMU]}")
+        return
+    yield from _qemu(qemu)
+    if qemu.version:
+        found = measure_accelerators(runner, lab)
+        for finding in _accelerator(found):
+            yield _if_needed(finding, needed=kvm or finding.name != "kvm")

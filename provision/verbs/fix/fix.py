@@ -1,0 +1,205 @@
+"""`fix`: do what the findings say, on the host's side and in a domain's definition, and look again.
+
+Nothing but ethtool on a NIC's own TAP touches what runs, and a power cycle where it was asked for.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.facts.domain import parse_domain
+from provision.runtime.errors import HostError, RequestError
+from provision.verbs.check import Look, check
+from provision.verbs.fix.definition import edit_diffs
+from provision.verbs.fix.lab_keys import lab_words
+from provision.verbs.fix.plan import plan_repair
+from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
+from provision.verbs.fix.taps import Change, ask_taps, done, name_of, refusals, tries
+from provision.verify.collect.source import lab_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from provision.host.apply.session import Site
+    from provision.runtime.command import Say
+    from provision.runtime.deadline import Deadline
+    from provision.runtime.protocols import Domain, Edges, Hypervisor
+    from provision.verbs.fix.domain_edit import Edit
+    from provision.verbs.fix.plan import Repair
+    from provision.verify.judge.verdict import NicVerdict
+
+POWER_CYCLE = "takes effect after a power cycle; a reboot from inside keeps the old device"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What `fix` did, or would do, and how every NIC is now."""
+
+    verdicts: Sequence[NicVerdict]
+    changed: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: HostError | None = None
+    """What ended it early; the rest still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A domain of any libvirt, within reach."""
+
+    edges: Edges
+    host: str
+    uri: str
+    """As its user gives it to virsh."""
+    name: str
+    verdicts: Callable[[], list[NicVerdict]]
+    keep: Callable[[str, str], str]
+    """Keeps a definition (the domain's name, its XML) and tells where."""
+
+
+def fix_lab(site: Site, names: Sequence[str], say: Say, *, dry_run: bool) -> Fixed:
+    """Mend what the host has taken from these machines' TAPs; what lies in the lab file is told.
+
+    :raise HostError: when a TAP cannot be asked, or somebody else works on the lab.
+    """
+    source = lab_source(site.edges, site.lab, site.host, names)
+
+    def planned() -> tuple[list[Repair], Fixed]:
+        verdicts = check(source, Look())
+        repairs = [plan_repair(verdict, None) for verdict in verdicts]
+        notes = _told(repairs, lambda verdict: lab_words(site.lab, verdict))
+        return repairs, Fixed(verdicts, tries(repairs), notes)
+
+    repairs, plan = planned()
+    if dry_run or not any(repair.command for repair in repairs):
+        return plan
+    with site.alone(say):
+        repairs, plan = planned()  # whoever had the lock until now may have changed anything
+        asked = ask_taps(site.edges.host(site.host), repairs, say)
+        fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
+        try:
+            return replace(fixed, verdicts=check(source, Look()))
+        except HostError as error:  # what was done is told all the same
+            return replace(fixed, error=asked.error or error)
+
+
+def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | None = None) -> Fixed:
+    """Mend a domain's TAPs and its definition, and power-cycle it by the deadline where that is asked for and needed.
+
+    :raise RequestError: when there is no such domain.
+    :raise HostError: when something cannot be asked; what ends it later is in the answer.
+    """
+    hypervisor = place.edges.hypervisor(place.host)
+    verdicts, domain = place.verdicts(), hypervisor.domain(place.name)
+    if domain is None:
+        raise RequestError(f"no domain {place.name} at {place.uri}")
+    repairs = [plan_repair(verdict, domain) for verdict in verdicts]
+    mends = [mend for repair in repairs for mend in repair.mends]
+    edits = edit_diffs(domain.persistent_xml, mends) if mends else []
+    changes = tuple(
+        Change(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in edits
+    )
+    notes = (*_told(repairs, lambda _: ()), *_definition_notes(domain, changes, repairs))
+    if dry_run:
+        return Fixed(verdicts, tries(repairs) + changes, notes)
+    _check_same_run(hypervisor, verdicts)
+    asked = ask_taps(place.edges.host(place.host), repairs, say)
+    waiting = bool(edits) or any(repair.pending for repair in repairs)
+    redone = _Redone(holds=False, error=asked.error)
+    if asked.error is None:
+        redone = _redone(place, domain, [mend.edit for mend, _ in edits], restart if waiting else None, say)
+    notes = _after_notes(place, redone, notes) + refusals(asked.read)
+    changes = tuple(replace(change, backup=redone.path) for change in changes if redone.holds)
+    changes = done(asked.read) + changes
+    try:
+        after = await_drivers_of(place.verdicts, restart) if redone.cycled and restart else place.verdicts()
+    except HostError as error:  # what was done is told all the same
+        return Fixed((), changes, notes, redone.error or error)
+    return Fixed(after, changes, notes, redone.error)
+
+
+def _check_same_run(hypervisor: Hypervisor, verdicts: Sequence[NicVerdict]) -> None:
+    """A machine that has ended may have left its TAP's name to another's.
+
+    :raise HostError: when one is not in the run that was judged.
+    """
+    now = hypervisor.runs()
+    for nic in (verdict.evidence for verdict in verdicts):
+        if nic.run and nic.run != now.get(nic.machine):
+            raise HostError(
+                f"{nic.machine} ended or was started anew meanwhile: nothing was changed here",
+                hint="run `rscvm fix` again",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Redone:
+    """What became of a definition and its machine."""
+
+    holds: bool = True
+    """Whether libvirt has the definition with its edits."""
+    path: str = ""
+    cycled: bool = False
+    error: HostError | None = None
+
+
+def _redone(
+    place: Place, domain: Domain, edits: Sequence[Edit], restart: Deadline | None, say: Say
+) -> _Redone:
+    """Define the domain with these edits, and power-cycle it by a deadline, if one is given."""
+    hypervisor, path = place.edges.hypervisor(place.host), ""
+    try:
+        kept = redefine(hypervisor, domain, edits, place.keep) if edits else None
+        path = kept.path if kept else ""
+        if kept:  # said at once: whoever interrupts what follows has it, too
+            say(f"defined {domain.name} anew; as it was: {path}")
+        if restart is not None:
+            power_cycle(hypervisor, domain.name, kept, restart, say)
+    except HostError as error:
+        return _Redone(_has(hypervisor, domain, edits), path, error=error)
+    return _Redone(path=path, cycled=restart is not None)
+
+
+def _has(hypervisor: Hypervisor, domain: Domain, edits: Sequence[Edit]) -> bool:
+    """Whether the edits hold; not, as far as anybody can say, where libvirt does not tell."""
+    try:
+        return has_edits(hypervisor, domain.name, edits)
+    except HostError:
+        return False
+
+
+def _after_notes(place: Place, redone: _Redone, notes: tuple[str, ...]) -> tuple[str, ...]:
+    """What remains to be said once the definition was, or was not, made anew."""
+    if redone.cycled or not redone.holds:
+        notes = tuple(note for note in notes if POWER_CYCLE not in note)
+    if not redone.path:
+        return notes
+    back = shlex.join(("virsh", "-c", place.uri, "define", redone.path))
+    return (*notes, f"the definition as it was is in {redone.path}; `{back}` puts it back")
+
+
+def _told(repairs: Sequence[Repair], words: Callable[[NicVerdict], Sequence[str]]) -> tuple[str, ...]:
+    """What somebody else has to do, by NIC."""
+    return tuple(
+        f"{name_of(repair.verdict)}: {line}"
+        for repair in repairs
+        for line in (*words(repair.verdict), *repair.told)
+    )
+
+
+def _definition_notes(
+    domain: Domain, changes: Sequence[Change], repairs: Sequence[Repair]
+) -> tuple[str, ...]:
+    notes: list[str] = []
+    for repair in repairs:
+        if repair.pending:
+            what = ", ".join(repair.pending)
+            notes.append(f"{name_of(repair.verdict)}: the definition has {what} already: {POWER_CYCLE}")
+    mark = parse_domain(domain.persistent_xml).mark if changes else None
+    if mark is not None:
+        notes.append(
+            f"{domain.name} is machine {mark.machine} of lab {mark.lab}: where its lab file says otherwise, "
+            "`rscvm up` puts this edit back"
+        )
+    return (*notes, *([f"{domain.name}'s definition: {POWER_CYCLE}"] if changes else []))

@@ -1,0 +1,121 @@
+"""What can be done about a NIC's findings: verdict and definition to what to ask of its TAP and what to edit. Pure.
+
+A cause that has no row here is somebody else's to mend, and the verdict says whose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.tables.offloads import BY_NAME, TSO
+from provision.verbs.fix.definition import EDITED, Found, Mend, Pending, definition_rows
+from provision.verify.evidence import FAMILIES, Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.runtime.command import Argv
+    from provision.runtime.protocols import Domain
+    from provision.verify.evidence import Family, NicEvidence
+    from provision.verify.judge.verdict import NicVerdict
+
+BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "tap-segmentation-off"})
+"""Causes that asking the TAP mends, or tells apart: what the host took it gives back, and the guest keeps what it took."""
+
+_WIRE_LIKE = "not-wire-like"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What is to be done about one NIC."""
+
+    verdict: NicVerdict
+    cause: str = ""
+    """The one that the TAP is asked about."""
+    seen: str = ""
+    names: tuple[str, ...] = ()
+    """The TAP's features to ask for, or to switch off."""
+    switch: str = "on"
+    mends: tuple[Mend, ...] = ()
+    pending: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def tap(self) -> str:
+        """The NIC's TAP."""
+        return self.verdict.evidence.tap or ""
+
+    @property
+    def command(self) -> Argv:
+        """The one command for its TAP; nothing where none is called for."""
+        words = (word for name in self.names for word in (name, self.switch))
+        return ("ethtool", "-K", self.tap, *words) if self.names else ()
+
+
+def causes_of(verdict: NicVerdict) -> list[Found]:
+    """Every cause that keeps a NIC from being as it is meant, with its families and what was seen."""
+    if verdict.verdict == "ready":
+        return []
+    findings = [(verdict.finding, FAMILIES)]
+    if verdict.evidence.rsc != "false":  # what else its families lack is as it is meant
+        findings += [(found, (family,)) for family, found in verdict.families.items()]
+    found: dict[str, Found] = {}
+    for finding, families in findings:
+        if finding.cause is not None:
+            own = tuple(f for f in families if verdict.families[f].cause is finding.cause)
+            before = found.get(finding.cause.id, (finding.cause, (), finding.seen))
+            both = tuple(f for f in FAMILIES if f in {*before[1], *own})
+            found[finding.cause.id] = (finding.cause, both, before[2])
+    return [(cause, families or FAMILIES, seen) for cause, families, seen in found.values()]
+
+
+def _asked(nic: NicEvidence, families: Sequence[Family]) -> tuple[str, ...]:
+    """The TAP's features that are off and that nobody has asked for since; those a driver cannot change are left."""
+    if isinstance(nic.features, Unasked):
+        return ()
+    names = [
+        BY_NAME["guest_csum"].tap,
+        "tx-scatter-gather",
+        *(BY_NAME[TSO[family]].tap for family in families),
+    ]
+    found = {name: nic.features.get(name) for name in names}
+    return tuple(
+        name
+        for name, feature in found.items()
+        if feature is not None and not (feature.active or feature.requested or feature.fixed)
+    )
+
+
+def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
+    """What to do about a NIC; without a domain its definition is not ours to edit here.
+
+    :raise UnreadableError: when the domain's XML cannot be read.
+    """
+    found = causes_of(verdict)
+    rows = list(definition_rows(verdict.evidence, found, domain)) if domain is not None else []
+    asking = _tap_repair(verdict, found)
+    told = [row for row in rows if isinstance(row, str)]
+    for cause, _, _ in found:
+        if cause.id not in {*EDITED, *BACK_ON, _WIRE_LIKE} or (cause.id in BACK_ON and not asking.names):
+            told.append(
+                f"{cause.id}: nothing that can be changed from here: {'; '.join(verdict.words(cause))}"
+            )
+    return replace(
+        asking,
+        mends=tuple(dict.fromkeys(row for row in rows if isinstance(row, Mend))),
+        pending=tuple(row.what for row in rows if isinstance(row, Pending)),
+        told=tuple(told),
+    )
+
+
+def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
+    """What to ask the NIC's TAP for."""
+    about = [row for row in found if row[0].id in {*BACK_ON, _WIRE_LIKE}]
+    if not about or not verdict.evidence.tap:
+        return Repair(verdict)
+    families = [family for _, of, _ in about for family in of]
+    hck = about[0][0].id == _WIRE_LIKE
+    names = ("tx",) if hck else _asked(verdict.evidence, families)
+    seen = "; ".join(dict.fromkeys(seen for _, _, seen in about))
+    return Repair(verdict, about[0][0].id, seen, names, "off" if hck else "on")

@@ -1,0 +1,141 @@
+"""What `fix` asks of TAPs, by ethtool, and what reading them back tells of who had switched them off."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import CommandError, HostError
+from provision.runtime.interrupt import shield
+from provision.tables.offloads import BY_NAME
+from provision.verbs.fix.plan import BACK_ON, Repair
+from provision.verify.collect.taps import read_taps, with_tap
+from provision.verify.judge.ladder import wire_like
+from provision.verify.judge.verdict import NicVerdict, judge_nic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.host.plan.diff import Diff
+    from provision.runtime.command import Result, Say
+    from provision.runtime.protocols import Runner
+    from provision.verify.collect.taps import TapsRead
+
+Read = tuple[Repair, NicVerdict]
+"""What was asked of a TAP, and the verdict by what was read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was changed, or would be."""
+
+    machine: str
+    nic: str
+    cause: str
+    what: str
+    why: str
+    diff: Diff = ()
+    backup: str = ""
+    """The file with the definition as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking TAPs."""
+
+    read: Sequence[Read] = ()
+    error: HostError | None = None
+    """Of those that ethtool did not even ask; they are not among those read."""
+
+
+def ask_taps(runner: Runner, repairs: Sequence[Repair], say: Say) -> Asked:
+    """Switch the TAPs' features, and read them back at once: later something else may have changed them.
+
+    That the guest has the last word is no failure.
+
+    :raise CommandError: when ethtool asked none of them.
+    """
+    asked = [repair for repair in repairs if repair.command]
+    if not asked:
+        return Asked()
+    for repair in asked:
+        say(shlex.join(repair.command))
+    with shield():
+        results = [runner.run(repair.command) for repair in asked]
+    taps = read_taps(runner)
+    errors = [_error(repair, result, taps) for repair, result in zip(asked, results, strict=True)]
+    if all(errors) and errors[0]:
+        raise errors[0]
+    return Asked(
+        [
+            (repair, judge_nic(with_tap(repair.verdict.evidence, taps)))
+            for repair, error in zip(asked, errors, strict=True)
+            if error is None
+        ],
+        next((error for error in errors if error), None),
+    )
+
+
+def _error(repair: Repair, result: Result, taps: TapsRead) -> CommandError | None:
+    """Why ethtool did not ask; its failure is none where the kernel has noted the wish, as where the guest has it off."""
+    there = [taps.features.devices.get(repair.tap, {}).get(name) for name in repair.names]
+    if repair.switch == "on" and any(feature and (feature.active or feature.requested) for feature in there):
+        return None
+    try:
+        result.check()
+    except CommandError as error:
+        return error
+    return None
+
+
+def _resolved(repair: Repair, read: NicVerdict) -> str:
+    """Which cause it was, by what asking has come to; empty where the guest or somebody else has it off still."""
+    if repair.switch == "off":
+        return repair.cause if wire_like(read.evidence) else ""
+    before = {f for f, found in repair.verdict.families.items() if found.cause and found.cause.id in BACK_ON}
+    if not any(read.families[family].verdict == "ready" for family in before):
+        return ""
+    checksum = BY_NAME["guest_csum"].tap in repair.names
+    return "host-disabled-checksum" if checksum else "host-disabled-segmentation"
+
+
+def tries(repairs: Sequence[Repair]) -> tuple[Change, ...]:
+    """What would be asked of TAPs; only asking tells whose doing it is."""
+    return tuple(_change(repair, repair.cause, repair.seen) for repair in repairs if repair.command)
+
+
+def done(read: Sequence[Read]) -> tuple[Change, ...]:
+    """What was switched on TAPs, and took."""
+    told = {"on": "; asked for, it came on: the host had switched it off", "off": ""}
+    return tuple(
+        _change(repair, cause, repair.seen + told[repair.switch])
+        for repair, verdict in read
+        if (cause := _resolved(repair, verdict))
+    )
+
+
+def _change(repair: Repair, cause: str, why: str) -> Change:
+    machine = repair.verdict.evidence.machine
+    return Change(machine, name_of(repair.verdict), cause, shlex.join(repair.command), why)
+
+
+def refusals(read: Sequence[Read]) -> tuple[str, ...]:
+    """TAPs that are not as the host has asked them to be."""
+    notes: list[str] = []
+    for repair, verdict in read:
+        causes = {found.cause.id for found in verdict.families.values() if found.cause}
+        ran = f"{name_of(verdict)}: `{shlex.join(repair.command)}`"
+        if repair.switch == "on" and "guest-disabled-rsc" in causes:
+            notes.append(
+                f"{ran} did not take: the guest has it off, and the host cannot change that; the asking is undone "
+                "by the next start of the guest's driver"
+            )
+        elif not _resolved(repair, verdict):
+            notes.append(f"{ran} did not make it ready: see its verdict")
+    return tuple(notes)
+
+
+def name_of(verdict: NicVerdict) -> str:
+    """A NIC by its machine's name and its own."""
+    return f"{verdict.evidence.machine}.{verdict.evidence.nic}"

@@ -1,0 +1,180 @@
+"""An existing domain as a lab file, and what of it a lab file cannot say. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.facts.domain_tree import read_domain
+from provision.facts.overrides import overrides
+from provision.lab.load import parse_lab
+from provision.lab.spec import Host
+from provision.render.machine import domain_xml
+from provision.render.view import machine_view
+from provision.runtime.safe_text import shortened
+from provision.verbs.importer.compare import Difference, differences
+from provision.verbs.importer.disks import imported_cdroms, imported_disks
+from provision.verbs.importer.keys import Said, refusal
+from provision.verbs.importer.lab_text import lab_text
+from provision.verbs.importer.machine import imported_machine, lab_name
+from provision.verbs.importer.nics import imported_nics
+from provision.verbs.importer.tolerated import why
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from provision.runtime.protocols import Domain, Target
+
+_NAMES = (
+    "a lab file's names are 1 to 63 of letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
+)
+_VOID = "libvirt finds no device by an alias that does not begin with ua-: it does nothing"
+_USUAL = "qemu:///system"
+_DISKS = """\
+# - Its disks are the domain's own images, used as they are (overlay: false). Two machines that write to one
+#   image destroy it, and nothing here looks whether the domain runs: shut it down for good before `up`.
+#   `down` does not remove them.
+"""
+_STATE = """\
+# - Firmware variables and a TPM's state stay with the domain, and the machine begins with new ones: boot entries
+#   are gone, and what was sealed by the TPM (BitLocker) asks for its recovery key.
+"""
+_HEAD = """\
+# Domain {name} at {uri}, {how}; by `rscvm import`.
+#
+{disks}{state}# - `up` refuses a name that libvirt has: undefine the domain, or call the machine otherwise.
+# - The machine's MAC addresses are the domain's; its UUID, which the guest sees, is another.
+{more}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the lab file's machine has otherwise than the domain, and why."""
+
+    path: str
+    was: str | None
+    now: str | None
+    """None where one of the two has nothing of it."""
+    why: str
+
+    def words(self) -> str:
+        """The note as a person reads it, on one line."""
+        return f"{self.change()} ({shortened(self.why, 300)})"
+
+    def change(self) -> str:
+        """The note without its reason."""
+        was, now = (
+            "nothing" if text is None else shortened(text) or "there" for text in (self.was, self.now)
+        )
+        return f"{shortened(self.path)}: {was} → {now}"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A domain as a lab file."""
+
+    machine: str
+    text: str
+    notes: tuple[Note, ...]
+
+
+def _reason(difference: Difference, reasons: Mapping[str, str]) -> str:
+    """Why this differs: as it was decided for this very thing, else by the table."""
+    found = [
+        path
+        for path in reasons
+        if difference.path == path or difference.path.startswith((f"{path}/", f"{path}@"))
+    ]
+    return reasons[max(found, key=len)] if found else why(difference.kind, added=difference.was is None)
+
+
+def _where(target: Target) -> tuple[Said, dict[str, Said], dict[str, str]]:
+    """The machine's host, as far as a lab file must say it."""
+    keys = {
+        key: value
+        for key in ("address", "port", "user", "identity", "known_hosts", "sudo", "libvirt")
+        if (value := getattr(target, key)) and (key, value) != ("libvirt", _USUAL)
+    }
+    if not keys:
+        return Said(), {}, {}
+    name = lab_name(target.name, "host")
+    if reason := refusal(Host, **keys):
+        return Said(), {}, {"connection": reason}
+    return Said({"host": name} if target.address else {}), {name: Said(keys)}, {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A lab file without its comments about itself."""
+
+    machine: str
+    text: str
+    reasons: Mapping[str, str]
+    left_out: frozenset[str]
+    disks: bool
+
+
+def _drafted(domain: Domain, target: Target) -> _Draft:
+    root = read_domain(domain.persistent_xml or domain.live_xml)
+    live = read_domain(domain.live_xml) if domain.state != "off" else None
+    nics = [*imported_nics(root, live, tcg=root.get("type") == "qemu")]
+    disks = imported_disks(root)
+    cdroms, reasons = imported_cdroms(root)
+    said = imported_machine(root, live, hck=any(nic.keys.get("rsc") == "hck" for nic in nics))
+    left_out = {*reasons, *(path for part in (*nics, *disks) if not part.keys for path in part.reasons)}
+    for part in (said, *nics, *disks):
+        reasons |= part.reasons
+    reasons |= {f"qemu:override[{alias}]": _VOID for alias in overrides(root) if not alias.startswith("ua-")}
+    host, hosts, more = _where(target)
+    name = lab_name(domain.name, "machine")
+    lists: dict[str, Iterable[Said | str]] = {
+        "disks": [disk for disk in disks if disk.keys],
+        "cdroms": cdroms,
+        "nics": [nic for nic in nics if nic.keys],
+    }
+    text = lab_text(name, said, lists, host=host, hosts=hosts)
+    return _Draft(name, text, reasons | more, frozenset(left_out), any(lists["disks"]))
+
+
+def import_domain(domain: Domain, target: Target) -> Imported:
+    """The domain as a lab file: its definition, or what runs where it has none; `target` is its host.
+
+    :raise UnreadableError: when libvirt's XML is none.
+    """
+    draft = _drafted(domain, target)
+    name, reasons = draft.machine, draft.reasons
+    lab = parse_lab(draft.text, "lab.yaml", "/", {})
+    view = machine_view(lab, name)
+    original, rendered = domain.persistent_xml or domain.live_xml, domain_xml(view)
+    notes = [
+        Note(row.path, row.was, row.now, _reason(row, reasons))
+        for row in differences(original, rendered, draft.left_out)
+    ]
+    if name != domain.name:
+        notes.insert(0, Note("name", domain.name, name, _NAMES))
+    if "connection" in reasons:
+        notes.append(Note("connection", target.libvirt, None, reasons["connection"]))
+    head = _HEAD.format(
+        name=shortened(domain.name),
+        uri=shortened(f"{target.name}, {target.libvirt}" if target.address else target.libvirt),
+        how="its definition" if domain.persistent_xml else "as it runs, for it has no definition",
+        disks=_DISKS if draft.disks else "",
+        state=_STATE if view.spec.tpm or view.firmware in ("uefi", "uefi-secure-boot") else "",
+        more="# - What a lab file cannot say of it, or says otherwise, stands at the end."
+        if notes
+        else "# - A lab file says all of it.",
+    )
+    return Imported(name, head + draft.text + _tail(notes), tuple(notes))
+
+
+def _tail(notes: Iterable[Note]) -> str:
+    """The notes as comments, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for note in notes:
+        by_reason.setdefault(shortened(note.why, 300), []).append(note.change())
+    rows = (
+        f"# {reason}:\n" + "".join(f"#   {change}\n" for change in changes)
+        for reason, changes in by_reason.items()
+    )
+    return "\n# What the domain has → what the machine has:\n#\n" + "".join(rows) if by_reason else ""

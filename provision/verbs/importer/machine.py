@@ -1,0 +1,163 @@
+"""A domain as a machine of a lab file: all but its disks and NICs. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from provision.facts.domain_tree import attribute, text_of
+from provision.lab import spec
+from provision.verbs.importer.compare import kibibytes
+from provision.verbs.importer.keys import Said, path_refusal, refusal, said_or_not
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_OURS = "metadata/{urn:rscvm:domain:1}machine"
+_OSINFO = "metadata/{http://libosinfo.org/xmlns/libvirt/domain/1.0}libosinfo/{http://libosinfo.org/xmlns/libvirt/domain/1.0}os"
+_LARGEST = 65535 << 20
+"""KiB."""
+
+
+def lab_name(name: str, otherwise: str) -> str:
+    """The name in the form that a lab file takes."""
+    taken = (
+        name
+        if re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        else re.sub(r"[^A-Za-z0-9._-]+", "-", name[:200]).strip("-")
+    )
+    return re.sub(r"^[^A-Za-z0-9]+", "", taken)[:63] or otherwise
+
+
+def sized(size: int) -> str:
+    """KiB as a lab file says them, in the largest unit that divides them."""
+    for unit, factor in (("GiB", 1 << 20), ("MiB", 1 << 10)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size}KiB"
+
+
+def _guest(root: _Element) -> Said:
+    """Whose guest it is: ours know, of others it is a guess."""
+    ours, info = attribute(root, _OURS, "guest"), attribute(root, _OSINFO, "id")
+    if ours in ("windows", "linux"):
+        return Said({"guest": ours})
+    if info:
+        found = "windows" if "microsoft.com" in info else "linux"
+        return Said({"guest": found}, {"guest": f"a guess: libosinfo's note on it says {info}"})
+    for what, there in (
+        ("it has Hyper-V enlightenments", root.find("features/hyperv") is not None),
+        ("its clock is in local time", attribute(root, "clock", "offset") == "localtime"),
+    ):
+        if there:
+            return Said({"guest": "windows"}, {"guest": f"a guess: {what}"})
+    return Said({"guest": "linux"}, {"guest": "a guess: nothing speaks for Windows"})
+
+
+def _purpose(root: _Element, *, hck: bool) -> Said:
+    """For HCK where a NIC is, or where our own note says so."""
+    return Said({"purpose": "hck"}) if hck or attribute(root, _OURS, "purpose") == "hck" else Said()
+
+
+def _size(root: _Element) -> Said:
+    size, now = kibibytes(root.find("memory")) or 1024, kibibytes(root.find("currentMemory"))
+    comments = {"memory": f"of which its balloon leaves it {sized(now)}"} if now and now != size else {}
+    text = attribute(root, "vcpu", "current") or root.findtext("vcpu", "").strip()
+    vcpus = min(max(int(text), 1), 1024) if re.fullmatch(r"[0-9]{1,9}", text) else 1
+    keys = {"memory": sized(min(max(size, 1024), _LARGEST)), "vcpus": vcpus}
+    return Said({key: value for key, value in keys.items() if value != 2}, comments)
+
+
+def _accel(root: _Element) -> Said:
+    accel = {"kvm": "kvm", "qemu": "tcg"}.get(str(root.get("type")))
+    return Said({"accel": accel}) if accel else Said()
+
+
+def _type(root: _Element) -> Said:
+    name = attribute(root, "os/type", "machine") or "pc"
+    return Said() if name == "q35" else said_or_not(spec.Machine, "machine", name, "os/type@machine")
+
+
+def _kernel(root: _Element) -> Said:
+    """The kernel that QEMU loads itself, with as much of its initrd and command line as can be said."""
+    image = text_of(root.find("os/kernel"))
+    if not image:
+        return Said()
+    if reason := path_refusal(spec.Kernel, image=image):
+        return Said(reasons={"os/kernel": reason})
+    keys, reasons = {"image": image}, {}
+    for key, check in (("initrd", path_refusal), ("cmdline", refusal)):
+        value = text_of(root.find(f"os/{key}"))
+        reason = refusal(spec.Kernel, image=image, **{key: value}) or (
+            check(spec.Kernel, image=value) if value else ""
+        )
+        if value and not reason:
+            keys[key] = value
+        elif value:
+            reasons[f"os/{key}"] = reason
+    return Said({"kernel": keys}, reasons=reasons)
+
+
+def _named_firmware(root: _Element, live: _Element | None, *, q35: bool) -> Said:
+    """`<os firmware="efi">`, where libvirt chooses the files; what it chose shows while the domain runs."""
+    features = {str(row.get("name")): row.get("enabled") for row in root.iterfind("os/firmware/feature")}
+    chosen = attribute(live, "os/loader", "secure") if live is not None else ""
+    secure = features.get("secure-boot") or attribute(root, "os/loader", "secure") or chosen
+    reason = "the definition leaves secure boot to libvirt, and this is what it chose for the running domain"
+    reasons = {"firmware": reason} if chosen and secure is chosen else {}
+    if secure == "yes" and q35:
+        return Said({"firmware": "uefi-secure-boot"}, {}, reasons)
+    if not secure:
+        reason = (
+            "the definition leaves secure boot to libvirt, which shows what it chose while the domain runs"
+        )
+        return Said({"firmware": "uefi"}, {"firmware": reason}, {"firmware": reason})
+    return Said({"firmware": "uefi"}, {}, reasons)
+
+
+def _firmware_files(root: _Element, *, q35: bool) -> Said:
+    """Firmware by its files; the machine gets a copy of its variables' template, or of the variables themselves."""
+    code, nvram = text_of(root.find("os/loader")), root.find("os/nvram")
+    if attribute(root, "os/loader", "secure") == "yes" and q35:
+        reason = "a lab file has secure boot with files of libvirt's own choice; was " + code
+        return Said({"firmware": "uefi-secure-boot"}, {"firmware": reason}, {"firmware": reason})
+    template = attribute(root, "os/nvram", "template")
+    own = text_of(nvram) or attribute(root, "os/nvram/source", "file")
+    said = template or own
+    reason = (
+        path_refusal(spec.FirmwareFiles, code=code, vars=said)
+        if said
+        else "nothing says where its variables begin"
+    )
+    if reason or attribute(root, "os/loader", "type") == "rom":
+        uefi = bool(re.search(r"ovmf|efi|edk2", code, re.IGNORECASE))
+        reason = reason or "a lab file has flash only, no ROM"
+        return Said({"firmware": "uefi" if uefi else "bios"}, {"firmware": reason}, {"firmware": reason})
+    kept = f"a copy of vars is made; the domain's own are in {own}" if template and own else "a copy is made of vars, which are the domain's own"  # fmt: skip
+    return Said({"firmware": {"code": code, "vars": said}}, {"firmware": kept})
+
+
+def _firmware(root: _Element, live: _Element | None) -> Said:
+    """Its firmware, where it is another than what a lab file's machine has by default."""
+    q35 = "q35" in attribute(root, "os/type", "machine")
+    if attribute(root, "os", "firmware") == "efi":
+        said = _named_firmware(root, live, q35=q35)
+    elif text_of(root.find("os/loader")):
+        said = _firmware_files(root, q35=q35)
+    else:
+        said = Said({"firmware": "bios"})
+    default = "bios" if text_of(root.find("os/kernel")) else "uefi"
+    return Said({}, {}, said.reasons) if said.keys["firmware"] == default and not said.comments else said
+
+
+def _tpm(root: _Element) -> Said:
+    return Said({"tpm": True}) if root.find("devices/tpm/backend[@type='emulator']") is not None else Said()
+
+
+def imported_machine(root: _Element, live: _Element | None, *, hck: bool) -> Said:
+    """A domain's machine without its disks and NICs, in the order of a lab file's keys."""
+    parts = (_purpose(root, hck=hck), _guest(root), _size(root), _accel(root), _type(root), _firmware(root, live), _tpm(root), _kernel(root))  # fmt: skip
+    said = Said()
+    for part in parts:
+        said |= part
+    return said

@@ -1,0 +1,81 @@
+"""A NIC as its guest gets it: what it is attached to, and its offloads with any override. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from provision.facts.domain_tree import attribute, flat
+from provision.facts.overrides import properties_of
+from provision.tables.backends import INTERFACES
+from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, unmet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lxml.etree import _Element
+QEMUS_INTERVAL = "300000"
+"""Nanoseconds that QEMU's engine holds a segment where nothing is said."""
+WITHOUT_HEADER = ("gso", "mrg_rxbuf", "ctrl_vq", "ctrl_guest_offloads")
+"""What QEMU still offers of a NIC whose netdev has no vnet header."""
+
+
+def is_virtio(nic: _Element) -> bool:
+    """Whether its model is a virtio one."""
+    return attribute(nic, "model", "type").startswith("virtio")
+
+
+def effective_offloads(nic: _Element, properties: Mapping[str, str]) -> dict[str, bool]:
+    """Every offload of a virtio NIC as it comes to: an override before an attribute before QEMU's default."""
+    found: dict[str, bool] = {}
+    for row in OFFLOADS:
+        place = row.libvirt
+        word = attribute(nic, f"driver/{place[0]}", place[1]) if place else ""
+        word = properties.get(row.name, word)
+        found[row.name] = word in ("on", "true", "yes") if word and word != "removed" else row.default
+    for (
+        _
+    ) in OFFLOADS:  # one that lacks what it needs is void; a chain of needs is never longer than the table
+        on = frozenset(name for name, is_on in found.items() if is_on)
+        found |= {name: False for name in on if unmet(BY_NAME[name], on)}
+    return found
+
+
+_ATTACHED_BY = {
+    "bridge": ("bridge", "network", "portid"),
+    "network": ("network", "portid", "bridge"),
+    "direct": ("dev", "mode", "network", "portid"),
+}
+"""Attributes of `<source>` that are in `attachment`, or show it for the running domain."""
+
+
+def attachment(nic: _Element) -> str:
+    """What a NIC is attached to, in libvirt's words."""
+    kind = str(nic.get("type", ""))
+    names = {"bridge": ("bridge",), "network": ("network",), "direct": ("dev", "mode")}.get(kind, ())
+    words = [attribute(nic, "source", name) for name in names]
+    if kind == "direct" and not words[1]:
+        words[1] = "vepa"
+    return " ".join(word for word in (kind, *words) if word)
+
+
+def nic_values(root: _Element, nic: _Element) -> dict[str, str]:
+    """A NIC's settings in normal form."""
+    told = {f"source@{name}" for name in _ATTACHED_BY.get(str(nic.get("type", "")), ())}
+    values = {path: value for path, value in flat(nic).items() if path not in told}
+    values["source"] = attachment(nic)
+    if "mac@address" in values:
+        values["mac@address"] = values["mac@address"].lower()
+    if re.match(r"vnet|vif|macvtap|macvlan", values.get("target@dev", "")):
+        del values["target@dev"]  # libvirt's own
+    properties = properties_of(root, nic)
+    if is_virtio(nic):
+        offloads = effective_offloads(nic, properties)
+        kind = INTERFACES.get(str(nic.get("type", "")))
+        if kind is not None and not kind.vnet_header:
+            offloads = {name: on for name, on in offloads.items() if name in WITHOUT_HEADER}
+        values |= {f"offloads@{name}": "on" if on else "off" for name, on in offloads.items()}
+        if offloads.get(HCK):
+            values["offloads@rsc_interval"] = properties.get("rsc_interval", QEMUS_INTERVAL)
+    own = {"rsc_interval", *(row.name for row in OFFLOADS)} if is_virtio(nic) else set()
+    return values | {f"property@{name}": value for name, value in properties.items() if name not in own}

@@ -1,0 +1,231 @@
+"""A domain's NICs as a lab file has them. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from provision.facts.domain_tree import attribute
+from provision.facts.overrides import properties_of
+from provision.lab import spec
+from provision.tables.offloads import BY_NAME, HCK, unmet
+from provision.tables.profiles import PROFILES, RSC_INTERVAL, wanted_offloads
+from provision.verbs.importer.compare import named_devices
+from provision.verbs.importer.keys import Said, refusal, said_or_not
+from provision.verbs.importer.nic_form import QEMUS_INTERVAL, WITHOUT_HEADER, effective_offloads, is_virtio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lxml.etree import _Element
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """One `<interface>`, where it stands, and the same one as it runs."""
+
+    root: _Element
+    nic: _Element
+    path: str
+    index: int
+    twin: _Element | None
+    tcg: bool
+
+    def number(self, path: str, name: str) -> int | None:
+        """An attribute that is a whole number."""
+        text = attribute(self.nic, path, name)
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _bridge(at: _At) -> Said:
+    said = said_or_not(spec.Nic, "bridge", attribute(at.nic, "source", "bridge"), f"{at.path}/source")
+    if attribute(at.nic, "virtualport", "type") == "openvswitch":
+        reason = "a lab file's NIC joins a Linux bridge: on an Open vSwitch bridge it does not start"
+        return said | Said(comments={"bridge": reason}, reasons={f"{at.path}/virtualport": reason})
+    return said
+
+
+def _network(at: _At) -> Said:
+    """The bridge or device that the running domain shows behind its network."""
+    name = attribute(at.nic, "source", "network")
+    bridge, device = (
+        ("", "") if at.twin is None else (attribute(at.twin, "source", key) for key in ("bridge", "dev"))
+    )
+    key, value = ("bridge", bridge) if bridge else ("macvtap", device)
+    if value and not refusal(spec.Nic, **{key: value}):
+        reason = f"a lab file has no libvirt networks: {value} is what the running domain has behind this one"
+        return Said({key: value}, {key: f"libvirt's network {name}"}, {f"{at.path}/source": reason})
+    reason = "a lab file has no libvirt networks, and which bridge is behind this one shows only while the domain runs: put `bridge:` for `tap:`"
+    comment = f"on no bridge yet: was libvirt's network {name}; put its bridge here (bridge: NAME)"
+    return Said({"tap": True}, {"tap": comment}, {f"{at.path}/source": reason})
+
+
+def _direct(at: _At) -> Said:
+    said = said_or_not(spec.Nic, "macvtap", attribute(at.nic, "source", "dev"), f"{at.path}/source")
+    reason = "a lab file's macvtap is in mode bridge"
+    return Said(reasons={f"{at.path}/source": reason}) | said
+
+
+_ATTACHED: dict[str, Callable[[_At], Said]] = {
+    "bridge": _bridge,
+    "network": _network,
+    "direct": _direct,
+    "ethernet": lambda _: Said({"tap": True}),
+    "user": lambda _: Said({"user": True}),
+}
+
+
+def _identity(at: _At) -> Said:
+    said = Said()
+    alias = attribute(at.nic, "alias", "name")
+    name = alias.removeprefix("ua-") if alias.startswith("ua-") else ""
+    if name and name != f"net{at.index}" and not re.fullmatch(r"net[0-9]+", name):
+        said |= said_or_not(spec.Nic, "name", name, f"{at.path}/alias")
+    if mac := attribute(at.nic, "mac", "address"):
+        said |= said_or_not(spec.Nic, "mac", mac.lower(), f"{at.path}/mac")
+    return said
+
+
+def _device(at: _At, kind: str) -> Said:
+    said = Said()
+    dev = attribute(at.nic, "target", "dev")
+    if dev and kind != "user" and not re.match(r"vnet|vif|macvtap|macvlan", dev):
+        said |= said_or_not(spec.Nic, "ifname", dev, f"{at.path}/target")
+    mtu = at.number("mtu", "size")
+    if mtu is not None and kind != "user":
+        said |= said_or_not(spec.Nic, "mtu", mtu, f"{at.path}/mtu", "bytes")
+    return said
+
+
+def _hck_refusal(at: _At, kind: str, effective: Mapping[str, bool], queues: int) -> str:
+    """Why a NIC with QEMU's engine switched on is nothing that `rsc: hck` is for."""
+    if kind not in PROFILES["hck"].backends:
+        return f"`rsc: hck` does not work on {kind}"
+    if queues > 1:
+        return "`rsc: hck` is for one queue"
+    if attribute(at.nic, "driver", "name") == "vhost":
+        return "`rsc: hck` needs vhost off, and with vhost the engine does nothing"
+    need = unmet(BY_NAME[HCK], frozenset(name for name, on in effective.items() if on))
+    return f"QEMU's engine needs {need}, which is off" if need else ""
+
+
+def said_offloads(profile: str, effective: Mapping[str, bool]) -> dict[str, bool]:
+    """The fewest offloads that a lab file must say beside `rsc:` for a NIC to have these."""
+    said: dict[str, bool] = {}
+    for _ in BY_NAME:
+        wanted = wanted_offloads(profile, said)
+        missing = {
+            name: on
+            for name, on in effective.items()
+            if name in wanted and name != HCK and on != wanted[name]
+        }
+        if not missing:
+            break
+        said |= missing
+    for _ in BY_NAME:
+        on = frozenset(name for name, is_on in wanted_offloads(profile, said).items() if is_on)
+        void = {name: False for name in on - {HCK} if unmet(BY_NAME[name], on)}
+        if not void:
+            break
+        said |= void
+    for name in list(said):
+        less = {other: on for other, on in said.items() if other != name}
+        if wanted_offloads(profile, less) == wanted_offloads(profile, said):
+            said = less
+    return said
+
+
+def _rsc(at: _At, kind: str, queues: int) -> Said:
+    properties = properties_of(at.root, at.nic)
+    effective = effective_offloads(at.nic, properties)
+    reasons: dict[str, str] = {}
+    profile = "true" if any(effective[name] for name in ("guest_tso4", "guest_tso6")) else "false"
+    if kind == "user":
+        effective, profile = {name: effective[name] for name in WITHOUT_HEADER}, "false"
+    elif effective[HCK]:
+        reason = _hck_refusal(at, kind, effective, queues)
+        profile = profile if reason else "hck"
+        reasons |= (
+            dict.fromkeys((f"{at.path}/offloads@{HCK}", f"{at.path}/offloads@rsc_interval"), reason)
+            if reason
+            else {}
+        )
+    keys: dict[str, Any] = {} if profile == "true" else {"rsc": False if profile == "false" else "hck"}
+    comments: dict[str, str] = {}
+    if profile == "hck":
+        comments["rsc"] = "QEMU's own engine, for one HLK test; unfit for any other traffic"
+        interval = properties.get("rsc_interval", QEMUS_INTERVAL)
+        if interval != str(RSC_INTERVAL) and re.fullmatch(r"[0-9]{1,10}", interval) and int(interval) < 2**32:
+            keys["rsc_interval"], comments["rsc_interval"] = int(interval), "nanoseconds"
+    elif kind == "user":
+        comments["rsc"] = "user networking has no vnet header, so no RSC"
+    if offloads := said_offloads(profile, effective):
+        keys["offloads"] = offloads
+    return Said(keys, comments, reasons)
+
+
+def _datapath(at: _At, kind: str) -> Said:
+    """Queues, their size and vhost of a virtio NIC."""
+    said = Said()
+    queues, size = at.number("driver", "queues") or 1, at.number("driver", "rx_queue_size")
+    if queues > 1 and kind == "user":
+        said |= Said(reasons={f"{at.path}/driver": "user networking has one queue"})
+    elif queues > 1:
+        said |= said_or_not(spec.Nic, "queues", queues, f"{at.path}/driver")
+    if size is not None:
+        said |= said_or_not(spec.Nic, "rx_queue_size", size, f"{at.path}/driver", "packets")
+    profile = _rsc(at, kind, int(said.keys.get("queues", 1)))
+    if said.keys.get("queues", 1) != 1 and profile.keys.get("offloads", {}).get("ctrl_vq") is False:
+        less = {key: value for key, value in said.keys.items() if key != "queues"}
+        said = Said(
+            less, said.comments, {f"{at.path}/driver": "more than one queue needs ctrl_vq, which is off"}
+        )
+    said |= profile
+    name, hck = attribute(at.nic, "driver", "name"), profile.keys.get("rsc") == "hck"
+    if name == "vhost" and (at.tcg or kind == "user"):
+        return said | Said(reasons={f"{at.path}/driver@name": "libvirt uses vhost with KVM and TAPs only"})
+    if name in ("vhost", "qemu") and not hck:
+        return said | Said({"vhost": name == "vhost"})
+    return said
+
+
+def _model(at: _At, kind: str) -> Said:
+    if is_virtio(at.nic):
+        return _datapath(at, kind)
+    return Said({"model": "e1000e"}, {} if attribute(at.nic, "model", "type") == "e1000e" else {"model": f"was {attribute(at.nic, 'model', 'type') or 'none said'}"})  # fmt: skip
+
+
+def _imported(at: _At) -> Said:
+    """One NIC; without keys where a lab file cannot have it."""
+    kind = str(at.nic.get("type", ""))
+    if kind not in _ATTACHED:
+        return Said(reasons={at.path: f"a lab file has no NIC of type {kind}: it is left out"})
+    attached = _ATTACHED[kind](at)
+    if not attached.keys:
+        reason = next(iter(attached.reasons.values()), "nothing says what it is attached to")
+        return Said(reasons={at.path: f"{reason}: it is left out"})
+    row = next(iter(attached.keys))
+    return attached | _identity(at) | _device(at, row) | _model(at, row)
+
+
+def imported_nics(root: _Element, live: _Element | None, *, tcg: bool) -> Iterator[Said]:
+    """Every NIC of a domain; of those that cannot be had only the reason."""
+    twins = {attribute(nic, "mac", "address"): nic for nic in (live if live is not None else root).iterfind("devices/interface")}  # fmt: skip
+    found = ((path, nic) for path, kind, nic in named_devices(root) if kind == "devices/interface")
+    taken: dict[str, set[Any]] = {"name": set(), "mac": set(), "ifname": set()}
+    taken["ifname"] = {attribute(nic, "source", "bridge") for nic in (*twins.values(), *root.iterfind("devices/interface"))}  # fmt: skip
+    index = 0
+    for path, nic in found:
+        said = _imported(_At(root, nic, path, index, twins.get(attribute(nic, "mac", "address")), tcg))
+        for key, place in (("name", "alias"), ("mac", "mac"), ("ifname", "target")):
+            value = said.keys.get(key)
+            if value in taken[key]:
+                less = {other: word for other, word in said.keys.items() if other != key}
+                said = Said(
+                    less, said.comments, {**said.reasons, f"{path}/{place}": f"{value} is there twice"}
+                )
+            elif value is not None:
+                taken[key].add(value)
+        index += bool(said.keys)
+        yield said

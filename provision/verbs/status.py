@@ -1,0 +1,103 @@
+"""What is there of a lab on a host, what is not, and what has drifted: of the host itself, and of each machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.host.marks import is_our_domain
+from provision.host.plan.settings import plan_apply
+from provision.host.plan.steps import Drift, Plan, Step
+from provision.host.plan.up import plan_up
+from provision.host.preflight.machines import missing, missing_for_settings
+from provision.host.read.host import read_host
+from provision.lab.paths import LabPaths
+from provision.tables.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.host.apply.session import Site
+    from provision.host.state import HostFound
+    from provision.lab.spec import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """What is there of one machine."""
+
+    host: str
+    machine: str
+    backend: str
+    state: str
+    """running, paused, off, absent, or not ours."""
+    steps: tuple[Step, ...] = ()
+    """What `up` would do for it."""
+    drift: tuple[Drift, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Why `up` would do nothing of it."""
+    notes: tuple[str, ...] = ()
+    """What must not be done to it, and nothing forbids."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """What is there on one host."""
+
+    host: str
+    steps: tuple[Step, ...]
+    """What `apply` and `up` would do on the host itself."""
+    refused: tuple[str, ...]
+    """Why they would do nothing of it."""
+    machines: tuple[MachineStatus, ...]
+    notes: tuple[str, ...] = ()
+    """What is otherwise than the lab file has it, and left alone."""
+
+
+def host_status(site: Site, names: Sequence[str]) -> HostStatus:
+    """What is there of a host's own settings, and of each of these machines; also of those that the lab file lost.
+
+    :raise HostError: when the host or its libvirt does not answer.
+    """
+    lab, host = site.lab, site.host
+    found = read_host(site.edges, lab, host, names, means=True)
+    refused = missing_for_settings(lab, host, found)
+    plan = Plan(()) if refused else plan_apply(lab, host, found)
+    rows = [_machine(lab, name, found) for name in names]
+    forgotten = sorted(found.journal.machines - set(lab.machines))
+    found = read_host(site.edges, lab, host, forgotten) if forgotten else found
+    lost = [_forgotten(lab, name, found) for name in forgotten]
+    own = tuple(step for step in plan.steps if not step.machine)
+    return HostStatus(host, own, refused, (*rows, *lost), plan.notes)
+
+
+def _machine(lab: Lab, name: str, found: HostFound) -> MachineStatus:
+    refused = missing(lab, found.name, [name], found)
+    plan = Plan(()) if refused else plan_up(lab, found.name, [name], found)
+    own = tuple(step for step in plan.steps if step.machine)
+    backend = lab.machines[name].backend
+    warnings = dict.fromkeys(PROFILES[nic.profile].warning for nic in lab.machines[name].nics)
+    return MachineStatus(
+        found.name,
+        name,
+        backend,
+        _state(lab, name, found),
+        own,
+        plan.drift,
+        refused,
+        tuple(filter(None, warnings)),
+    )
+
+
+def _forgotten(lab: Lab, name: str, found: HostFound) -> MachineStatus:
+    backend = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
+    lost = Drift(name, "the lab file no longer has it: `rscvm down` removes it")
+    return MachineStatus(found.name, name, backend, _state(lab, name, found), drift=(lost,))
+
+
+def _state(lab: Lab, name: str, found: HostFound) -> str:
+    domain = found.domains.get(name)
+    if domain is not None and not is_our_domain(lab, domain):
+        return "not ours"
+    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
+    return domain.state if domain else "running" if running else "absent"

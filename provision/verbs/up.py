@@ -1,0 +1,113 @@
+"""The verbs on a lab's machines: bring up, take down, tell what is there, check. Edges are handed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.host.apply.lock import LockError
+from provision.host.apply.transaction import take_plan, undo_plan
+from provision.host.plan.hck_flags import lab_as_started
+from provision.host.read.host import read_host
+from provision.lab.paths import LabPaths
+from provision.runtime.deadline import Deadline, wait_for
+from provision.runtime.errors import HostError, WaitedError
+from provision.runtime.interrupt import finish
+from provision.verbs.check import Look, check
+from provision.verbs.plan import planned
+from provision.verify.collect.machines import collect_lab
+from provision.verify.collect.source import lab_source
+from provision.verify.evidence import Unasked
+from provision.verify.judge.ladder import may_yet_load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.host.apply.session import Site
+    from provision.host.plan.steps import Plan, Step
+    from provision.runtime.command import Say
+    from provision.verify.judge.verdict import NicVerdict
+
+
+def bring_up(
+    site: Site, names: Sequence[str], say: Say, wait: Deadline | None = None
+) -> tuple[Plan, list[NicVerdict]]:
+    """Make and start what is missing, all of it or nothing; then await the drivers and judge, where a deadline is given.
+
+    :raise HostError: when a step fails, and what was done has been taken back; or when a machine ends while it is
+        waited for, and what is there stays for a look at its log, until `down`.
+    :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
+    """
+    try:
+        with site.alone(say):
+            return _bring_up(site, names, say, wait)
+    except LockError:
+        planned(site, names)  # where the host lacks more than the lock, all of it is said
+        raise
+
+
+def _bring_up(
+    site: Site, names: Sequence[str], say: Say, wait: Deadline | None
+) -> tuple[Plan, list[NicVerdict]]:
+    plan = planned(site, names)
+    for note in plan.notes:
+        say(note)
+    if lines := _drift_lines(plan):
+        raise HostError(
+            "\n  ".join(("what runs differs from the lab file:", *lines)),
+            hint="`rscvm down` and `rscvm up` these machines; nothing was changed",
+        )
+    if not plan.steps:
+        say("nothing to change: every machine is there and runs")
+    begun: list[Step] = []
+    verdicts: list[NicVerdict] = []
+    try:
+        done = take_plan(site.edges, site.lab, plan, say, begun)
+        if wait is not None:
+            say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
+            verdicts = await_drivers(site, names, wait)
+        finish()
+    except KeyboardInterrupt:
+        undo_plan(site.edges, site.lab, plan, begun, say)
+        raise
+    return done, verdicts
+
+
+def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
+    """The verdicts once every virtio NIC has its driver, or when the deadline has passed.
+
+    :raise HostError: when a machine ends meanwhile.
+    """
+    if not any(site.lab.machines[name].nics for name in names):
+        return []
+    found = read_host(site.edges, site.lab, site.host, names)
+
+    lab = lab_as_started(site.lab, found)
+
+    def settled() -> bool:
+        nonlocal found
+        nics = collect_lab(site.edges, lab, names, found)
+        if any(
+            isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final for nic in nics
+        ):
+            found = read_host(
+                site.edges, site.lab, site.host, names
+            )  # a silent monitor may be that of no machine
+            nics = collect_lab(site.edges, lab, names, found)
+        if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
+            raise HostError(
+                f"{', '.join(gone)} stopped before its driver was there",
+                hint=f"its log in {LabPaths(site.lab.state_dir, site.lab.name).directory} tells why; "
+                "`rscvm down` removes what is left",
+            )
+        return not any(may_yet_load(nic) for nic in nics)
+
+    try:
+        wait_for(settled, deadline, "the guests' drivers")
+    except WaitedError:
+        return check(lab_source(site.edges, site.lab, site.host, names), Look(waited=True))
+    return check(lab_source(site.edges, site.lab, site.host, names), Look())
+
+
+def _drift_lines(plan: Plan) -> list[str]:
+    drifts = [drift for drift in plan.drift if not drift.mended]
+    return [line for drift in drifts for line in (drift.what, *(f"  {more}" for more in drift.diff))]

@@ -1,0 +1,129 @@
+"""Every NIC of a QEMU that nobody told us of: found by its monitor alone. Reads only; edges are handed in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import RefusedError, UnreadableError
+from provision.verify.collect.monitor import with_monitor
+from provision.verify.evidence import NicEvidence, named_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from provision.runtime.protocols import Edges, Monitor
+
+_PLACES = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
+"""Where QEMU keeps devices: with an id, without one, and those that it makes by itself (`-nic`)."""
+
+_KINDS = {
+    "tap": "ethernet",
+    "user": "user",
+    "vhost-user": "vhostuser",
+    "vhost-vdpa": "vdpa",
+    "bridge": "bridge",
+}
+"""libvirt's word for each kind of netdev; all the others (socket, stream, dgram, hubport, …) have no vnet header."""
+
+_VIRTIO = re.compile(r"virtio-net-(?:pci|ccw|device)(?:-(?:non-)?transitional)?")
+_NETDEV = re.compile(
+    r"^ *\\? ?(?P<id>[^:\n]+): index=\d+,type=(?P<type>[^,\n]+)(?:,(?P<rest>[^\r\n]*))?", re.MULTILINE
+)
+_IFNAME = re.compile(r"(?:^|,)ifname=(?P<name>[^,]*)")
+
+
+def collect_bare(edges: Edges, host: str, socket: str) -> list[NicEvidence]:
+    """Every NIC of the QEMU that listens at a socket on the host, but for what its TAPs tell.
+
+    A TAP that QEMU was handed as a file descriptor has no name there.
+
+    :raise HostError: when no QEMU answers.
+    """
+    with edges.monitor(host, socket) as monitor:
+        name = _name(monitor) or PurePosixPath(socket).stem
+        status = monitor.execute("query-status")
+        state = "running" if isinstance(status, dict) and status.get("running") else "paused"
+        netdevs = _netdevs(monitor)
+        found = list(_devices(monitor))
+        nics = [_nic(monitor, (host, name, state), i, device, netdevs) for i, device in enumerate(found)]
+        return [with_monitor(nic, monitor) for nic in named_apart(nics)]
+
+
+def _name(monitor: Monitor) -> str:
+    answer = monitor.execute("query-name")
+    return str(answer.get("name", "")) if isinstance(answer, dict) else ""
+
+
+def _children(monitor: Monitor, path: str) -> Iterator[tuple[str, str]]:
+    """Names and types of what is at a path of QEMU's object model."""
+    try:
+        answer = monitor.execute("qom-list", {"path": path})
+    except RefusedError:
+        return
+    if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+        raise UnreadableError(f"qom-list {path}", repr(answer))
+    yield from ((str(row.get("name", "")), str(row.get("type", ""))) for row in answer)
+
+
+def _devices(monitor: Monitor) -> Iterator[tuple[str, str]]:
+    """Path and type of every NIC: of every device that has both a netdev and a MAC address."""
+    for place in _PLACES:
+        for name, kind in _children(monitor, place):
+            inner = re.fullmatch(r"child<(.+)>", kind)
+            path = f"{place}/{name}"
+            named = place == _PLACES[0] or name.startswith("device[")
+            if inner and named and {"netdev", "mac"} <= {prop for prop, _ in _children(monitor, path)}:
+                yield path, inner[1]
+
+
+def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
+    """Kind and TAP of each netdev by its id.
+
+    QMP has no command for it (QEMU 7.2 to 10.0), so the human monitor is asked; a netdev that is not found in what
+    it says is of no known kind, and so unknown.
+    """
+    answer = monitor.execute("human-monitor-command", {"command-line": "info network"})
+    found: dict[str, tuple[str, str]] = {}
+    for row in _NETDEV.finditer(str(answer)):
+        if row["type"] == "nic":  # a device, whose id may be a netdev's, too
+            continue
+        ifname = _IFNAME.search(row["rest"] or "")
+        found[row["id"].strip()] = (row["type"], ifname["name"] if ifname else "")
+    return found
+
+
+def _nic(
+    monitor: Monitor,
+    machine: tuple[str, str, str],
+    index: int,
+    device: tuple[str, str],
+    netdevs: Mapping[str, tuple[str, str]],
+) -> NicEvidence:
+    host, name, state = machine
+    path, kind = device
+    netdev = str(monitor.execute("qom-get", {"path": path, "property": "netdev"}))
+    mac = str(monitor.execute("qom-get", {"path": path, "property": "mac"}))
+    backend, tap = netdevs.get(netdev, ("", ""))
+    own = path.startswith(f"{_PLACES[0]}/")
+    nic = NicEvidence(
+        host,
+        name,
+        PurePosixPath(path).name if own else f"net{index}",
+        mac,
+        tap or None,
+        None,
+        None,
+        state,
+        _KINDS.get(backend, "null" if backend else "unknown"),
+        "virtio" if _VIRTIO.fullmatch(kind) else kind,
+        path=path,
+    )
+    if backend == "tap" and not tap:
+        note = (
+            "QEMU was handed its TAP as a file descriptor and does not know its name, so the TAP was not read"
+        )
+        return replace(nic, notes=(note,))
+    return nic

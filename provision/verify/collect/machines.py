@@ -1,0 +1,181 @@
+"""Ask about every NIC of machines, all but what their TAPs tell. Reads only; edges are handed in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.facts.domain import DomainFacts, DomainNic, parse_domain
+from provision.host.state import BRIDGE_FILTER
+from provision.lab.paths import LabPaths
+from provision.runtime.errors import HostError, UnreadableError
+from provision.tables.backends import BACKENDS
+from provision.tables.offloads import HCK
+from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
+from provision.verify.evidence import NicEvidence, Unasked, named_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.host.state import HostFound
+    from provision.lab.spec import Lab
+    from provision.runtime.protocols import Domain, Edges, Monitor
+
+
+_ON = re.compile(rf'{HCK}"?\s*[=:]\s*"?(?:on|true|yes|y)\b')
+"""The engine in QEMU's arguments: `-device` and `-global` take any of these words, JSON `true`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A machine and what its NICs have in common."""
+
+    host: str
+    name: str
+    state: str
+    purpose: str | None
+
+
+def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
+    """A machine's NICs as the lab file has them."""
+    for nic in lab.machines[machine.name].nics:
+        row = BACKENDS[nic.kind]
+        tap = nic.ifname if row.device else None
+        running = machine.state != "off"
+        yield NicEvidence(
+            machine.host,
+            machine.name,
+            nic.name,
+            nic.mac,
+            tap if running else None,
+            nic.profile,
+            machine.purpose,
+            machine.state,
+            row.interface,
+            nic.model,
+            nic.profile == "hck",
+            path=f"{PERIPHERAL}/ua-{nic.name}",
+            bridge=nic.bridge or "",
+            mtu=nic.mtu,
+        )
+
+
+def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
+    ours = {alias: (name, rsc) for name, alias, rsc in (facts.mark.nics if facts.mark else ())}
+    name, rsc = ours.get(nic.alias, (nic.alias or f"net{index}", None))
+    tap = (nic.target or None) if machine.state != "off" else None
+    return NicEvidence(
+        machine.host,
+        machine.name,
+        name,
+        nic.mac,
+        tap,
+        rsc,
+        machine.purpose,
+        machine.state,
+        nic.kind,
+        nic.model.removesuffix("-non-transitional").removesuffix("-transitional"),
+        nic.rsc_asked,
+        path=f"{PERIPHERAL}/{nic.alias}",
+        bridge=nic.bridge,
+        mtu=nic.mtu,
+        notes=("its cable is unplugged (<link state='down'/>)",) if nic.link_down else (),
+    )
+
+
+def collect_domain(edges: Edges, host: str, domain: Domain, *, monitor: bool = True) -> list[NicEvidence]:
+    """Every NIC of a libvirt domain; without `monitor` what only QEMU could tell stays unasked.
+
+    A domain whose XML cannot be read has a NIC all the same, of which nothing is known, so that it is not passed over.
+    """
+    try:
+        facts = parse_domain(domain.live_xml)
+    except UnreadableError as error:
+        unread = Unasked(domain.trouble or str(error), final=True)
+        nic = NicEvidence(
+            host, domain.name, "unknown", "", None, None, None, domain.state, "unknown", "virtio"
+        )
+        return [replace(nic, properties=unread, virtio=unread, run=domain.run)]
+    machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
+    there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
+    nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
+    if domain.state == "off" or not nics:
+        return nics
+    nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
+    if not monitor:
+        asked_for = any(_ON.search(word) for word in facts.arguments)
+        blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
+        return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
+    try:
+        qemu = edges.hypervisor(host).monitor(domain.name)
+    except HostError as error:
+        return [without_monitor(nic, error) for nic in nics]
+    asked = [with_monitor(nic, qemu) for nic in nics]
+    return [_with_queue(nic, qemu, said) for nic, said in zip(asked, facts.nics, strict=True)]
+
+
+def _past_libvirt(facts: DomainFacts) -> Iterator[str]:
+    """That there may be NICs which libvirt's XML does not have."""
+    if any("netdev" in word for word in facts.arguments):
+        yield "its <qemu:commandline> has NICs of its own, which libvirt does not tell and nobody has judged here"
+
+
+def _with_queue(nic: NicEvidence, monitor: Monitor, said: DomainNic) -> NicEvidence:
+    """The NIC with a note where QEMU made its queue smaller than its XML has it."""
+    if isinstance(nic.virtio, Unasked):
+        return nic
+    try:
+        return replace(nic, notes=(*nic.notes, *clamped(monitor, nic.path, said.tx_queue_size)))
+    except HostError:
+        return nic
+
+
+def _collect_process(edges: Edges, lab: Lab, machine: _Machine, *, monitor: bool) -> list[NicEvidence]:
+    """Every NIC of a machine that runs, or should, as a QEMU of our own."""
+    socket = LabPaths(lab.state_dir, lab.name).socket(machine.name, "qmp")
+    if machine.state == "off":
+        return list(_lab_nics(lab, machine))
+    if not monitor:
+        return [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in _lab_nics(lab, machine)]
+    try:
+        with edges.monitor(machine.host, socket) as qemu:
+            status = qemu.execute("query-status")
+            if isinstance(status, dict) and status.get("running") is False:
+                machine = replace(machine, state="paused")
+            return [with_monitor(nic, qemu) for nic in _lab_nics(lab, machine)]
+    except HostError as error:
+        return [without_monitor(nic, error) for nic in _lab_nics(lab, machine)]
+
+
+def _gone(lab: Lab, there: Sequence[NicEvidence], machine: _Machine) -> Iterator[NicEvidence]:
+    """NICs of the lab file that the domain does not have: somebody has edited it."""
+    for nic in _lab_nics(lab, machine):
+        if nic.path not in {found.path for found in there}:
+            alias = nic.path.removeprefix(f"{PERIPHERAL}/")
+            missing = Unasked(f"the domain has no NIC {alias}", final=True)
+            yield replace(nic, tap=None, properties=missing, virtio=missing)
+
+
+def collect_lab(
+    edges: Edges, lab: Lab, names: Sequence[str], found: HostFound, *, monitor: bool = True
+) -> list[NicEvidence]:
+    """Every NIC of these machines on one host, in the lab file's order, but for what their TAPs tell."""
+    nics: list[NicEvidence] = []
+    pidfile = LabPaths(lab.state_dir, lab.name).pidfile
+    for name in names:
+        spec = lab.machines[name]
+        domain = found.domains.get(name)
+        if spec.backend == "libvirt" and domain is not None:
+            there = collect_domain(edges, found.name, domain, monitor=monitor)
+            nics += [*there, *_gone(lab, there, _Machine(found.name, name, domain.state, spec.purpose))]
+        else:
+            state = "running" if spec.backend == "qemu" and pidfile(name) in found.processes else "off"
+            machine = _Machine(found.name, name, state, spec.purpose)
+            nics += _collect_process(edges, lab, machine, monitor=monitor)
+    return [
+        replace(nic, notes=(*nic.notes, BRIDGE_FILTER))
+        if nic.hck and nic.state != "off" and found.bridge_filter
+        else nic
+        for nic in nics
+    ]

@@ -1,0 +1,77 @@
+"""What QEMU tells of a NIC by its monitor: the device's own switches, what it offers, what the guest took."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provision.facts.virtio import VirtioFacts, parse_virtio_status
+from provision.runtime.errors import HostError, RefusedError
+from provision.tables.offloads import HCK, TSO
+from provision.verify.evidence import NicEvidence, Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.runtime.protocols import Monitor
+
+PERIPHERAL = "/machine/peripheral"
+"""Where QEMU keeps devices that have an id."""
+UNWANTED = Unasked("QEMU's monitor was not asked, as wished (--no-monitor)", final=True, chosen=True)
+_ASKED = ("guest_csum", *TSO.values(), HCK)
+
+
+def read_properties(monitor: Monitor, path: str) -> Mapping[str, bool] | Unasked:
+    """The device's own switches; one that this QEMU does not have is left out."""
+    found: dict[str, bool] = {}
+    for name in _ASKED:
+        try:
+            answer = monitor.execute("qom-get", {"path": path, "property": name})
+        except RefusedError as error:
+            if error.kind == "DeviceNotFound":
+                return Unasked(f"QEMU has no device {path.removeprefix(f'{PERIPHERAL}/')}")
+            continue
+        if isinstance(answer, bool):
+            found[name] = answer
+    return found or Unasked(f"QEMU tells no offloads of {path.removeprefix(f'{PERIPHERAL}/')}")
+
+
+def read_virtio(monitor: Monitor, path: str) -> VirtioFacts | Unasked:
+    """What the device offers and the guest took."""
+    try:
+        return parse_virtio_status(
+            monitor.execute("x-query-virtio-status", {"path": f"{path}/virtio-backend"})
+        )
+    except RefusedError as error:
+        if error.kind == "CommandNotFound":
+            return Unasked("this QEMU has no x-query-virtio-status (7.2 and later have)", final=True)
+        return Unasked(str(error))
+
+
+def clamped(monitor: Monitor, path: str, asked: int | None) -> tuple[str, ...]:
+    """A note where the device has not the queue size that its configuration asks for."""
+    if asked is None:
+        return ()
+    try:
+        has = monitor.execute("qom-get", {"path": path, "property": "tx_queue_size"})
+    except RefusedError:
+        return ()
+    return (f"tx_queue_size {asked} is asked for, and the device has {has}",) if has != asked else ()
+
+
+def with_monitor(nic: NicEvidence, monitor: Monitor) -> NicEvidence:
+    """The NIC with what QEMU tells of it; a monitor that stops answering costs what it had not told."""
+    if nic.model != "virtio" or nic.kind == "hostdev":
+        return nic
+    try:
+        nic = replace(nic, properties=read_properties(monitor, nic.path))
+        return replace(nic, virtio=read_virtio(monitor, nic.path))
+    except HostError as error:
+        return without_monitor(nic, error)
+
+
+def without_monitor(nic: NicEvidence, error: HostError) -> NicEvidence:
+    """The NIC of a machine whose QEMU does not answer."""
+    unasked = Unasked(str(error))
+    told = nic.properties if not isinstance(nic.properties, Unasked) else unasked
+    return replace(nic, properties=told, virtio=unasked)

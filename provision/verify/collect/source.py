@@ -1,0 +1,83 @@
+"""Which machines are asked, and how: a lab's, a libvirt's, or one QEMU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.host.plan.hck_flags import lab_as_started
+from provision.host.read.host import read_host
+from provision.runtime.deadline import pause
+from provision.runtime.errors import RequestError
+from provision.runtime.parallel import side_by_side
+from provision.verify.collect.bare_qemu import collect_bare
+from provision.verify.collect.machines import collect_domain, collect_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from provision.lab.spec import Lab
+    from provision.runtime.protocols import Domain, Edges
+    from provision.verify.evidence import NicEvidence
+
+
+_DOMAINS_AT_ONCE = 4
+"""libvirtd takes five requests of a connection at a time (max_client_requests), and a hung monitor keeps one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Machines of one host, and how they are asked."""
+
+    edges: Edges
+    host: str
+    ask: Callable[[Sequence[str]], list[NicEvidence]]
+    """All evidence but what the TAPs tell, of the machines of these names, or of all."""
+    runs: Callable[[], Mapping[str, str]] = dict
+    """Which run each machine is in now, where that can be told."""
+    wait: Callable[[float], object] = pause
+    """How time is let pass while TAPs are watched."""
+
+
+def lab_source(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, monitor: bool = True) -> Source:
+    """These machines of a lab file, all of one host."""
+
+    def ask(some: Sequence[str]) -> list[NicEvidence]:
+        chosen = some or names
+        found = read_host(edges, lab, host, chosen)
+        return collect_lab(edges, lab_as_started(lab, found), chosen, found, monitor=monitor)
+
+    return Source(edges, host, ask)
+
+
+def domain_source(edges: Edges, host: str, names: Sequence[str], *, monitor: bool = True) -> Source:
+    """Domains of a libvirt, made by anyone, of these names or all."""
+    hypervisor = edges.hypervisor(host)
+
+    def ask(some: Sequence[str]) -> list[NicEvidence]:
+        domains = {domain.name: domain for domain in hypervisor.domains(some or names)}
+        _missed(names if not some else (), domains)
+        outcomes = side_by_side(
+            list(domains),
+            lambda name: collect_domain(edges, host, domains[name], monitor=monitor),
+            at_once=_DOMAINS_AT_ONCE,
+        )
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        return [nic for outcome in outcomes for nic in outcome.value or ()]
+
+    return Source(edges, host, ask, hypervisor.runs)
+
+
+def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise RequestError(
+            f"no domain {', '.join(missing)} there", hint="`virsh list --all` at the same URI lists them"
+        )
+
+
+def bare_source(edges: Edges, host: str, socket: str) -> Source:
+    """A QEMU of anyone's, by its monitor's socket on the host."""
+    return Source(edges, host, lambda _: collect_bare(edges, host, socket))

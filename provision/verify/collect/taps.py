@@ -1,0 +1,117 @@
+"""What a host tells of its TAPs, all of them in one round trip: features, counters, and where they hang."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from shlex import quote
+from typing import TYPE_CHECKING, Self
+
+from provision.facts.ethtool_features import FeaturesRead
+from provision.facts.ip import parse_links
+from provision.host.read.devices import FEATURES, LINKS, features_read
+from provision.runtime.command import Run
+from provision.runtime.errors import HostError, UnreadableError
+from provision.tables.offloads import BY_NAME, TSO
+from provision.verify.evidence import Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from provision.facts.ethtool_features import Features
+    from provision.facts.ip import Link
+    from provision.runtime.protocols import Runner
+    from provision.verify.evidence import NicEvidence
+
+UPTIME = Run(("cat", "/proc/uptime"))
+"""The host's own clock, because answers are under way for a while."""
+_NEEDED = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
+_ON_A_MACVLAN = frozenset({"macvtap", "ipvtap"})
+_BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
+"""Kinds of port that bring nothing from outside; the kernel names no kind of a physical NIC."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapsRead:
+    """A host's network devices at one moment."""
+
+    features: FeaturesRead
+    links: Mapping[str, Link] = field(default_factory=dict)
+    uptime: float = 0.0
+
+    @classmethod
+    def none(cls, why: str) -> Self:
+        """Nothing was read, and why."""
+        return cls(FeaturesRead({}, why))
+
+
+def read_taps(runner: Runner) -> TapsRead:
+    """Every device of the host; a host that does not answer is told as why nothing was read."""
+    try:
+        features, links, uptime = runner.run_all((FEATURES, LINKS, UPTIME))
+        return TapsRead(features_read(features), parse_links(links.check().out), _seconds(uptime.check().out))
+    except HostError as error:
+        return TapsRead.none(str(error))
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text.split(maxsplit=1)[0])
+    except (ValueError, IndexError) as error:
+        raise UnreadableError("/proc/uptime", text) from error
+
+
+def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
+    """The NIC with what its TAP tells, and with notes on what stands in the way though RSC itself may be ready."""
+    link = read.links.get(nic.tap or "")
+    if link is not None and link.kind in _ON_A_MACVLAN:  # also where libvirt was handed it as an ordinary TAP
+        nic = replace(nic, kind="direct")
+    told = replace(nic, features=_features(nic, read.features))
+    notes = tuple(_link_notes(nic, read)) if nic.state != "off" else ()
+    return replace(told, notes=(*nic.notes, *notes))
+
+
+def _features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
+    if nic.state == "off":
+        return Unasked("the machine is not running")
+    if nic.tap is None:
+        return Unasked("there is no TAP")
+    if read.trouble:
+        return Unasked(read.trouble)
+    features = read.devices.get(nic.tap)
+    if features is None:
+        return Unasked(f"no device {nic.tap} on {nic.host}")
+    lacking = [name for name in _NEEDED if name not in features]
+    return Unasked(f"ethtool tells no {lacking[0]}") if lacking else features
+
+
+def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
+    """Links that are down, elsewhere, of another MTU, or with ports whose GRO is off."""
+    tap = read.links.get(nic.tap or "")
+    bridge = read.links.get(nic.bridge or (tap.master if tap else ""))
+    if tap is not None and not tap.up:
+        yield f"{tap.name} is down: ip link set dev {quote(tap.name)} up"
+    ours = bridge is not None and bridge.kind == "bridge"  # Open vSwitch's ports belong to another master
+    if tap is not None and bridge is not None and ours and tap.master != bridge.name:
+        yield (
+            f"{tap.name} is not on {bridge.name}: "
+            f"ip link set dev {quote(tap.name)} master {quote(bridge.name)}"
+        )
+    if bridge is not None and not bridge.up:
+        yield f"{bridge.name} is down: ip link set dev {quote(bridge.name)} up"
+    mtus = {link.name: link.mtu for link in (tap, bridge) if link is not None}
+    mtus |= {"the guest is told": nic.mtu} if nic.mtu else {}
+    if len(set(mtus.values())) > 1:
+        yield f"the MTU differs along the way: {', '.join(f'{name} {mtu}' for name, mtu in mtus.items())}"
+    if bridge is not None and ours and not nic.hck:
+        yield from _without_gro(bridge, read)
+
+
+def _without_gro(bridge: Link, read: TapsRead) -> Iterator[str]:
+    """Ports to the outside that do not aggregate what they receive."""
+    for port in read.links.values():
+        gro = read.features.devices.get(port.name, {}).get("generic-receive-offload")
+        if port.master == bridge.name and port.kind not in _BESIDES and gro is not None and not gro.active:
+            yield (
+                f"{port.name}, on the same bridge, has generic-receive-offload off: what comes in by it reaches the "
+                f"guest in frames of MTU size (ethtool -K {quote(port.name)} gro on)"
+            )

@@ -1,0 +1,1 @@
+"""Evidence to a verdict: the ladder, its causes, the first broken rung. Pure."""

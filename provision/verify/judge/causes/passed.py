@@ -1,0 +1,107 @@
+"""Rung *passed*: the TAP does not hand it on."""
+
+from __future__ import annotations
+
+from provision.tables.offloads import BY_NAME, TSO
+from provision.verify.evidence import Family, NicEvidence, Unasked
+from provision.verify.judge.cause import always, cause
+from provision.verify.judge.ladder import loaded, unreadable, wire_like
+
+_CSUM = BY_NAME["guest_csum"]
+
+
+@cause(
+    "passed",
+    "ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
+    "on a TAP (not on macvtap): `rscvm check … --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
+    "a TAP that has gone comes back with a power cycle of its machine",
+    unknown=always,
+)
+def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
+    """What is passed on to the guest cannot be seen from the host."""
+    return unreadable(nic)
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} tx on",
+    "take `ethtool -K … tx off` out of the script or hook that runs it; a reboot of the guest undoes it too",
+)
+def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
+    """The guest took it, and somebody on the host switched the TAP's checksum off, which takes TSO with it."""
+    if isinstance(nic.features, Unasked) or nic.hck or not loaded(nic):
+        return ""
+    checksum, tso = nic.features[_CSUM.tap], nic.features[BY_NAME[TSO[family]].tap]
+    told = not checksum.active and not checksum.requested and not tso.active and tso.requested
+    return f"{_CSUM.tap} is {checksum} on the TAP, and the guest took it" if told else ""
+
+
+@cause("passed", "ethtool -K {tap} sg on tso on")
+def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
+    """TSO needs scatter-gather, which only the host switches, and it is off on the TAP."""
+    if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
+        return ""
+    gather = nic.features.get("tx-scatter-gather")
+    return "tx-scatter-gather is off on the TAP" if gather is not None and not gather.active else ""
+
+
+@cause(
+    "passed",
+    "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
+    "in a Linux guest: ethtool -K DEVICE rx-gro-hw on",
+)
+def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
+    """The guest took TSO and dropped it at run time; the host has asked for it in vain."""
+    if (
+        isinstance(nic.features, Unasked)
+        or nic.hck
+        or not loaded(nic)
+        or host_disabled_segmentation(nic, family)
+    ):
+        return ""
+    checksum, tap = nic.features[_CSUM.tap], BY_NAME[TSO[family]].tap
+    refused = (
+        nic.features[tap].requested
+        and not nic.features[tap].active
+        and (checksum.active or checksum.requested)
+    )
+    return (
+        f"{tap} is {nic.features[tap]} on the TAP: asked for by the host, refused by the guest"
+        if refused
+        else ""
+    )
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} tx on sg on tso on: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
+    "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)",
+)
+def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
+    """Segmentation is off on the TAP; whether guest or host did it, the host's view alone does not tell."""
+    if isinstance(nic.features, Unasked) or nic.hck:
+        return ""
+    checksum, tso = nic.features[_CSUM.tap], nic.features[BY_NAME[TSO[family]].tap]
+    if tso.active or (not checksum.active and not loaded(nic)):
+        return ""
+    too = "" if checksum.active else f", and {_CSUM.tap} {checksum} with it"
+    return f"{BY_NAME[TSO[family]].tap} is {tso} on the TAP{too}"
+
+
+@cause(
+    "passed",
+    "ethtool -K {tap} tx off, again after each start of the guest's driver",
+    scope="beside",
+)
+def not_wire_like(nic: NicEvidence, _family: Family) -> str:
+    """QEMU's engine clears the marks of what it held back, so senders on the same host must be like a wire."""
+    if not nic.hck or not loaded(nic) or wire_like(nic) is not False:
+        return ""
+    return "the test TAP has tx checksum or TSO on"
+
+
+def _tso_is_off(nic: NicEvidence, family: Family) -> bool:
+    """Checksum on and TSO off, of a NIC whose guest may want both on."""
+    if isinstance(nic.features, Unasked) or nic.hck:
+        return False
+    return nic.features[_CSUM.tap].active and not nic.features[BY_NAME[TSO[family]].tap].active

@@ -1,0 +1,234 @@
+"""The ladder: each rung's question, answered from its one source of evidence, per address family.
+
+Every rung is answered by itself, so that what follows from a broken rung stays visible as evidence;
+which rung is to blame is `judge`'s part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from provision.tables.backends import INTERFACES, Interface
+from provision.tables.offloads import BY_NAME, HCK, TSO
+from provision.verify.evidence import _HEADERS, FAMILIES, Family, NicEvidence, Traffic, Unasked, in_bulk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+State = Literal["pass", "fail", "unknown", "skipped"]
+
+# Firmware drivers (iPXE, OVMF's VirtioNetDxe) take no more than these; an operating system's takes at
+# least the control queue or the ring features.
+_FIRMWARE_TAKES = frozenset(
+    {
+        "VIRTIO_NET_F_MAC",
+        "VIRTIO_NET_F_MTU",
+        "VIRTIO_NET_F_STATUS",
+        "VIRTIO_F_VERSION_1",
+        "VIRTIO_F_IOMMU_PLATFORM",
+        "VIRTIO_F_ANY_LAYOUT",
+    }
+)
+_TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
+_MOSTLY = 0.9
+"""The share of TCP from which frames of MTU size are segments that nobody coalesced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung's answer."""
+
+    name: str
+    states: dict[Family, State]
+    seen: str
+
+
+def needed(evidence: NicEvidence, family: Family) -> tuple[str, ...]:
+    """The offloads without which this family's RSC cannot be."""
+    return ("guest_csum", TSO[family], *((HCK,) if evidence.hck else ()))
+
+
+def loaded(evidence: NicEvidence) -> bool:
+    """Whether an operating system's driver has taken the device."""
+    facts = evidence.virtio
+    return not isinstance(facts, Unasked) and facts.driver_ok and not facts.negotiated <= _FIRMWARE_TAKES
+
+
+def lacks_vnet_header(evidence: NicEvidence) -> bool:
+    """Whether QEMU offers no checksum although the device's property is on: then its backend has no vnet header."""
+    interface = INTERFACES.get(evidence.kind, _TAPLESS)
+    properties, facts = evidence.properties, evidence.virtio
+    if not interface.vnet_header:
+        return True
+    if not interface.tap or isinstance(properties, Unasked) or isinstance(facts, Unasked):
+        return False
+    return properties.get("guest_csum", False) and BY_NAME["guest_csum"].virtio not in facts.offered
+
+
+def wire_like(evidence: NicEvidence) -> bool | None:
+    """Whether the TAP has checksum and TSO off, so that every frame arrives as on a wire; None: not known."""
+    if isinstance(evidence.features, Unasked):
+        return None
+    names = ("guest_csum", *TSO.values())
+    return not any(evidence.features[BY_NAME[name].tap].active for name in names)
+
+
+def unreadable(evidence: NicEvidence) -> str:
+    """Why the TAP cannot tell what it passes on; empty where it can."""
+    why = INTERFACES.get(evidence.kind, _TAPLESS).unreadable
+    return why or (evidence.features.reason if isinstance(evidence.features, Unasked) else "")
+
+
+def _words(on: list[str], off: list[str], is_on: str, is_off: str) -> str:
+    parts = [f"{', '.join(on)} {is_on}"] if on else []
+    parts += [f"{', '.join(off)} {is_off}"] if off else []
+    return "; ".join(parts)
+
+
+def _all_needed(evidence: NicEvidence) -> list[str]:
+    return list(dict.fromkeys(name for family in FAMILIES for name in needed(evidence, family)))
+
+
+def _configured(evidence: NicEvidence) -> Rung:
+    if not evidence.model and evidence.kind != "hostdev":
+        return _same("configured", "unknown", "libvirt tells no model of this NIC")
+    if evidence.model != "virtio":
+        return _same(
+            "configured", "unknown" if evidence.kind == "hostdev" else "fail", f"model {evidence.model}"
+        )
+    if not INTERFACES.get(evidence.kind, _TAPLESS).vnet_header:
+        return _same("configured", "fail", f"{evidence.kind}-mode netdev, without vnet header")
+    properties = evidence.properties
+    if isinstance(properties, Unasked):
+        return _same("configured", "unknown", properties.reason)
+    names = _all_needed(evidence)
+    on = [name for name in names if properties.get(name, False)]
+    seen = _words(on, [name for name in names if name not in on], "on", "off")
+    if lacks_vnet_header(evidence):
+        return _same("configured", "fail", f"{seen}; and no vnet header")
+    return Rung("configured", {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
+
+
+def _offered(evidence: NicEvidence) -> Rung:
+    facts = evidence.virtio
+    if isinstance(facts, Unasked):
+        return _same("offered", "unknown", facts.reason)
+    return _features("offered", evidence, facts.offered, "offered", "not offered")
+
+
+def _negotiated(evidence: NicEvidence) -> Rung:
+    facts = evidence.virtio
+    if isinstance(facts, Unasked):
+        return _same("negotiated", "unknown", facts.reason)
+    if not loaded(evidence):
+        status = ", ".join(sorted(name.removeprefix("VIRTIO_CONFIG_S_") for name in facts.status)) or "none"
+        who = (
+            "only a firmware's driver has taken the device"
+            if facts.driver_ok
+            else "no driver has taken the device"
+        )
+        return _same("negotiated", "fail" if evidence.waited else "unknown", f"{who} (status: {status})")
+    return _features("negotiated", evidence, facts.negotiated, "taken by the guest's driver", "not taken")
+
+
+def _passed(evidence: NicEvidence) -> Rung:
+    features = evidence.features
+    if isinstance(features, Unasked) or unreadable(evidence):
+        return _same("passed", "unknown", unreadable(evidence))
+    names = [BY_NAME[name].tap for name in ("guest_csum", *TSO.values())]
+    seen = ", ".join(f"{name} {features[name]}" for name in names)
+    if evidence.hck:
+        return _same(
+            "passed", "pass" if wire_like(evidence) else "fail", f"{seen} (HCK needs all of them off)"
+        )
+    if evidence.model != "virtio":
+        return _same("passed", "unknown", seen)
+    checksum = features[BY_NAME["guest_csum"].tap].active
+    if not checksum and not loaded(evidence):
+        return _same("passed", "unknown", f"{seen}: off until a driver asks for it")
+    return Rung(
+        "passed", {f: _state(checksum and features[BY_NAME[TSO[f]].tap].active) for f in FAMILIES}, seen
+    )
+
+
+def _same(name: str, state: State, seen: str) -> Rung:
+    return Rung(name, dict.fromkeys(FAMILIES, state), seen)
+
+
+def _state(good: bool) -> State:  # noqa: FBT001 - the one thing it says
+    return "pass" if good else "fail"
+
+
+def _features(name: str, evidence: NicEvidence, there: frozenset[str], is_on: str, is_off: str) -> Rung:
+    short = {
+        offload: BY_NAME[offload].virtio.removeprefix("VIRTIO_NET_F_") for offload in _all_needed(evidence)
+    }
+    on = [offload for offload in short if BY_NAME[offload].virtio in there]
+    seen = _words([short[o] for o in on], [short[o] for o in short if o not in on], is_on, is_off)
+    return Rung(name, {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
+
+
+def coalesced(evidence: NicEvidence) -> bool | None:
+    """Whether the guest was handed frames above the MTU while it was watched; None where the traffic does not tell.
+
+    A macvtap counts frames before it cuts them to what the guest takes (Linux, drivers/net/tap.c, tap_handle_frame).
+    """
+    traffic = evidence.traffic
+    if not isinstance(traffic, Traffic) or not INTERFACES.get(evidence.kind, _TAPLESS).tap:
+        return None
+    if traffic.mean > traffic.mtu + _HEADERS:
+        return True
+    return False if in_bulk(traffic) and (traffic.tcp or 0) >= _MOSTLY else None
+
+
+def traffic_words(evidence: NicEvidence) -> str:
+    """What was seen of the traffic to the guest."""
+    traffic = evidence.traffic
+    if traffic is None:
+        return "traffic was not watched"
+    if isinstance(traffic, Unasked):
+        return traffic.reason
+    words = f"in {traffic.seconds:.3g} s the host handed on {traffic.frames} frames"
+    if not traffic.frames:
+        return words
+    words = f"{words} of {traffic.mean:.0f} bytes on average (MTU {traffic.mtu})"
+    if INTERFACES.get(evidence.kind, _TAPLESS).counts_received:
+        return f"{words}; a macvtap counts them before it cuts them to what the guest takes"
+    if not in_bulk(traffic):
+        return words
+    share = "not known to be TCP" if traffic.tcp is None else f"{traffic.tcp:.0%} of a sample TCP"
+    return f"{words}; {share}"
+
+
+def _observed(evidence: NicEvidence) -> Rung:
+    states: dict[bool | None, State] = {True: "pass", False: "fail", None: "unknown"}
+    state = "skipped" if evidence.traffic is None else states[coalesced(evidence)]
+    return _same("observed", state, traffic_words(evidence))
+
+
+_RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed)
+_OF_THE_GUEST = ("enabled", "operational")
+ORDER = ("configured", "offered", "negotiated", "passed", *_OF_THE_GUEST, "observed")
+"""The rungs, bottom first."""
+
+
+def ladder(evidence: NicEvidence) -> tuple[Rung, ...]:
+    """Every rung of a NIC, bottom first."""
+    if evidence.state == "off":
+        rungs = [_same(rung.__name__.lstrip("_"), "unknown", "the machine is not running") for rung in _RUNGS]
+    else:
+        rungs = [rung(evidence) for rung in _RUNGS]
+    rungs += [_same(name, "skipped", "the guest was not asked") for name in _OF_THE_GUEST]
+    return (*rungs, _observed(evidence))
+
+
+def may_yet_load(nic: NicEvidence) -> bool:
+    """Whether waiting for the NIC's driver is of any use."""
+    asked = not (isinstance(nic.virtio, Unasked) and nic.virtio.final)
+    return nic.model == "virtio" and nic.state == "running" and asked and not loaded(nic)
+
+
+def _missing(nic: NicEvidence, family: Family, there: frozenset[str]) -> str:
+    names = (BY_NAME[name].virtio for name in needed(nic, family))
+    return ", ".join(name.removeprefix("VIRTIO_NET_F_") for name in names if name not in there)

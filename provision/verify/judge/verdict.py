@@ -1,0 +1,136 @@
+"""Evidence to verdict: the first broken rung, its cause, and what to do. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.tables.profiles import PROFILES
+from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
+from provision.verify.judge.causes.catalogue import CATALOGUE
+from provision.verify.judge.ladder import ORDER, Rung, ladder, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from provision.verify.judge.cause import Cause, Verdict
+
+_WORST: dict[Verdict, int] = {"not-ready": 0, "unknown": 1, "ready": 2}
+_DECIDING = ("configured", "offered", "negotiated", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict with its reason; of one address family, or of a NIC."""
+
+    verdict: Verdict
+    cause: Cause | None
+    seen: str
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Worse comes first; of two alike the one at the earlier rung."""
+        rung = ORDER.index(self.cause.rung) if self.cause else len(ORDER)
+        return _WORST[self.verdict], rung
+
+
+@dataclass(frozen=True, slots=True)
+class NicVerdict:
+    """What there is to say of one NIC."""
+
+    evidence: NicEvidence
+    families: Mapping[Family, Finding]
+    finding: Finding
+    ladder: tuple[Rung, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the NIC is as it is meant to be."""
+        return self.finding.verdict
+
+    @property
+    def rests_on_the_tap(self) -> bool:
+        """Whether the TAP's state alone makes the verdict: not that of ordinary readiness."""
+        return self.evidence.hck or (self.finding.cause is not None and self.finding.cause.rung == "passed")
+
+    @property
+    def fix(self) -> tuple[str, ...]:
+        """What to do, with this NIC's names in it, fit to be pasted into a shell."""
+        return self.words(self.finding.cause) if self.finding.cause is not None else ()
+
+    def words(self, cause: Cause) -> tuple[str, ...]:
+        """What to do about one of its causes, with this NIC's names in it."""
+        nic = self.evidence
+        theirs = [words for words in cause.fix if nic.rsc or not words.startswith("lab file: ")]
+        tap = shlex.quote(nic.tap or "TAP")  # the kernel lets a device be called `a;reboot`
+        return tuple(words.replace("{tap}", tap) for words in theirs)
+
+
+def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
+    """The first of these causes that holds."""
+    for cause in causes:
+        if seen := cause.holds(nic, family):
+            return Finding(cause.verdict(nic), cause, seen)
+    return None
+
+
+def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Rung]:
+    """The rungs without which the family is not ready, as far as they do not hold."""
+    deciding = (
+        _DECIDING[:-1] if nic.hck else _DECIDING
+    )  # QEMU's engine works before the TAP, whatever that has on
+    wanting = [rung for rung in rungs if rung.name in deciding and rung.states[family] != "pass"]
+    observed = next(rung for rung in rungs if rung.name == "observed")
+    if observed.states[family] == "pass" and unreadable(nic):
+        # What arrives above the MTU was passed on; what was not asked below is not known by it.
+        return [rung for rung in wanting if rung.name != "passed"]
+    if isinstance(nic.virtio, Unasked) and nic.virtio.chosen and not nic.hck:
+        # The TAP tells for the rungs below that were left out as wished: QEMU switches its offloads on for nothing
+        # but a driver that took them (hw/net/virtio-net.c, virtio_net_apply_guest_offloads).
+        wanting = [rung for rung in wanting if rung.name == "passed" or rung.states[family] == "fail"]
+    if not wanting and observed.states[family] == "fail" and not nic.hck:
+        return [observed]
+    return wanting
+
+
+def _judge_family(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> Finding:
+    """Ready when every rung that counts holds; what is broken comes before what could not be asked."""
+    wanting = _wanting(nic, rungs, family)
+    if not wanting:
+        return Finding("ready", None, "")
+    broken = next((rung for rung in wanting if rung.states[family] == "fail"), wanting[0])
+    causes = [cause for cause in CATALOGUE if cause.rung == broken.name and cause.scope == "family"]
+    verdict: Verdict = "not-ready" if broken.states[family] == "fail" else "unknown"
+    return _held(nic, causes, family) or Finding(verdict, None, broken.seen)
+
+
+def _meant_off(nic: NicEvidence) -> Finding:
+    """The verdict on `rsc: false` that no cause speaks against: guest TSO must be known not to be offered."""
+    if nic.model == "virtio" and isinstance(nic.virtio, Unasked):
+        return Finding("unknown", None, nic.virtio.reason)
+    return Finding("ready", None, "")
+
+
+def _worst(findings: list[Finding]) -> Finding:
+    """The worst family's finding, with what was seen of the others of the same cause."""
+    worst = min(findings, key=lambda found: found.rank)
+    seen = dict.fromkeys(found.seen for found in findings if found.cause is worst.cause and found.seen)
+    return Finding(worst.verdict, worst.cause, "; ".join(seen))
+
+
+def judge_nic(nic: NicEvidence) -> NicVerdict:
+    """The verdict on one NIC: whether RSC works by family, and whether the NIC is as it is meant to be."""
+    rungs = ladder(nic)
+    settled = _held(nic, [cause for cause in CATALOGUE if cause.scope == "nic"])
+    families = {family: settled or _judge_family(nic, rungs, family) for family in FAMILIES}
+    beside = _held(nic, [cause for cause in CATALOGUE if cause.scope == "beside"])
+    own = beside if beside and settled and settled.verdict == "unknown" else settled or beside
+    emulated = own is not None and own.cause is not None and own.cause.id == "not-virtio"
+    if nic.rsc == "false" and (own is None or emulated):
+        finding = _meant_off(nic)
+    else:
+        finding = own or _worst([families[family] for family in FAMILIES])
+    warning = PROFILES[nic.rsc].warning if nic.rsc in PROFILES and nic.state != "off" else ""
+    return NicVerdict(nic, families, finding, rungs, (*nic.notes, *([warning] if warning else [])))

@@ -1,0 +1,52 @@
+"""Verdicts as `check --json` has them, and their exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provision.verify.report.summary import as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.verify.judge.cause import Verdict
+    from provision.verify.judge.verdict import NicVerdict
+
+
+_STATUS: dict[Verdict, int] = {"ready": 0, "not-ready": 1, "unknown": 4}
+
+
+def exit_status(verdicts: Sequence[NicVerdict]) -> int:
+    """1 where a NIC is not ready, else 4 where one is not known to be, else 0."""
+    found = {_STATUS[verdict.verdict] for verdict in verdicts}
+    return next((status for status in (1, 4) if status in found), 0)
+
+
+def as_json(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
+    """The document of `check --json`, schema rscvm/check/1."""
+    nics = [_nic(verdict) for verdict in verdicts]
+    return {"schema": "rscvm/check/1", "nics": nics, "summary": as_object(verdicts)}
+
+
+def _nic(verdict: NicVerdict) -> dict[str, Any]:
+    nic, finding = verdict.evidence, verdict.finding
+    return {
+        "host": nic.host,
+        "machine": nic.machine,
+        "nic": nic.nic,
+        "mac": nic.mac,
+        "tap": nic.tap,
+        "rsc": nic.rsc,
+        "purpose": nic.purpose,
+        "verdict": finding.verdict,
+        "families": {
+            family: {"verdict": found.verdict, "cause": found.cause.id if found.cause else None}
+            for family, found in verdict.families.items()
+        },
+        "cause": finding.cause.id if finding.cause else None,
+        "seen": finding.seen,
+        "why": finding.cause.why if finding.cause else "",
+        "fix": list(verdict.fix),
+        "notes": list(verdict.notes),
+        "ladder": [{"rung": rung.name, **rung.states, "seen": rung.seen} for rung in verdict.ladder],
+    }

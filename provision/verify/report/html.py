@@ -1,0 +1,192 @@
+"""Verdicts as one HTML page that needs nothing else: no script, no request, a policy that forbids both."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from provision.runtime.safe_text import short
+from provision.verify.evidence import FAMILIES, NicEvidence, Unasked
+from provision.verify.report.style import NO_CAUSE, SIGNS, VERDICTS, WORDS, nic_name, off_as_meant, several
+from provision.verify.report.summary import summed, worst_first
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jinja2 import Template
+
+    from provision.verify.judge.ladder import Rung, State
+    from provision.verify.judge.verdict import NicVerdict
+
+_NAME = 120
+"""Characters of a name in a heading; more of it is among the facts."""
+_VERDICT_SIGNS: dict[str, str] = {"ready": "✓", "not-ready": "✗", "unknown": "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A rung: each family's state and its sign, in the families' order."""
+
+    name: str
+    states: tuple[tuple[str, str], ...]
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """One source's answer: a table, or why there is none."""
+
+    source: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Nic:
+    """A NIC as the template prints it; what comes from outside is on one line and without control characters."""
+
+    name: str
+    host: str
+    tap: str
+    verdict: str
+    sign: str
+    words: str
+    remark: str
+    cause: str
+    seen: str
+    why: str
+    fix: tuple[str, ...]
+    notes: tuple[str, ...]
+    facts: tuple[_Fact, ...]
+    ladder: tuple[_Step, ...]
+    families: tuple[tuple[str, str, str, str], ...]
+    """Family, verdict, words, cause."""
+    raw: tuple[_Raw, ...]
+
+
+def as_html(
+    verdicts: Sequence[NicVerdict], *, when: datetime, title: str, errors: Mapping[str, str] | None = None
+) -> str:
+    """The page of `check --html`, worst first; `errors` are the hosts of which there is no verdict, and why."""
+    style = (files("provision") / "templates" / "report.css").read_text("utf-8")
+    summary = summed(verdicts)
+    return _template().render(
+        title=short(title, _NAME),
+        when=f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        style=style,
+        digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        sentence=summary.sentence,
+        counts=[(v, _VERDICT_SIGNS[v], WORDS[v], summary.verdicts[v]) for v in VERDICTS],
+        causes=[(v, _VERDICT_SIGNS[v], WORDS[v], cause, n) for (v, cause), n in summary.causes.items()],
+        no_cause=NO_CAUSE,
+        families=FAMILIES,
+        hosts=several([found.evidence.host for found in verdicts]),
+        errors=[_Fact(short(host, _NAME), short(why)) for host, why in (errors or {}).items()],
+        nics=[_nic(found) for found in worst_first(verdicts)],
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - --help stays fast
+
+    environment = Environment(
+        loader=FunctionLoader(lambda name: (files("provision") / "templates" / name).read_text("utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _nic(found: NicVerdict) -> _Nic:
+    nic, cause = found.evidence, found.finding.cause
+    return _Nic(
+        name=short(nic_name(nic), _NAME),
+        host=short(nic.host, _NAME),
+        tap=short(nic.tap or "", _NAME),
+        verdict=found.verdict,
+        sign=_VERDICT_SIGNS[found.verdict],
+        words=WORDS[found.verdict],
+        remark="RSC is off, as it is meant to be" if off_as_meant(found) else "",
+        cause=cause.id if cause else "",
+        seen=short(found.finding.seen),
+        why=cause.why if cause else "",
+        fix=tuple(short(words) for words in found.fix),
+        notes=tuple(short(note) for note in found.notes),
+        facts=tuple(_facts(nic)),
+        ladder=tuple(_step(rung) for rung in found.ladder),
+        families=tuple(
+            (family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else "")
+            for family, held in found.families.items()
+        ),
+        raw=(_properties(nic), _virtio(nic), _features(nic)),
+    )
+
+
+def _facts(nic: NicEvidence) -> list[_Fact]:
+    told = {
+        "machine": nic.machine,
+        "NIC": nic.nic,
+        "host": nic.host,
+        "state": nic.state,
+        "MAC": nic.mac,
+        "TAP": nic.tap or "none",
+        "interface": nic.kind,
+        "model": nic.model or "not told",
+        "rsc": nic.rsc or "not ours",
+        "purpose": nic.purpose or "",
+    }
+    if not isinstance(nic.virtio, Unasked):
+        told["driver's status"] = ", ".join(
+            sorted(name.removeprefix("VIRTIO_CONFIG_S_") for name in nic.virtio.status)
+        )
+        told["vhost"] = "carries the packets" if nic.virtio.vhost else "does not carry the packets"
+    return [_Fact(name, short(value)) for name, value in told.items() if value]
+
+
+def _step(rung: Rung) -> _Step:
+    states: list[State] = [rung.states[family] for family in FAMILIES]
+    return _Step(rung.name, tuple((state, SIGNS[state]) for state in states), short(rung.seen))
+
+
+def _properties(nic: NicEvidence) -> _Raw:
+    source, columns = "Device properties (qom-get)", ("property", "value")
+    if isinstance(nic.properties, Unasked):
+        return _Raw(source, columns, (), short(nic.properties.reason))
+    rows = tuple((short(name), "on" if on else "off") for name, on in nic.properties.items())
+    return _Raw(source, columns, rows)
+
+
+def _virtio(nic: NicEvidence) -> _Raw:
+    source, columns = "Virtio (x-query-virtio-status)", ("feature", "offered", "negotiated")
+    if isinstance(nic.virtio, Unasked):
+        return _Raw(source, columns, (), short(nic.virtio.reason))
+    facts = nic.virtio
+    rows = tuple(
+        (short(name), "yes" if name in facts.offered else "no", "yes" if name in facts.negotiated else "no")
+        for name in sorted(facts.offered | facts.negotiated)
+    )
+    return _Raw(source, columns, rows)
+
+
+def _features(nic: NicEvidence) -> _Raw:
+    source, columns = "TAP features (ethtool -k)", ("feature", "state")
+    if isinstance(nic.features, Unasked):
+        return _Raw(source, columns, (), short(nic.features.reason))
+    rows = tuple((short(name), str(feature)) for name, feature in nic.features.items())
+    return _Raw(source, columns, rows)

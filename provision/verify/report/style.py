@@ -1,0 +1,45 @@
+"""How verdicts look wherever they are shown: colours, signs, order, and outside text made to fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provision.verify.evidence import NicEvidence
+    from provision.verify.judge.cause import Verdict
+    from provision.verify.judge.ladder import State
+    from provision.verify.judge.verdict import NicVerdict
+
+VERDICTS: tuple[Verdict, ...] = ("not-ready", "unknown", "ready")
+"""Worst first."""
+WORDS: dict[Verdict, str] = {"not-ready": "not ready", "unknown": "unknown", "ready": "ready"}
+COLOURS: dict[str, str] = {
+    "ready": "green",
+    "pass": "green",
+    "not-ready": "red",
+    "fail": "red",
+    "unknown": "yellow",
+    "skipped": "dim",
+}
+SIGNS: dict[State, str] = {"pass": "✓", "fail": "✗", "unknown": "?", "skipped": "·"}
+NO_CAUSE = "no cause known"
+
+NAME_CELLS = 40
+TAP_CELLS = 15  # the kernel's IFNAMSIZ
+
+
+def off_as_meant(verdict: NicVerdict) -> bool:
+    """Whether it is ready in that its RSC is off, as its `rsc: false` has it."""
+    return verdict.evidence.rsc == "false" and verdict.verdict == "ready"
+
+
+def nic_name(nic: NicEvidence) -> str:
+    """MACHINE.NIC."""
+    return f"{nic.machine}.{nic.nic}"
+
+
+def several(hosts: Iterable[str]) -> bool:
+    """Whether a NIC must be told by its host, too."""
+    return len(set(hosts)) > 1

@@ -1,0 +1,283 @@
+"""Every question that was asked of hosts with its raw answer, in the order of the answers.
+
+`Recorder` stands before any edges, passes everything on and keeps what comes back; `provision.saved.replay` gives
+the same answers again, elsewhere. So `check` runs the same code on a machine and on its evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import (
+    CommandError,
+    DeadlineError,
+    HostError,
+    LostError,
+    RefusedError,
+    RequestError,
+    RscvmError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from provision.runtime.protocols import Domain, Edges, Hypervisor, Monitor, Runner
+
+T = TypeVar("T")
+
+Ask = Literal["run", "domain", "domains", "runs", "version", "emulator", "hypervisor", "monitor", "qmp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked of one host; asked again it is the same question."""
+
+    host: str
+    ask: Ask
+    words: tuple[str, ...] = ()
+    """A command's argv; domains' names; of a monitor its road (`domain` or `socket`), where to, and QMP's command."""
+    text: str = ""
+    """What a command read; a QMP command's arguments as JSON."""
+
+
+_KINDS: Mapping[str, type[RscvmError]] = {
+    kind.__name__: kind
+    for kind in (DeadlineError, LostError, RefusedError, CommandError, HostError, RequestError)
+}
+"""What edges raise; others are kept as the nearest of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as it was: its kind, its words, its hint, and of a refusal QMP's class."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    refused: str = ""
+
+    def error(self, known: Sequence[Result] = ()) -> RscvmError:
+        """The error again; one of a lost host tells how the commands before ended."""
+        kind = _KINDS.get(self.kind, HostError)
+        if issubclass(kind, RefusedError):
+            return RefusedError(self.message, self.refused)
+        if issubclass(kind, LostError):
+            return kind(self.message, hint=self.hint, known=tuple(known))
+        return kind(self.message, hint=self.hint)
+
+
+def failure_of(error: RscvmError) -> Failure:
+    """What is kept of an error."""
+    kind = next((each.__name__ for each in type(error).__mro__ if each.__name__ in _KINDS), "HostError")
+    return Failure(kind, str(error), error.hint, error.kind if isinstance(error, RefusedError) else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A question and what became of it."""
+
+    question: Question
+    answer: object = None
+    """A `Result`, a tuple of `Domain`, a text, names with texts, or what a monitor returned."""
+    failure: Failure | None = None
+
+
+def asked(host: str, run: Run) -> Question:
+    """A command as a question."""
+    return Question(host, "run", run.argv, run.stdin)
+
+
+def asked_qmp(
+    host: str, place: tuple[str, str], command: str, arguments: Mapping[str, object] | None
+) -> Question:
+    """A QMP command as a question."""
+    return Question(host, "qmp", (*place, command), json.dumps(dict(arguments or {}), sort_keys=True))
+
+
+class Recorder:
+    """Edges that keep what was asked of other ones; several threads may use it, each for hosts of its own."""
+
+    def __init__(self, edges: Edges) -> None:
+        self._edges = edges
+        self._rows: list[Row] = []
+        self._greeted: set[tuple[str, ...]] = set()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What was asked until now."""
+        return tuple(self._rows)
+
+    def note(self, question: Question, answer: object) -> None:
+        """Keep an answer."""
+        self._rows.append(Row(question, answer))
+
+    def note_failure(self, question: Question, error: RscvmError) -> None:
+        """Keep an error."""
+        self._rows.append(Row(question, failure=failure_of(error)))
+
+    def kept(self, question: Question, ask: Callable[[], T]) -> T:
+        """What is answered, noted; an error is noted, too."""
+        try:
+            answer = ask()
+        except RscvmError as error:
+            self.note_failure(question, error)
+            raise
+        self.note(question, answer)
+        return answer
+
+    def opened(self, question: Question, way: Callable[[], T]) -> T:
+        """A way out; only whether it was open can be noted."""
+        try:
+            found = way()
+        except RscvmError as error:
+            self.note_failure(question, error)
+            raise
+        self.note(question, None)
+        return found
+
+    def host(self, name: str) -> Runner:
+        """The host that runs commands."""
+        return _RecordedRunner(self, self._edges.host(name), name)
+
+    def hypervisor(self, host: str) -> Hypervisor:
+        """The host's libvirt."""
+        found = self.opened(Question(host, "hypervisor"), lambda: self._edges.hypervisor(host))
+        return _RecordedHypervisor(self, found, host)
+
+    @contextmanager
+    def monitor(self, host: str, socket: str) -> Iterator[Monitor]:
+        """The QEMU that listens at a socket on the host."""
+        place = ("socket", socket)
+        with ExitStack() as stack:
+            monitor = self.opened(
+                Question(host, "monitor", place),
+                lambda: stack.enter_context(self._edges.monitor(host, socket)),
+            )
+            yield RecordedMonitor(self, monitor, host, place)
+
+    def greets(self, host: str, place: tuple[str, str]) -> bool:
+        """Whether it is the first time that this QEMU answers."""
+        first = (host, *place) not in self._greeted
+        self._greeted.add((host, *place))
+        return first
+
+
+class _RecordedRunner:
+    def __init__(self, recorder: Recorder, runner: Runner, host: str) -> None:
+        self._recorder = recorder
+        self._runner = runner
+        self._host = host
+
+    @property
+    def name(self) -> str:
+        return self._runner.name
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        (result,) = self.run_all([Run(tuple(argv), stdin)], timeout=timeout)
+        return result
+
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        """Of a batch that was cut short what had ended is noted, and the error at the command that came next."""
+        try:
+            results = self._runner.run_all(runs, timeout=timeout, until_failure=until_failure)
+        except RscvmError as error:
+            known = [result for result in getattr(error, "known", ()) if isinstance(result, Result)]
+            known = known[: len(runs) - 1]
+            self._note(runs, known)
+            self._recorder.note_failure(asked(self._host, runs[len(known)]), error)
+            raise
+        self._note(runs, results)
+        return results
+
+    def _note(self, runs: Sequence[Run], results: Sequence[Result]) -> None:
+        for run, result in zip(runs, results, strict=False):
+            self._recorder.note(asked(self._host, run), result)
+
+    def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
+        return self._runner.hold(argv)
+
+
+class RecordedMonitor:
+    """A QEMU's monitor whose answers are noted; when it first answers, it is asked for QEMU's version."""
+
+    def __init__(self, recorder: Recorder, monitor: Monitor, host: str, place: tuple[str, str]) -> None:
+        self._recorder = recorder
+        self._monitor = monitor
+        self._host = host
+        self._place = place
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """Return the command's `return` value, as the monitor does."""
+        answer = self._ask(command, arguments)
+        if self._recorder.greets(self._host, self._place):
+            with suppress(HostError):  # noted, and not what was asked for
+                self._ask("query-version", None)
+        return answer
+
+    def _ask(self, command: str, arguments: Mapping[str, object] | None) -> object:
+        question = asked_qmp(self._host, self._place, command, arguments)
+        return self._recorder.kept(question, lambda: self._monitor.execute(command, arguments))
+
+
+class _RecordedHypervisor:
+    """What only changes a host is passed on and not noted."""
+
+    def __init__(self, recorder: Recorder, libvirt: Hypervisor, host: str) -> None:
+        self._recorder = recorder
+        self._libvirt = libvirt
+        self._host = host
+
+    def domain(self, name: str) -> Domain | None:
+        def found() -> tuple[Domain, ...]:
+            domain = self._libvirt.domain(name)
+            return (domain,) if domain is not None else ()
+
+        return next(iter(self._recorder.kept(Question(self._host, "domain", (name,)), found)), None)
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        question = Question(self._host, "domains", tuple(names))
+        return list(self._recorder.kept(question, lambda: tuple(self._libvirt.domains(names))))
+
+    def runs(self) -> Mapping[str, str]:
+        return self._recorder.kept(Question(self._host, "runs"), lambda: dict(self._libvirt.runs()))
+
+    def emulator(self, kind: str, machine: str) -> str:
+        question = Question(self._host, "emulator", (kind, machine))
+        return self._recorder.kept(question, lambda: self._libvirt.emulator(kind, machine))
+
+    def version(self) -> str:
+        return self._recorder.kept(Question(self._host, "version"), self._libvirt.version)
+
+    def define(self, xml: str) -> None:
+        self._libvirt.define(xml)
+
+    def undefine(self, name: str) -> None:
+        self._libvirt.undefine(name)
+
+    def start(self, name: str, *, paused: bool = False) -> None:
+        self._libvirt.start(name, paused=paused)
+
+    def definition(self, name: str) -> str:
+        return self._libvirt.definition(name)  # never kept: it has passwords
+
+    def autostart(self, name: str, *, on: bool) -> None:
+        self._libvirt.autostart(name, on=on)
+
+    def shutdown(self, name: str) -> None:
+        self._libvirt.shutdown(name)
+
+    def destroy(self, name: str) -> None:
+        self._libvirt.destroy(name)
+
+    def monitor(self, name: str) -> Monitor:
+        place = ("domain", name)
+        question = Question(self._host, "monitor", place)
+        monitor = self._recorder.opened(question, lambda: self._libvirt.monitor(name))
+        return RecordedMonitor(self._recorder, monitor, self._host, place)

@@ -1,0 +1,193 @@
+"""Edges that answer from what was recorded, and the versions of the tools that had answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, NoReturn
+
+from provision.runtime.command import Result, Run
+from provision.runtime.errors import HostError, RscvmError
+from provision.runtime.protocols import Domain
+from provision.verify.saved.record import Question, Row, asked, asked_qmp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from provision.runtime.protocols import Edges, Hypervisor, Monitor, Runner
+
+TOOLS: Mapping[str, Run] = {
+    "ethtool": Run(("ethtool", "--version")),
+    "ip": Run(("ip", "-V")),
+    "kernel": Run(("uname", "-r")),
+}
+"""Whose words the answers are in; asked in one batch, and only where evidence is saved."""
+
+
+def tool_versions(edges: Edges, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """The versions of what answered on each host; a tool that does not tell its version is left out."""
+    found: dict[str, dict[str, str]] = {row.question.host: {} for row in rows}
+    for host, tools in found.items():
+        ways = {row.question.ask for row in rows if row.question.host == host}
+        if "run" in ways:
+            with suppress(RscvmError):
+                answers = edges.host(host).run_all(list(TOOLS.values()))
+                tools.update({tool: a.out.strip() for tool, a in zip(TOOLS, answers, strict=True) if a.ok})
+        if "hypervisor" in ways:
+            with suppress(RscvmError):
+                tools["libvirt"] = edges.hypervisor(host).version()
+    for row in rows:
+        match row.question.words, row.answer:
+            case (_, str(name), "query-version"), {"qemu": {"major": major, "minor": minor, "micro": micro}}:
+                found[row.question.host][f"QEMU of {name}"] = f"{major}.{minor}.{micro}"
+    return found
+
+
+class Replay:
+    """Edges made of rows: a question asked again gets the next answer, and the last one from then on."""
+
+    def __init__(self, rows: Iterable[Row], version: str) -> None:
+        """Take what was kept, by rscvm of that version."""
+        self._answers: dict[Question, deque[Row]] = {}
+        self._version = version
+        self._lock = Lock()
+        for row in rows:
+            self._answers.setdefault(row.question, deque()).append(row)
+
+    def answer(self, question: Question, known: Sequence[Result] = ()) -> object:
+        """The recorded answer.
+
+        :raise RscvmError: the recorded error, or a `HostError` where the evidence has no answer.
+        """
+        rows = self._answers.get(question)
+        if not rows:
+            self.refuse(_words(question))
+        with self._lock:  # domains are asked side by side
+            row = rows.popleft() if len(rows) > 1 else rows[0]
+        if row.failure is not None:
+            raise row.failure.error(known)
+        return row.answer
+
+    def refuse(self, what: str) -> NoReturn:
+        """Say that the evidence does not tell."""
+        raise HostError(
+            f"the evidence does not have it: {what}",
+            hint=f"it was saved by rscvm {self._version}; `rscvm check --save` there again, with the same options",
+        )
+
+    def host(self, name: str) -> Runner:
+        """The host that ran commands."""
+        return _ReplayedRunner(self, name)
+
+    def hypervisor(self, host: str) -> Hypervisor:
+        """The host's libvirt, as it answered."""
+        self.answer(Question(host, "hypervisor"))
+        return _ReplayedHypervisor(self, host)
+
+    @contextmanager
+    def monitor(self, host: str, socket: str) -> Iterator[Monitor]:
+        """The QEMU that listened at a socket on the host."""
+        place = ("socket", socket)
+        self.answer(Question(host, "monitor", place))
+        yield _ReplayedMonitor(self, host, place)
+
+
+def _words(question: Question) -> str:
+    words = " ".join(word for part in question.words for word in part.split())
+    return f"{question.ask} {words[:100]} on {question.host}"
+
+
+class _ReplayedRunner:
+    def __init__(self, replay: Replay, host: str) -> None:
+        self._replay = replay
+        self.name = host
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        (result,) = self.run_all([Run(tuple(argv), stdin)], timeout=timeout)
+        return result
+
+    def run_all(
+        self,
+        runs: Sequence[Run],
+        *,
+        timeout: float = 60,  # noqa: ARG002 - what was answered was answered in time
+        until_failure: bool = False,
+    ) -> list[Result]:
+        results: list[Result] = []
+        for run in runs:
+            result = self._replay.answer(asked(self.name, run), results)
+            if not isinstance(result, Result):
+                self._replay.refuse(_words(asked(self.name, run)))
+            results.append(result)
+            if until_failure and not result.ok:
+                break
+        return results
+
+    def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
+        self._replay.refuse(f"{argv[0]} on {self.name}")
+
+
+class _ReplayedMonitor:
+    def __init__(self, replay: Replay, host: str, place: tuple[str, str]) -> None:
+        self._replay = replay
+        self._host = host
+        self._place = place
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        return self._replay.answer(asked_qmp(self._host, self._place, command, arguments))
+
+
+class _ReplayedHypervisor:
+    """Whatever would change a host is refused."""
+
+    def __init__(self, replay: Replay, host: str) -> None:
+        self._replay = replay
+        self._host = host
+
+    def domain(self, name: str) -> Domain | None:
+        return next(iter(self._domains(Question(self._host, "domain", (name,)))), None)
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        return self._domains(Question(self._host, "domains", tuple(names)))
+
+    def _domains(self, question: Question) -> list[Domain]:
+        found = self._replay.answer(question)
+        return [each for each in found if isinstance(each, Domain)] if isinstance(found, tuple) else []
+
+    def runs(self) -> Mapping[str, str]:
+        found = self._replay.answer(Question(self._host, "runs"))
+        return {str(name): str(run) for name, run in found.items()} if isinstance(found, dict) else {}
+
+    def emulator(self, kind: str, machine: str) -> str:
+        return str(self._replay.answer(Question(self._host, "emulator", (kind, machine))))
+
+    def version(self) -> str:
+        return str(self._replay.answer(Question(self._host, "version")))
+
+    def define(self, xml: str) -> None:  # noqa: ARG002
+        self._replay.refuse("evidence cannot be changed")
+
+    def undefine(self, name: str) -> None:
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
+    def start(self, name: str, *, paused: bool = False) -> None:  # noqa: ARG002
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
+    def definition(self, name: str) -> str:
+        self._replay.refuse(f"{name}'s definition with its passwords")
+
+    def autostart(self, name: str, *, on: bool) -> None:  # noqa: ARG002
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
+    def shutdown(self, name: str) -> None:
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
+    def destroy(self, name: str) -> None:
+        self._replay.refuse(f"evidence cannot be changed: {name}")
+
+    def monitor(self, name: str) -> Monitor:
+        place = ("domain", name)
+        self._replay.answer(Question(self._host, "monitor", place))
+        return _ReplayedMonitor(self._replay, self._host, place)
