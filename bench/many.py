@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from bench.compare import Spread, seconds, spread, timed
 from provision.lab.checks.machines import complaints
 from provision.lab.derived import named_machines
-from provision.lab.expand import expanded
+from provision.lab.expand import expand_labs
 from provision.lab.load import parse_lab
 from provision.lab.spec import LabFile
 from provision.lab.yaml_reader import read_yaml
@@ -89,7 +89,7 @@ def _parts(text: str) -> dict[str, float]:
     found["pydantic"] = seconds(lambda: LabFile.model_validate(data))
     file = LabFile.model_validate(data)
     found["names and MACs"] = seconds(lambda: named_machines(_NAME, file))
-    whole = expanded(_NAME, file)
+    whole = expand_labs(_NAME, file)
     found["checks"] = seconds(lambda: list(complaints(_NAME, file, whole)))
     lab = parse_lab(text, f"{_NAME}.yaml", "/srv", {})
     found["views"] = seconds(lambda: [machine_view(lab, name) for name in lab.machines])

@@ -22,9 +22,9 @@ PHASES = {
     "start the shell that takes the lock": ("provision.edges.ssh.host:SshHost._become",),
     "take the lock": ("provision.edges.shell:_Shell.said_first",),
     "read the host": ("provision.verbs.apply:read_host",),
-    "note, arm the host's own undo, set": ("provision.host.apply.transaction:take_steps",),
+    "note, arm the host's own undo, set": ("provision.host.apply.transaction:run_steps",),
     "read back": ("provision.host.apply.transaction:read_settings",),
-    "disarm, and the second note": ("provision.host.apply.transaction:_take_guarded", "provision.verbs.apply:take_whole"),
+    "disarm, and the second note": ("provision.host.apply.transaction:_take_guarded", "provision.verbs.apply:apply_plan_or_roll_back"),
     "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh.host:SshHost.close"),
 }  # fmt: skip
 _IMPORTED = ("provision.edges.ssh.paramiko_import", "provision.lab.load", "provision.cli.up", *dict.fromkeys(

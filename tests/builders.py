@@ -183,14 +183,14 @@ class FakeMonitor:
 @dataclass
 class FakeEdges:
     runner: FakeHost = field(default_factory=FakeHost)
-    libvirt: FakeLibvirt = field(default_factory=FakeLibvirt)
+    daemon: FakeLibvirt = field(default_factory=FakeLibvirt)
     qmp: FakeMonitor = field(default_factory=lambda: FakeMonitor({}))
 
     def host(self, name: str) -> FakeHost:  # noqa: ARG002
         return self.runner
 
-    def hypervisor(self, host: str) -> FakeLibvirt:  # noqa: ARG002
-        return self.libvirt
+    def libvirt(self, host: str) -> FakeLibvirt:  # noqa: ARG002
+        return self.daemon
 
     def monitor(self, host: str, socket: str) -> AbstractContextManager[FakeMonitor]:  # noqa: ARG002
         return nullcontext(self.qmp)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from provision.facts.accelerators import Accelerators
 from provision.facts.ip import Link
 from provision.facts.processes import Process
-from provision.facts.qemu import QemuFound
+from provision.facts.qemu import Emulator
 from provision.host.journal import Journal, Thing
-from provision.host.marks import link_mark
-from provision.host.plan.resolved import chosen_view, started_argv
+from provision.host.marks import device_mark
+from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.steps import Action, Plan, Step
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.lab.identity import spec_as_noted
 from provision.runtime.command import Run
 from provision.tables.offloads import OFFLOADS
@@ -21,24 +21,30 @@ from tests.builders import one_vm
 
 EVERYTHING = frozenset(row.name for row in OFFLOADS) | {"rsc_interval"}
 LAB = one_vm()
-MARK = link_mark(LAB, "vm", "net0")
+MARK = device_mark(LAB, "vm", "net0")
 BRIDGE = Link(
-    "br-lab", "bridge", link_mark(LAB, "", "br-lab"), up=True, mtu=1500, master="", addresses=("10.9.0.1/24",)
+    "br-lab",
+    "bridge",
+    device_mark(LAB, "", "br-lab"),
+    up=True,
+    mtu=1500,
+    master="",
+    addresses=("10.9.0.1/24",),
 )
 TAP = Link("tap0", "tun", MARK, up=True, mtu=1500, master="br-lab", tap=True)
-EMPTY = HostFound(
+EMPTY = HostState(
     "local",
     boot="boot-1",
     files=frozenset({"/srv/vmlinuz", "/srv/initrd.gz"}),
-    qemus={"vm": QemuFound("qemu-system-x86_64", "7.2.22", EVERYTHING)},
+    qemus={"vm": Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING)},
     accelerators=Accelerators(tcg=500, kvm="none"),
     programs=frozenset({"ip", "ethtool", "qemu-img"}),
 )
 PID = "/var/lib/rscvm/lab/vm.pid"
 
 
-def running(found: HostFound = EMPTY) -> HostFound:
-    argv = started_argv(chosen_view(LAB, "vm", found))
+def running(found: HostState = EMPTY) -> HostState:
+    argv = daemon_argv(resolved_view(LAB, "vm", found))
     things = (
         Thing("bridge", "br-lab", boot="boot-1"),
         Thing("tap", "tap0", "vm", boot="boot-1"),
@@ -50,7 +56,7 @@ def running(found: HostFound = EMPTY) -> HostFound:
     return replace(found, links=links, processes={PID: Process(7, argv)}, journal=journal)
 
 
-def noting(found: HostFound, thing: Thing) -> Journal:
+def noting(found: HostState, thing: Thing) -> Journal:
     return replace(found.journal, things=(*found.journal.things, thing))
 
 

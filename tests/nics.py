@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.ip import Link
 from provision.host.read.nics import nic_questions, parse_nics
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.runtime.command import Result
 from tests.builders import FIXTURES, lab_of
 
@@ -99,9 +99,9 @@ def failed(err: str, status: int = 1) -> Result:
     return Result("hv", (), status, "", err)
 
 
-def found(lab: Lab, **answers: Any) -> HostFound:
+def found(lab: Lab, **answers: Any) -> HostState:
     """The host, read through the parsers."""
     said = Answers(**answers)
     nics = parse_nics(lab, "hv", [said.to(run) for run in nic_questions(lab, "hv")])
     links = {name: Link(name, "", "", up=True, mtu=1500, master="") for name in nics}
-    return HostFound("hv", links=links, nics=nics, boot="boot-1")
+    return HostState("hv", links=links, nics=nics, boot="boot-1")

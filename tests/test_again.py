@@ -98,7 +98,7 @@ def test_a_lab_is_judged_without_its_file() -> None:
 
 def test_a_host_that_did_not_answer_is_that_error_again() -> None:
     recorder = Recorder(
-        FakeEdges(libvirt=OneDomain(error=HostError("libvirt does not answer", hint="start it")))
+        FakeEdges(daemon=OneDomain(error=HostError("libvirt does not answer", hint="start it")))
     )
     with pytest.raises(HostError):
         check(domain_source(recorder, "hv", ()), Look())
@@ -210,7 +210,7 @@ def test_a_directory_that_will_not_do_is_refused_before_anything_is_asked(tmp_pa
 
 
 def test_what_was_asked_before_an_error_is_kept(tmp_path: Path) -> None:
-    gone = FakeEdges(libvirt=OneDomain(error=HostError("libvirt does not answer")))
+    gone = FakeEdges(daemon=OneDomain(error=HostError("libvirt does not answer")))
     with pytest.raises(HostError), recorded(gone, str(tmp_path / "ev"), DOMAINS) as kept:
         check(domain_source(kept, "hv", ()), Look())
 

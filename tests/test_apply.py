@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from provision.host.apply.lock import HOLD
-from provision.host.apply.take import take_on
-from provision.host.apply.transaction import take_plan
+from provision.host.apply.take import run_what_can
+from provision.host.apply.transaction import apply_plan
 from provision.host.journal import Thing
 from provision.host.plan.down import plan_down
 from provision.host.plan.up import plan_up
@@ -26,7 +26,7 @@ def test_a_failed_step_takes_back_the_ones_before_it_last_first() -> None:
     said: list[str] = []
 
     with pytest.raises(CommandError, match="no such luck"):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
+        apply_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
 
     taken_back = [line for line in said if line.startswith("taken back: ")]
     assert [line.split(" ")[2] for line in taken_back] == ["start", "make", "make", "note"]
@@ -37,7 +37,7 @@ def test_a_device_that_could_not_be_made_is_not_removed() -> None:
     edges = FakeEdges(FakeHost(failing="tuntap"))
 
     with pytest.raises(CommandError):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
+        apply_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "tap0") not in edges.runner.said
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
@@ -47,7 +47,7 @@ def test_an_interrupt_takes_back_too() -> None:
     edges = FakeEdges(FakeHost(interrupted_at="-daemonize"))
 
     with pytest.raises(KeyboardInterrupt):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
+        apply_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
@@ -77,7 +77,7 @@ def test_what_may_have_been_done_when_the_host_was_lost_is_taken_back_under_the_
     said: list[str] = []
 
     with pytest.raises(LostError):
-        take_plan(FakeEdges(host), LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
+        apply_plan(FakeEdges(host), LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
 
     undone = host.said[[HOLD in argv for argv in host.said].index(True) :]
     assert (("ip", "link", "del", "dev", "tap0") in undone) is not theirs
@@ -94,7 +94,7 @@ def test_a_terminal_that_has_gone_does_not_keep_anything_from_being_taken_back()
             raise BrokenPipeError
 
     with pytest.raises(CommandError):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), say, [])
+        apply_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), say, [])
 
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
@@ -103,7 +103,7 @@ def test_an_interrupt_comes_before_what_failed_meanwhile() -> None:
     edges = FakeEdges(FakeHost(interrupted_at="tuntap", failing="-daemonize"))
 
     with pytest.raises(KeyboardInterrupt):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
+        apply_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), lambda _: None, [])
 
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said
 
@@ -113,7 +113,7 @@ def test_taking_down_goes_on_with_other_machines_and_keeps_what_is_shared() -> N
     found = running()
     other = replace(found, journal=noting(found, Thing("disk", "/srv/other.qcow2", "other")))
 
-    errors = take_on(edges, plan_down(LAB, None, other), lambda _: None)
+    errors = run_what_can(edges, plan_down(LAB, None, other), lambda _: None)
 
     assert len(errors) == 1
     assert any("/srv/other.qcow2" in argv for argv in edges.runner.said)
@@ -126,7 +126,7 @@ def test_what_cannot_be_taken_back_stays_in_the_journal() -> None:
     said: list[str] = []
 
     with pytest.raises(CommandError):
-        take_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
+        apply_plan(edges, LAB, plan_up(LAB, "local", ["vm"], EMPTY), said.append, [])
 
     assert any(line.startswith("could not take back `start vm`") for line in said)
     assert "the journal keeps what could not be taken back: `rscvm down` tries again" in said
@@ -136,7 +136,7 @@ def test_what_cannot_be_taken_back_stays_in_the_journal() -> None:
 def test_a_qemu_that_does_not_stop_keeps_its_files_and_its_tap() -> None:
     edges = FakeEdges(FakeHost(failing=PID))
 
-    errors = take_on(edges, plan_down(LAB, None, running()), lambda _: None)
+    errors = run_what_can(edges, plan_down(LAB, None, running()), lambda _: None)
 
     assert len(errors) == 1
     assert not any(argv[0] in ("rm", "ip") for argv in edges.runner.said)
@@ -150,7 +150,7 @@ def test_whatever_is_raised_takes_back() -> None:
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        take_plan(edges, LAB, plan_up(one_vm("libvirt"), "local", ["vm"], EMPTY), say, [])
+        apply_plan(edges, LAB, plan_up(one_vm("libvirt"), "local", ["vm"], EMPTY), say, [])
 
-    assert ("undefine", "vm") in edges.libvirt.said
+    assert ("undefine", "vm") in edges.daemon.said
     assert ("ip", "link", "del", "dev", "br-lab") in edges.runner.said

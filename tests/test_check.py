@@ -13,7 +13,7 @@ from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RequestError
 from provision.runtime.protocols import Domain
 from provision.verbs.check import Look, check
-from provision.verify.collect.source import Source, domain_source
+from provision.verify.collect.source import MachineSource, domain_source
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from tests.builders import FIXTURES, FakeEdges, FakeHost, FakeLibvirt, nic, virtio
@@ -41,9 +41,11 @@ class TellingHost(FakeHost):
         return [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=True)]
 
 
-def source(host: FakeHost, *answers: list[NicEvidence], runs: Mapping[str, str] | None = None) -> Source:
+def source(
+    host: FakeHost, *answers: list[NicEvidence], runs: Mapping[str, str] | None = None
+) -> MachineSource:
     asked = iter(answers)
-    return Source(FakeEdges(host), "local", lambda _: next(asked), lambda: runs or {})
+    return MachineSource(FakeEdges(host), "local", lambda _: next(asked), lambda: runs or {})
 
 
 def verdicts(found: Sequence[NicVerdict]) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from tests.builders import lab_of
 from tests.test_render import LAB
 
 if TYPE_CHECKING:
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
 
 HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
@@ -204,7 +204,7 @@ def test_explain_knows_every_cause_and_why_a_tap_keeps_nothing(capsys: pytest.Ca
 def test_an_interruption_tells_which_hosts_were_through_by_then(capsys: pytest.CaptureFixture[str]) -> None:
     turns = iter((False, True))
 
-    def work(_: Site, __: Say) -> None:
+    def work(_: HostSession, __: Say) -> None:
         if next(turns):
             raise KeyboardInterrupt
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provision.facts.ethtool_features import FeaturesRead
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.errors import HostError, RefusedError
@@ -126,7 +126,7 @@ def test_a_nic_is_called_as_the_lab_file_calls_it_else_by_its_alias() -> None:
 def test_a_nic_that_the_domain_has_lost_is_not_passed_over() -> None:
     lab = one_vm("libvirt")
     edited = domain(**{'<alias name="ua-net0"/>': '<alias name="ua-hand"/>'})
-    found = HostFound("local", domains={"vm": edited})
+    found = HostState("local", domains={"vm": edited})
 
     nics = collect_lab(FakeEdges(), lab, ["vm"], found)
 
@@ -150,9 +150,9 @@ def past_libvirt(*words: str) -> Domain:
 def test_flags_past_libvirt_are_said_also_where_the_monitor_is_left_out() -> None:
     asked = past_libvirt("-global", "virtio-net-pci.guest_rsc_ext=on")
     [nic_there] = collect_domain(FakeEdges(), "local", asked, monitor=False)
-    [ordinary] = collect_domain(FakeEdges(), "local", past_libvirt("-global", "x=y"), monitor=False)
+    [without_flags] = collect_domain(FakeEdges(), "local", past_libvirt("-global", "x=y"), monitor=False)
 
-    assert (nic_there.rsc_asked, ordinary.rsc_asked) == (True, False)
+    assert (nic_there.rsc_asked, without_flags.rsc_asked) == (True, False)
 
 
 def test_nics_past_libvirt_are_noted() -> None:

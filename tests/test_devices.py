@@ -13,7 +13,7 @@ from provision.host.journal import Journal, Thing, merged
 from provision.host.plan.down import plan_down
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.up import plan_up
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, LAB, TAP, commands, running, whats
 
@@ -88,7 +88,7 @@ GIVEN = {
 }
 
 
-def given(*uplinks: str) -> HostFound:
+def given(*uplinks: str) -> HostState:
     """A host where we have made a bridge with all that one can have; which NICs are under it."""
     nics = {name: Link(name, "", "", up=True, mtu=1500, master="br-lab") for name in uplinks}
     bridge = replace(BRIDGE, mtu=1400, addresses=("10.9.0.1/24", "fe80::1/64"))

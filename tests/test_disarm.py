@@ -9,14 +9,14 @@ import pytest
 
 from provision.cli import run
 from provision.facts.processes import Process
-from provision.facts.qemu import QemuFound
+from provision.facts.qemu import Emulator
 from provision.host.journal import Journal, parse_journal, written_journal
 from provision.host.plan.down import plan_down
-from provision.host.plan.hck_flags import disarmed_lab, is_armed, lab_as_started, ordinary
-from provision.host.plan.resolved import chosen_view, started_argv
+from provision.host.plan.hck_flags import is_armed, lab_as_started, lab_without_flags, without_flags
+from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.steps import Autostart, Define, Destroy, Drift, Plan, Start
 from provision.host.plan.up import plan_up
-from provision.host.state import BRIDGE_FILTER, HostFound
+from provision.host.state import BRIDGE_FILTER, HostState
 from provision.lab.identity import spec_as_noted
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml
@@ -39,26 +39,26 @@ def about_settings(plan: Plan) -> list[Drift]:
     return [drift for drift in plan.drift if "flags" in drift.what or "settings" in drift.what]
 
 
-def found(lab: Lab, *, live: Lab | None, kept: Lab | None = None, disarmed: bool = False) -> HostFound:
+def found(lab: Lab, *, live: Lab | None, kept: Lab | None = None, disarmed: bool = False) -> HostState:
     """A host where the DUT runs as one lab has it, and is defined as another; None: it is off."""
     kept = kept or live or lab
-    qemus = {name: QemuFound("qemu-system-x86_64", "7.2.22", EVERYTHING) for name in lab.machines}
+    qemus = {name: Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING) for name in lab.machines}
     empty = replace(EMPTY, qemus=qemus)
     journal = Journal(lab.file, specs={DUT: spec_as_noted(kept.machines[DUT])})
     journal = replace(journal, disarmed=frozenset({DUT} if disarmed else ()))
     if lab.machines[DUT].backend == "qemu":
         pidfile = f"/var/lib/rscvm/lab/{DUT}.pid"
-        argv = started_argv(chosen_view(live, DUT, empty)) if live else ()
+        argv = daemon_argv(resolved_view(live, DUT, empty)) if live else ()
         return replace(empty, journal=journal, processes={pidfile: Process(7, argv)} if live else {})
-    persistent = domain_xml(chosen_view(kept, DUT, empty))
-    there = domain_xml(chosen_view(live, DUT, empty)) if live else persistent
+    persistent = domain_xml(resolved_view(kept, DUT, empty))
+    there = domain_xml(resolved_view(live, DUT, empty)) if live else persistent
     domain = Domain(DUT, "running" if live else "off", there, persistent)
     return replace(empty, journal=journal, domains={DUT: domain})
 
 
 def test_an_ordinary_machine_is_the_same_without_engine_and_mark() -> None:
     armed = hlk().machines[DUT]
-    plain = ordinary(armed)
+    plain = without_flags(armed)
 
     assert (is_armed(armed), is_armed(plain)) == (True, False)
     assert (plain.purpose, [nic.profile for nic in plain.nics]) == ("production", ["false", "true"])
@@ -123,7 +123,7 @@ def test_the_journal_notes_who_was_disarmed_until_they_are_armed_or_gone() -> No
     journal = parse_journal(written.stdin)
     assert journal.disarmed == {DUT}
     assert parse_journal(written_journal(journal)) == journal
-    plain = disarmed_lab(lab, [DUT])
+    plain = lab_without_flags(lab, [DUT])
     disarmed = replace(found(lab, live=plain, disarmed=True), journal=journal)
     armed = plan_up(lab, "local", [DUT], disarmed).opening
     assert armed is not None
@@ -138,7 +138,7 @@ def test_up_gives_a_disarmed_machine_its_flags_back_by_a_power_cycle_and_status_
     backend: str,
 ) -> None:
     lab = hlk(backend)
-    plain = disarmed_lab(lab, [DUT])
+    plain = lab_without_flags(lab, [DUT])
 
     plan = plan_up(lab, "local", [DUT], found(lab, live=plain, disarmed=True))
 
@@ -152,7 +152,7 @@ def test_up_gives_a_disarmed_machine_its_flags_back_by_a_power_cycle_and_status_
 
 def test_up_defines_anew_what_was_disarmed_and_still_runs_with_its_flags() -> None:
     lab = hlk()
-    there = found(lab, live=lab, kept=disarmed_lab(lab, [DUT]), disarmed=True)
+    there = found(lab, live=lab, kept=lab_without_flags(lab, [DUT]), disarmed=True)
 
     plan = plan_up(lab, "local", [DUT], there)
 
@@ -169,7 +169,7 @@ def test_a_production_machine_that_the_lab_file_has_made_one_for_hck_is_never_po
     """It looks as a disarmed one does, but nobody has disarmed it."""
     lab = hlk(backend)
 
-    plan = plan_up(lab, "local", [DUT], found(lab, live=disarmed_lab(lab, [DUT])))
+    plan = plan_up(lab, "local", [DUT], found(lab, live=lab_without_flags(lab, [DUT])))
 
     assert [drift.mended for drift in about_settings(plan)] == [False]
     assert not any(
@@ -179,7 +179,7 @@ def test_a_production_machine_that_the_lab_file_has_made_one_for_hck_is_never_po
 
 def test_a_disarmed_qemu_is_checked_as_the_ordinary_machine_that_it_is() -> None:
     lab = hlk("qemu")
-    plain = disarmed_lab(lab, [DUT])
+    plain = lab_without_flags(lab, [DUT])
 
     assert lab_as_started(lab, found(lab, live=plain, disarmed=True)).machines[DUT].purpose == "production"
     killed_before_the_restart = found(lab, live=lab, kept=plain, disarmed=True)
@@ -212,7 +212,7 @@ def test_check_says_that_the_host_filters_the_test_bridge() -> None:
 @pytest.mark.parametrize("purpose", ["hck", "production"])
 def test_an_autostart_is_switched_off_where_the_machine_is_for_hck(purpose: str) -> None:
     lab = hlk()
-    lab = lab if purpose == "hck" else disarmed_lab(lab, [DUT])
+    lab = lab if purpose == "hck" else lab_without_flags(lab, [DUT])
     there = found(lab, live=lab)
     there = replace(there, domains={DUT: replace(there.domains[DUT], autostart=True)})
 

@@ -14,9 +14,9 @@ from lxml import etree
 from provision.facts.domain import parse_domain
 from provision.facts.ip import Link
 from provision.host.journal import Journal
-from provision.host.marks import link_mark
+from provision.host.marks import device_mark
 from provision.host.preflight.machines import missing
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.lab.derived import derived_bridge, derived_mac
 from provision.lab.identity import spec_as_noted
 from provision.lab.spec import Lab
@@ -95,9 +95,9 @@ def port(name: str, *, kind: str = "tun", tap: bool = True, alias: str = "") -> 
     return Link(name, kind, alias, up=True, mtu=1500, master=TEST, tap=tap)
 
 
-def host(*ports: Link, kind: str = "bridge", journal: Journal | None = None) -> HostFound:
+def host(*ports: Link, kind: str = "bridge", journal: Journal | None = None) -> HostState:
     """A host whose test bridge has these ports."""
-    bridge = Link(TEST, kind, link_mark(LAB, "", TEST), up=True, mtu=1500, master="")
+    bridge = Link(TEST, kind, device_mark(LAB, "", TEST), up=True, mtu=1500, master="")
     links = {link.name: link for link in (bridge, *ports)}
     return replace(EMPTY, links=links, journal=journal or Journal())
 
@@ -107,11 +107,11 @@ def noted(name: str, purpose: str) -> Journal:
     return Journal(LAB.file, specs={name: {**spec_as_noted(LAB.machines[name]), "purpose": purpose}})
 
 
-def why_refused(found: HostFound, name: str = "rsc-dut") -> list[str]:
+def why_refused(found: HostState, name: str = "rsc-dut") -> list[str]:
     return [sentence for sentence in missing(LAB, "local", [name], found) if "rsc: hck" in sentence]
 
 
-INTRUDERS: dict[str, tuple[HostFound, str]] = {
+INTRUDERS: dict[str, tuple[HostState, str]] = {
     "a physical NIC": (host(port("eno1", kind="", tap=False)), "has an uplink: eno1 (a physical NIC)"),
     "a bond": (host(port("bond0", kind="bond", tap=False)), "has an uplink: bond0 (bond)"),
     "a VLAN": (host(port("eno1.5", kind="vlan", tap=False)), "has an uplink: eno1.5 (vlan)"),
@@ -149,7 +149,7 @@ def test_up_refuses_the_engine_on_a_bridge_with(what: str) -> None:
 
 
 def test_up_allows_the_engine_among_machines_that_are_for_it() -> None:
-    mark = link_mark(LAB, "rsc-support", "test")
+    mark = device_mark(LAB, "rsc-support", "test")
 
     assert why_refused(EMPTY) == []
     assert why_refused(host(port(DUT), port(SUPPORT, alias=mark))) == []

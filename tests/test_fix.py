@@ -90,7 +90,7 @@ def daemon(inner: str = TSO4_OFF, **more: Any) -> Daemon:
 
 @dataclass
 class Fixture:
-    libvirt: Daemon
+    daemon: Daemon
     host: FakeHost = field(default_factory=FakeHost)
     kept: list[str] = field(default_factory=list)
     evidence: NicEvidence = OFF
@@ -100,12 +100,12 @@ class Fixture:
             self.kept.append(text)
             return f"/backups/{name}.xml"
 
-        edges = FakeEdges(self.host, self.libvirt)
+        edges = FakeEdges(self.host, self.daemon)
         place = Place(edges, "local", "qemu:///system", "vm", lambda: [judge_nic(self.evidence)], keep_it)
         return fix_domain(place, lambda _: None, **{"dry_run": False, **options})
 
     def said(self) -> list[str]:
-        return [verb for verb, _ in self.libvirt.said]
+        return [verb for verb, _ in self.daemon.said]
 
 
 def test_what_is_defined_and_kept_has_the_passwords_and_what_is_shown_has_not() -> None:
@@ -113,7 +113,7 @@ def test_what_is_defined_and_kept_has_the_passwords_and_what_is_shown_has_not() 
 
     fixed = there.fix()
 
-    [(verb, defined)] = there.libvirt.said
+    [(verb, defined)] = there.daemon.said
     assert verb == "define"
     assert defined == there.kept[0].replace("tso4='off'", "tso4='on'")
     assert PASSWORD in defined
@@ -141,7 +141,7 @@ def test_a_definition_that_cannot_be_kept_is_not_changed() -> None:
     def full(_name: str, _xml: str) -> str:
         raise OSError(28, "No space left on device")
 
-    place = Place(FakeEdges(there.host, there.libvirt), "local", "x", "vm", lambda: [judge_nic(OFF)], full)
+    place = Place(FakeEdges(there.host, there.daemon), "local", "x", "vm", lambda: [judge_nic(OFF)], full)
     with pytest.raises(OSError, match="No space"):
         fix_domain(place, lambda _: None, dry_run=False)
 
@@ -174,8 +174,8 @@ def test_nothing_is_restarted_that_needs_none() -> None:
 
 def test_a_restart_makes_a_pending_edit_take_effect_without_another() -> None:
     there = Fixture(daemon())
-    assert there.libvirt.there is not None
-    there.libvirt.there = replace(there.libvirt.there, persistent_xml=xml())
+    assert there.daemon.there is not None
+    there.daemon.there = replace(there.daemon.there, persistent_xml=xml())
 
     there.fix(restart=Deadline(1))
 
@@ -212,7 +212,7 @@ def test_an_edit_that_does_not_start_is_put_back_and_the_machine_started() -> No
     fixed = there.fix(restart=Deadline(1))
 
     assert there.said() == ["define", "shutdown", "start", "define", "start"]
-    assert there.libvirt.said[3][1] == there.kept[0]
+    assert there.daemon.said[3][1] == there.kept[0]
     assert fixed.changed == ()
     assert "the old definition was put back, and it runs with that: no such bus" in str(fixed.error)
 

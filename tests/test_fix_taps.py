@@ -51,7 +51,7 @@ def test_a_guest_that_keeps_it_off_is_named_and_nothing_is_called_changed() -> N
         daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
     )
     states = iter(["guest-dropped-rsc", "guest-dropped-rsc-host-asked"])
-    edges = FakeEdges(host, there.libvirt)
+    edges = FakeEdges(host, there.daemon)
     place = Place(edges, "local", "x", "vm", lambda: [judge_nic(nic(features=features(next(states))))], keep)
 
     fixed = fix_domain(place, lambda _: None, dry_run=False)

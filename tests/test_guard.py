@@ -11,7 +11,7 @@ import pytest
 
 from provision.host.apply import deadman as armed
 from provision.host.apply import lock
-from provision.host.apply.transaction import take_plan
+from provision.host.apply.transaction import apply_plan
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Plan
 from provision.lab.spec import Lab
@@ -111,7 +111,7 @@ def take(host: NicHost, lab: Lab = LAB) -> tuple[Plan, list[str]]:
     said: list[str] = []
     edges = FakeEdges(runner=host)  # type: ignore[arg-type]
     try:
-        return take_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []), said
+        return apply_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []), said
     except HostError as error:
         return Plan(()), [*said, str(error), error.hint]
 
@@ -223,4 +223,4 @@ def test_a_host_waits_longer_for_more_settings() -> None:
     [step] = plan_apply(LAB, "hv", nic_found(LAB)).steps
 
     assert armed.patience([step, step]) > armed.patience([step])
-    assert json.dumps(armed.patience([step])) in runs(armed.arm_step("/undo", [step]).do)[0].argv
+    assert json.dumps(armed.patience([step])) in runs(armed.deadman_step("/undo", [step]).do)[0].argv

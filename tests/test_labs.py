@@ -12,11 +12,11 @@ from lxml import etree
 
 from provision.facts.domain import parse_domain
 from provision.facts.ip import Link
-from provision.host.marks import link_mark
+from provision.host.marks import device_mark
 from provision.host.plan.steps import Step
 from provision.host.plan.up import plan_up
-from provision.host.state import BRIDGE_FILTER, HostFound
-from provision.lab.expand import wires
+from provision.host.state import BRIDGE_FILTER, HostState
+from provision.lab.expand import lab_test_bridges
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import Choices, machine_view
@@ -43,7 +43,7 @@ def hlk(backend: str = "libvirt", **changes: str) -> Lab:
 
 def networks(lab: Lab) -> tuple[str, str]:
     """The control and the test bridge."""
-    [(_, test)] = wires(lab.name, lab)
+    [(_, test)] = lab_test_bridges(lab.name, lab)
     return next(name for name in lab.host("local").bridges if name != test), test
 
 
@@ -144,7 +144,7 @@ def test_the_machines_of_a_lab_stay_as_they_are(name: str, golden: Golden) -> No
     golden(f"{name}.xml", domain_xml(machine_view(hlk(), name, Choices(kvm=True, vhost=True))))
 
 
-def steps_for(found: HostFound = EMPTY) -> dict[str, Step]:
+def steps_for(found: HostState = EMPTY) -> dict[str, Step]:
     """What is to be done for the lab's bridges, by bridge."""
     lab = hlk()
     every = plan_up(lab, "local", [], found).steps
@@ -166,7 +166,7 @@ def test_the_test_bridge_is_made_like_a_wire_and_the_control_bridge_like_any() -
 def test_what_somebody_did_to_the_test_bridge_is_put_right() -> None:
     lab = hlk()
     _, test = networks(lab)
-    mark = link_mark(lab, "", test)
+    mark = device_mark(lab, "", test)
     good = Link(test, "bridge", mark, up=True, mtu=1500, master="", queue=11000)
     bad = replace(good, queue=1000, addresses=("10.0.0.1/24",), filters=("nf_call_iptables",))
 

@@ -18,7 +18,7 @@ from provision.render.link_file import (
     KeptNic,
     carried_options,
     link_file,
-    link_mark,
+    link_file_head,
     link_path,
     link_refusals,
 )
@@ -173,7 +173,7 @@ def test_no_two_nics_have_one_path(lab: str, nic: str, other: str, other_nic: st
 def test_no_name_breaks_out_of_its_comment(name: str, on: bool) -> None:  # noqa: FBT001
     text = link_file(KeptNic("lab", "hv1", name, MAC, settings(generic_receive_offload=on)))
 
-    assert text.startswith(f"{link_mark('lab', 'hv1', name)}\n#")
+    assert text.startswith(f"{link_file_head('lab', 'hv1', name)}\n#")
     assert [line for line in text.splitlines() if line and not line.startswith("#")][1] == (
         f"PermanentMACAddress={MAC}"
     )

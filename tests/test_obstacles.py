@@ -9,7 +9,7 @@ import pytest
 from provision.facts.ip import Link
 from provision.host.preflight.machines import missing_for_settings
 from provision.host.preflight.nics import nic_obstacles
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from tests.nics import composed_coalesce, failed, found, lab_with
 
 OBSTACLES = [
@@ -59,12 +59,12 @@ def test_what_stands_in_the_way_is_said_before_anything_is_touched(
 def test_a_device_that_is_not_there() -> None:
     lab = lab_with("{}")
 
-    assert list(nic_obstacles(lab, "hv", HostFound("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
+    assert list(nic_obstacles(lab, "hv", HostState("hv"))) == ["hosts.hv.nics.eth0: there is no such device"]
 
 
 def test_a_device_by_another_of_its_names() -> None:
     link = Link("eno1", "", "", up=True, mtu=1500, master="", others=("enp1s0", "eth0"))
 
-    [obstacle] = nic_obstacles(lab_with("{}"), "hv", HostFound("hv", links={"eno1": link}))
+    [obstacle] = nic_obstacles(lab_with("{}"), "hv", HostState("hv", links={"eno1": link}))
 
     assert obstacle == "hosts.hv.nics.eth0: that is another name of eno1: say eno1"

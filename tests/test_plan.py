@@ -8,14 +8,14 @@ import pytest
 
 from provision.facts.accelerators import Accelerators
 from provision.facts.ip import Link
-from provision.facts.qemu import QemuFound
+from provision.facts.qemu import Emulator
 from provision.host.journal import Journal, Thing, parse_journal
 from provision.host.plan.down import plan_down
-from provision.host.plan.resolved import chosen_view
+from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Drift
 from provision.host.plan.up import plan_up
 from provision.host.preflight.machines import missing, missing_for_settings
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
@@ -125,7 +125,7 @@ def test_a_libvirt_machine_is_defined_and_started() -> None:
 
 def test_a_domain_of_an_older_lab_file_is_defined_anew_while_off() -> None:
     lab, newer = one_vm("libvirt"), one_vm("libvirt", **{"256MiB": "512MiB"})
-    xml = domain_xml(chosen_view(lab, "vm", EMPTY))
+    xml = domain_xml(resolved_view(lab, "vm", EMPTY))
     off = replace(EMPTY, links={"br-lab": BRIDGE}, domains={"vm": Domain("vm", "off", xml, xml)})
     on = replace(off, domains={"vm": Domain("vm", "running", xml, xml)})
 
@@ -139,7 +139,7 @@ def test_a_later_measurement_of_accelerators_makes_no_other_machine_of_one_that_
     lab = one_vm("libvirt", **{"accel: tcg": "accel: auto"})
     fast, slow = Accelerators(tcg=500, kvm=40), Accelerators(tcg=500, kvm=501)
     made = replace(EMPTY, links={"br-lab": BRIDGE}, accelerators=fast)
-    xml = domain_xml(chosen_view(lab, "vm", made))
+    xml = domain_xml(resolved_view(lab, "vm", made))
     domain = {"vm": Domain("vm", "running", xml, xml)}
     later = replace(made, accelerators=slow, domains=domain, journal=Journal(kvm={"vm": True}))
 
@@ -169,7 +169,7 @@ def test_an_uplink_of_another_bridge_is_not_taken_away_from_it() -> None:
 def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
     old = replace(
         EMPTY,
-        qemus={"vm": QemuFound("qemu", "7.2.22", EVERYTHING - {"guest_uso4", "guest_uso6", "host_uso"})},
+        qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"guest_uso4", "guest_uso6", "host_uso"})},
     )
 
     assert plan_up(LAB, "local", ["vm"], old).notes == (
@@ -184,7 +184,7 @@ def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
         (replace(EMPTY, tun="making TAPs and bridges needs root"), "needs root"),
         (replace(EMPTY, programs=frozenset()), "ethtool is not installed"),
         (
-            replace(EMPTY, qemus={"vm": QemuFound("qemu-system-x86_64")}),
+            replace(EMPTY, qemus={"vm": Emulator("qemu-system-x86_64")}),
             "qemu-system-x86_64 is not installed",
         ),
         (replace(EMPTY, links={"tap0": replace(TAP, alias="theirs")}), "tap0 is there and is not ours"),
@@ -192,7 +192,7 @@ def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
         (replace(EMPTY, writable=False), "/var/lib/rscvm/lab cannot be written"),
     ],
 )
-def test_what_the_host_lacks_is_said_before_anything_is_touched(found: HostFound, words: str) -> None:
+def test_what_the_host_lacks_is_said_before_anything_is_touched(found: HostState, words: str) -> None:
     assert any(words in sentence for sentence in missing(LAB, "local", ["vm"], found))
 
 
@@ -220,6 +220,6 @@ def test_a_host_that_has_all_lacks_nothing() -> None:
     ],
 )
 def test_what_the_lab_file_asks_for_and_the_host_cannot(changes: dict[str, str], words: str) -> None:
-    old = replace(EMPTY, qemus={"vm": QemuFound("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
+    old = replace(EMPTY, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
 
     assert any(words in sentence for sentence in missing(one_vm(**changes), "local", ["vm"], old))

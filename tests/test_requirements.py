@@ -11,7 +11,7 @@ from provision.cli.apply import _done
 from provision.facts.ip import Link
 from provision.host.plan.settings import plan_apply
 from provision.host.preflight.machines import missing, missing_for_settings, refuse
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.runtime.errors import HostError
 from tests.builders import lab_of
 from tests.hosts import EMPTY
@@ -63,7 +63,7 @@ def test_up_refuses_to_set_nics_without_root() -> None:
 )
 def test_who_lacks_root_on_another_host_is_told_how_to_be_it(name: str, *, root: bool, hint: bool) -> None:
     with pytest.raises(HostError) as caught:
-        refuse(name, HostFound(name, root=root), ["something"])
+        refuse(name, HostState(name, root=root), ["something"])
 
     assert bool(caught.value.hint) is hint
     assert not hint or "`user: root` or `sudo: true`" in caught.value.hint

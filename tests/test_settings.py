@@ -16,7 +16,7 @@ from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Plan, Step
 from provision.host.preflight.machines import missing_for_settings
 from provision.lab.spec import Lab
-from provision.render.link_file import link_mark, link_path
+from provision.render.link_file import link_file_head, link_path
 from tests.hosts import commands, runs
 from tests.nics import (
     MAC,
@@ -168,10 +168,10 @@ def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
     there = replace(found(lab), programs=frozenset({"ip", "ethtool"}))
 
     without_tun = replace(there, tun="/dev/net/tun cannot be opened: not there")
-    ordinary = replace(there, root=False)
+    without_flags = replace(there, root=False)
 
     assert missing_for_settings(lab, "hv", without_tun) == ()
-    assert missing_for_settings(lab, "hv", ordinary) == (
+    assert missing_for_settings(lab, "hv", without_flags) == (
         "setting bridges and NICs needs root (CAP_NET_ADMIN)",
     )
 
@@ -242,7 +242,7 @@ def test_networkmanagers_nic_keeps_its_settings_by_nmcli_and_gets_no_link_file()
         f"eth0 is NetworkManager's, which keeps settings itself; to keep these, run on hv: {command}"
     ]
     assert list(nic_steps(lab, "hv", there)) == []
-    [gone] = steps(lab, owner=f"{NM_OWNS}252\n", link=link_mark("lab", "hv", "eth0"))
+    [gone] = steps(lab, owner=f"{NM_OWNS}252\n", link=link_file_head("lab", "hv", "eth0"))
     assert (gone.what, gone.why) == (
         f"remove {link_path('lab', 'eth0')}",
         "eth0 is NetworkManager's by now, which keeps settings itself",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from provision.host.journal import Journal, Thing
-from provision.host.plan.readback import dropped, not_as_it_was, not_taken
+from provision.host.plan.readback import no_longer_said, not_as_it_was, not_taken
 from provision.host.read.nics import parse_settings, settings_questions
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from tests.builders import lab_of
 from tests.nics import (
     Answers,
@@ -100,9 +100,9 @@ def test_what_an_earlier_apply_has_set_and_the_lab_file_no_longer_says_is_noted(
     gone = lab_of("version: 1\nhosts: {hv: {address: hv}}\n")
 
     said = {
-        "the rest": [*dropped(lab_with(tso), "hv", replace(found(lab_with(tso)), journal=journal))],
-        "the NIC": [*dropped(gone, "hv", HostFound("hv", journal=journal))],
-        "nothing": [*dropped(lab_with(tso), "hv", found(lab_with(tso)))],
+        "the rest": [*no_longer_said(lab_with(tso), "hv", replace(found(lab_with(tso)), journal=journal))],
+        "the NIC": [*no_longer_said(gone, "hv", HostState("hv", journal=journal))],
+        "nothing": [*no_longer_said(lab_with(tso), "hv", found(lab_with(tso)))],
     }
 
     words = "which an earlier apply has set: `rscvm down` puts that back"
@@ -119,4 +119,4 @@ def test_what_somebody_has_put_back_by_hand_is_not_noted() -> None:
     lab = lab_with("{}")
     journal = Journal(things=(Thing("nic", "eth0", was='{"features": {"tx-nocache-copy": false}}'),))
 
-    assert [*dropped(lab, "hv", replace(found(lab), journal=journal))] == []
+    assert [*no_longer_said(lab, "hv", replace(found(lab), journal=journal))] == []

@@ -13,7 +13,7 @@ from provision.cli.watch import watch_sources
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import LostError
 from provision.verbs.watch import glance
-from provision.verify.collect.source import Source
+from provision.verify.collect.source import MachineSource
 from provision.verify.evidence import NicEvidence
 from tests.builders import FIXTURES, FakeEdges, FakeHost, nic, virtio
 
@@ -50,14 +50,14 @@ class Ticking(FakeHost):
         return [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=True)]
 
 
-def watched(host: Ticking, *answers: NicEvidence) -> tuple[Source, list[int]]:
+def watched(host: Ticking, *answers: NicEvidence) -> tuple[MachineSource, list[int]]:
     asked: list[int] = []
 
     def ask(_: Sequence[str]) -> list[NicEvidence]:
         asked.append(len(asked))
         return [answers[min(len(asked), len(answers)) - 1]]
 
-    return Source(FakeEdges(host), "local", ask), asked
+    return MachineSource(FakeEdges(host), "local", ask), asked
 
 
 def test_a_tick_has_the_rate_since_the_last_one_by_the_hosts_clock() -> None:
@@ -124,7 +124,7 @@ def test_a_host_that_falls_silent_is_unknown_and_the_watch_goes_on() -> None:
     last, _ = glance(source, None)
 
     silent, _ = watched(host, nic())
-    _, [tick] = glance(Source(FakeEdges(FakeHost(lost_at="ethtool")), "local", silent.ask), last)
+    _, [tick] = glance(MachineSource(FakeEdges(FakeHost(lost_at="ethtool")), "local", silent.ask), last)
 
     assert (tick.verdict, tick.cause, tick.bytes_per_second) == ("unknown", "tap-unreadable", None)
 
@@ -135,7 +135,7 @@ def lost(_: Sequence[str]) -> list[NicEvidence]:
 
 def test_a_host_that_is_lost_does_not_end_the_watch_of_another(capsys: pytest.CaptureFixture[str]) -> None:
     source, asked = watched(Ticking(rows=[("negotiated-by-linux", 10, 1000)], ends_at=4), nic())
-    sources = {"local": source, "hv2": Source(FakeEdges(), "hv2", lost)}
+    sources = {"local": source, "hv2": MachineSource(FakeEdges(), "hv2", lost)}
 
     with pytest.raises(KeyboardInterrupt):
         watch_sources(Output(), sources, 0, as_json=True)
@@ -149,4 +149,4 @@ def test_a_host_that_is_lost_does_not_end_the_watch_of_another(capsys: pytest.Ca
 
 def test_the_last_host_that_is_lost_ends_it() -> None:
     with pytest.raises(LostError, match="hv2 is gone"):
-        watch_sources(Output(), {"hv2": Source(FakeEdges(), "hv2", lost)}, 0, as_json=True)
+        watch_sources(Output(), {"hv2": MachineSource(FakeEdges(), "hv2", lost)}, 0, as_json=True)

@@ -13,7 +13,7 @@ from provision.facts.domain import parse_domain
 from provision.facts.ip import parse_links
 from provision.host.journal import Journal, parse_journal, written_journal
 from provision.host.marks import is_our_domain, is_our_link, marked_machine
-from provision.host.plan.hck_flags import ordinary
+from provision.host.plan.hck_flags import without_flags
 from provision.lab.file import read_lab
 from provision.lab.identity import spec_as_noted, spec_digest
 from provision.lab.spec import Lab
@@ -60,7 +60,7 @@ def test_machines_as_it_noted_them_are_the_lab_files(lab: Lab) -> None:
 
     assert noted["plain"] == spec_as_noted(lab.machines["plain"])
     assert noted["bare"] == spec_as_noted(lab.machines["bare"])
-    assert noted["rsc-dut"] == spec_as_noted(ordinary(lab.machines["rsc-dut"]))
+    assert noted["rsc-dut"] == spec_as_noted(without_flags(lab.machines["rsc-dut"]))
 
 
 @pytest.mark.parametrize("name", ["plain", "rsc-dut"])

@@ -14,7 +14,7 @@ from provision.lab.file import read_lab
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
     from provision.runtime.command import Say
 
@@ -41,10 +41,10 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
     read = read_lab(lab)
     asked = chosen_hosts(read, hosts)
 
-    def work(site: Site, say: Say) -> Plan:
+    def work(session: HostSession, say: Say) -> Plan:
         from provision.verbs.apply import planned_settings, set_up
 
-        return planned_settings(site) if dry_run else set_up(site, say)
+        return planned_settings(session) if dry_run else set_up(session, say)
 
     outcomes = on_hosts(output, read, asked, "apply", work)
     plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}

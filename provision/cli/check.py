@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli.fleet import errors_of, told, worst
+from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.output import Output
 from provision.cli.targets import Machines, sources_of
 from provision.runtime.errors import HostError, RequestError
@@ -119,7 +119,7 @@ def check(output: Output, /, **options: Any) -> int:
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     if not verdicts and errors:
         _write(verdicts, errors, asked)
-    told(outcomes)
+    raise_or_tell(outcomes)
     status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
     _write(verdicts, errors, asked)  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.verbs.doctor import HostFinding
 
 
@@ -43,8 +43,8 @@ def doctor(output: Output, hosts: Sequence[str], *, lab: str | None, as_json: bo
     machines = by_host(read, list(read.machines)) if read else {}
     output.say(f"examining {', '.join(asked)}; the accelerators take a few seconds")
 
-    def work(site: Site, _: object) -> list[HostFinding]:
-        return examine(site.edges, read, site.host, machines.get(site.host, []))
+    def work(session: HostSession, _: object) -> list[HostFinding]:
+        return examine(session.edges, read, session.host, machines.get(session.host, []))
 
     outcomes = on_hosts(output, read or Lab(version=1, name="doctor"), asked, "doctor", work)
     found = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}

@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.options import _JSON, _LAB, _MACHINES
+from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
 from provision.cli.selection import all_hosts, by_host
-from provision.cli.up import _whats
 from provision.lab.file import read_lab
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
     from provision.runtime.command import Say
 
 
 @click.command(short_help="Remove exactly what `up` made.")
-@_LAB
-@_MACHINES
+@LAB
+@MACHINES
 @click.option("--keep-disks", is_flag=True, help="Leave overlays and firmware variables for the next `up`.")
-@_JSON
+@JSON
 @click.pass_obj
 def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool, as_json: bool) -> int:
     """Stop machines and remove exactly what `up` made for them; base images never.
@@ -38,9 +37,9 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
     known = [name for name in machines if name in read.machines]
     hosts = all_hosts(read) if len(known) < len(machines) or not machines else by_host(read, known)
 
-    def work(site: Site, say: Say) -> Plan:
-        here = [name for name in machines if name not in known or name in hosts[site.host]]
-        return take_down(site, here if machines else None, say, keep_disks=keep_disks)
+    def work(session: HostSession, say: Say) -> Plan:
+        here = [name for name in machines if name not in known or name in hosts[session.host]]
+        return take_down(session, here if machines else None, say, keep_disks=keep_disks)
 
     outcomes = on_hosts(output, read, list(hosts), "down", work)
     plans = [outcome.value for outcome in outcomes if outcome.value]
@@ -50,6 +49,6 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
     if not any(plan.steps for plan in plans):
         output.say("nothing to remove: nothing of it is there")
     if as_json:
-        whats = [what for plan in plans for what in _whats(plan)]
+        whats = [what for plan in plans for what in plan.whats]
         output.json({"schema": "rscvm/down/1", "changed": whats, "notes": notes, **errors_of(outcomes)})
     return worst(outcomes)

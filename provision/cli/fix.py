@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
     from provision.runtime.deadline import Deadline
     from provision.runtime.parallel import Outcome
@@ -92,8 +92,8 @@ def _fix_lab(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool
     read = read_lab(lab)
     hosts = by_host(read, chosen(read, machines))
 
-    def work(site: Site, say: Say) -> Fixed:
-        return fix_lab(site, hosts[site.host], say, dry_run=dry_run)
+    def work(session: HostSession, say: Say) -> Fixed:
+        return fix_lab(session, hosts[session.host], say, dry_run=dry_run)
 
     return on_hosts(output, read, list(hosts), "fix", work)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from provision.cli.output import Output
     from provision.edges.wiring import RealEdges
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.lab.spec import Host, Lab
     from provision.runtime.command import Say
     from provision.runtime.parallel import Outcome
@@ -58,7 +58,7 @@ def _target(name: str, host: Host) -> Target:
 
 
 def on_hosts(
-    output: Output, lab: Lab, hosts: Sequence[str], command: str, work: Callable[[Site, Say], T]
+    output: Output, lab: Lab, hosts: Sequence[str], command: str, work: Callable[[HostSession, Say], T]
 ) -> list[Outcome[T]]:
     """Do a command's work on each of these hosts; progress says whose it is where there are several.
 
@@ -74,9 +74,9 @@ def on_hosts(
     def done(host: str) -> T:
         if len(hosts) > 1:  # a single one is worked on by the main thread, where connecting is to be shielded
             edges.reach(host)
-        from provision.host.apply.session import Site  # with all that works on it, while hosts answer
+        from provision.host.apply.session import HostSession  # with all that works on it, while hosts answer
 
-        value = work(Site(edges, lab, host, who), say(host))
+        value = work(HostSession(edges, lab, host, who), say(host))
         ended.append(host)
         return value
 
@@ -88,10 +88,10 @@ def on_hosts(
         for host in ended if len(hosts) > 1 else ():
             output.say(f"{host}: was through before the interruption, and stays so")
         raise
-    return told(outcomes)
+    return raise_or_tell(outcomes)
 
 
-def told(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
+def raise_or_tell(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
     """The outcomes, once what failed has been told: of a single host its error is raised."""
     for outcome in outcomes:
         if outcome.error is not None and len(outcomes) == 1:

@@ -49,7 +49,7 @@ def disarm(output: Output, lab: str, *, restart: bool, as_json: bool) -> int:
     plans = [outcome.value for outcome in outcomes if outcome.value]
     notes = [note for plan in plans for note in plan.notes]
     if as_json:
-        changed = [step.what for plan in plans for step in plan.steps]
+        changed = [what for plan in plans for what in plan.whats]
         output.json(
             {"schema": "rscvm/hck-disarm/1", "changed": changed, "notes": notes, **errors_of(outcomes)}
         )

@@ -45,7 +45,7 @@ def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json:
         _usable(file)
     target = reach(uri).daemon
     with reached(output, uri, "") as (host, edges):
-        found = edges.hypervisor(host).domain(domain)
+        found = edges.libvirt(host).domain(domain)
     if found is None:
         raise RequestError(f"no domain {domain} at {uri}", hint=f"virsh --connect {uri} list --all")
     imported = import_domain(found, target)

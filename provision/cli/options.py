@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-_LAB = click.argument("lab", type=click.Path())
+LAB = click.argument("lab", type=click.Path())
 
 
-_MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...")
+MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...")
 
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON.")

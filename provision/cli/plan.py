@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.options import _JSON, _LAB, _MACHINES
+from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
 from provision.cli.selection import by_host, chosen
 from provision.cli.steps import plan_lines, step_row
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="What `up` and `apply` would change, as a diff.")
-@_LAB
-@_MACHINES
+@LAB
+@MACHINES
 @click.option("--exit-code", is_flag=True, help="Exit 1 if anything would change.")
-@_JSON
+@JSON
 @click.pass_obj
 def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, as_json: bool) -> int:
     """What `up` and `apply` would change, each step with its reason and as a diff. Changes nothing.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from provision.lab.spec import Lab
     from provision.runtime.parallel import Outcome
-    from provision.runtime.protocols import Edges
+    from provision.runtime.protocols import ReadingEdges
     from provision.verbs.check import Look
     from provision.verify.judge.verdict import NicVerdict
     from provision.verify.saved.files import Request
@@ -30,16 +30,18 @@ class Keep:
     look: Look
 
     def of_domains(
-        self, edges: Edges, host: str, uri: str, names: Sequence[str]
-    ) -> AbstractContextManager[Edges]:
+        self, edges: ReadingEdges, host: str, uri: str, names: Sequence[str]
+    ) -> AbstractContextManager[ReadingEdges]:
         """The edges of a check of domains, kept for the block."""
         return self._kept(edges, host=host, connect=uri.partition("?")[0], names=tuple(names))
 
-    def of_qemu(self, edges: Edges, host: str, socket: str) -> AbstractContextManager[Edges]:
+    def of_qemu(self, edges: ReadingEdges, host: str, socket: str) -> AbstractContextManager[ReadingEdges]:
         """The edges of a check of one QEMU, kept for the block."""
         return self._kept(edges, host=host, qmp=socket)
 
-    def of_lab(self, edges: Edges, lab: Lab, names: Sequence[str]) -> AbstractContextManager[Edges]:
+    def of_lab(
+        self, edges: ReadingEdges, lab: Lab, names: Sequence[str]
+    ) -> AbstractContextManager[ReadingEdges]:
         """The edges of a check of a lab file's machines, kept for the block."""
         if self.directory is None:
             return nullcontext(edges)
@@ -47,7 +49,7 @@ class Keep:
 
         return self._kept(edges, lab=saved_lab(lab), names=tuple(names))
 
-    def _kept(self, edges: Edges, **asked: Any) -> AbstractContextManager[Edges]:
+    def _kept(self, edges: ReadingEdges, **asked: Any) -> AbstractContextManager[ReadingEdges]:
         if self.directory is None:
             return nullcontext(edges)
         from provision.verify.saved.files import Request
@@ -57,7 +59,7 @@ class Keep:
 
 
 @contextmanager
-def recorded(edges: Edges, directory: str, request: Request) -> Iterator[Edges]:
+def recorded(edges: ReadingEdges, directory: str, request: Request) -> Iterator[ReadingEdges]:
     """The edges for the block; everything that they answer is kept, and written to the directory at its end.
 
     Also what could be asked before an error is written; of what was interrupted, nothing.
@@ -79,7 +81,7 @@ def recorded(edges: Edges, directory: str, request: Request) -> Iterator[Edges]:
     _write(recorder, edges, directory, request)
 
 
-def _write(recorder: Recorder, edges: Edges, directory: str, request: Request) -> None:
+def _write(recorder: Recorder, edges: ReadingEdges, directory: str, request: Request) -> None:
     from datetime import UTC, datetime
     from importlib.metadata import version
 

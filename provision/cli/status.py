@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.options import _JSON, _LAB
+from provision.cli.options import JSON, LAB
 from provision.cli.output import Output
 from provision.cli.selection import all_hosts
 from provision.cli.steps import diff_lines, step_row
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="What is there, and what has drifted.")
-@_LAB
-@_JSON
+@LAB
+@JSON
 @click.pass_obj
 def status(output: Output, lab: str, *, as_json: bool) -> int:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""

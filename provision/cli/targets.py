@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provision.cli.output import Output
     from provision.cli.saved import Keep
     from provision.edges.wiring import RealEdges
-    from provision.verify.collect.source import Source
+    from provision.verify.collect.source import MachineSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Machines:
 
 
 @contextmanager
-def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[str, Source]]:
+def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[str, MachineSource]]:
     """What the command line asks about, by host; connections end with the block.
 
     :raise RequestError: when it asks for nothing, or for two things at once.

@@ -8,7 +8,7 @@ import click
 
 from provision.cli.check import judged
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.options import _JSON, _LAB, _MACHINES
+from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
 from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
@@ -16,15 +16,15 @@ from provision.lab.file import read_lab
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
     from provision.runtime.command import Say
     from provision.verify.judge.verdict import NicVerdict
 
 
 @click.command(short_help="Make and start machines, check every NIC.")
-@_LAB
-@_MACHINES
+@LAB
+@MACHINES
 @click.option(
     "--wait",
     type=click.IntRange(min=0),
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="How long the guests' drivers are waited for.",
 )
 @click.option("--no-check", is_flag=True, help="Neither wait for the guests' drivers nor check.")
-@_JSON
+@JSON
 @click.pass_obj
 def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check: bool, as_json: bool) -> int:
     """Make and start machines, wait for their drivers, and check every NIC.
@@ -51,20 +51,16 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
     read = read_lab(lab)
     hosts = by_host(read, chosen(read, machines))
 
-    def work(site: Site, say: Say) -> tuple[Plan, list[NicVerdict]]:
-        return bring_up(site, hosts[site.host], say, None if no_check else Deadline(wait))
+    def work(session: HostSession, say: Say) -> tuple[Plan, list[NicVerdict]]:
+        return bring_up(session, hosts[session.host], say, None if no_check else Deadline(wait))
 
     outcomes = on_hosts(output, read, list(hosts), "up", work)
     done = [outcome.value for outcome in outcomes if outcome.value]
     changes = {
         "schema": "rscvm/up/1",
-        "changed": [what for plan, _ in done for what in _whats(plan)],
+        "changed": [what for plan, _ in done for what in plan.whats],
         "notes": [note for plan, _ in done for note in plan.notes],
         **errors_of(outcomes),
     }
     verdicts = [verdict for _, verdicts in done for verdict in verdicts]
     return worst(outcomes, judged(output, verdicts, as_json=as_json, more=changes))
-
-
-def _whats(plan: Plan) -> list[str]:
-    return [step.what for step in plan.steps]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from provision.cli.output import Output
     from provision.runtime.errors import RscvmError
-    from provision.verify.collect.source import Source
+    from provision.verify.collect.source import MachineSource
     from provision.verify.report.ticks import Lost, Tick
 
     Show = Callable[[Sequence[Tick], datetime, Lost], None]
@@ -27,7 +27,9 @@ _UNCUT = 400
 """Columns; a file has no width, and each cell is cut to its own most."""
 
 
-def watch_sources(output: Output, sources: Mapping[str, Source], every: float, *, as_json: bool) -> NoReturn:
+def watch_sources(
+    output: Output, sources: Mapping[str, MachineSource], every: float, *, as_json: bool
+) -> NoReturn:
     """Show every tick until somebody ends it; one read a host and tick.
 
     A host that is lost is watched no more, and what it ended with stays in sight.

@@ -71,7 +71,7 @@ class RealEdges:
             self._open.callback(self._connections[name].close)
         return self._connections[name]
 
-    def hypervisor(self, host: str) -> Libvirt:
+    def libvirt(self, host: str) -> Libvirt:
         """The host's libvirt, at the URI that the lab file gives it."""
         from provision.edges.libvirt.connection import Libvirt  # noqa: PLC0415 - only where libvirt is used
 

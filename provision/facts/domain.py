@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.facts.domain_tree import _QEMU, _attribute, _number, read_domain
+from provision.facts.domain_tree import QEMU, attribute, number, read_domain
 from provision.facts.overrides import _overridden
 
 if TYPE_CHECKING:
@@ -65,18 +65,18 @@ class DomainFacts:
 
 
 def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
-    alias = _attribute(element, "alias", "name")
+    alias = attribute(element, "alias", "name")
     return DomainNic(
         kind=str(element.get("type", "")),
-        model=_attribute(element, "model", "type"),
-        mac=_attribute(element, "mac", "address"),
+        model=attribute(element, "model", "type"),
+        mac=attribute(element, "mac", "address"),
         alias=alias,
-        target=_attribute(element, "target", "dev"),
+        target=attribute(element, "target", "dev"),
         rsc_asked=alias in overridden,
-        bridge=_attribute(element, "source", "bridge"),
-        mtu=_number(element, "mtu", "size"),
-        link_down=_attribute(element, "link", "state") == "down",
-        tx_queue_size=_number(element, "driver", "tx_queue_size"),
+        bridge=attribute(element, "source", "bridge"),
+        mtu=number(element, "mtu", "size"),
+        link_down=attribute(element, "link", "state") == "down",
+        tx_queue_size=number(element, "driver", "tx_queue_size"),
     )
 
 
@@ -112,7 +112,7 @@ def parse_domain(text: str) -> DomainFacts:
         name=root.findtext("name", ""),
         uuid=root.findtext("uuid", ""),
         mark=_mark(root),
-        arguments=tuple(str(arg.get("value", "")) for arg in root.iterfind(f"{_QEMU}commandline/{_QEMU}arg")),
+        arguments=tuple(str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg")),
         nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")

@@ -66,20 +66,10 @@ def flat(element: _Element, *, leave_out: Sequence[str] = ()) -> dict[str, str]:
     return values
 
 
-QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
-
-
-_QEMU = f"{{{QEMU_NAMESPACE}}}"
-
-
-def _attribute(element: _Element, path: str, name: str) -> str:
-    found = element.find(path)
-    return str(found.get(name, "")) if found is not None else ""
-
-
-def _number(element: _Element, path: str, name: str) -> int | None:
-    said = _attribute(element, path, name)
-    return int(said) if re.fullmatch("[0-9]{1,9}", said) else None
+def number(element: _Element, path: str, name: str) -> int | None:
+    """An attribute that is a whole number."""
+    words = attribute(element, path, name)
+    return int(words) if re.fullmatch("[0-9]{1,9}", words) else None
 
 
 def read_domain(text: str) -> _Element:
@@ -104,13 +94,13 @@ def _named(element: _Element) -> str:
 
     libvirt gives every live device an alias; a NIC's is ours, and its target may be libvirt's.
     """
-    tag = str(element.tag).replace(_QEMU, "qemu:")
+    tag = str(element.tag).replace(QEMU, "qemu:")
     own = tag in ("channel", "feature", "timer") or tag.startswith(
         "qemu:"
     )  # a driver's name is what it is, not who
     names = [str(element.get("name", "")), str(element.get("alias", ""))] if own else []
-    names += [_attribute(element, "alias", "name")] if tag == "interface" else []
-    names += [_attribute(element, "target", "dev"), _attribute(element, "target", "name")]
+    names += [attribute(element, "alias", "name")] if tag == "interface" else []
+    names += [attribute(element, "target", "dev"), attribute(element, "target", "name")]
     names += [str(element.get("type", ""))] if tag in ("controller", "input") else []
     name = next(filter(None, names), "")
     return f"{tag}[{name}]" if name else tag

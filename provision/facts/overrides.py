@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from provision.facts.domain_tree import _QEMU, QEMU, QEMU_NAMESPACE, attribute
+from provision.facts.domain_tree import QEMU, attribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +17,8 @@ def _overridden(root: _Element) -> frozenset[str]:
     """Aliases, in the domain or not, whose override switches guest_rsc_ext on."""
     return frozenset(
         str(device.get("alias", ""))
-        for device in root.iterfind(f"{_QEMU}override/{_QEMU}device")
-        for prop in device.iterfind(f"{_QEMU}frontend/{_QEMU}property")
+        for device in root.iterfind(f"{QEMU}override/{QEMU}device")
+        for prop in device.iterfind(f"{QEMU}frontend/{QEMU}property")
         if prop.get("name") == "guest_rsc_ext" and prop.get("value") in ("true", "on")
     )
 
@@ -54,14 +54,12 @@ def properties_of(root: _Element, nic: _Element) -> dict[str, str]:
 
 def overriding(root: _Element, alias: str) -> Iterator[_Element]:
     """The `<qemu:property>` elements for the device of this alias."""
-    namespace = f"{{{QEMU_NAMESPACE}}}"
-    for device in root.iterfind(f"{namespace}override/{namespace}device"):
+    for device in root.iterfind(f"{QEMU}override/{QEMU}device"):
         if device.get("alias") == alias:
-            yield from device.iterfind(f"{namespace}frontend/{namespace}property")
+            yield from device.iterfind(f"{QEMU}frontend/{QEMU}property")
 
 
 def overridden_aliases(root: _Element) -> list[str]:
     """The aliases of every `<qemu:device>` that overrides something, each once."""
-    namespace = f"{{{QEMU_NAMESPACE}}}"
-    devices = root.iterfind(f"{namespace}override/{namespace}device")
+    devices = root.iterfind(f"{QEMU}override/{QEMU}device")
     return list(dict.fromkeys(str(device.get("alias", "")) for device in devices))

@@ -54,7 +54,7 @@ def parse_image_info(text: str) -> Image:
 
 
 @dataclass(frozen=True, slots=True)
-class QemuFound:
+class Emulator:
     """A QEMU that could run machines; without version where it is not there."""
 
     program: str

@@ -11,20 +11,20 @@ from provision.lab.identity import machine_uuid
 if TYPE_CHECKING:
     from provision.facts.ip import Link
     from provision.host.journal import Journal
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.protocols import Domain
 
 
-def taps_of_our_domains(lab: Lab, found: HostFound) -> set[str]:
+def taps_of_our_domains(lab: Lab, state: HostState) -> set[str]:
     """Libvirt makes the TAPs of its domains and takes them with it."""
     ours = (
-        domain for domain in found.domains.values() if domain.state != "off" and is_our_domain(lab, domain)
+        domain for domain in state.domains.values() if domain.state != "off" and is_our_domain(lab, domain)
     )
     return {nic.target for domain in ours for nic in parse_domain(domain.live_xml).nics if nic.target}
 
 
-def link_mark(lab: Lab, machine: str, name: str) -> str:
+def device_mark(lab: Lab, machine: str, name: str) -> str:
     """The alias by which a TAP or bridge is known as ours; the digest tells labs of one name apart."""
     digest = hashlib.sha256(f"{lab.state_dir}\0{lab.name}".encode()).hexdigest()[:12]
     return f"rscvm {lab.name} {machine or '-'} {name} {digest}"
@@ -33,7 +33,7 @@ def link_mark(lab: Lab, machine: str, name: str) -> str:
 def marked_machine(lab: Lab, link: Link) -> str | None:
     """The machine that a device's mark names, empty for the lab's own; None where it bears no mark of this lab."""
     _, name, machine, _, digest, *more = [*link.alias.split(" "), *[""] * 5][:6]
-    ours = link_mark(lab, "", "-").split(" ")
+    ours = device_mark(lab, "", "-").split(" ")
     if any(more) or (name, digest) != (ours[1], ours[4]) or not link.alias.startswith("rscvm "):
         return None
     return "" if machine == "-" else machine

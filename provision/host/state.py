@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from provision.facts.ethtool_features import Features
     from provision.facts.ip import Link
     from provision.facts.processes import Process
-    from provision.facts.qemu import Image, QemuFound
+    from provision.facts.qemu import Emulator, Image
     from provision.runtime.protocols import Domain
 
 
 @dataclass(frozen=True, slots=True)
-class NicFound:
+class NicState:
     """A physical NIC of a host, as far as it is declared in the lab file."""
 
     features: Features | None = None
@@ -43,7 +43,7 @@ class NicFound:
 
 
 @dataclass(frozen=True, slots=True)
-class HostFound:
+class HostState:
     """One host, as read before anything is planned for it."""
 
     name: str
@@ -59,7 +59,7 @@ class HostFound:
     processes: Mapping[str, Process] = field(default_factory=dict)
     """By pidfile."""
     domains: Mapping[str, Domain] = field(default_factory=dict)
-    qemus: Mapping[str, QemuFound] = field(default_factory=dict)
+    qemus: Mapping[str, Emulator] = field(default_factory=dict)
     """By machine: the QEMU that would run it."""
     accelerators: Accelerators | None = None
     """None where nothing asked for it."""
@@ -72,7 +72,7 @@ class HostFound:
     """Whether br_netfilter hands all bridges' frames to the packet filter."""
     features: Mapping[str, Features] = field(default_factory=dict)
     """Of every device; empty where ethtool does not tell."""
-    nics: Mapping[str, NicFound] = field(default_factory=dict)
+    nics: Mapping[str, NicState] = field(default_factory=dict)
     programs: frozenset[str] = frozenset()
     """Programs that were looked for and are there."""
 

@@ -18,7 +18,7 @@ Made = dict[str, tuple[str, str]]
 """Lab and role, by the machine that is made of them."""
 
 
-def made_machines(file: LabFile) -> Made:
+def machines_of_labs(file: LabFile) -> Made:
     """The machines that labs make; one that the file has itself is not among them, nor one whose role is not said."""
     return {
         machine: (name, role)
@@ -28,7 +28,7 @@ def made_machines(file: LabFile) -> Made:
     }
 
 
-def wires(stem: str, file: LabFile) -> dict[tuple[str, str], str]:
+def lab_test_bridges(stem: str, file: LabFile) -> dict[tuple[str, str], str]:
     """The lab of each test bridge, by host and bridge."""
     return {
         (lab.host, derived_bridge(stem, name, network.name)): name
@@ -63,14 +63,14 @@ def _bridges(stem: str, file: LabFile) -> Iterator[tuple[str, str, Bridge]]:
             )
 
 
-def expanded(stem: str, file: LabFile) -> LabFile:
+def expand_labs(stem: str, file: LabFile) -> LabFile:
     """The file with what its labs make among its machines and bridges, every NIC's blanks filled in.
 
     A control bridge that the file declares is made as declared, so that it may have an address or an uplink.
     """
     made = {
         machine: _machine(stem, name, file.labs[name], role)
-        for machine, (name, role) in made_machines(file).items()
+        for machine, (name, role) in machines_of_labs(file).items()
     }
     hosts = dict(file.hosts)
     for host, bridge, settings in _bridges(stem, file):

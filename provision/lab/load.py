@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from provision.lab import spec
 from provision.lab.checks.machines import complaints
-from provision.lab.expand import expanded
+from provision.lab.expand import expand_labs
 from provision.lab.scalars import shown
 from provision.lab.yaml_reader import read_yaml
 from provision.runtime.errors import Fault, LabFileError
@@ -146,7 +146,7 @@ def _validated(data: Any, positions: Positions) -> tuple[spec.LabFile | None, li
 
 def _about_what_was_taken(complaint: Complaint, taken: set[Where]) -> bool:
     """Whether a complaint rests on a value that is already said to be wrong."""
-    rests_on = (complaint.where, *complaint.reads)
+    rests_on = (complaint.where, *complaint.rests_on)
     return any(where[:end] in taken for where in rests_on for end in range(len(where) + 1))
 
 
@@ -213,7 +213,7 @@ def parse_lab(text: str, file: str, directory: str, environment: Mapping[str, st
     faults += more
     stem = PurePath(file).stem
     if read is not None:
-        whole = expanded(stem, read)
+        whole = expand_labs(stem, read)
         faults += [
             positions.fault(complaint.where, complaint.message, at_key=complaint.at_key)
             for complaint in complaints(stem, read, whole)

@@ -130,7 +130,7 @@ LAB_MARK = "# rscvm: lab {lab}, "
 """How a file of a lab begins."""
 
 
-def link_mark(lab: str, host: str, name: str) -> str:
+def link_file_head(lab: str, host: str, name: str) -> str:
     """The first line of a .link file of ours: whose it is."""
     return f"{LAB_MARK.format(lab=escaped(lab))}host {escaped(host)}, NIC {escaped(name)}"
 
@@ -145,7 +145,7 @@ def carried_options(text: str) -> LinkOptions:
 
 def _lines(nic: KeptNic, naming: LinkOptions) -> Iterator[str]:
     options = _options(nic.settings)
-    yield link_mark(nic.lab, nic.host, nic.name)
+    yield link_file_head(nic.lab, nic.host, nic.name)
     yield f"# Made by `rscvm apply` for hosts.{escaped(nic.host)}.nics.{escaped(nic.name)}; a change by hand is lost."
     yield ""
     yield "[Match]"

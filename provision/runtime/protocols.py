@@ -97,8 +97,8 @@ class Domain:
     """Whether it starts with the host."""
 
 
-class Hypervisor(Protocol):
-    """A libvirt daemon."""
+class LibvirtReader(Protocol):
+    """A libvirt daemon that is only asked."""
 
     def domain(self, name: str) -> Domain | None:
         """The domain, or None where there is none of that name."""
@@ -119,6 +119,14 @@ class Hypervisor(Protocol):
     def version(self) -> str:
         """The daemon's version, as `9.0.0`."""
         ...
+
+    def monitor(self, name: str) -> Monitor:
+        """The domain's QMP; libvirt marks the domain as tainted by its use."""
+        ...
+
+
+class Libvirt(LibvirtReader, Protocol):
+    """A libvirt daemon that is also told to change something."""
 
     def define(self, xml: str) -> None:
         """Define a domain, held against libvirt's schema."""
@@ -148,22 +156,26 @@ class Hypervisor(Protocol):
         """Let a domain start with the host, or not."""
         ...
 
-    def monitor(self, name: str) -> Monitor:
-        """The domain's QMP; libvirt marks the domain as tainted by its use."""
-        ...
 
-
-class Edges(Protocol):
-    """Every way out, by the names of hosts in the lab file; built by the command line, or by a test."""
+class ReadingEdges(Protocol):
+    """Every way out that collecting evidence needs; kept evidence answers by it, too (`verify/saved/`)."""
 
     def host(self, name: str) -> Runner:
         """The host that runs commands."""
         ...
 
-    def hypervisor(self, host: str) -> Hypervisor:
+    def libvirt(self, host: str) -> LibvirtReader:
         """The host's libvirt."""
         ...
 
     def monitor(self, host: str, socket: str) -> AbstractContextManager[Monitor]:
         """The QEMU that listens at a socket on the host."""
+        ...
+
+
+class Edges(ReadingEdges, Protocol):
+    """Every way out, by the names of hosts in the lab file; built by the command line, or by a test."""
+
+    def libvirt(self, host: str) -> Libvirt:
+        """The host's libvirt."""
         ...

@@ -15,7 +15,7 @@ from provision.verify.judge.verdict import NicVerdict, judge_nic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.verify.collect.source import Source
+    from provision.verify.collect.source import MachineSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Look:
     """Whether the guests' drivers were waited for until a deadline."""
 
 
-def check(source: Source, look: Look) -> list[NicVerdict]:
+def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     """The verdict on every NIC of a source.
 
     TAPs are read after the monitors, so that they are never older than what was negotiated. A driver may
@@ -60,7 +60,7 @@ def _machine(verdict: NicVerdict) -> str:
 
 
 def _judged(
-    source: Source, nics: Sequence[NicEvidence], watched: tuple[TapsRead, TapsRead], look: Look
+    source: MachineSource, nics: Sequence[NicEvidence], watched: tuple[TapsRead, TapsRead], look: Look
 ) -> list[NicVerdict]:
     """The verdicts by what was asked and what the TAPs told."""
     seen = [_seen(nic, watched, look) for nic in nics]
@@ -74,7 +74,7 @@ def _silent(nic: NicEvidence) -> bool:
     return isinstance(nic.virtio, Unasked) and not nic.virtio.final
 
 
-def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
+def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
     """The host's devices before and after they were watched; the same where they were not."""
     before = taps_of(source, nics)
     if not look.observe or not before.links:
@@ -83,12 +83,12 @@ def _watched(source: Source, nics: Sequence[NicEvidence], look: Look) -> tuple[T
     return before, taps_of(source, nics)
 
 
-def taps_of(source: Source, nics: Sequence[NicEvidence]) -> TapsRead:
+def taps_of(source: MachineSource, nics: Sequence[NicEvidence]) -> TapsRead:
     """The host's devices, where there are any that matter."""
     return devices_of(source) if any(nic.tap for nic in nics) else TapsRead.none("")
 
 
-def devices_of(source: Source) -> TapsRead:
+def devices_of(source: MachineSource) -> TapsRead:
     """The host's devices; one that cannot be reached is told as why nothing was read."""
     try:
         return read_taps(source.edges.host(source.host))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from provision.host.apply.session import Site
+from provision.host.apply.session import HostSession
 from provision.host.read.capabilities import measure_accelerators, read_qemu
 from provision.host.read.devices import read_features
 from provision.host.read.host import read_host
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provision.facts.accelerators import Accelerators
-    from provision.facts.qemu import QemuFound
-    from provision.host.state import HostFound
+    from provision.facts.qemu import Emulator
+    from provision.host.state import HostState
     from provision.runtime.protocols import Edges
 
 _OLDEST_QEMU = (7, 2)
@@ -51,12 +51,12 @@ def _if_needed(finding: HostFinding, *, needed: bool) -> HostFinding:
     return replace(finding, state="note") if finding.state == "miss" and not needed else finding
 
 
-def _tools(found: HostFound) -> Iterator[HostFinding]:
-    yield _finding("tap", found.tun, "/dev/net/tun opens, and we may make TAPs", "run as root; modprobe tun")
-    vhost = "" if found.vhost else "/dev/vhost-net cannot be opened: QEMU itself would carry every packet"
+def _tools(state: HostState) -> Iterator[HostFinding]:
+    yield _finding("tap", state.tun, "/dev/net/tun opens, and we may make TAPs", "run as root; modprobe tun")
+    vhost = "" if state.vhost else "/dev/vhost-net cannot be opened: QEMU itself would carry every packet"
     yield _finding("vhost-net", vhost, "/dev/vhost-net opens", "modprobe vhost_net, as root")
     for program in ("ip", "ethtool", "qemu-img", "flock"):
-        trouble = "" if program in found.programs else "not installed"
+        trouble = "" if program in state.programs else "not installed"
         yield _finding(program, trouble, "installed", f"apt install {PACKAGES[program]}")
 
 
@@ -78,7 +78,7 @@ def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
         yield HostFinding("kvm", "miss", found.kvm, fix)
 
 
-def _qemu(qemu: QemuFound) -> Iterator[HostFinding]:
+def _qemu(qemu: Emulator) -> Iterator[HostFinding]:
     if not qemu.version:
         yield HostFinding("qemu", "miss", f"{qemu.program} is not installed", "apt install qemu-system-x86")
         return
@@ -99,7 +99,7 @@ def _qemu(qemu: QemuFound) -> Iterator[HostFinding]:
 
 def _libvirt(edges: Edges, host: str) -> HostFinding:
     try:
-        version = edges.hypervisor(host).version()
+        version = edges.libvirt(host).version()
     except HostError as error:
         return HostFinding(
             "libvirt", "miss", str(error), error.hint or "only `backend: qemu` works without it"
@@ -108,9 +108,9 @@ def _libvirt(edges: Edges, host: str) -> HostFinding:
     return _finding("libvirt", old, version, "libvirt 8.2 or later")
 
 
-def _bridges(lab: Lab, found: HostFound) -> Iterator[HostFinding]:
-    for name in lab.host(found.name).bridges:
-        there = name in found.links
+def _bridges(lab: Lab, state: HostState) -> Iterator[HostFinding]:
+    for name in lab.host(state.name).bridges:
+        there = name in state.links
         yield HostFinding(
             f"bridge {name}", "good" if there else "note", "there" if there else "not there: `up` makes it"
         )
@@ -123,9 +123,9 @@ def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> l
     kvm = not lab or any(machine.accel != "tcg" for machine in machines)
     libvirt = not lab or any(machine.backend == "libvirt" for machine in machines)
     bare = read.model_copy(update={"machines": {}})  # libvirt is looked at by itself, and may be missing
-    found = read_host(edges, bare, host, ())
-    findings = [_if_needed(finding, needed=kvm or finding.name != "vhost-net") for finding in _tools(found)]
-    if "ethtool" in found.programs:
+    state = read_host(edges, bare, host, ())
+    findings = [_if_needed(finding, needed=kvm or finding.name != "vhost-net") for finding in _tools(state)]
+    if "ethtool" in state.programs:
         trouble = read_features(edges.host(host)).trouble
         findings.append(
             _finding(
@@ -135,10 +135,10 @@ def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> l
     findings += _programs(edges, read, host, kvm=kvm)
     answers = _libvirt(edges, host)
     findings.append(_if_needed(answers, needed=libvirt))
-    findings += _bridges(read, found)
+    findings += _bridges(read, state)
     if lab and names and (answers.state == "good" or not libvirt):
         try:
-            sentences = lacks(Site(edges, lab, host), names)
+            sentences = lacks(HostSession(edges, lab, host), names)
         except HostError as error:
             sentences = (str(error),)
         findings += (HostFinding("lab", "miss", sentence) for sentence in sentences)

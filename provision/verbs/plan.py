@@ -11,29 +11,29 @@ from provision.host.read.host import read_host
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
 
 
-def _prepared(site: Site, names: Sequence[str]) -> HostFound:
+def _prepared(session: HostSession, names: Sequence[str]) -> HostState:
     """The host with what would run these machines."""
-    return read_host(site.edges, site.lab, site.host, names, means=True)
+    return read_host(session.edges, session.lab, session.host, names, capabilities=True)
 
 
-def lacks(site: Site, names: Sequence[str]) -> tuple[str, ...]:
+def lacks(session: HostSession, names: Sequence[str]) -> tuple[str, ...]:
     """Everything that the host lacks for these machines.
 
     :raise HostError: when the host or its libvirt does not answer.
     """
-    return missing(site.lab, site.host, names, _prepared(site, names))
+    return missing(session.lab, session.host, names, _prepared(session, names))
 
 
-def planned(site: Site, names: Sequence[str]) -> Plan:
+def planned(session: HostSession, names: Sequence[str]) -> Plan:
     """What `up` would do on a host that has all it needs for it.
 
     :raise HostError: with everything that the host lacks; nothing has been touched.
     """
-    found = _prepared(site, names)
-    refuse(site.host, found, missing(site.lab, site.host, names, found))
-    return plan_up(site.lab, site.host, names, found)
+    state = _prepared(session, names)
+    refuse(session.host, state, missing(session.lab, session.host, names, state))
+    return plan_up(session.lab, session.host, names, state)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provision.runtime.parallel import Outcome
-    from provision.verify.collect.source import Source
+    from provision.verify.collect.source import MachineSource
     from provision.verify.judge.verdict import NicVerdict
     from provision.verify.saved.files import Saved
 
@@ -33,7 +33,7 @@ def judge_saved(saved: Saved) -> list[Outcome[list[NicVerdict]]]:
     return side_by_side(list(sources), judged)
 
 
-def _sources(saved: Saved) -> dict[str, Callable[[], Source]]:
+def _sources(saved: Saved) -> dict[str, Callable[[], MachineSource]]:
     """What was asked then, by host; a source is made where its errors are told of its host alone."""
     asked, replay = saved.request, Replay(saved.rows, saved.rscvm)
     if asked.qmp:
@@ -47,7 +47,7 @@ def _sources(saved: Saved) -> dict[str, Callable[[], Source]]:
             raise RequestError(f"the evidence's lab has no machine {name}")
         hosts.setdefault(lab.machines[name].host, []).append(name)
 
-    def source(host: str) -> Callable[[], Source]:
+    def source(host: str) -> Callable[[], MachineSource]:
         return lambda: lab_source(replay, lab, host, hosts[host], monitor=asked.monitor)
 
     return {host: source(host) for host in hosts}

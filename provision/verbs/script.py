@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.host.plan.bridges import bridge_steps
 from provision.host.plan.files import file_steps
 from provision.host.plan.taps import tap_steps
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.render.machine import printed, qemu_argv
 from provision.render.view import Choices, machine_view
 from provision.runtime.command import QEMU, Argv, Run
@@ -51,7 +51,7 @@ def machine_script(lab: Lab, name: str) -> str:
         outcome: qemu_argv(machine_view(lab, name, choices), foreground=True)
         for outcome, choices in _OUTCOMES.items()
     }
-    bare = HostFound(view.spec.host)
+    bare = HostState(view.spec.host)
     used = {nic.spec.bridge for nic in view.nics}
     made = {step.makes[0].name: step for step in bridge_steps(lab, view.spec.host, bare)}
     bridges = {device: step for device, step in made.items() if device in used}

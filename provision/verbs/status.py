@@ -17,8 +17,8 @@ from provision.tables.profiles import PROFILES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import Site
-    from provision.host.state import HostFound
+    from provision.host.apply.session import HostSession
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
 
 
@@ -54,34 +54,34 @@ class HostStatus:
     """What is otherwise than the lab file has it, and left alone."""
 
 
-def host_status(site: Site, names: Sequence[str]) -> HostStatus:
+def host_status(session: HostSession, names: Sequence[str]) -> HostStatus:
     """What is there of a host's own settings, and of each of these machines; also of those that the lab file lost.
 
     :raise HostError: when the host or its libvirt does not answer.
     """
-    lab, host = site.lab, site.host
-    found = read_host(site.edges, lab, host, names, means=True)
-    refused = missing_for_settings(lab, host, found)
-    plan = Plan(()) if refused else plan_apply(lab, host, found)
-    rows = [_machine(lab, name, found) for name in names]
-    forgotten = sorted(found.journal.machines - set(lab.machines))
-    found = read_host(site.edges, lab, host, forgotten) if forgotten else found
-    lost = [_forgotten(lab, name, found) for name in forgotten]
+    lab, host = session.lab, session.host
+    state = read_host(session.edges, lab, host, names, capabilities=True)
+    refused = missing_for_settings(lab, host, state)
+    plan = Plan(()) if refused else plan_apply(lab, host, state)
+    rows = [_machine(lab, name, state) for name in names]
+    forgotten = sorted(state.journal.machines - set(lab.machines))
+    state = read_host(session.edges, lab, host, forgotten) if forgotten else state
+    lost = [_forgotten(lab, name, state) for name in forgotten]
     own = tuple(step for step in plan.steps if not step.machine)
     return HostStatus(host, own, refused, (*rows, *lost), plan.notes)
 
 
-def _machine(lab: Lab, name: str, found: HostFound) -> MachineStatus:
-    refused = missing(lab, found.name, [name], found)
-    plan = Plan(()) if refused else plan_up(lab, found.name, [name], found)
+def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
+    refused = missing(lab, state.name, [name], state)
+    plan = Plan(()) if refused else plan_up(lab, state.name, [name], state)
     own = tuple(step for step in plan.steps if step.machine)
     backend = lab.machines[name].backend
     warnings = dict.fromkeys(PROFILES[nic.profile].warning for nic in lab.machines[name].nics)
     return MachineStatus(
-        found.name,
+        state.name,
         name,
         backend,
-        _state(lab, name, found),
+        _state(lab, name, state),
         own,
         plan.drift,
         refused,
@@ -89,15 +89,15 @@ def _machine(lab: Lab, name: str, found: HostFound) -> MachineStatus:
     )
 
 
-def _forgotten(lab: Lab, name: str, found: HostFound) -> MachineStatus:
-    backend = str(found.journal.specs.get(name, {}).get("backend", "libvirt"))
+def _forgotten(lab: Lab, name: str, state: HostState) -> MachineStatus:
+    backend = str(state.journal.specs.get(name, {}).get("backend", "libvirt"))
     lost = Drift(name, "the lab file no longer has it: `rscvm down` removes it")
-    return MachineStatus(found.name, name, backend, _state(lab, name, found), drift=(lost,))
+    return MachineStatus(state.name, name, backend, _state(lab, name, state), drift=(lost,))
 
 
-def _state(lab: Lab, name: str, found: HostFound) -> str:
-    domain = found.domains.get(name)
+def _state(lab: Lab, name: str, state: HostState) -> str:
+    domain = state.domains.get(name)
     if domain is not None and not is_our_domain(lab, domain):
         return "not ours"
-    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
+    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in state.processes
     return domain.state if domain else "running" if running else "absent"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.apply.lock import LockError
-from provision.host.apply.transaction import take_plan, undo_plan
+from provision.host.apply.transaction import apply_plan, undo_plan
 from provision.host.plan.hck_flags import lab_as_started
 from provision.host.read.host import read_host
 from provision.lab.paths import LabPaths
@@ -22,14 +22,14 @@ from provision.verify.judge.ladder import may_yet_load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan, Step
     from provision.runtime.command import Say
     from provision.verify.judge.verdict import NicVerdict
 
 
 def bring_up(
-    site: Site, names: Sequence[str], say: Say, wait: Deadline | None = None
+    session: HostSession, names: Sequence[str], say: Say, wait: Deadline | None = None
 ) -> tuple[Plan, list[NicVerdict]]:
     """Make and start what is missing, all of it or nothing; then await the drivers and judge, where a deadline is given.
 
@@ -38,17 +38,17 @@ def bring_up(
     :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
     """
     try:
-        with site.alone(say):
-            return _bring_up(site, names, say, wait)
+        with session.locked(say):
+            return _bring_up(session, names, say, wait)
     except LockError:
-        planned(site, names)  # where the host lacks more than the lock, all of it is said
+        planned(session, names)  # where the host lacks more than the lock, all of it is said
         raise
 
 
 def _bring_up(
-    site: Site, names: Sequence[str], say: Say, wait: Deadline | None
+    session: HostSession, names: Sequence[str], say: Say, wait: Deadline | None
 ) -> tuple[Plan, list[NicVerdict]]:
-    plan = planned(site, names)
+    plan = planned(session, names)
     for note in plan.notes:
         say(note)
     if lines := _drift_lines(plan):
@@ -61,42 +61,42 @@ def _bring_up(
     begun: list[Step] = []
     verdicts: list[NicVerdict] = []
     try:
-        done = take_plan(site.edges, site.lab, plan, say, begun)
+        done = apply_plan(session.edges, session.lab, plan, say, begun)
         if wait is not None:
             say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
-            verdicts = await_drivers(site, names, wait)
+            verdicts = await_drivers(session, names, wait)
         finish()
     except KeyboardInterrupt:
-        undo_plan(site.edges, site.lab, plan, begun, say)
+        undo_plan(session.edges, session.lab, plan, begun, say)
         raise
     return done, verdicts
 
 
-def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
+def await_drivers(session: HostSession, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
     """The verdicts once every virtio NIC has its driver, or when the deadline has passed.
 
     :raise HostError: when a machine ends meanwhile.
     """
-    if not any(site.lab.machines[name].nics for name in names):
+    if not any(session.lab.machines[name].nics for name in names):
         return []
-    found = read_host(site.edges, site.lab, site.host, names)
+    state = read_host(session.edges, session.lab, session.host, names)
 
-    lab = lab_as_started(site.lab, found)
+    lab = lab_as_started(session.lab, state)
 
     def settled() -> bool:
-        nonlocal found
-        nics = collect_lab(site.edges, lab, names, found)
+        nonlocal state
+        nics = collect_lab(session.edges, lab, names, state)
         if any(
             isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final for nic in nics
         ):
-            found = read_host(
-                site.edges, site.lab, site.host, names
+            state = read_host(
+                session.edges, session.lab, session.host, names
             )  # a silent monitor may be that of no machine
-            nics = collect_lab(site.edges, lab, names, found)
+            nics = collect_lab(session.edges, lab, names, state)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
                 f"{', '.join(gone)} stopped before its driver was there",
-                hint=f"its log in {LabPaths(site.lab.state_dir, site.lab.name).directory} tells why; "
+                hint=f"its log in {LabPaths(session.lab.state_dir, session.lab.name).directory} tells why; "
                 "`rscvm down` removes what is left",
             )
         return not any(may_yet_load(nic) for nic in nics)
@@ -104,8 +104,8 @@ def await_drivers(site: Site, names: Sequence[str], deadline: Deadline) -> list[
     try:
         wait_for(settled, deadline, "the guests' drivers")
     except WaitedError:
-        return check(lab_source(site.edges, site.lab, site.host, names), Look(waited=True))
-    return check(lab_source(site.edges, site.lab, site.host, names), Look())
+        return check(lab_source(session.edges, session.lab, session.host, names), Look(waited=True))
+    return check(lab_source(session.edges, session.lab, session.host, names), Look())
 
 
 def _drift_lines(plan: Plan) -> list[str]:

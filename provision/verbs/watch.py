@@ -16,7 +16,7 @@ from provision.verify.report.ticks import Tick
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.verify.collect.source import Source
+    from provision.verify.collect.source import MachineSource
     from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
@@ -33,7 +33,7 @@ class Glance:
     taps: TapsRead
 
 
-def glance(source: Source, last: Glance | None) -> tuple[Glance, list[Tick]]:
+def glance(source: MachineSource, last: Glance | None) -> tuple[Glance, list[Tick]]:
     """The host now, and what has happened since the last look.
 
     A driver that starts or stops, a machine that starts or ends and a TAP that is switched all show at the

@@ -26,7 +26,7 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
     """How one step ended."""
     name = step.get("host", "hv")
     if "libvirt" in step:
-        said = getattr(edges.hypervisor(name), step["libvirt"])(*step.get("with", ()))
+        said = getattr(edges.libvirt(name), step["libvirt"])(*step.get("with", ()))
         return {"said": asdict(said) if isinstance(said, Domain) else said}
     if "monitor" in step:
         with edges.monitor(name, step["monitor"]) as monitor:

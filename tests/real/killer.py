@@ -16,7 +16,7 @@ from typing import Any
 
 from provision.cli.fleet import edges_of
 from provision.cli.output import Output
-from provision.host.apply.session import Site
+from provision.host.apply.session import HostSession
 from provision.lab.file import read_lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import RscvmError
@@ -49,8 +49,8 @@ class Counting:
         self.runner = self.real.host(name)
         return self
 
-    def hypervisor(self, host: str) -> Any:
-        self.libvirt = self.real.hypervisor(host)
+    def libvirt(self, host: str) -> Any:
+        self.daemon = self.real.libvirt(host)
         return self
 
     def monitor(self, host: str, socket: str) -> Any:
@@ -96,7 +96,7 @@ class Counting:
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any, **more: Any) -> Any:
-            result = getattr(self.libvirt, name)(*arguments, **more)
+            result = getattr(self.daemon, name)(*arguments, **more)
             if name in ("define", "undefine", "start", "destroy"):
                 self.strike()
             return result
@@ -108,7 +108,7 @@ def main() -> None:
     verb, path, at, mode = sys.argv[1:]
     lab = read_lab(path)
     with edges_of(lab, Output()) as real:
-        site = Site(Counting(real, int(at), mode), lab, "local", "the killer")
+        site = HostSession(Counting(real, int(at), mode), lab, "local", "the killer")
         if verb == "up":
             bring_up(site, list(lab.machines), print)
         else:

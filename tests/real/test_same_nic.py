@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provision.host.plan.resolved import started_argv
+from provision.host.plan.resolved import daemon_argv
 from provision.lab.file import read_lab
 from provision.render.machine import domain_xml
 from provision.render.view import Choices, machine_view
@@ -50,7 +50,7 @@ def properties_of_process(host: Hypervisor, path: Path) -> dict[str, Any]:
         if nic.backend.netdev == "tap":
             flags = ["multi_queue"] if nic.spec.queues > 1 else []
             host.output(["ip", "tuntap", "add", "dev", nic.spec.ifname, "mode", "tap", "vnet_hdr", *flags])
-    host.output([*started_argv(view), "-S"])
+    host.output([*daemon_argv(view), "-S"])
     try:
         text = host.output([sys.executable, "-c", READ, view.socket("qmp"), view.nics[0].alias])
     finally:

@@ -102,7 +102,7 @@ def patience(guarded: Sequence[Step]) -> int:
     return _PATIENCE + _EACH * len(guarded)
 
 
-def arm_step(path: str, guarded: Sequence[Step]) -> Step:
+def deadman_step(path: str, guarded: Sequence[Step]) -> Step:
     """The step before all that may cut the host off; its undo disarms."""
     host, seconds = guarded[0].host, patience(guarded)
     undo = [shlex.join(run.argv) for step in reversed(guarded) for run in step.undo if isinstance(run, Run)]
@@ -112,17 +112,17 @@ def arm_step(path: str, guarded: Sequence[Step]) -> Step:
         f"arm {host}'s own undo",
         f"it puts back what was found, should it not hear from us within {seconds} s",
         (replace(shell(_ARM, path, str(seconds), _FIRE), stdin="\n".join((*undo, ""))),),
-        (disarm(path),),
+        (cancel(path),),
         exclusive=False,
     )
 
 
-def disarm(path: str) -> Run:
+def cancel(path: str) -> Run:
     """Tell the host that all is well; fails where it has stopped waiting for that."""
     return shell(_DISARM, path)
 
 
-def settle(edges: Edges, lab: Lab, host: str) -> bool:
+def fire_left_over(edges: Edges, lab: Lab, host: str) -> bool:
     """Let what a run left armed that was cut off be put back now; for the holder of the lock.
 
     Return whether there was such a run since the last one that was not.
@@ -131,7 +131,7 @@ def settle(edges: Edges, lab: Lab, host: str) -> bool:
     return edges.host(host).run(shell(_SETTLE, path).argv).check().out.strip() == "fired"
 
 
-def settle_first(edges: Edges, lab: Lab, host: str, say: Say) -> None:
+def fire_left_over_first(edges: Edges, lab: Lab, host: str, say: Say) -> None:
     """Settle, and say so; before anything is read that is to be planned from."""
-    if settle(edges, lab, host):
+    if fire_left_over(edges, lab, host):
         say(f"an earlier run was cut off while it set {host}: what that had found has been put back")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.host.apply.deadman import settle_first
+from provision.host.apply.deadman import fire_left_over_first
 from provision.host.apply.lock import locked
 from provision.lab.paths import LabPaths
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class HostSession:
     """A lab on one of its hosts, within reach."""
 
     edges: Edges
@@ -29,9 +29,9 @@ class Site:
     """Who works on it, for others to read."""
 
     @contextmanager
-    def alone(self, say: Say) -> Iterator[None]:
+    def locked(self, say: Say) -> Iterator[None]:
         """Hold the lab's lock, with nothing left under way by a run that was cut off."""
         runner, paths = self.edges.host(self.host), LabPaths(self.lab.state_dir, self.lab.name)
         with locked(runner, paths, self.who):
-            settle_first(self.edges, self.lab, self.host, say)
+            fire_left_over_first(self.edges, self.lab, self.host, say)
             yield

@@ -37,22 +37,22 @@ def perform(edges: Edges, host: str, action: Action) -> None:
         case Run(argv, stdin):
             edges.host(host).run(argv, stdin=stdin, timeout=_SLOWEST).check()
         case Define(xml):
-            edges.hypervisor(host).define(xml)
+            edges.libvirt(host).define(xml)
         case Start(domain):
-            edges.hypervisor(host).start(domain)
+            edges.libvirt(host).start(domain)
         case Destroy(domain):
-            edges.hypervisor(host).destroy(domain)
+            edges.libvirt(host).destroy(domain)
         case Undefine(domain):
-            edges.hypervisor(host).undefine(domain)
+            edges.libvirt(host).undefine(domain)
         case ReadBack(device, was):
             nic = parse_settings(device, edges.host(host).run_all(settings_questions(device)))
             if wrong := [*not_as_it_was(nic, json.loads(was))]:
                 raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
         case Autostart(domain, on):
-            edges.hypervisor(host).autostart(domain, on=on)
+            edges.libvirt(host).autostart(domain, on=on)
 
 
-def take_steps(
+def run_steps(
     edges: Edges, steps: Sequence[Step], say: Say, begun: list[Step], *, timeout: float = _SLOWEST
 ) -> None:
     """Take steps in their order and note them in `begun`; whoever calls takes them back when one fails.
@@ -133,7 +133,7 @@ def _run_batch(
                 result.check()
 
 
-def take_back(edges: Edges, steps: Sequence[Step], say: Say) -> bool:
+def undo_steps(edges: Edges, steps: Sequence[Step], say: Say) -> bool:
     """Undo steps, last first; say what cannot be undone, and return whether all could be.
 
     :raise KeyboardInterrupt: at the end, when one arrived meanwhile.
@@ -152,7 +152,7 @@ def take_back(edges: Edges, steps: Sequence[Step], say: Say) -> bool:
     return whole
 
 
-def take_on(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:
+def run_what_can(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:
     """Take every step, whatever became of other machines' steps; for taking down, where each step is a gain.
 
     After a failure the rest of that machine, what the whole lab shares, and the journal stay for the next time.

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provision.host.apply.deadman import arm_step, disarm, patience, settle
+from provision.host.apply.deadman import cancel, deadman_step, fire_left_over, patience
 from provision.host.apply.lock import locked
-from provision.host.apply.take import take_back, take_steps
+from provision.host.apply.take import run_steps, undo_steps
 from provision.host.marks import is_our_link
 from provision.host.plan.readback import not_as_it_was, not_taken
 from provision.host.plan.settings import plan_apply
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provision.host.plan.steps import Plan, Step
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.command import Say
     from provision.runtime.protocols import Edges
@@ -37,7 +37,7 @@ _AFTER = 40
 """Seconds that a host may take to be reached again once it has put back what was found."""
 
 
-def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> Plan:
+def apply_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> Plan:
     """Take every step of a host's plan; when one fails or did not take, what was done is undone.
 
     The steps that were taken are added to `begun`, for a caller that may yet take them back by `undo_plan`.
@@ -52,7 +52,7 @@ def take_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -
         if len(rest) < len(plan.steps):
             _take_guarded(edges, lab, plan, say, begun)
             opening = ()
-        take_steps(edges, (*opening, *rest, *closing), say, begun)
+        run_steps(edges, (*opening, *rest, *closing), say, begun)
         vain = _read_rest(edges, lab, rest)
     except BaseException as error:
         try:
@@ -84,8 +84,8 @@ def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: S
 
     def undone() -> bool:
         with suppress(HostError), locked(edges.host(host), paths, "a run that had lost its host"):
-            found = read_host(edges, lab, host, ())
-            undo_plan(edges, lab, plan, [step for step in begun if _may_be_ours(lab, step, found)], say)
+            state = read_host(edges, lab, host, ())
+            undo_plan(edges, lab, plan, [step for step in begun if _may_be_ours(lab, step, state)], say)
             return True
         return False
 
@@ -95,14 +95,14 @@ def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: S
         say(f"{host} was lost ({error}): `rscvm down` takes back what was begun")
 
 
-def _may_be_ours(lab: Lab, step: Step, found: HostFound) -> bool:
+def _may_be_ours(lab: Lab, step: Step, state: HostState) -> bool:
     """Whether there is anything of a step to be taken back: a device that it makes may not be there, or another's."""
     devices = [thing.name for thing in step.makes if thing.kind in ("tap", "bridge") and step.exclusive]
-    links = [found.links.get(name) for name in devices]
-    return all(link and is_our_link(lab, link, found.journal, found.boot) for link in links)
+    links = [state.links.get(name) for name in devices]
+    return all(link and is_our_link(lab, link, state.journal, state.boot) for link in links)
 
 
-def take_whole(edges: Edges, lab: Lab, plan: Plan, say: Say) -> Plan:
+def apply_plan_or_roll_back(edges: Edges, lab: Lab, plan: Plan, say: Say) -> Plan:
     """Take every step of a plan, as `take_plan`; an interruption takes them back, too.
 
     :raise HostError: as `take_plan`.
@@ -110,7 +110,7 @@ def take_whole(edges: Edges, lab: Lab, plan: Plan, say: Say) -> Plan:
     """
     begun: list[Step] = []
     try:
-        done = take_plan(edges, lab, plan, say, begun)
+        done = apply_plan(edges, lab, plan, say, begun)
         finish()
     except KeyboardInterrupt:
         undo_plan(edges, lab, plan, begun, say)
@@ -132,12 +132,12 @@ def undo_plan(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: Sa
 
     guarded = [step for step in begun if step.guarded]
     with shield():
-        whole = take_back(edges, [step for step in begun if step is not plan.opening], tell)
+        whole = undo_steps(edges, [step for step in begun if step is not plan.opening], tell)
         if guarded:
             whole = _tell_found(edges, lab, guarded, tell) and whole
         if plan.opening in begun and plan.opening is not None:
             if whole:
-                take_back(edges, [plan.opening], tell)
+                undo_steps(edges, [plan.opening], tell)
             else:
                 tell("the journal keeps what could not be taken back: `rscvm down` tries again")
 
@@ -158,30 +158,30 @@ def _tell_found(edges: Edges, lab: Lab, guarded: Sequence[Step], tell: Say) -> b
     return not left
 
 
-def _not_as_found(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> list[str]:
+def _not_as_found(lab: Lab, state: HostState, guarded: Sequence[Step]) -> list[str]:
     """The steps that are no longer what there is to do: a step's undo and diff tell all of what it found."""
-    there = [(step.what, step.undo, step.diff) for step in plan_apply(lab, found.name, found).steps]
+    there = [(step.what, step.undo, step.diff) for step in plan_apply(lab, state.name, state).steps]
     return [
         step.what
         for step in guarded
-        if (step.what, step.undo, step.diff) not in there and not _coalesces_again(found, step)
+        if (step.what, step.undo, step.diff) not in there and not _coalesces_again(state, step)
     ]
 
 
-def _coalesces_again(found: HostFound, step: Step) -> bool:
+def _coalesces_again(state: HostState, step: Step) -> bool:
     """Whether it is a step for coalescing that is as it was found, but for numbers that move by themselves."""
     was = [(thing.name, json.loads(thing.was)) for thing in step.makes if thing.kind == "nic"]
     return bool(was) and all(
-        name in found.nics and "coalesce" in had and not [*not_as_it_was(found.nics[name], had)]
+        name in state.nics and "coalesce" in had and not [*not_as_it_was(state.nics[name], had)]
         for name, had in was
     )
 
 
-def _not_as_wanted(lab: Lab, found: HostFound, guarded: Sequence[Step]) -> Iterator[str]:
+def _not_as_wanted(lab: Lab, state: HostState, guarded: Sequence[Step]) -> Iterator[str]:
     """What was set and is not so when it is read back."""
-    yield from not_taken(lab, found.name, found)
+    yield from not_taken(lab, state.name, state)
     if not all(map(_is_nics, guarded)):
-        left = plan_apply(lab, found.name, found).steps
+        left = plan_apply(lab, state.name, state).steps
         yield from (_still(step.what) for step in left if step.guarded and not _is_nics(step))
 
 
@@ -198,16 +198,16 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
     """Take the steps that may cut the host off, read back what they set, and only then disarm its own undo."""
     guarded = [step for step in plan.steps if step.guarded]
     host, path = guarded[0].host, LabPaths(lab.state_dir, lab.name).undo
-    arm = arm_step(path, guarded)
+    arm = deadman_step(path, guarded)
     opening = (plan.opening,) if plan.opening else ()
     try:
-        take_steps(edges, (*opening, arm, *guarded), say, begun, timeout=patience(guarded))
+        run_steps(edges, (*opening, arm, *guarded), say, begun, timeout=patience(guarded))
         only_nics = all(map(_is_nics, guarded))
-        found = read_settings(edges, lab, host) if only_nics else read_host(edges, lab, host, ())
-        if wrong := [*_not_as_wanted(lab, found, guarded)]:
+        state = read_settings(edges, lab, host) if only_nics else read_host(edges, lab, host, ())
+        if wrong := [*_not_as_wanted(lab, state, guarded)]:
             raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong))
         with shield():  # disarmed, and our note of it
-            edges.host(host).run(disarm(path).argv).check()
+            edges.host(host).run(cancel(path).argv).check()
             begun.remove(arm)
     except (LostError, KeyboardInterrupt) as error:
         if (cause := _lost(error)) is None:
@@ -233,24 +233,24 @@ def _recover(edges: Edges, lab: Lab, plan: Plan, say: Say, lost: str) -> None:
     host, paths = guarded[0].host, LabPaths(lab.state_dir, lab.name)
     say(f"{lost}: its own undo puts back what was found; waiting for that")
 
-    def settled() -> HostFound | None:
+    def settled() -> HostState | None:
         with suppress(HostError), locked(edges.host(host), paths, "a run that had lost its host"):
-            settle(edges, lab, host)
-            found = read_host(edges, lab, host, ())
-            if plan.opening and not _not_as_found(lab, found, guarded):
-                take_back(edges, [plan.opening], say)
-            return found
+            fire_left_over(edges, lab, host)
+            state = read_host(edges, lab, host, ())
+            if plan.opening and not _not_as_found(lab, state, guarded):
+                undo_steps(edges, [plan.opening], say)
+            return state
         return None
 
     try:
-        found = wait_for(settled, Deadline(patience(guarded) + _AFTER), f"{host} to be back", every=1)
+        state = wait_for(settled, Deadline(patience(guarded) + _AFTER), f"{host} to be back", every=1)
     except WaitedError as error:
         raise HostError(
             f"{lost}, and does not come back: nobody knows what became of it",
             hint=f"its own undo was to put back what was found; {paths.undo}.fired on it says that it did",
         ) from error
-    left = _not_as_found(lab, found, guarded)
-    if left and not [*_not_as_wanted(lab, found, guarded)]:
+    left = _not_as_found(lab, state, guarded)
+    if left and not [*_not_as_wanted(lab, state, guarded)]:
         raise HostError(
             f"{lost}; its settings had been made by then, and stay", hint="apply again: it tells what is left"
         )
@@ -269,17 +269,17 @@ def _read_rest(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
     own = [step for step in steps if step.attempt or not step.machine]
     if not own:
         return {}
-    found = read_host(edges, lab, own[0].host, ())
-    if left := [step.what for step in plan_apply(lab, found.name, found).steps if not step.machine]:
-        raise HostError("\n  ".join((f"{found.name}: not everything took:", *map(_still, left))))
-    return _in_vain(found, [step for step in own if step.attempt])
+    state = read_host(edges, lab, own[0].host, ())
+    if left := [step.what for step in plan_apply(lab, state.name, state).steps if not step.machine]:
+        raise HostError("\n  ".join((f"{state.name}: not everything took:", *map(_still, left))))
+    return _in_vain(state, [step for step in own if step.attempt])
 
 
-def _in_vain(found: HostFound, tried: Sequence[Step]) -> dict[str, str]:
+def _in_vain(state: HostState, tried: Sequence[Step]) -> dict[str, str]:
     vain: dict[str, str] = {}
     for step in tried:
         [device, *words] = [word for run in step.do if isinstance(run, Run) for word in run.argv[6:]]
-        features, names = found.features.get(device, {}), words[::2]  # sh -c SCRIPT sh ethtool -K DEVICE
+        features, names = state.features.get(device, {}), words[::2]  # sh -c SCRIPT sh ethtool -K DEVICE
         off = [name for name in names if name in features and not features[name].active]
         if off:
             asked = all(features[name].requested for name in off)

@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing, noted
-from provision.host.marks import is_our_link, link_mark
+from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.devices import _complete, _Drift, _drift, _made_anew, _put_right, _set
 from provision.host.plan.diff import added
 from provision.host.plan.steps import Step
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provision.facts.ip import Link
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Bridge, Lab
     from provision.runtime.command import Argv
 
@@ -56,12 +56,12 @@ def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
         do.append(_set(name, "address", derived_mac(lab.name, "bridge", name)))
     if bridge.address:
         do.append(("ip", "address", "add", bridge.address, "dev", name))
-    return [*do, _set(name, "up"), _set(name, "alias", link_mark(lab, "", name))]
+    return [*do, _set(name, "up"), _set(name, "alias", device_mark(lab, "", name))]
 
 
-def _bridge_thing(name: str, bridge: Bridge, found: HostFound) -> Thing:
+def _bridge_thing(name: str, bridge: Bridge, state: HostState) -> Thing:
     """A bridge with what we give it, which is ours to take away again; and which uplinks were up before."""
-    uplink = found.links.get(bridge.uplink or "")
+    uplink = state.links.get(bridge.uplink or "")
     given = {
         "uplinks": {uplink.name: uplink.up} if uplink else {},
         "addresses": {bridge.address: True} if bridge.address else {},
@@ -70,26 +70,26 @@ def _bridge_thing(name: str, bridge: Bridge, found: HostFound) -> Thing:
     return Thing("bridge", name, was=json.dumps(given))
 
 
-def bridge_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
+def bridge_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
     """Declared bridges: made where the host does not have them, ours put right."""
     for name, bridge in lab.host(host).bridges.items():
-        if _complete(name, found):
-            if is_our_link(lab, found.links[name], found.journal, found.boot):
-                drifts = [*_no_longer(name, bridge, found), *_bridge_drift(name, bridge, found)]
-                thing = _bridge_thing(name, bridge, found)
+        if _complete(name, state):
+            if is_our_link(lab, state.links[name], state.journal, state.boot):
+                drifts = [*_no_longer(name, bridge, state), *_bridge_drift(name, bridge, state)]
+                thing = _bridge_thing(name, bridge, state)
                 yield from _put_right(host, "", f"bridge {name}", drifts, bridge=thing)
         else:
             undo = ("ip", "link", "del", "dev", name)
-            uplink = found.links.get(bridge.uplink or "")
+            uplink = state.links.get(bridge.uplink or "")
             down = (Run(_set(uplink.name, "down")),) if uplink and not uplink.up else ()
             yield Step(
                 host,
                 "",
                 f"make bridge {name}",
                 f"hosts.{host}.bridges declares it, and it is not there",
-                _made_anew(lab, found, name, bridge_commands(lab, name, bridge), undo),
+                _made_anew(lab, state, name, bridge_commands(lab, name, bridge), undo),
                 (Run(undo), *down),
-                (_bridge_thing(name, bridge, found),),
+                (_bridge_thing(name, bridge, state),),
                 added(
                     f"bridge {name}",
                     f"address {bridge.address}" if bridge.address else "",
@@ -109,11 +109,11 @@ _OWN_MTU = 1500
 """A bridge's when it is made."""
 
 
-def _no_longer(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
+def _no_longer(name: str, bridge: Bridge, state: HostState) -> Iterator[_Drift]:
     """What a bridge of ours has from us, and the lab file has no longer; two uplinks would be a loop."""
-    link, given = found.links[name], noted(found.journal, "bridge", name)
+    link, given = state.links[name], noted(state.journal, "bridge", name)
     for uplink, was_up in given.get("uplinks", {}).items():
-        there = found.links.get(uplink)
+        there = state.links.get(uplink)
         if uplink != bridge.uplink and there is not None and there.master == name:
             yield _Drift(f"uplink {uplink}", "", _set(uplink, "nomaster"), _set(uplink, "master", name))
             if there.up and not was_up:
@@ -128,16 +128,16 @@ def _no_longer(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
         yield _Drift(f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
 
 
-def _bridge_drift(name: str, bridge: Bridge, found: HostFound) -> Iterator[_Drift]:
-    link = found.links[name]
+def _bridge_drift(name: str, bridge: Bridge, state: HostState) -> Iterator[_Drift]:
+    link = state.links[name]
     yield from _drift(name, link, mtu=bridge.mtu, master=None)
     if bridge.wire:
         yield from _wire_drift(name, link)
     if bridge.address and not _has(link, bridge.address):
         do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
         yield _Drift("", f"address {bridge.address}", do, undo)
-    if bridge.uplink and bridge.uplink in found.links:
-        for drift in _drift(bridge.uplink, found.links[bridge.uplink], mtu=None, master=name):
+    if bridge.uplink and bridge.uplink in state.links:
+        for drift in _drift(bridge.uplink, state.links[bridge.uplink], mtu=None, master=name):
             before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
             yield _Drift(before, after, drift.do, drift.undo)
 
@@ -154,13 +154,13 @@ def _wire_drift(name: str, link: Link) -> Iterator[_Drift]:
         yield _Drift(f"{switch} 1", f"{switch} 0", off, on)
 
 
-def bridge_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+def bridge_notes(lab: Lab, host: str, state: HostState) -> Iterator[str]:
     """How declared bridges that we did not make differ from the lab file, which are left alone; and what filters wires."""
     for name, bridge in lab.host(host).bridges.items():
-        if bridge.wire and found.bridge_filter:
+        if bridge.wire and state.bridge_filter:
             yield f"{name}: {BRIDGE_FILTER}"
-        if name in found.links and not is_our_link(lab, found.links[name], found.journal, found.boot):
-            drifts = [*_bridge_drift(name, bridge, found)]
+        if name in state.links and not is_our_link(lab, state.links[name], state.journal, state.boot):
+            drifts = [*_bridge_drift(name, bridge, state)]
             if drifts:
                 seen = ", ".join(
                     f"{drift.before}, not {drift.after}" if drift.before else f"no {drift.after}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from provision.facts.ip import Link
     from provision.host.journal import Thing
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.command import Argv
 
@@ -23,16 +23,16 @@ def _set(device: str, *words: str) -> Argv:
     return ("ip", "link", "set", "dev", device, *words)
 
 
-def _made_anew(lab: Lab, found: HostFound, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
+def _made_anew(lab: Lab, state: HostState, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
     """The commands that make a device, behind one that removes what an interrupted run left half made."""
-    half_made = device in found.links and is_our_link(lab, found.links[device], found.journal, found.boot)
+    half_made = device in state.links and is_our_link(lab, state.links[device], state.journal, state.boot)
     return tuple(map(Run, [undo, *do] if half_made else do))
 
 
-def _complete(device: str, found: HostFound) -> bool:
+def _complete(device: str, state: HostState) -> bool:
     """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
-    link = found.links.get(device)
-    noted = any(thing.name == device and thing.boot == found.boot for thing in found.journal.things)
+    link = state.links.get(device)
+    noted = any(thing.name == device and thing.boot == state.boot for thing in state.journal.things)
     return link is not None and (bool(link.alias) or not noted)
 
 

@@ -8,9 +8,9 @@ from provision.facts.domain import parse_domain
 from provision.host.journal import Thing
 from provision.host.plan.diff import added, changed, text_diff
 from provision.host.plan.domain_drift import edits
-from provision.host.plan.hck_flags import defined_disarmed, disarmed_lab
+from provision.host.plan.hck_flags import is_defined_without_flags, lab_without_flags
 from provision.host.plan.power_cycle import definition_step
-from provision.host.plan.resolved import chosen_view
+from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Action, Autostart, Define, Destroy, Start, Step, Undefine
 from provision.lab.identity import spec_digest
 from provision.render.machine import domain_xml
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provision.host.plan.diff import Diff
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
     from provision.runtime.protocols import Domain
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 DISARMED = "`hck disarm` has made an ordinary machine of it"
 
 
-def domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+def domain_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     """Define a machine's domain, or define it anew, and start it."""
     name, host, xml = view.name, view.spec.host, domain_xml(view)
-    domain = found.domains.get(name)
+    domain = state.domains.get(name)
     thing = (Thing("domain", name, name, lab.host(host).libvirt),)
     define: tuple[Action, ...] = (Define(xml),)
     if domain is None or not domain.persistent_xml:
         why = "libvirt does not have it" if domain is None else "it runs, and its definition is gone"
         undo: tuple[Action, ...] = (Undefine(name),) if domain is None else ()
         yield Step(host, name, f"define {name}", why, define, undo, thing, text_diff("", xml))
-    elif arming := _arming(lab, view, domain, found):
+    elif arming := _arming(lab, view, domain, state):
         yield arming
-    elif lines := _redefinition(lab, view, domain, found):
+    elif lines := _redefinition(lab, view, domain, state):
         why = (
             "the lab file has changed"
             if definition_differs(domain.persistent_xml, view)
@@ -61,19 +61,19 @@ def domain_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step
         )
 
 
-def _arming(lab: Lab, view: MachineView, domain: Domain, found: HostFound) -> Step | None:
+def _arming(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Step | None:
     """What gives a machine that was disarmed its HCK flags back; where it runs without them, by a power cycle."""
-    cycle = domain.state != "off" and defined_disarmed(lab, view.name, domain.live_xml, found)
-    if not (cycle or defined_disarmed(lab, view.name, domain.persistent_xml, found)):
+    cycle = domain.state != "off" and is_defined_without_flags(lab, view.name, domain.live_xml, state)
+    if not (cycle or is_defined_without_flags(lab, view.name, domain.persistent_xml, state)):
         return None
-    plain = chosen_view(disarmed_lab(lab, [view.name]), view.name, found)
+    plain = resolved_view(lab_without_flags(lab, [view.name]), view.name, state)
     what = f"define {view.name} with its HCK flags again" + (", and power-cycle it" if cycle else "")
     return definition_step(lab, (plain, view), domain, (what, DISARMED), cycle=cycle)
 
 
-def _redefinition(lab: Lab, view: MachineView, domain: Domain, found: HostFound) -> Diff:
+def _redefinition(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:
     """How a domain's definition must change: with the lab file while it is off, and back from what was done by hand."""
-    wanted, noted = domain_xml(view), found.journal.specs.get(view.name)
+    wanted, noted = domain_xml(view), state.journal.specs.get(view.name)
     if not definition_differs(domain.persistent_xml, view):
         return edits(wanted, domain.persistent_xml)
     if domain.state != "off":
@@ -83,7 +83,7 @@ def _redefinition(lab: Lab, view: MachineView, domain: Domain, found: HostFound)
     before = lab.model_copy(
         update={"machines": {**lab.machines, view.name: type(view.spec).model_validate(noted)}}
     )
-    made = domain_xml(chosen_view(before, view.name, found))
+    made = domain_xml(resolved_view(before, view.name, state))
     if edits(made, domain.persistent_xml):  # by hand as well: what is there is what will change
         return edits(wanted, domain.persistent_xml)
     return tuple(line for line in text_diff(made, wanted) if "digest=" not in line)

@@ -20,7 +20,7 @@ from provision.runtime.safe_text import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
 
 _ORDER: tuple[Kind, ...] = get_args(Kind)
@@ -36,65 +36,65 @@ _WORDS: dict[Kind, str] = {
 }
 
 
-def things_there(lab: Lab, found: HostFound) -> tuple[Thing, ...]:
+def things_there(lab: Lab, state: HostState) -> tuple[Thing, ...]:
     """Everything of the lab's that may be on the host: what the journal says, and what bears our marks.
 
     Files bear none: an overlay that the journal does not know was made by somebody else, a rendered script for one.
     """
-    things = {thing.key: thing for thing in found.journal.things}
-    for thing in _marked(lab, found):
+    things = {thing.key: thing for thing in state.journal.things}
+    for thing in _marked(lab, state):
         things.setdefault(thing.key, thing)
     return tuple(things.values())
 
 
-def _marked(lab: Lab, found: HostFound) -> Iterator[Thing]:
-    for link in found.links.values():
+def _marked(lab: Lab, state: HostState) -> Iterator[Thing]:
+    for link in state.links.values():
         machine = marked_machine(lab, link)
         if machine is not None:
             yield Thing("bridge" if link.kind == "bridge" else "tap", link.name, machine)
-    for domain in found.domains.values():
+    for domain in state.domains.values():
         if is_our_domain(lab, domain):
-            yield Thing("domain", domain.name, domain.name, lab.host(found.name).libvirt)
+            yield Thing("domain", domain.name, domain.name, lab.host(state.name).libvirt)
     for name in lab.machines:
         pidfile = LabPaths(lab.state_dir, lab.name).pidfile(name)
-        if pidfile in found.processes:
+        if pidfile in state.processes:
             yield Thing("process", pidfile, name)
 
 
-def _is_anothers(lab: Lab, thing: Thing, found: HostFound) -> bool:
+def _is_anothers(lab: Lab, thing: Thing, state: HostState) -> bool:
     """Whether a device of this name is somebody else's by now; it must be forgotten, or it would pass for ours."""
-    link = found.links.get(thing.name) if thing.kind in ("tap", "bridge") else None
-    return link is not None and not is_our_link(lab, link, found.journal, found.boot)
+    link = state.links.get(thing.name) if thing.kind in ("tap", "bridge") else None
+    return link is not None and not is_our_link(lab, link, state.journal, state.boot)
 
 
-def _left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
+def _left_alone(lab: Lab, thing: Thing, state: HostState) -> str:
     """Why a thing must be left where it is; empty where it is ours to remove."""
     if thing.kind in ("tap", "bridge"):
-        return _device_left_alone(lab, thing, found)
+        return _device_left_alone(lab, thing, state)
     if thing.kind == "domain":
-        uri = lab.host(found.name).libvirt
+        uri = lab.host(state.name).libvirt
         if thing.where != uri:
             return (
                 f"domain {thing.name} was made at {thing.where}, and the lab file now has {uri}: left alone"
             )
-        domain = found.domains.get(thing.name)
+        domain = state.domains.get(thing.name)
         if domain is not None and not is_our_domain(lab, domain):
             return f"domain {thing.name} does not bear this lab's mark: left alone"
     return ""
 
 
-def _device_left_alone(lab: Lab, thing: Thing, found: HostFound) -> str:
+def _device_left_alone(lab: Lab, thing: Thing, state: HostState) -> str:
     def ours(name: str) -> bool:
-        return is_our_link(lab, found.links[name], found.journal, found.boot)
+        return is_our_link(lab, state.links[name], state.journal, state.boot)
 
-    if thing.name not in found.links:
+    if thing.name not in state.links:
         return ""
-    if _is_anothers(lab, thing, found):
+    if _is_anothers(lab, thing, state):
         return f"{thing.name} does not bear this lab's mark: left alone"
-    expected = taps_of_our_domains(lab, found)
-    expected |= {bridge.uplink for bridge in lab.host(found.name).bridges.values() if bridge.uplink}
+    expected = taps_of_our_domains(lab, state)
+    expected |= {bridge.uplink for bridge in lab.host(state.name).bridges.values() if bridge.uplink}
     expected |= _uplinks(thing).keys()
-    ports = sorted(port.name for port in found.links.values() if port.master == thing.name)
+    ports = sorted(port.name for port in state.links.values() if port.master == thing.name)
     others = [name for name in ports if name not in expected and not ours(name)]
     return (
         f"bridge {thing.name} carries {', '.join(others)}, which we did not make: left alone"
@@ -109,52 +109,52 @@ def _uplinks(thing: Thing) -> Mapping[str, bool]:
     return found
 
 
-def _to_set_down(thing: Thing, found: HostFound) -> list[str]:
+def _to_set_down(thing: Thing, state: HostState) -> list[str]:
     """The uplinks that were down before we put them under a bridge where they still are."""
-    there = {port.name for port in found.links.values() if port.master == thing.name}
+    there = {port.name for port in state.links.values() if port.master == thing.name}
     return [name for name, was_up in _uplinks(thing).items() if name in there and not was_up]
 
 
-def _keeps_state(thing: Thing, found: HostFound) -> bool:
+def _keeps_state(thing: Thing, state: HostState) -> bool:
     """Whether a domain must stay defined so that its firmware's variables or its TPM's state stay its own."""
-    domain = found.domains.get(thing.name) if thing.kind == "domain" else None
+    domain = state.domains.get(thing.name) if thing.kind == "domain" else None
     return domain is not None and parse_domain(domain.persistent_xml or domain.live_xml).keeps_state
 
 
-def _unmake(lab: Lab, thing: Thing, found: HostFound, *, keep_disks: bool) -> Iterator[Action]:
+def _unmake(lab: Lab, thing: Thing, state: HostState, *, keep_disks: bool) -> Iterator[Action]:
     """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
-    if thing.kind == "process" and thing.name in found.processes:
+    if thing.kind == "process" and thing.name in state.processes:
         yield stop_qemu(thing.name)
-    elif thing.kind == "domain" and thing.name in found.domains:
-        domain = found.domains[thing.name]
+    elif thing.kind == "domain" and thing.name in state.domains:
+        domain = state.domains[thing.name]
         if domain.state != "off":
             yield Destroy(thing.name)
-        if domain.persistent_xml and not (keep_disks and _keeps_state(thing, found)):
+        if domain.persistent_xml and not (keep_disks and _keeps_state(thing, state)):
             yield Undefine(thing.name)
-    elif thing.kind in ("tap", "bridge") and thing.name in found.links:
+    elif thing.kind in ("tap", "bridge") and thing.name in state.links:
         yield Run(("ip", "link", "del", "dev", thing.name))
-        yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, found))
+        yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, state))
     elif thing.kind in ("file", "disk"):
         yield remove_files(thing.name)
     elif thing.kind == "link":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
-    elif thing.kind == "nic" and thing.name in found.links:
+    elif thing.kind == "nic" and thing.name in state.links:
         yield from put_back(thing.name, json.loads(thing.was))
         yield ReadBack(thing.name, thing.was)
 
 
-def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_disks: bool = False) -> Plan:
+def plan_down(lab: Lab, names: Sequence[str] | None, state: HostState, *, keep_disks: bool = False) -> Plan:
     """What has to go so that nothing of these machines (of the lab, without names) is left on the host."""
-    things = things_there(lab, found)
+    things = things_there(lab, state)
     machines = {thing.machine for thing in things if thing.machine}
     going = machines if names is None else machines & set(names)
     doomed = [thing for thing in things if _goes(thing, going, machines, whole=names is None)]
     if keep_disks:
         doomed = [thing for thing in doomed if thing.kind != "disk"]
-    notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, found))}
+    notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, state))}
     doomed = [thing for thing in doomed if thing not in notes]
-    steps = _steps(lab, doomed, found, keep_disks=keep_disks)
-    kept = {thing for thing in doomed if keep_disks and _keeps_state(thing, found)}
+    steps = _steps(lab, doomed, state, keep_disks=keep_disks)
+    kept = {thing for thing in doomed if keep_disks and _keeps_state(thing, state)}
     notes |= {
         thing: f"domain {thing.name} stays defined: libvirt keeps its firmware or TPM state with it"
         for thing in kept
@@ -162,9 +162,9 @@ def plan_down(lab: Lab, names: Sequence[str] | None, found: HostFound, *, keep_d
     left = tuple(
         thing
         for thing in things
-        if (thing not in doomed or thing in kept) and not _is_anothers(lab, thing, found)
+        if (thing not in doomed or thing in kept) and not _is_anothers(lab, thing, state)
     )
-    closing = _closing(lab, left, going, found) if things else None
+    closing = _closing(lab, left, going, state) if things else None
     return Plan(steps, None, closing, tuple(notes.values()))
 
 
@@ -175,25 +175,25 @@ def _goes(thing: Thing, going: set[str], machines: set[str], *, whole: bool) -> 
     return thing.kind == "bridge" and bool(going) and going == machines
 
 
-def _steps(lab: Lab, doomed: Sequence[Thing], found: HostFound, *, keep_disks: bool) -> tuple[Step, ...]:
+def _steps(lab: Lab, doomed: Sequence[Thing], state: HostState, *, keep_disks: bool) -> tuple[Step, ...]:
     """One step for each machine and kind; files of one kind go together."""
     actions: dict[str, tuple[Thing, list[Action]]] = {}
     for thing in sorted(doomed, key=lambda thing: _ORDER.index(thing.kind)):
-        found_actions = list(_unmake(lab, thing, found, keep_disks=keep_disks))
+        found_actions = list(_unmake(lab, thing, state, keep_disks=keep_disks))
         if found_actions:
             what = _WORDS[thing.kind].format(name=thing.name, machine=thing.machine)
             actions.setdefault(what, (thing, []))[1].extend(found_actions)
     return tuple(
-        Step(found.name, thing.machine, what, "`up` made it", tuple(do))
+        Step(state.name, thing.machine, what, "`up` made it", tuple(do))
         for what, (thing, do) in actions.items()
     )
 
 
-def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], found: HostFound) -> Step:
+def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: HostState) -> Step:
     paths = LabPaths(lab.state_dir, lab.name)
-    specs = {name: spec for name, spec in found.journal.specs.items() if name not in gone}
-    kvm = {name: found.journal.kvm[name] for name in specs if name in found.journal.kvm}
-    disarmed = found.journal.disarmed - gone
-    journal = replace(found.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
+    specs = {name: spec for name, spec in state.journal.specs.items() if name not in gone}
+    kvm = {name: state.journal.kvm[name] for name in specs if name in state.journal.kvm}
+    disarmed = state.journal.disarmed - gone
+    journal = replace(state.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
     action = write_journal(paths, journal) if left else forget_lab(paths)
-    return Step(found.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))
+    return Step(state.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))

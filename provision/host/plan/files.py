@@ -12,7 +12,7 @@ from provision.host.plan.steps import Step
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.render.view import MachineView
     from provision.runtime.command import Run
 
@@ -39,10 +39,10 @@ def _files_of(view: MachineView) -> list[tuple[str, str, str, str, Run]]:
     return wanted
 
 
-def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
+def file_steps(view: MachineView, state: HostState) -> Iterator[Step]:
     """Overlays and firmware variables that are not there; one that a running machine has lost is drift."""
-    for path, source, what, why, action in _files_of(view) if not _runs(view, found) else ():
-        if path not in found.files:
+    for path, source, what, why, action in _files_of(view) if not _runs(view, state) else ():
+        if path not in state.files:
             thing = Thing("disk", path, view.name)
             undo = (remove_files(path),)
             lines = added(path, source)
@@ -51,6 +51,6 @@ def file_steps(view: MachineView, found: HostFound) -> Iterator[Step]:
             )
 
 
-def _runs(view: MachineView, found: HostFound) -> bool:
-    domain = found.domains.get(view.name)
-    return view.paths.pidfile(view.name) in found.processes or (domain is not None and domain.state != "off")
+def _runs(view: MachineView, state: HostState) -> bool:
+    domain = state.domains.get(view.name)
+    return view.paths.pidfile(view.name) in state.processes or (domain is not None and domain.state != "off")

@@ -12,7 +12,7 @@ from provision.tables.offloads import HCK
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab, Machine
 
 
@@ -21,33 +21,33 @@ def is_armed(machine: Machine) -> bool:
     return any(nic.profile == "hck" for nic in machine.nics)
 
 
-def ordinary(machine: Machine) -> Machine:
+def without_flags(machine: Machine) -> Machine:
     """The same machine without the engine, and without the mark that allows it."""
     plain = {"rsc": "true", "rsc_interval": None}
     nics = tuple(nic.model_copy(update=plain) if nic.profile == "hck" else nic for nic in machine.nics)
     return machine.model_copy(update={"purpose": "production", "nics": nics})
 
 
-def disarmed_lab(lab: Lab, names: Iterable[str]) -> Lab:
+def lab_without_flags(lab: Lab, names: Iterable[str]) -> Lab:
     """The lab with these of its machines made ordinary."""
-    changed = {name: ordinary(lab.machines[name]) for name in names}
+    changed = {name: without_flags(lab.machines[name]) for name in names}
     return lab.model_copy(update={"machines": {**lab.machines, **changed}})
 
 
-def started_disarmed(lab: Lab, name: str, found: HostFound) -> bool:
+def runs_without_flags(lab: Lab, name: str, state: HostState) -> bool:
     """Whether its bare QEMU runs without the engine because it was disarmed: noted so, and seen in its command line."""
-    process = found.processes.get(LabPaths(lab.state_dir, lab.name).pidfile(name))
-    machine, journal = lab.machines[name], found.journal
-    noted = name in journal.disarmed and journal.specs.get(name) == spec_as_noted(ordinary(machine))
+    process = state.processes.get(LabPaths(lab.state_dir, lab.name).pidfile(name))
+    machine, journal = lab.machines[name], state.journal
+    noted = name in journal.disarmed and journal.specs.get(name) == spec_as_noted(without_flags(machine))
     return process is not None and noted and not any(f"{HCK}=on" in word for word in process.argv)
 
 
-def defined_disarmed(lab: Lab, name: str, xml: str, found: HostFound) -> bool:
+def is_defined_without_flags(lab: Lab, name: str, xml: str, state: HostState) -> bool:
     """Whether this domain was made without the engine because it was disarmed."""
-    mark = parse_domain(xml).mark if xml and name in found.journal.disarmed else None
-    return mark is not None and mark.digest == spec_digest(ordinary(lab.machines[name]))
+    mark = parse_domain(xml).mark if xml and name in state.journal.disarmed else None
+    return mark is not None and mark.digest == spec_digest(without_flags(lab.machines[name]))
 
 
-def lab_as_started(lab: Lab, found: HostFound) -> Lab:
+def lab_as_started(lab: Lab, state: HostState) -> Lab:
     """The lab as its bare QEMUs run; a domain says itself what it is."""
-    return disarmed_lab(lab, [name for name in lab.machines if started_disarmed(lab, name, found)])
+    return lab_without_flags(lab, [name for name in lab.machines if runs_without_flags(lab, name, state)])

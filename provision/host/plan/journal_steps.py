@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.journal import merged
 from provision.host.plan.commands import forget_lab, write_journal
-from provision.host.plan.resolved import chosen_view
+from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Step
 from provision.lab.identity import spec_as_noted
 from provision.lab.paths import LabPaths
@@ -15,34 +15,34 @@ from provision.lab.paths import LabPaths
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
 
 
-def notes_of(
-    lab: Lab, host: str, steps: Sequence[Step], found: HostFound, disarmed: Iterable[str] = ()
+def journal_steps(
+    lab: Lab, host: str, steps: Sequence[Step], state: HostState, disarmed: Iterable[str] = ()
 ) -> tuple[Step, Step]:
     """Write down what the steps are about to make, so that `down` finds it whatever happens; and that it is made.
 
     From then on a device of ours is known by its mark only: one without is somebody else's.
     """
     paths = LabPaths(lab.state_dir, lab.name)
-    made = {thing.key: thing for thing in found.journal.things}
+    made = {thing.key: thing for thing in state.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
-        made[thing.key] = merged(made.get(thing.key), replace(thing, boot=found.boot))
+        made[thing.key] = merged(made.get(thing.key), replace(thing, boot=state.boot))
     begun = {
         step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
     }
     specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
     journal = replace(
-        found.journal,
+        state.journal,
         file=lab.file,
         things=tuple(made.values()),
-        specs={**found.journal.specs, **specs},
-        disarmed=(found.journal.disarmed - begun) | (begun & {*disarmed}),
-        kvm={**found.journal.kvm, **{name: chosen_view(lab, name, found).choices.kvm for name in specs}},
+        specs={**state.journal.specs, **specs},
+        disarmed=(state.journal.disarmed - begun) | (begun & {*disarmed}),
+        kvm={**state.journal.kvm, **{name: resolved_view(lab, name, state).choices.kvm for name in specs}},
     )
-    undo = write_journal(paths, found.journal) if found.journal.things else forget_lab(paths)
+    undo = write_journal(paths, state.journal) if state.journal.things else forget_lab(paths)
     opening = Step(
         host,
         "",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from provision.facts.ethtool_features import Features
-    from provision.host.state import HostFound, NicFound
+    from provision.host.state import HostState, NicState
     from provision.lab.spec import HostNic, Lab
 
 Runs = tuple[Run, ...]
@@ -154,10 +154,10 @@ def _set(
     )
 
 
-def nic_steps(lab: Lab, host: str, found: HostFound) -> Iterator[Step]:
+def nic_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
     """Settings of physical NICs that are not as the lab file declares them."""
     for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
+        nic = state.nics.get(device)
         if nic is None or nic.features is None:
             continue
         if features := wrong_features(settings, nic.features):
@@ -176,7 +176,7 @@ def is_ours(lab: Lab, text: str) -> bool:
     return text.startswith(LAB_MARK.format(lab=escaped(lab.name)))
 
 
-def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Step]:
+def _link_steps(lab: Lab, host: str, device: str, nic: NicState) -> Iterator[Step]:
     """The .link file that keeps a NIC's settings over a reboot: written, brought up to date, or removed."""
     settings, path = lab.host(host).nics[device], link_path(lab.name, device)
     ours = is_ours(lab, nic.link)
@@ -206,10 +206,10 @@ def _link_steps(lab: Lab, host: str, device: str, nic: NicFound) -> Iterator[Ste
     )
 
 
-def nic_notes(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+def nic_notes(lab: Lab, host: str, state: HostState) -> Iterator[str]:
     """What is left to the user: NetworkManager's NICs keep their settings by its own command."""
     for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
+        nic = state.nics.get(device)
         if nic is not None and nic.connection and settings.persist == "link":
             yield (
                 f"{device} is NetworkManager's, which keeps settings itself; to keep these, run on {host}: "

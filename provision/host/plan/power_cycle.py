@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provision.host.journal import Thing
 from provision.host.plan.commands import stop_qemu
 from provision.host.plan.diff import argv_lines, text_diff
-from provision.host.plan.resolved import started_argv
+from provision.host.plan.resolved import daemon_argv
 from provision.host.plan.steps import Action, Define, Destroy, Start, Step
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
@@ -26,7 +26,7 @@ Words = tuple[str, str]
 def process_step(views: Views, words: Words) -> Step:
     """A bare QEMU stopped, and started on the same TAPs with another command line."""
     view = views[1]
-    before, after = (started_argv(each) for each in views)
+    before, after = (daemon_argv(each) for each in views)
     pidfile = view.paths.pidfile(view.name)
     stop = stop_qemu(pidfile)
     return Step(

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from provision.facts.ethtool_coalesce import Coalesce
     from provision.facts.ethtool_features import Features
-    from provision.host.state import HostFound, NicFound
+    from provision.host.state import HostState, NicState
     from provision.lab.spec import HostNic, Lab
 
 
-def not_as_it_was(nic: NicFound, was: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def not_as_it_was(nic: NicState, was: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What of a NIC is otherwise than it was; a number that adaptive coalescing overrules moves by itself."""
     requested = {name: feature.requested for name, feature in (nic.features or {}).items()}
     features, coalesce = was.get("features", {}), was.get("coalesce", {})
@@ -30,12 +30,12 @@ def not_as_it_was(nic: NicFound, was: Mapping[str, Mapping[str, Any]]) -> Iterat
                 yield f"{name} is {setting_word(there[name] or False)} and not {setting_word(wanted[name])}"
 
 
-def dropped(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+def no_longer_said(lab: Lab, host: str, state: HostState) -> Iterator[str]:
     """What an earlier apply has set of a NIC, and the lab file no longer says: only `down` puts it back."""
-    for thing in found.journal.things:
+    for thing in state.journal.things:
         if thing.kind != "nic" or not thing.was:
             continue
-        settings, nic = lab.host(host).nics.get(thing.name), found.nics.get(thing.name)
+        settings, nic = lab.host(host).nics.get(thing.name), state.nics.get(thing.name)
         was = {
             what: {name: value for name, value in values.items() if not (settings and sets(settings, name))}
             for what, values in json.loads(thing.was).items()
@@ -48,10 +48,10 @@ def dropped(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
             )
 
 
-def not_taken(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+def not_taken(lab: Lab, host: str, state: HostState) -> Iterator[str]:
     """What was set and is not so when it is read back, and what keeps it from being so."""
     for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
+        nic = state.nics.get(device)
         if nic is None or nic.features is None:
             yield f"{device}: could not be read back: {nic.trouble if nic else 'not asked'}"
             continue

@@ -10,32 +10,32 @@ from provision.render.view import Choices, MachineView, machine_view
 from provision.runtime.command import QEMU
 
 if TYPE_CHECKING:
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab, Machine
     from provision.runtime.command import Argv
 
 
-def uses_kvm(machine: Machine, found: HostFound) -> bool:
+def uses_kvm(machine: Machine, state: HostState) -> bool:
     """What `accel` comes to on this host."""
-    works = found.accelerators is not None and found.accelerators.kvm_is_of_use
+    works = state.accelerators is not None and state.accelerators.kvm_is_of_use
     return machine.accel == "kvm" or (machine.accel == "auto" and works)
 
 
-def _made_with_kvm(lab: Lab, name: str, found: HostFound) -> bool | None:
+def _made_with_kvm(lab: Lab, name: str, state: HostState) -> bool | None:
     """What `auto` came to when the machine that is there was made; a later measurement makes no other machine of it."""
-    there = name in found.domains or LabPaths(lab.state_dir, lab.name).pidfile(name) in found.processes
-    return found.journal.kvm.get(name) if there and lab.machines[name].accel == "auto" else None
+    there = name in state.domains or LabPaths(lab.state_dir, lab.name).pidfile(name) in state.processes
+    return state.journal.kvm.get(name) if there and lab.machines[name].accel == "auto" else None
 
 
-def chosen_view(lab: Lab, name: str, found: HostFound) -> MachineView:
+def resolved_view(lab: Lab, name: str, state: HostState) -> MachineView:
     """A machine as it is, or would be made, on this host. vhost goes with KVM, as libvirt has it."""
-    made, qemu = _made_with_kvm(lab, name, found), found.qemus.get(name)
-    kvm = uses_kvm(lab.machines[name], found) if made is None else made
+    made, qemu = _made_with_kvm(lab, name, state), state.qemus.get(name)
+    kvm = uses_kvm(lab.machines[name], state) if made is None else made
     return machine_view(
-        lab, name, Choices(kvm=kvm, vhost=kvm and found.vhost, properties=qemu.properties if qemu else None)
+        lab, name, Choices(kvm=kvm, vhost=kvm and state.vhost, properties=qemu.properties if qemu else None)
     )
 
 
-def started_argv(view: MachineView) -> Argv:
+def daemon_argv(view: MachineView) -> Argv:
     """The command line with which a machine is started in the background."""
     return (*qemu_argv(view, program=QEMU), "-daemonize")

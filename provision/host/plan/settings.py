@@ -5,30 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.plan.bridges import bridge_notes, bridge_steps
-from provision.host.plan.journal_steps import notes_of
+from provision.host.plan.journal_steps import journal_steps
 from provision.host.plan.nics import nic_notes, nic_steps
-from provision.host.plan.readback import dropped
+from provision.host.plan.readback import no_longer_said
 from provision.host.plan.steps import Plan
 from provision.host.plan.taps import tap_steps_back_on
 
 if TYPE_CHECKING:
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
 
 
-def _notes(lab: Lab, host: str, found: HostFound) -> tuple[str, ...]:
+def _notes(lab: Lab, host: str, state: HostState) -> tuple[str, ...]:
     """What is otherwise than the lab file has it, and left to the user."""
-    return (*bridge_notes(lab, host, found), *nic_notes(lab, host, found), *dropped(lab, host, found))
+    return (*bridge_notes(lab, host, state), *nic_notes(lab, host, state), *no_longer_said(lab, host, state))
 
 
-def plan_apply(lab: Lab, host: str, found: HostFound) -> Plan:
+def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
     """What has to change on the host itself: its declared bridges and NICs, and TAPs that it switched off."""
     names = [name for name, machine in lab.machines.items() if machine.host == host]
     steps = [
-        *bridge_steps(lab, host, found),
-        *nic_steps(lab, host, found),
-        *tap_steps_back_on(lab, names, found),
+        *bridge_steps(lab, host, state),
+        *nic_steps(lab, host, state),
+        *tap_steps_back_on(lab, names, state),
     ]
-    notes = _notes(lab, host, found)
-    opening, closing = notes_of(lab, host, steps, found) if steps else (None, None)
+    notes = _notes(lab, host, state)
+    opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, notes)

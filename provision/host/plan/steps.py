@@ -103,3 +103,8 @@ class Plan:
     """Brings the journal up to date; left out when a step before it failed. What is marked by then is known by its mark."""
     notes: tuple[str, ...] = ()
     drift: tuple[Drift, ...] = ()
+
+    @property
+    def whats(self) -> list[str]:
+        """What each step does, in words."""
+        return [step.what for step in self.steps]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
-from provision.host.marks import is_our_link, link_mark, taps_of_our_domains
+from provision.host.marks import device_mark, is_our_link, taps_of_our_domains
 from provision.host.plan.commands import tolerant
 from provision.host.plan.devices import _complete, _drift, _made_anew, _put_right, _set
 from provision.host.plan.diff import added
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from provision.facts.ethtool_features import Features
     from provision.facts.ip import Link
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab, Machine
     from provision.render.view import MachineView
     from provision.runtime.command import Argv
 
 
-def tap_steps_back_on(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[Step]:
+def tap_steps_back_on(lab: Lab, names: Sequence[str], state: HostState) -> Iterator[Step]:
     """TAPs of machines that run whose offloads somebody on the host has switched off, and which a guest may want.
 
     Only what the host took can be given back (FACTS: the TAP's owner is the upper bound). Where checksum and
@@ -34,10 +34,10 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], found: HostFound) -> Itera
     for name in names:
         machine = lab.machines[name]
         for nic in machine.nics:
-            features = found.features.get(nic.ifname)
+            features = state.features.get(nic.ifname)
             if features is None or nic.profile != "true" or nic.model != "virtio":
                 continue
-            if _is_anothers(lab, machine, found.links.get(nic.ifname), found):
+            if _is_anothers(lab, machine, state.links.get(nic.ifname), state):
                 continue
             offered = [name for name in TSO.values() if nic.wanted().get(name)]
             words, lines = _switched_off(features, offered)
@@ -55,11 +55,11 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], found: HostFound) -> Itera
                 )
 
 
-def _is_anothers(lab: Lab, machine: Machine, link: Link | None, found: HostFound) -> bool:
+def _is_anothers(lab: Lab, machine: Machine, link: Link | None, state: HostState) -> bool:
     """Whether a device of that name is known not to be the machine's: we mark what we make, and libvirt does not."""
     if link is None or not (link.alias or machine.backend == "qemu"):
         return False
-    return not is_our_link(lab, link, found.journal, found.boot)
+    return not is_our_link(lab, link, state.journal, state.boot)
 
 
 def _switched_off(features: Features, offered: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -82,13 +82,13 @@ def _switched_off(features: Features, offered: Sequence[str]) -> tuple[list[str]
     return words, [line for name in names for line in (f"-   {name}: {features[name]}", f"+   {name}: on")]
 
 
-def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     """TAPs of a machine that QEMU is started on; libvirt makes its own."""
-    if view.paths.pidfile(view.name) in found.processes:
+    if view.paths.pidfile(view.name) in state.processes:
         return  # a QEMU that runs has its TAPs open; one that has gone comes back with a power cycle only
     for nic in view.nics:
         spec, name = nic.spec, nic.spec.ifname
-        if nic.backend.netdev != "tap" or _complete(name, found):
+        if nic.backend.netdev != "tap" or _complete(name, state):
             continue
         flags = ("vnet_hdr", *(("multi_queue",) if spec.queues > 1 else ()))
         do: list[Argv] = [("ip", "tuntap", "add", "dev", name, "mode", "tap", *flags)]
@@ -96,7 +96,7 @@ def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
             do.append(_set(name, "mtu", str(spec.mtu)))
         if spec.bridge:
             do.append(_set(name, "master", spec.bridge))
-        do += [_set(name, "up"), _set(name, "alias", link_mark(lab, view.name, spec.name))]
+        do += [_set(name, "up"), _set(name, "alias", device_mark(lab, view.name, spec.name))]
         undo = ("ip", "link", "del", "dev", name)
         yield Step(
             view.spec.host,
@@ -104,7 +104,7 @@ def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
             f"make TAP {name}",
             f"{view.name}'s nic {spec.name} is on it"
             + (f", bridged to {spec.bridge}" if spec.bridge else ""),
-            _made_anew(lab, found, name, do, undo),
+            _made_anew(lab, state, name, do, undo),
             (Run(undo),),
             (Thing("tap", name, view.name),),
             added(
@@ -115,13 +115,13 @@ def tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
         )
 
 
-def drifted_tap_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     """TAPs of a machine that runs and are not as the lab file has them: another bridge, another MTU, down."""
-    libvirts = taps_of_our_domains(lab, found) if view.name in found.domains else set()
+    libvirts = taps_of_our_domains(lab, state) if view.name in state.domains else set()
     for nic in view.nics:
-        spec, link = nic.spec, found.links.get(nic.spec.ifname)
-        if nic.backend.netdev != "tap" or link is None or not _complete(spec.ifname, found):
+        spec, link = nic.spec, state.links.get(nic.spec.ifname)
+        if nic.backend.netdev != "tap" or link is None or not _complete(spec.ifname, state):
             continue
-        if spec.ifname in libvirts or is_our_link(lab, link, found.journal, found.boot):
+        if spec.ifname in libvirts or is_our_link(lab, link, state.journal, state.boot):
             drifts = [*_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
             yield from _put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)

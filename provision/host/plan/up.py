@@ -12,11 +12,16 @@ from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
 from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
 from provision.host.plan.files import _files_of, _runs, file_steps
-from provision.host.plan.hck_flags import defined_disarmed, disarmed_lab, ordinary, started_disarmed
-from provision.host.plan.journal_steps import notes_of
+from provision.host.plan.hck_flags import (
+    is_defined_without_flags,
+    lab_without_flags,
+    runs_without_flags,
+    without_flags,
+)
+from provision.host.plan.journal_steps import journal_steps
 from provision.host.plan.nics import nic_steps
 from provision.host.plan.power_cycle import process_step
-from provision.host.plan.resolved import chosen_view, started_argv
+from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.settings import _notes
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import drifted_tap_steps, tap_steps, tap_steps_back_on
@@ -27,18 +32,18 @@ from provision.runtime.command import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
 
-def _qemu_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]:
+def _qemu_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     pidfile, files = view.paths.pidfile(view.name), view.paths.machine_files(view.name)
-    if started_disarmed(lab, view.name, found):
-        plain = chosen_view(disarmed_lab(lab, [view.name]), view.name, found)
+    if runs_without_flags(lab, view.name, state):
+        plain = resolved_view(lab_without_flags(lab, [view.name]), view.name, state)
         yield process_step((plain, view), (f"restart {view.name} with its HCK flags", DISARMED))
-    if pidfile not in found.processes:
-        argv = started_argv(view)
+    if pidfile not in state.processes:
+        argv = daemon_argv(view)
         yield Step(
             view.spec.host,
             view.name,
@@ -55,15 +60,15 @@ def _qemu_steps(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Step]
         )
 
 
-def _drift(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Drift]:
+def _drift(lab: Lab, view: MachineView, state: HostState) -> Iterator[Drift]:
     """What runs otherwise than the lab file has it."""
-    name, noted = view.name, found.journal.specs.get(view.name)
-    domain = found.domains.get(name)
-    started = view.paths.pidfile(name) in found.processes
+    name, noted = view.name, state.journal.specs.get(view.name)
+    domain = state.domains.get(name)
+    started = view.paths.pidfile(name) in state.processes
     differs = started and noted is not None and noted != spec_as_noted(view.spec)
-    if disarmed := _disarmed(lab, name, found):
+    if disarmed := _disarmed(lab, name, state):
         lines = text_diff(
-            _listed(spec_as_noted(ordinary(view.spec))), _listed(spec_as_noted(view.spec)), around=0
+            _listed(spec_as_noted(without_flags(view.spec))), _listed(spec_as_noted(view.spec)), around=0
         )
         yield Drift(name, f"{name} {disarmed}: {DISARMED}", lines, mended=True)
         differs = False
@@ -72,25 +77,27 @@ def _drift(lab: Lab, view: MachineView, found: HostFound) -> Iterator[Drift]:
         if not differs and (lines := edits(domain_xml(view), domain.live_xml)):
             yield Drift(name, f"{name} runs with what somebody has changed by hand", lines)
     for nic in view.nics if started else ():
-        if nic.backend.netdev == "tap" and nic.spec.ifname not in found.links:
+        if nic.backend.netdev == "tap" and nic.spec.ifname not in state.links:
             yield Drift(name, f"{name} runs without its TAP {nic.spec.ifname}, which has gone")
-    for path, *_ in _files_of(view) if _runs(view, found) else ():
-        if path not in found.files:
+    for path, *_ in _files_of(view) if _runs(view, state) else ():
+        if path not in state.files:
             yield Drift(name, f"{name} runs on {path}, which has been deleted: what it writes there is lost")
     if differs:
         lines = text_diff(_listed(noted or {}), _listed(spec_as_noted(view.spec)), around=0)
         yield Drift(name, f"{name} runs with other settings than the lab file has", lines)
 
 
-def _disarmed(lab: Lab, name: str, found: HostFound) -> str:
+def _disarmed(lab: Lab, name: str, state: HostState) -> str:
     """How a machine is no longer the one for HCK that the lab file has; empty where it is."""
-    domain = found.domains.get(name)
+    domain = state.domains.get(name)
     live = (
-        domain is not None and domain.state != "off" and defined_disarmed(lab, name, domain.live_xml, found)
+        domain is not None
+        and domain.state != "off"
+        and is_defined_without_flags(lab, name, domain.live_xml, state)
     )
-    if live or started_disarmed(lab, name, found):
+    if live or runs_without_flags(lab, name, state):
         return "runs without its HCK flags"
-    kept = domain is not None and defined_disarmed(lab, name, domain.persistent_xml, found)
+    kept = domain is not None and is_defined_without_flags(lab, name, domain.persistent_xml, state)
     return "is defined without its HCK flags" if kept else ""
 
 
@@ -99,31 +106,31 @@ def _listed(noted: Mapping[str, Any]) -> str:
     return json.dumps(noted, indent=1, sort_keys=True)
 
 
-def _left_out(view: MachineView, found: HostFound) -> Iterator[str]:
-    qemu = found.qemus.get(view.name)
+def _left_out(view: MachineView, state: HostState) -> Iterator[str]:
+    qemu = state.qemus.get(view.name)
     for nic in view.nics if qemu else ():
         unsaid = sorted(nic.spec.wanted().keys() - dict(nic.properties))
         if qemu and unsaid:
             yield f"QEMU {qemu.version} has no {', '.join(unsaid)}: left out"
 
 
-def plan_up(lab: Lab, host: str, names: Sequence[str], found: HostFound) -> Plan:
+def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan:
     """What has to change on the host so that these machines run; nothing where they do."""
-    steps: list[Step] = [*bridge_steps(lab, host, found), *nic_steps(lab, host, found)]
-    notes = [*_notes(lab, host, found)]
+    steps: list[Step] = [*bridge_steps(lab, host, state), *nic_steps(lab, host, state)]
+    notes = [*_notes(lab, host, state)]
     drift: list[Drift] = []
     for name in names:
-        view = chosen_view(lab, name, found)
-        steps += file_steps(view, found)
+        view = resolved_view(lab, name, state)
+        steps += file_steps(view, state)
         if view.spec.backend == "qemu":
-            steps += tap_steps(lab, view, found)
-            steps += _qemu_steps(lab, view, found)
+            steps += tap_steps(lab, view, state)
+            steps += _qemu_steps(lab, view, state)
         else:
-            steps += domain_steps(lab, view, found)
-        steps += drifted_tap_steps(lab, view, found)
-        steps += tap_steps_back_on(lab, [name], found)
-        drift += _drift(lab, view, found)
+            steps += domain_steps(lab, view, state)
+        steps += drifted_tap_steps(lab, view, state)
+        steps += tap_steps_back_on(lab, [name], state)
+        drift += _drift(lab, view, state)
         if any(step.machine == name for step in steps):
-            notes += _left_out(view, found)
-    opening, closing = notes_of(lab, host, steps, found) if steps else (None, None)
+            notes += _left_out(view, state)
+    opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))

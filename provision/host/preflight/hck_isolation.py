@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.ip import Link
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
@@ -18,17 +18,17 @@ _Owner = tuple[str, str]
 """A machine and its purpose."""
 
 
-def fenced(lab: Lab, views: Sequence[MachineView], found: HostFound) -> Iterator[str]:
+def not_isolated(lab: Lab, views: Sequence[MachineView], state: HostState) -> Iterator[str]:
     """Why these machines must not come up: what is beside a NIC with `rsc: hck`, of theirs or one that runs.
 
     A bridge that is not there yet carries nothing; what the lab file says of it was checked when it was read.
     """
-    owners, armed = _owners(lab, found), _armed(found)
+    owners, armed = _owners(lab, state), _armed(state)
     for view in views:
         for nic in view.nics:
-            name, own = f"{view.name}.{nic.spec.name}", found.links.get(nic.spec.ifname)
-            bridge = found.links.get(nic.spec.bridge or (own.master if own else ""))
-            others = [link for link in found.links.values() if link.name != nic.spec.ifname]
+            name, own = f"{view.name}.{nic.spec.name}", state.links.get(nic.spec.ifname)
+            bridge = state.links.get(nic.spec.bridge or (own.master if own else ""))
+            others = [link for link in state.links.values() if link.name != nic.spec.ifname]
             if nic.spec.profile == "hck":
                 for why in (*_above(nic.spec.ifname, others), *_carried(lab, bridge, others, owners)):
                     yield f"{name} is `rsc: hck`, and {why}"
@@ -49,25 +49,25 @@ def _above(tap: str, others: Sequence[Link]) -> Iterator[str]:
             yield f"its TAP {tap} is under {link.name} ({link.kind}), which leads elsewhere"
 
 
-def _armed(found: HostFound) -> dict[str, str]:
+def _armed(state: HostState) -> dict[str, str]:
     """TAPs that somebody holds, of machines that were last started with the engine, whatever the lab file says since."""
     return {
         name: machine
-        for machine, spec in found.journal.specs.items()
-        if machine not in found.journal.disarmed
+        for machine, spec in state.journal.specs.items()
+        if machine not in state.journal.disarmed
         for nic in spec.get("nics", ())
-        if nic.get("rsc") == "hck" and (name := str(nic.get("ifname", ""))) in found.links
-        if found.links[name].carrier
+        if nic.get("rsc") == "hck" and (name := str(nic.get("ifname", ""))) in state.links
+        if state.links[name].carrier
     }
 
 
-def _owners(lab: Lab, found: HostFound) -> dict[str, _Owner]:
+def _owners(lab: Lab, state: HostState) -> dict[str, _Owner]:
     """The machines of our TAPs, as they were last defined or started, else as the lab file has them."""
-    here = {name: machine for name, machine in lab.machines.items() if machine.host == found.name}
+    here = {name: machine for name, machine in lab.machines.items() if machine.host == state.name}
     said = {nic.ifname: (name, machine.purpose) for name, machine in here.items() for nic in machine.nics}
     noted = {
         str(nic.get("ifname", "")): (name, str(spec.get("purpose", "production")))
-        for name, spec in found.journal.specs.items()
+        for name, spec in state.journal.specs.items()
         for nic in spec.get("nics", ())
     }
     return {**said, **noted}

@@ -11,16 +11,16 @@ from provision.render.link_file import link_path, link_refusals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.host.state import HostFound, NicFound
+    from provision.host.state import HostState, NicState
     from provision.lab.spec import HostNic, Lab
 
 
-def nic_obstacles(lab: Lab, host: str, found: HostFound) -> Iterator[str]:
+def nic_obstacles(lab: Lab, host: str, state: HostState) -> Iterator[str]:
     """Why a NIC cannot be set as it is declared, as far as that is known before it is tried."""
     for device, settings in lab.host(host).nics.items():
-        nic = found.nics.get(device)
-        if device not in found.links:
-            name = next((link.name for link in found.links.values() if device in link.others), "")
+        nic = state.nics.get(device)
+        if device not in state.links:
+            name = next((link.name for link in state.links.values() if device in link.others), "")
             yield f"hosts.{host}.nics.{device}: " + (
                 f"that is another name of {name}: say {name}" if name else "there is no such device"
             )
@@ -38,7 +38,7 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2] or "~"
 
 
-def _nic_obstacles(where: str, settings: HostNic, nic: NicFound, path: str) -> Iterator[str]:
+def _nic_obstacles(where: str, settings: HostNic, nic: NicState, path: str) -> Iterator[str]:
     features = nic.features or {}
     for name, on in settings.features.items():
         if name not in features:
@@ -61,7 +61,7 @@ def _nic_obstacles(where: str, settings: HostNic, nic: NicFound, path: str) -> I
             yield f"{where}: persist: link needs a permanent MAC address, by which udev knows the NIC, and it has none"
 
 
-def _coalesce_obstacles(where: str, settings: HostNic, nic: NicFound) -> Iterator[str]:
+def _coalesce_obstacles(where: str, settings: HostNic, nic: NicState) -> Iterator[str]:
     for name, value in settings.coalesce.items():
         word = coalesce_name(name)
         if nic.coalesce is None:

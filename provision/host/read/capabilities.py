@@ -12,7 +12,7 @@ from provision.facts.accelerators import (
     parse_accelerators,
     written_accelerators,
 )
-from provision.facts.qemu import QemuFound, parse_device_help, parse_image_info, parse_version
+from provision.facts.qemu import Emulator, parse_device_help, parse_image_info, parse_version
 from provision.lab.paths import LabPaths
 from provision.render.view import machine_view
 from provision.runtime.command import NOT_FOUND, QEMU, Run, shell
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provision.facts.qemu import Image
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.command import Result
-    from provision.runtime.protocols import Edges, Runner
+    from provision.runtime.protocols import ReadingEdges, Runner
 
 BOOT = Run(("cat", "/proc/sys/kernel/random/boot_id"))
 """Tells one boot of a host from another."""
@@ -37,7 +37,7 @@ SCRIPTS = {"keep": _KEEP}
 """Every constant script above, for the linter."""
 
 
-def emulators_of(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> dict[str, str]:
+def emulators_of(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> dict[str, str]:
     """The QEMU that would run each machine, by its path where libvirt chooses it.
 
     :raise HostError: when libvirt does not answer or has none.
@@ -54,7 +54,7 @@ def emulators_of(edges: Edges, lab: Lab, host: str, names: Sequence[str]) -> dic
             machine.machine,
         )  # `auto` has the same program for both
         if kind not in asked:
-            asked[kind] = edges.hypervisor(host).emulator(*kind)
+            asked[kind] = edges.libvirt(host).emulator(*kind)
         found[name] = asked[kind]
     return found
 
@@ -68,7 +68,7 @@ def _qemu_questions(programs: Sequence[str]) -> list[Run]:
     return [Run((program, *more)) for program in programs for more in (("--version",), _DEVICE_HELP)]
 
 
-def means_questions(lab: Lab, names: Sequence[str], emulators: Mapping[str, str]) -> list[Run]:
+def capability_questions(lab: Lab, names: Sequence[str], emulators: Mapping[str, str]) -> list[Run]:
     """What to ask the host; `with_means` reads the answers, in this order."""
     programs = sorted({QEMU, *emulators.values()}) if names else []
     images = _image_paths(lab, names)
@@ -79,9 +79,9 @@ def means_questions(lab: Lab, names: Sequence[str], emulators: Mapping[str, str]
     ]
 
 
-def with_means(
-    runner: Runner, lab: Lab, found: HostFound, emulators: Mapping[str, str], answers: Sequence[Result]
-) -> HostFound:
+def with_capabilities(
+    runner: Runner, lab: Lab, state: HostState, emulators: Mapping[str, str], answers: Sequence[Result]
+) -> HostState:
     """The host with what would run its machines.
 
     :raise HostError: when a QEMU or the probe of accelerators fails.
@@ -94,31 +94,31 @@ def with_means(
     asks = any(lab.machines[name].accel != "tcg" for name in names) and versions[QEMU].status != NOT_FOUND
     accelerators = None
     if asks:
-        key = _key(found.boot, versions[QEMU])
+        key = _key(state.boot, versions[QEMU])
         accelerators = kept_accelerators(key, kept.out) or measured(runner, lab, key)
     qemus = _qemus({*emulators.values()}, programs, about)
     return replace(
-        found,
+        state,
         accelerators=accelerators,
         qemus={name: qemus[program] for name, program in emulators.items()},
         images=_images(_image_paths(lab, names), images),
     )
 
 
-def _qemus(wanted: set[str], programs: Sequence[str], answers: Sequence[Result]) -> dict[str, QemuFound]:
-    found: dict[str, QemuFound] = {}
+def _qemus(wanted: set[str], programs: Sequence[str], answers: Sequence[Result]) -> dict[str, Emulator]:
+    found: dict[str, Emulator] = {}
     for program, version, device in zip(programs, answers[::2], answers[1::2], strict=True):
         if program not in wanted:
             continue
         if version.status == NOT_FOUND:
-            found[program] = QemuFound(program)
+            found[program] = Emulator(program)
         else:
             properties = parse_device_help(device.check().out)
-            found[program] = QemuFound(program, parse_version(version.check().out), properties)
+            found[program] = Emulator(program, parse_version(version.check().out), properties)
     return found
 
 
-def read_qemu(runner: Runner) -> QemuFound:
+def read_qemu(runner: Runner) -> Emulator:
     """The host's own QEMU; without version where it is not there."""
     return _qemus({QEMU}, [QEMU], runner.run_all(_qemu_questions([QEMU])))[QEMU]
 

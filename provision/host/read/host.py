@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from provision.facts.ip import parse_links
 from provision.facts.processes import parse_processes
 from provision.host.journal import Journal, parse_journal
-from provision.host.read.capabilities import BOOT, emulators_of, means_questions, with_means
+from provision.host.read.capabilities import BOOT, capability_questions, emulators_of, with_capabilities
 from provision.host.read.devices import FEATURES, LINKS, features_read
 from provision.host.read.nics import nic_questions, parse_nics
-from provision.host.state import HostFound
+from provision.host.state import HostState
 from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
 from provision.render.view import machine_view
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from provision.host.journal import Thing
     from provision.lab.spec import Lab
     from provision.runtime.command import Result
-    from provision.runtime.protocols import Domain, Edges
+    from provision.runtime.protocols import Domain, ReadingEdges
 
 _CAP_NET_ADMIN = 12
 _ABSENT = 44
@@ -99,7 +99,9 @@ def _questions(lab: Lab, host: str, names: Sequence[str]) -> tuple[Run, ...]:
     )
 
 
-def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means: bool = False) -> HostFound:
+def read_host(
+    edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, capabilities: bool = False
+) -> HostState:
     """The host's devices, files, processes and domains, as far as these machines are concerned; all in one batch.
 
     With `means` also what would run the machines: QEMUs, images, accelerators. These take a second round trip only
@@ -108,22 +110,22 @@ def read_host(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, means:
     :raise HostError: when the host or its libvirt does not answer.
     """
     runner = edges.host(host)
-    emulators = emulators_of(edges, lab, host, names) if means else {}
+    emulators = emulators_of(edges, lab, host, names) if capabilities else {}
     own = [*_questions(lab, host, names), *nic_questions(lab, host)]
-    answers = runner.run_all([*own, *(means_questions(lab, names, emulators) if means else ())])
-    found = _host(lab, host, names, answers[: len(own)])
-    found = replace(found, domains=_domains(edges, lab, host, names, found.journal.things))
-    return with_means(runner, lab, found, emulators, answers[len(own) :]) if means else found
+    answers = runner.run_all([*own, *(capability_questions(lab, names, emulators) if capabilities else ())])
+    state = _host(lab, host, names, answers[: len(own)])
+    state = replace(state, domains=_domains(edges, lab, host, names, state.journal.things))
+    return with_capabilities(runner, lab, state, emulators, answers[len(own) :]) if capabilities else state
 
 
-def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) -> HostFound:
+def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) -> HostState:
     """What the answers to our own questions come to."""
     ip, stat, processes, journal, boot, tun, vhost, writable, programs, filters, features, *nics = answers
     if stat.status == NOT_FOUND or not _UUID.fullmatch(boot.out.strip()):
         raise UnreadableError(f"{host}'s files and boot", stat.err + boot.out + boot.err)
     pidfiles = {LabPaths(lab.state_dir, lab.name).pidfile(name) for name in names}
     running = parse_processes(processes.check().out)
-    return HostFound(
+    return HostState(
         name=host,
         links=parse_links(ip.check().out),
         files=frozenset(stat.out.split("\0")) - {""},
@@ -141,13 +143,13 @@ def _host(lab: Lab, host: str, names: Sequence[str], answers: Sequence[Result]) 
     )
 
 
-def read_settings(edges: Edges, lab: Lab, host: str) -> HostFound:
+def read_settings(edges: ReadingEdges, lab: Lab, host: str) -> HostState:
     """What can be set of the host's declared NICs, and nothing else: for reading back.
 
     :raise HostError: when the host does not answer.
     """
     answers = edges.host(host).run_all(nic_questions(lab, host, kept=False))
-    return HostFound(host, nics=parse_nics(lab, host, answers, kept=False))
+    return HostState(host, nics=parse_nics(lab, host, answers, kept=False))
 
 
 def _is_root(tun: Result) -> bool:
@@ -166,7 +168,7 @@ def _is_libvirts(lab: Lab, host: str, name: str) -> bool:
 
 
 def _domains(
-    edges: Edges, lab: Lab, host: str, names: Sequence[str], made: Sequence[Thing]
+    edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], made: Sequence[Thing]
 ) -> dict[str, Domain]:
     """The machines' domains; libvirt is left alone where no machine is or was its."""
     once = {thing.name for thing in made if thing.kind == "domain"}
@@ -175,6 +177,6 @@ def _domains(
     ]
     if not mine:
         return {}
-    hypervisor = edges.hypervisor(host)
+    hypervisor = edges.libvirt(host)
     found = ((name, hypervisor.domain(name)) for name in mine)
     return {name: domain for name, domain in found if domain is not None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.link_file import parse_permanent_mac
-from provision.host.state import NicFound
+from provision.host.state import NicState
 from provision.render.link_file import link_path
 from provision.runtime.command import NOT_FOUND, Run, shell
 from provision.runtime.errors import UnreadableError
@@ -95,7 +95,7 @@ def nic_questions(lab: Lab, host: str, *, kept: bool = True) -> list[Run]:
 
 def parse_nics(
     lab: Lab, host: str, answers: Sequence[Result], *, kept: bool = True
-) -> Mapping[str, NicFound]:
+) -> Mapping[str, NicState]:
     """Each NIC, out of the answers to `nic_questions`.
 
     :raise HostError: when our own .link file cannot be read.
@@ -112,13 +112,13 @@ def settings_questions(name: str) -> list[Run]:
     return [run for _, run in _set_questions(name, coalesce=True)]
 
 
-def parse_settings(name: str, answers: Sequence[Result]) -> NicFound:
+def parse_settings(name: str, answers: Sequence[Result]) -> NicState:
     """One NIC as it is set."""
     questions = _set_questions(name, coalesce=True)
     return _nic(name, {what: answer for (what, _), answer in zip(questions, answers, strict=True)})
 
 
-def _nic(name: str, told: Mapping[str, Result]) -> NicFound:
+def _nic(name: str, told: Mapping[str, Result]) -> NicState:
     found, no_features = _features(name, told["features"])
     coalesce, no_coalesce = _coalesce([told[way] for way in ("coalesce", "coalesce JSON") if way in told])
     owner = told["owner"].out if "owner" in told else ""
@@ -126,7 +126,7 @@ def _nic(name: str, told: Mapping[str, Result]) -> NicFound:
     rows = dict(row.split(":", 1) for row in owner.splitlines() if ":" in row)
     managed = rows.get("GENERAL.NM-MANAGED") == "yes" and "externally" not in rows.get("GENERAL.STATE", "")
     version = re.findall(r"^(\d+)[^:\n]*$", owner, re.MULTILINE | re.ASCII)
-    return NicFound(
+    return NicState(
         features=found,
         coalesce=coalesce,
         trouble=no_features or no_coalesce,

@@ -16,7 +16,7 @@ class Complaint:
 
     where: Where
     message: str
-    reads: tuple[Where, ...] = ()
+    rests_on: tuple[Where, ...] = ()
     at_key: bool = False
     """For what is missing: the key of the mapping that misses it is pointed at."""
 
@@ -35,12 +35,13 @@ class At:
         """As others' faults name it."""
         return f"{self.name}.nics[{self.where[-1]}]"
 
-    def complain(self, key: str, message: str, *reads: str) -> Complaint:
-        """A complaint about one of the NIC's keys; `reads` are others that it rests on."""
+    def complain(self, key: str, message: str, *rests_on: str) -> Complaint:
+        """A complaint about one of the NIC's keys; `rests_on` are others that it rests on."""
         machine = self.where[:-2]
         if machine[0] == "labs":  # the file has no such key
             return Complaint(machine, f"{self.where[-2]}[{self.where[-1]}]: {message}")
-        rests_on = (
-            (*machine, key) if key in {"purpose", "backend", "accel"} else (*self.where, key) for key in reads
+        others = (
+            (*machine, key) if key in {"purpose", "backend", "accel"} else (*self.where, key)
+            for key in rests_on
         )
-        return Complaint((*self.where, key) if key else self.where, message, tuple(rests_on))
+        return Complaint((*self.where, key) if key else self.where, message, tuple(others))

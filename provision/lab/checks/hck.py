@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.lab.checks.complaint import At, Complaint
-from provision.lab.expand import made_machines, wires
+from provision.lab.expand import lab_test_bridges, machines_of_labs
 from provision.tables.topology import ROLES, TOPOLOGIES
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provision.lab.spec import LabFile
 
 
-def fence(nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
+def not_isolated(nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
     """What QEMU's engine does to frames must reach nothing but machines that are for it."""
     armed = [at for at in nics if at.nic.profile == "hck"]
     engines = {(at.machine.host, device): at for at in armed for device in (at.nic.bridge, at.nic.ifname)}
@@ -36,10 +36,10 @@ def fence(nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
                 )
 
 
-def lonely_wires(stem: str, nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
+def foreign_on_test_bridge(stem: str, nics: Sequence[At], file: LabFile) -> Iterator[Complaint]:
     """A lab's test bridge is its machines' alone, and made as it must be."""
-    made = made_machines(file)
-    for (host, bridge), lab in wires(stem, file).items():
+    made = machines_of_labs(file)
+    for (host, bridge), lab in lab_test_bridges(stem, file).items():
         if host in file.hosts and bridge in file.hosts[host].bridges:
             message = f"is the test bridge that labs.{lab} makes: it has neither address nor uplink"
             yield Complaint(("hosts", host, "bridges", bridge), message, at_key=True)

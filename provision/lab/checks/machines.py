@@ -7,9 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from provision.lab.checks.complaint import At, Complaint
-from provision.lab.checks.hck import fence, lonely_wires, whole_labs
+from provision.lab.checks.hck import foreign_on_test_bridge, not_isolated, whole_labs
 from provision.lab.checks.hosts import host_complaints
-from provision.lab.expand import made_machines
+from provision.lab.expand import machines_of_labs
 from provision.lab.spec import FirmwareFiles, LabFile, MachineKeys
 from provision.tables.backends import BACKENDS
 from provision.tables.offloads import BY_NAME, HCK, unmet
@@ -106,7 +106,7 @@ _NIC_CHECKS: tuple[Callable[[At], Iterator[Complaint]], ...] = (_backend, _profi
 
 def _nics(file: LabFile, whole: LabFile) -> Iterator[At]:
     """Every NIC, also those that labs make; a fault of these is said of the role that they are made of."""
-    made = made_machines(file)
+    made = machines_of_labs(file)
     for name, machine in whole.machines.items():
         where: Where = ("labs", *made[name]) if name in made else ("machines", name)
         for index, nic in enumerate(machine.nics):
@@ -145,7 +145,7 @@ def _taken_names(nics: Sequence[At], whole: LabFile) -> Iterator[Complaint]:
 
 def _every_machine(file: LabFile, whole: LabFile) -> Iterator[tuple[Where, str, Where, MachineKeys]]:
     """Machines and the roles of labs: where each stands, its host and where that is said, and its keys."""
-    made = made_machines(file)
+    made = machines_of_labs(file)
     for name, machine in file.machines.items():
         yield ("machines", name), machine.host, ("machines", name, "host"), machine
     for name, lab in file.labs.items():
@@ -222,8 +222,8 @@ def complaints(stem: str, file: LabFile, whole: LabFile) -> Iterator[Complaint]:
     yield from chain.from_iterable(check(at) for at in nics for check in _NIC_CHECKS)
     yield from _twice(nics)
     yield from _taken_names(nics, whole)
-    yield from fence(nics, file)
-    yield from lonely_wires(stem, nics, file)
+    yield from not_isolated(nics, file)
+    yield from foreign_on_test_bridge(stem, nics, file)
     yield from _machines(file, whole)
     yield from host_complaints(file)
     yield from whole_labs(file)

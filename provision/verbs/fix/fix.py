@@ -22,10 +22,10 @@ from provision.verify.collect.source import lab_source
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
     from provision.runtime.deadline import Deadline
-    from provision.runtime.protocols import Domain, Edges, Hypervisor
+    from provision.runtime.protocols import Domain, Edges, Libvirt
     from provision.verbs.fix.domain_edit import Edit
     from provision.verbs.fix.plan import Repair
     from provision.verify.judge.verdict import NicVerdict
@@ -58,25 +58,25 @@ class Place:
     """Keeps a definition (the domain's name, its XML) and tells where."""
 
 
-def fix_lab(site: Site, names: Sequence[str], say: Say, *, dry_run: bool) -> Fixed:
+def fix_lab(session: HostSession, names: Sequence[str], say: Say, *, dry_run: bool) -> Fixed:
     """Mend what the host has taken from these machines' TAPs; what lies in the lab file is told.
 
     :raise HostError: when a TAP cannot be asked, or somebody else works on the lab.
     """
-    source = lab_source(site.edges, site.lab, site.host, names)
+    source = lab_source(session.edges, session.lab, session.host, names)
 
     def planned() -> tuple[list[Repair], Fixed]:
         verdicts = check(source, Look())
         repairs = [plan_repair(verdict, None) for verdict in verdicts]
-        notes = _told(repairs, lambda verdict: lab_words(site.lab, verdict))
+        notes = _told(repairs, lambda verdict: lab_words(session.lab, verdict))
         return repairs, Fixed(verdicts, tries(repairs), notes)
 
     repairs, plan = planned()
     if dry_run or not any(repair.command for repair in repairs):
         return plan
-    with site.alone(say):
+    with session.locked(say):
         repairs, plan = planned()  # whoever had the lock until now may have changed anything
-        asked = ask_taps(site.edges.host(site.host), repairs, say)
+        asked = ask_taps(session.edges.host(session.host), repairs, say)
         fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
         try:
             return replace(fixed, verdicts=check(source, Look()))
@@ -90,7 +90,7 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     :raise RequestError: when there is no such domain.
     :raise HostError: when something cannot be asked; what ends it later is in the answer.
     """
-    hypervisor = place.edges.hypervisor(place.host)
+    hypervisor = place.edges.libvirt(place.host)
     verdicts, domain = place.verdicts(), hypervisor.domain(place.name)
     if domain is None:
         raise RequestError(f"no domain {place.name} at {place.uri}")
@@ -119,7 +119,7 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     return Fixed(after, changes, notes, redone.error)
 
 
-def _check_same_run(hypervisor: Hypervisor, verdicts: Sequence[NicVerdict]) -> None:
+def _check_same_run(hypervisor: Libvirt, verdicts: Sequence[NicVerdict]) -> None:
     """A machine that has ended may have left its TAP's name to another's.
 
     :raise HostError: when one is not in the run that was judged.
@@ -148,7 +148,7 @@ def _redone(
     place: Place, domain: Domain, edits: Sequence[Edit], restart: Deadline | None, say: Say
 ) -> _Redone:
     """Define the domain with these edits, and power-cycle it by a deadline, if one is given."""
-    hypervisor, path = place.edges.hypervisor(place.host), ""
+    hypervisor, path = place.edges.libvirt(place.host), ""
     try:
         kept = redefine(hypervisor, domain, edits, place.keep) if edits else None
         path = kept.path if kept else ""
@@ -161,7 +161,7 @@ def _redone(
     return _Redone(path=path, cycled=restart is not None)
 
 
-def _has(hypervisor: Hypervisor, domain: Domain, edits: Sequence[Edit]) -> bool:
+def _has(hypervisor: Libvirt, domain: Domain, edits: Sequence[Edit]) -> bool:
     """Whether the edits hold; not, as far as anybody can say, where libvirt does not tell."""
     try:
         return has_edits(hypervisor, domain.name, edits)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from provision.runtime.command import Say
     from provision.runtime.deadline import Deadline
-    from provision.runtime.protocols import Domain, Hypervisor
+    from provision.runtime.protocols import Domain, Libvirt
     from provision.verbs.fix.domain_edit import Edit
     from provision.verify.judge.verdict import NicVerdict
 
@@ -31,7 +31,7 @@ class Kept:
 
 
 def redefine(
-    hypervisor: Hypervisor, domain: Domain, edits: Sequence[Edit], keep: Callable[[str, str], str]
+    hypervisor: Libvirt, domain: Domain, edits: Sequence[Edit], keep: Callable[[str, str], str]
 ) -> Kept:
     """Define the domain with these edits; what is there must be what they were made for.
 
@@ -63,7 +63,7 @@ def redefine(
     return Kept(before, path)
 
 
-def has_edits(hypervisor: Hypervisor, name: str, edits: Sequence[Edit]) -> bool:
+def has_edits(hypervisor: Libvirt, name: str, edits: Sequence[Edit]) -> bool:
     """Whether a domain's definition is as these edits make it."""
     now = hypervisor.domain(name)
     return now is not None and edited(now.persistent_xml, edits) == now.persistent_xml
@@ -73,7 +73,7 @@ def _same(now: Domain, planned: Domain) -> bool:
     return now.persistent_xml == planned.persistent_xml
 
 
-def power_cycle(hypervisor: Hypervisor, name: str, kept: Kept | None, deadline: Deadline, say: Say) -> None:
+def power_cycle(hypervisor: Libvirt, name: str, kept: Kept | None, deadline: Deadline, say: Say) -> None:
     """Ask the guest to shut down, and start the machine when it has; nothing is ever pulled.
 
     :raise HostError: when it does not shut down, and runs on; or when it does not start with the new definition:
@@ -100,12 +100,12 @@ def power_cycle(hypervisor: Hypervisor, name: str, kept: Kept | None, deadline: 
         _start(hypervisor, name, kept, say)
 
 
-def _off(hypervisor: Hypervisor, name: str) -> bool:
+def _off(hypervisor: Libvirt, name: str) -> bool:
     domain = hypervisor.domain(name)
     return domain is not None and domain.state == "off"
 
 
-def _start(hypervisor: Hypervisor, name: str, kept: Kept | None, say: Say) -> None:
+def _start(hypervisor: Libvirt, name: str, kept: Kept | None, say: Say) -> None:
     say(f"starting {name}")
     try:
         hypervisor.start(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.host.apply.transaction import take_whole
+from provision.host.apply.transaction import apply_plan_or_roll_back
 from provision.host.marks import is_our_domain
 from provision.host.preflight.machines import another_lab
 from provision.host.read.host import read_host
@@ -14,36 +14,36 @@ from provision.verbs.hck.plan import plan_disarm, undisarmable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.host.apply.session import Site
+    from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.command import Say
 
 
-def disarm(site: Site, names: Sequence[str], say: Say, *, restart: bool) -> Plan:
+def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: bool) -> Plan:
     """Take QEMU's engine from these machines, until `up` gives it back; of what runs only with `restart`.
 
     :raise HostError: when a machine cannot be disarmed, and nothing has been touched; or when a step fails, and what
         was done has been taken back.
     """
-    with site.alone(say):
-        found = read_host(site.edges, site.lab, site.host, names, means=True)
-        if sentences := [*obstacles(site.lab, names, found)]:
-            raise HostError(f"{site.host} is not ready for this:\n  " + "\n  ".join(sentences))
-        if not restart and (running := undisarmable(site.lab, names, found)):
+    with session.locked(say):
+        state = read_host(session.edges, session.lab, session.host, names, capabilities=True)
+        if sentences := [*obstacles(session.lab, names, state)]:
+            raise HostError(f"{session.host} is not ready for this:\n  " + "\n  ".join(sentences))
+        if not restart and (running := undisarmable(session.lab, names, state)):
             raise HostError(
                 "\n  ".join(("nothing was changed:", *running)),
                 hint="--restart ends it and starts it without them",
             )
-        plan = plan_disarm(site.lab, site.host, names, found, restart=restart)
-        return take_whole(site.edges, site.lab, plan, say)
+        plan = plan_disarm(session.lab, session.host, names, state, restart=restart)
+        return apply_plan_or_roll_back(session.edges, session.lab, plan, say)
 
 
-def obstacles(lab: Lab, names: Sequence[str], found: HostFound) -> Iterator[str]:
+def obstacles(lab: Lab, names: Sequence[str], state: HostState) -> Iterator[str]:
     """Why these machines are not ours to disarm."""
-    yield from another_lab(lab, found)
+    yield from another_lab(lab, state)
     for name in names:
-        domain = found.domains.get(name)
+        domain = state.domains.get(name)
         if lab.machines[name].backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):
             yield f"{name}: a domain of that name is there and is not ours"

@@ -8,7 +8,7 @@ from provision.facts.domain_tree import attribute
 from provision.lab import spec
 from provision.render.view import image_format
 from provision.verbs.importer.compare import named_devices
-from provision.verbs.importer.keys import Said, path_refusal
+from provision.verbs.importer.keys import Keys, path_refusal
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 _LEFT_OUT = "it is left out"
 
 
-def _disk(path: str, element: _Element) -> Said:
+def _disk(path: str, element: _Element) -> Keys:
     """One disk; without keys where a lab file cannot have it."""
     kind, image = str(element.get("type", "")), attribute(element, "source", "file")
     if kind != "file" or not image:
-        return Said(reasons={path: f"a lab file's disks are files, and this is of type {kind}: {_LEFT_OUT}"})
+        return Keys(reasons={path: f"a lab file's disks are files, and this is of type {kind}: {_LEFT_OUT}"})
     if reason := path_refusal(spec.Disk, image=image):
-        return Said(reasons={path: f"{reason}: {_LEFT_OUT}"})
+        return Keys(reasons={path: f"{reason}: {_LEFT_OUT}"})
     form = attribute(element, "driver", "type") or "raw"
     if image_format(image) != form:
         reason = f"it is {form}, and a lab file takes it for {image_format(image)} by its name: {_LEFT_OUT}; name it .{form} and add it"
-        return Said(reasons={path: reason})
+        return Keys(reasons={path: reason})
     if element.find("shareable") is not None:
-        return Said(reasons={path: f"a lab file has no disks that several machines write to: {_LEFT_OUT}"})
+        return Keys(reasons={path: f"a lab file has no disks that several machines write to: {_LEFT_OUT}"})
     keys: dict[str, object] = {"image": image, "overlay": False}
     comments: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -41,15 +41,15 @@ def _disk(path: str, element: _Element) -> Said:
         keys["bus"] = "sata"
     if bus not in ("sata", "virtio", ""):
         comments["bus"] = f"was {bus}, which a lab file does not know"
-    return Said(keys, comments, reasons)
+    return Keys(keys, comments, reasons)
 
 
-def imported_disks(root: _Element) -> list[Said]:
+def imported_disks(root: _Element) -> list[Keys]:
     """Every disk of a domain; of those that cannot be had only the reason."""
     found = [(path, kind, element) for path, kind, element in named_devices(root) if element.tag == "disk"]
     said = [_disk(path, element) for path, kind, element in found if kind == "devices/disk disk"]
     odd = [path for path, kind, _ in found if kind not in ("devices/disk disk", "devices/disk cdrom")]
-    return [*said, *(Said(reasons={path: f"a lab file has disks and CDs only: {_LEFT_OUT}"}) for path in odd)]
+    return [*said, *(Keys(reasons={path: f"a lab file has disks and CDs only: {_LEFT_OUT}"}) for path in odd)]
 
 
 def imported_cdroms(root: _Element) -> tuple[list[str], dict[str, str]]:

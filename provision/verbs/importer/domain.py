@@ -14,7 +14,7 @@ from provision.render.view import machine_view
 from provision.runtime.safe_text import shortened
 from provision.verbs.importer.compare import Difference, differences
 from provision.verbs.importer.disks import imported_cdroms, imported_disks
-from provision.verbs.importer.keys import Said, refusal
+from provision.verbs.importer.keys import Keys, refusal
 from provision.verbs.importer.lab_text import lab_text
 from provision.verbs.importer.machine import imported_machine, lab_name
 from provision.verbs.importer.nics import imported_nics
@@ -89,7 +89,7 @@ def _reason(difference: Difference, reasons: Mapping[str, str]) -> str:
     return reasons[max(found, key=len)] if found else why(difference.kind, added=difference.was is None)
 
 
-def _where(target: Target) -> tuple[Said, dict[str, Said], dict[str, str]]:
+def _where(target: Target) -> tuple[Keys, dict[str, Keys], dict[str, str]]:
     """The machine's host, as far as a lab file must say it."""
     keys = {
         key: value
@@ -97,11 +97,11 @@ def _where(target: Target) -> tuple[Said, dict[str, Said], dict[str, str]]:
         if (value := getattr(target, key)) and (key, value) != ("libvirt", _USUAL)
     }
     if not keys:
-        return Said(), {}, {}
+        return Keys(), {}, {}
     name = lab_name(target.name, "host")
     if reason := refusal(Host, **keys):
-        return Said(), {}, {"connection": reason}
-    return Said({"host": name} if target.address else {}), {name: Said(keys)}, {}
+        return Keys(), {}, {"connection": reason}
+    return Keys({"host": name} if target.address else {}), {name: Keys(keys)}, {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _drafted(domain: Domain, target: Target) -> _Draft:
     reasons |= {f"qemu:override[{alias}]": _VOID for alias in overrides(root) if not alias.startswith("ua-")}
     host, hosts, more = _where(target)
     name = lab_name(domain.name, "machine")
-    lists: dict[str, Iterable[Said | str]] = {
+    lists: dict[str, Iterable[Keys | str]] = {
         "disks": [disk for disk in disks if disk.keys],
         "cdroms": cdroms,
         "nics": [nic for nic in nics if nic.keys],

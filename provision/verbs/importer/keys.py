@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Keys:
     """A mapping of a lab file, in the making."""
 
     keys: Mapping[str, Any] = field(default_factory=dict)
@@ -28,9 +28,9 @@ class Said:
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why something is not carried over, by its path in the domain."""
 
-    def __or__(self, other: Said) -> Said:
+    def __or__(self, other: Keys) -> Keys:
         """Both; the other's wins."""
-        return Said(
+        return Keys(
             {**self.keys, **other.keys},
             {**self.comments, **other.comments},
             {**self.reasons, **other.reasons},
@@ -57,7 +57,7 @@ def path_refusal(model: type[Model], **keys: Any) -> str:
     return refusal(model, **keys)
 
 
-def said_or_not(model: type[Model], key: str, value: Any, path: str, comment: str = "") -> Said:
+def key_or_reason(model: type[Model], key: str, value: Any, path: str, comment: str = "") -> Keys:
     """A key with its value, or the reason why it is left out."""
     reason = refusal(model, **{key: value})
-    return Said(reasons={path: reason}) if reason else Said({key: value}, {key: comment} if comment else {})
+    return Keys(reasons={path: reason}) if reason else Keys({key: value}, {key: comment} if comment else {})

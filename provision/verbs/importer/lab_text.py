@@ -10,7 +10,7 @@ from provision.runtime.safe_text import shortened
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from provision.verbs.importer.keys import Said
+    from provision.verbs.importer.keys import Keys
 
 _PLAIN = re.compile(
     r"[A-Za-z/_][A-Za-z0-9/_.+=@-]*|[1-9][0-9]*[KMG]iB|[0-9a-f]{2}(:[0-9a-f]{2}){5}|[0-9a-f]{8}-[A-Za-z0-9_.-]+"
@@ -47,7 +47,7 @@ def comment(text: str) -> str:
     return f" # {shortened(text, _LONG)}" if text else ""
 
 
-def _mapping(said: Said, indent: str) -> Iterator[str]:
+def _mapping(said: Keys, indent: str) -> Iterator[str]:
     for key, value in said.keys.items():
         more = comment(said.comments.get(key, ""))
         line = f"{indent}{key}: {_flow(value)}"
@@ -58,7 +58,7 @@ def _mapping(said: Said, indent: str) -> Iterator[str]:
             yield line + more
 
 
-def _items(items: Iterable[Said], indent: str) -> Iterator[str]:
+def _items(items: Iterable[Keys], indent: str) -> Iterator[str]:
     """A list of mappings: on a line each where they are short and nothing is to be said of them."""
     for said in items:
         line = f"{indent}- {_flow(dict(said.keys))}"
@@ -72,11 +72,11 @@ def _items(items: Iterable[Said], indent: str) -> Iterator[str]:
 
 def lab_text(
     machine: str,
-    said: Said,
-    lists: Mapping[str, Iterable[Said | str]],
+    said: Keys,
+    lists: Mapping[str, Iterable[Keys | str]],
     *,
-    host: Said,
-    hosts: Mapping[str, Said],
+    host: Keys,
+    hosts: Mapping[str, Keys],
 ) -> str:
     """A lab file with one machine; `hosts` are by name, and `host` is the machine's own key."""
     lines = ["version: 1", ""]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_tree import attribute, text_of
 from provision.lab import spec
 from provision.verbs.importer.compare import kibibytes
-from provision.verbs.importer.keys import Said, path_refusal, refusal, said_or_not
+from provision.verbs.importer.keys import Keys, key_or_reason, path_refusal, refusal
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -37,54 +37,54 @@ def sized(size: int) -> str:
     return f"{size}KiB"
 
 
-def _guest(root: _Element) -> Said:
+def _guest(root: _Element) -> Keys:
     """Whose guest it is: ours know, of others it is a guess."""
     ours, info = attribute(root, _OURS, "guest"), attribute(root, _OSINFO, "id")
     if ours in ("windows", "linux"):
-        return Said({"guest": ours})
+        return Keys({"guest": ours})
     if info:
         found = "windows" if "microsoft.com" in info else "linux"
-        return Said({"guest": found}, {"guest": f"a guess: libosinfo's note on it says {info}"})
+        return Keys({"guest": found}, {"guest": f"a guess: libosinfo's note on it says {info}"})
     for what, there in (
         ("it has Hyper-V enlightenments", root.find("features/hyperv") is not None),
         ("its clock is in local time", attribute(root, "clock", "offset") == "localtime"),
     ):
         if there:
-            return Said({"guest": "windows"}, {"guest": f"a guess: {what}"})
-    return Said({"guest": "linux"}, {"guest": "a guess: nothing speaks for Windows"})
+            return Keys({"guest": "windows"}, {"guest": f"a guess: {what}"})
+    return Keys({"guest": "linux"}, {"guest": "a guess: nothing speaks for Windows"})
 
 
-def _purpose(root: _Element, *, hck: bool) -> Said:
+def _purpose(root: _Element, *, hck: bool) -> Keys:
     """For HCK where a NIC is, or where our own note says so."""
-    return Said({"purpose": "hck"}) if hck or attribute(root, _OURS, "purpose") == "hck" else Said()
+    return Keys({"purpose": "hck"}) if hck or attribute(root, _OURS, "purpose") == "hck" else Keys()
 
 
-def _size(root: _Element) -> Said:
+def _size(root: _Element) -> Keys:
     size, now = kibibytes(root.find("memory")) or 1024, kibibytes(root.find("currentMemory"))
     comments = {"memory": f"of which its balloon leaves it {sized(now)}"} if now and now != size else {}
     text = attribute(root, "vcpu", "current") or root.findtext("vcpu", "").strip()
     vcpus = min(max(int(text), 1), 1024) if re.fullmatch(r"[0-9]{1,9}", text) else 1
     keys = {"memory": sized(min(max(size, 1024), _LARGEST)), "vcpus": vcpus}
-    return Said({key: value for key, value in keys.items() if value != 2}, comments)
+    return Keys({key: value for key, value in keys.items() if value != 2}, comments)
 
 
-def _accel(root: _Element) -> Said:
+def _accel(root: _Element) -> Keys:
     accel = {"kvm": "kvm", "qemu": "tcg"}.get(str(root.get("type")))
-    return Said({"accel": accel}) if accel else Said()
+    return Keys({"accel": accel}) if accel else Keys()
 
 
-def _type(root: _Element) -> Said:
+def _type(root: _Element) -> Keys:
     name = attribute(root, "os/type", "machine") or "pc"
-    return Said() if name == "q35" else said_or_not(spec.Machine, "machine", name, "os/type@machine")
+    return Keys() if name == "q35" else key_or_reason(spec.Machine, "machine", name, "os/type@machine")
 
 
-def _kernel(root: _Element) -> Said:
+def _kernel(root: _Element) -> Keys:
     """The kernel that QEMU loads itself, with as much of its initrd and command line as can be said."""
     image = text_of(root.find("os/kernel"))
     if not image:
-        return Said()
+        return Keys()
     if reason := path_refusal(spec.Kernel, image=image):
-        return Said(reasons={"os/kernel": reason})
+        return Keys(reasons={"os/kernel": reason})
     keys, reasons = {"image": image}, {}
     for key, check in (("initrd", path_refusal), ("cmdline", refusal)):
         value = text_of(root.find(f"os/{key}"))
@@ -95,10 +95,10 @@ def _kernel(root: _Element) -> Said:
             keys[key] = value
         elif value:
             reasons[f"os/{key}"] = reason
-    return Said({"kernel": keys}, reasons=reasons)
+    return Keys({"kernel": keys}, reasons=reasons)
 
 
-def _named_firmware(root: _Element, live: _Element | None, *, q35: bool) -> Said:
+def _named_firmware(root: _Element, live: _Element | None, *, q35: bool) -> Keys:
     """`<os firmware="efi">`, where libvirt chooses the files; what it chose shows while the domain runs."""
     features = {str(row.get("name")): row.get("enabled") for row in root.iterfind("os/firmware/feature")}
     chosen = attribute(live, "os/loader", "secure") if live is not None else ""
@@ -106,21 +106,21 @@ def _named_firmware(root: _Element, live: _Element | None, *, q35: bool) -> Said
     reason = "the definition leaves secure boot to libvirt, and this is what it chose for the running domain"
     reasons = {"firmware": reason} if chosen and secure is chosen else {}
     if secure == "yes" and q35:
-        return Said({"firmware": "uefi-secure-boot"}, {}, reasons)
+        return Keys({"firmware": "uefi-secure-boot"}, {}, reasons)
     if not secure:
         reason = (
             "the definition leaves secure boot to libvirt, which shows what it chose while the domain runs"
         )
-        return Said({"firmware": "uefi"}, {"firmware": reason}, {"firmware": reason})
-    return Said({"firmware": "uefi"}, {}, reasons)
+        return Keys({"firmware": "uefi"}, {"firmware": reason}, {"firmware": reason})
+    return Keys({"firmware": "uefi"}, {}, reasons)
 
 
-def _firmware_files(root: _Element, *, q35: bool) -> Said:
+def _firmware_files(root: _Element, *, q35: bool) -> Keys:
     """Firmware by its files; the machine gets a copy of its variables' template, or of the variables themselves."""
     code, nvram = text_of(root.find("os/loader")), root.find("os/nvram")
     if attribute(root, "os/loader", "secure") == "yes" and q35:
         reason = "a lab file has secure boot with files of libvirt's own choice; was " + code
-        return Said({"firmware": "uefi-secure-boot"}, {"firmware": reason}, {"firmware": reason})
+        return Keys({"firmware": "uefi-secure-boot"}, {"firmware": reason}, {"firmware": reason})
     template = attribute(root, "os/nvram", "template")
     own = text_of(nvram) or attribute(root, "os/nvram/source", "file")
     said = template or own
@@ -132,12 +132,12 @@ def _firmware_files(root: _Element, *, q35: bool) -> Said:
     if reason or attribute(root, "os/loader", "type") == "rom":
         uefi = bool(re.search(r"ovmf|efi|edk2", code, re.IGNORECASE))
         reason = reason or "a lab file has flash only, no ROM"
-        return Said({"firmware": "uefi" if uefi else "bios"}, {"firmware": reason}, {"firmware": reason})
+        return Keys({"firmware": "uefi" if uefi else "bios"}, {"firmware": reason}, {"firmware": reason})
     kept = f"a copy of vars is made; the domain's own are in {own}" if template and own else "a copy is made of vars, which are the domain's own"  # fmt: skip
-    return Said({"firmware": {"code": code, "vars": said}}, {"firmware": kept})
+    return Keys({"firmware": {"code": code, "vars": said}}, {"firmware": kept})
 
 
-def _firmware(root: _Element, live: _Element | None) -> Said:
+def _firmware(root: _Element, live: _Element | None) -> Keys:
     """Its firmware, where it is another than what a lab file's machine has by default."""
     q35 = "q35" in attribute(root, "os/type", "machine")
     if attribute(root, "os", "firmware") == "efi":
@@ -145,19 +145,19 @@ def _firmware(root: _Element, live: _Element | None) -> Said:
     elif text_of(root.find("os/loader")):
         said = _firmware_files(root, q35=q35)
     else:
-        said = Said({"firmware": "bios"})
+        said = Keys({"firmware": "bios"})
     default = "bios" if text_of(root.find("os/kernel")) else "uefi"
-    return Said({}, {}, said.reasons) if said.keys["firmware"] == default and not said.comments else said
+    return Keys({}, {}, said.reasons) if said.keys["firmware"] == default and not said.comments else said
 
 
-def _tpm(root: _Element) -> Said:
-    return Said({"tpm": True}) if root.find("devices/tpm/backend[@type='emulator']") is not None else Said()
+def _tpm(root: _Element) -> Keys:
+    return Keys({"tpm": True}) if root.find("devices/tpm/backend[@type='emulator']") is not None else Keys()
 
 
-def imported_machine(root: _Element, live: _Element | None, *, hck: bool) -> Said:
+def imported_machine(root: _Element, live: _Element | None, *, hck: bool) -> Keys:
     """A domain's machine without its disks and NICs, in the order of a lab file's keys."""
     parts = (_purpose(root, hck=hck), _guest(root), _size(root), _accel(root), _type(root), _firmware(root, live), _tpm(root), _kernel(root))  # fmt: skip
-    said = Said()
+    said = Keys()
     for part in parts:
         said |= part
     return said

@@ -12,7 +12,7 @@ from provision.lab import spec
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import PROFILES, RSC_INTERVAL, wanted_offloads
 from provision.verbs.importer.compare import named_devices
-from provision.verbs.importer.keys import Said, refusal, said_or_not
+from provision.verbs.importer.keys import Keys, key_or_reason, refusal
 from provision.verbs.importer.nic_form import QEMUS_INTERVAL, WITHOUT_HEADER, effective_offloads, is_virtio
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ class _At:
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
-def _bridge(at: _At) -> Said:
-    said = said_or_not(spec.Nic, "bridge", attribute(at.nic, "source", "bridge"), f"{at.path}/source")
+def _bridge(at: _At) -> Keys:
+    said = key_or_reason(spec.Nic, "bridge", attribute(at.nic, "source", "bridge"), f"{at.path}/source")
     if attribute(at.nic, "virtualport", "type") == "openvswitch":
         reason = "a lab file's NIC joins a Linux bridge: on an Open vSwitch bridge it does not start"
-        return said | Said(comments={"bridge": reason}, reasons={f"{at.path}/virtualport": reason})
+        return said | Keys(comments={"bridge": reason}, reasons={f"{at.path}/virtualport": reason})
     return said
 
 
-def _network(at: _At) -> Said:
+def _network(at: _At) -> Keys:
     """The bridge or device that the running domain shows behind its network."""
     name = attribute(at.nic, "source", "network")
     bridge, device = (
@@ -55,46 +55,46 @@ def _network(at: _At) -> Said:
     key, value = ("bridge", bridge) if bridge else ("macvtap", device)
     if value and not refusal(spec.Nic, **{key: value}):
         reason = f"a lab file has no libvirt networks: {value} is what the running domain has behind this one"
-        return Said({key: value}, {key: f"libvirt's network {name}"}, {f"{at.path}/source": reason})
+        return Keys({key: value}, {key: f"libvirt's network {name}"}, {f"{at.path}/source": reason})
     reason = "a lab file has no libvirt networks, and which bridge is behind this one shows only while the domain runs: put `bridge:` for `tap:`"
     comment = f"on no bridge yet: was libvirt's network {name}; put its bridge here (bridge: NAME)"
-    return Said({"tap": True}, {"tap": comment}, {f"{at.path}/source": reason})
+    return Keys({"tap": True}, {"tap": comment}, {f"{at.path}/source": reason})
 
 
-def _direct(at: _At) -> Said:
-    said = said_or_not(spec.Nic, "macvtap", attribute(at.nic, "source", "dev"), f"{at.path}/source")
+def _direct(at: _At) -> Keys:
+    said = key_or_reason(spec.Nic, "macvtap", attribute(at.nic, "source", "dev"), f"{at.path}/source")
     reason = "a lab file's macvtap is in mode bridge"
-    return Said(reasons={f"{at.path}/source": reason}) | said
+    return Keys(reasons={f"{at.path}/source": reason}) | said
 
 
-_ATTACHED: dict[str, Callable[[_At], Said]] = {
+_ATTACHED: dict[str, Callable[[_At], Keys]] = {
     "bridge": _bridge,
     "network": _network,
     "direct": _direct,
-    "ethernet": lambda _: Said({"tap": True}),
-    "user": lambda _: Said({"user": True}),
+    "ethernet": lambda _: Keys({"tap": True}),
+    "user": lambda _: Keys({"user": True}),
 }
 
 
-def _identity(at: _At) -> Said:
-    said = Said()
+def _identity(at: _At) -> Keys:
+    said = Keys()
     alias = attribute(at.nic, "alias", "name")
     name = alias.removeprefix("ua-") if alias.startswith("ua-") else ""
     if name and name != f"net{at.index}" and not re.fullmatch(r"net[0-9]+", name):
-        said |= said_or_not(spec.Nic, "name", name, f"{at.path}/alias")
+        said |= key_or_reason(spec.Nic, "name", name, f"{at.path}/alias")
     if mac := attribute(at.nic, "mac", "address"):
-        said |= said_or_not(spec.Nic, "mac", mac.lower(), f"{at.path}/mac")
+        said |= key_or_reason(spec.Nic, "mac", mac.lower(), f"{at.path}/mac")
     return said
 
 
-def _device(at: _At, kind: str) -> Said:
-    said = Said()
+def _device(at: _At, kind: str) -> Keys:
+    said = Keys()
     dev = attribute(at.nic, "target", "dev")
     if dev and kind != "user" and not re.match(r"vnet|vif|macvtap|macvlan", dev):
-        said |= said_or_not(spec.Nic, "ifname", dev, f"{at.path}/target")
+        said |= key_or_reason(spec.Nic, "ifname", dev, f"{at.path}/target")
     mtu = at.number("mtu", "size")
     if mtu is not None and kind != "user":
-        said |= said_or_not(spec.Nic, "mtu", mtu, f"{at.path}/mtu", "bytes")
+        said |= key_or_reason(spec.Nic, "mtu", mtu, f"{at.path}/mtu", "bytes")
     return said
 
 
@@ -136,7 +136,7 @@ def said_offloads(profile: str, effective: Mapping[str, bool]) -> dict[str, bool
     return said
 
 
-def _rsc(at: _At, kind: str, queues: int) -> Said:
+def _rsc(at: _At, kind: str, queues: int) -> Keys:
     properties = properties_of(at.root, at.nic)
     effective = effective_offloads(at.nic, properties)
     reasons: dict[str, str] = {}
@@ -162,54 +162,54 @@ def _rsc(at: _At, kind: str, queues: int) -> Said:
         comments["rsc"] = "user networking has no vnet header, so no RSC"
     if offloads := said_offloads(profile, effective):
         keys["offloads"] = offloads
-    return Said(keys, comments, reasons)
+    return Keys(keys, comments, reasons)
 
 
-def _datapath(at: _At, kind: str) -> Said:
+def _datapath(at: _At, kind: str) -> Keys:
     """Queues, their size and vhost of a virtio NIC."""
-    said = Said()
+    said = Keys()
     queues, size = at.number("driver", "queues") or 1, at.number("driver", "rx_queue_size")
     if queues > 1 and kind == "user":
-        said |= Said(reasons={f"{at.path}/driver": "user networking has one queue"})
+        said |= Keys(reasons={f"{at.path}/driver": "user networking has one queue"})
     elif queues > 1:
-        said |= said_or_not(spec.Nic, "queues", queues, f"{at.path}/driver")
+        said |= key_or_reason(spec.Nic, "queues", queues, f"{at.path}/driver")
     if size is not None:
-        said |= said_or_not(spec.Nic, "rx_queue_size", size, f"{at.path}/driver", "packets")
+        said |= key_or_reason(spec.Nic, "rx_queue_size", size, f"{at.path}/driver", "packets")
     profile = _rsc(at, kind, int(said.keys.get("queues", 1)))
     if said.keys.get("queues", 1) != 1 and profile.keys.get("offloads", {}).get("ctrl_vq") is False:
         less = {key: value for key, value in said.keys.items() if key != "queues"}
-        said = Said(
+        said = Keys(
             less, said.comments, {f"{at.path}/driver": "more than one queue needs ctrl_vq, which is off"}
         )
     said |= profile
     name, hck = attribute(at.nic, "driver", "name"), profile.keys.get("rsc") == "hck"
     if name == "vhost" and (at.tcg or kind == "user"):
-        return said | Said(reasons={f"{at.path}/driver@name": "libvirt uses vhost with KVM and TAPs only"})
+        return said | Keys(reasons={f"{at.path}/driver@name": "libvirt uses vhost with KVM and TAPs only"})
     if name in ("vhost", "qemu") and not hck:
-        return said | Said({"vhost": name == "vhost"})
+        return said | Keys({"vhost": name == "vhost"})
     return said
 
 
-def _model(at: _At, kind: str) -> Said:
+def _model(at: _At, kind: str) -> Keys:
     if is_virtio(at.nic):
         return _datapath(at, kind)
-    return Said({"model": "e1000e"}, {} if attribute(at.nic, "model", "type") == "e1000e" else {"model": f"was {attribute(at.nic, 'model', 'type') or 'none said'}"})  # fmt: skip
+    return Keys({"model": "e1000e"}, {} if attribute(at.nic, "model", "type") == "e1000e" else {"model": f"was {attribute(at.nic, 'model', 'type') or 'none said'}"})  # fmt: skip
 
 
-def _imported(at: _At) -> Said:
+def _imported(at: _At) -> Keys:
     """One NIC; without keys where a lab file cannot have it."""
     kind = str(at.nic.get("type", ""))
     if kind not in _ATTACHED:
-        return Said(reasons={at.path: f"a lab file has no NIC of type {kind}: it is left out"})
+        return Keys(reasons={at.path: f"a lab file has no NIC of type {kind}: it is left out"})
     attached = _ATTACHED[kind](at)
     if not attached.keys:
         reason = next(iter(attached.reasons.values()), "nothing says what it is attached to")
-        return Said(reasons={at.path: f"{reason}: it is left out"})
+        return Keys(reasons={at.path: f"{reason}: it is left out"})
     row = next(iter(attached.keys))
     return attached | _identity(at) | _device(at, row) | _model(at, row)
 
 
-def imported_nics(root: _Element, live: _Element | None, *, tcg: bool) -> Iterator[Said]:
+def imported_nics(root: _Element, live: _Element | None, *, tcg: bool) -> Iterator[Keys]:
     """Every NIC of a domain; of those that cannot be had only the reason."""
     twins = {attribute(nic, "mac", "address"): nic for nic in (live if live is not None else root).iterfind("devices/interface")}  # fmt: skip
     found = ((path, nic) for path, kind, nic in named_devices(root) if kind == "devices/interface")
@@ -222,7 +222,7 @@ def imported_nics(root: _Element, live: _Element | None, *, tcg: bool) -> Iterat
             value = said.keys.get(key)
             if value in taken[key]:
                 less = {other: word for other, word in said.keys.items() if other != key}
-                said = Said(
+                said = Keys(
                     less, said.comments, {**said.reasons, f"{path}/{place}": f"{value} is there twice"}
                 )
             elif value is not None:

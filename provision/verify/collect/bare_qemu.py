@@ -14,7 +14,7 @@ from provision.verify.evidence import NicEvidence, named_apart
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from provision.runtime.protocols import Edges, Monitor
+    from provision.runtime.protocols import Monitor, ReadingEdges
 
 _PLACES = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
 """Where QEMU keeps devices: with an id, without one, and those that it makes by itself (`-nic`)."""
@@ -35,7 +35,7 @@ _NETDEV = re.compile(
 _IFNAME = re.compile(r"(?:^|,)ifname=(?P<name>[^,]*)")
 
 
-def collect_bare(edges: Edges, host: str, socket: str) -> list[NicEvidence]:
+def collect_bare(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
     """Every NIC of the QEMU that listens at a socket on the host, but for what its TAPs tell.
 
     A TAP that QEMU was handed as a file descriptor has no name there.

@@ -18,9 +18,9 @@ from provision.verify.evidence import NicEvidence, Unasked, named_apart
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.host.state import HostFound
+    from provision.host.state import HostState
     from provision.lab.spec import Lab
-    from provision.runtime.protocols import Domain, Edges, Monitor
+    from provision.runtime.protocols import Domain, Monitor, ReadingEdges
 
 
 _ON = re.compile(rf'{HCK}"?\s*[=:]\s*"?(?:on|true|yes|y)\b')
@@ -84,7 +84,9 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
     )
 
 
-def collect_domain(edges: Edges, host: str, domain: Domain, *, monitor: bool = True) -> list[NicEvidence]:
+def collect_domain(
+    edges: ReadingEdges, host: str, domain: Domain, *, monitor: bool = True
+) -> list[NicEvidence]:
     """Every NIC of a libvirt domain; without `monitor` what only QEMU could tell stays unasked.
 
     A domain whose XML cannot be read has a NIC all the same, of which nothing is known, so that it is not passed over.
@@ -108,7 +110,7 @@ def collect_domain(edges: Edges, host: str, domain: Domain, *, monitor: bool = T
         blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
         return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
     try:
-        qemu = edges.hypervisor(host).monitor(domain.name)
+        qemu = edges.libvirt(host).monitor(domain.name)
     except HostError as error:
         return [without_monitor(nic, error) for nic in nics]
     asked = [with_monitor(nic, qemu) for nic in nics]
@@ -131,7 +133,7 @@ def _with_queue(nic: NicEvidence, monitor: Monitor, said: DomainNic) -> NicEvide
         return nic
 
 
-def _collect_process(edges: Edges, lab: Lab, machine: _Machine, *, monitor: bool) -> list[NicEvidence]:
+def _collect_process(edges: ReadingEdges, lab: Lab, machine: _Machine, *, monitor: bool) -> list[NicEvidence]:
     """Every NIC of a machine that runs, or should, as a QEMU of our own."""
     socket = LabPaths(lab.state_dir, lab.name).socket(machine.name, "qmp")
     if machine.state == "off":
@@ -158,24 +160,24 @@ def _gone(lab: Lab, there: Sequence[NicEvidence], machine: _Machine) -> Iterator
 
 
 def collect_lab(
-    edges: Edges, lab: Lab, names: Sequence[str], found: HostFound, *, monitor: bool = True
+    edges: ReadingEdges, lab: Lab, names: Sequence[str], state: HostState, *, monitor: bool = True
 ) -> list[NicEvidence]:
     """Every NIC of these machines on one host, in the lab file's order, but for what their TAPs tell."""
     nics: list[NicEvidence] = []
     pidfile = LabPaths(lab.state_dir, lab.name).pidfile
     for name in names:
         spec = lab.machines[name]
-        domain = found.domains.get(name)
+        domain = state.domains.get(name)
         if spec.backend == "libvirt" and domain is not None:
-            there = collect_domain(edges, found.name, domain, monitor=monitor)
-            nics += [*there, *_gone(lab, there, _Machine(found.name, name, domain.state, spec.purpose))]
+            there = collect_domain(edges, state.name, domain, monitor=monitor)
+            nics += [*there, *_gone(lab, there, _Machine(state.name, name, domain.state, spec.purpose))]
         else:
-            state = "running" if spec.backend == "qemu" and pidfile(name) in found.processes else "off"
-            machine = _Machine(found.name, name, state, spec.purpose)
+            status = "running" if spec.backend == "qemu" and pidfile(name) in state.processes else "off"
+            machine = _Machine(state.name, name, status, spec.purpose)
             nics += _collect_process(edges, lab, machine, monitor=monitor)
     return [
         replace(nic, notes=(*nic.notes, BRIDGE_FILTER))
-        if nic.hck and nic.state != "off" and found.bridge_filter
+        if nic.hck and nic.state != "off" and state.bridge_filter
         else nic
         for nic in nics
     ]

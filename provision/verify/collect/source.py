@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from provision.lab.spec import Lab
-    from provision.runtime.protocols import Domain, Edges
+    from provision.runtime.protocols import Domain, ReadingEdges
     from provision.verify.evidence import NicEvidence
 
 
@@ -26,10 +26,10 @@ _DOMAINS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class MachineSource:
     """Machines of one host, and how they are asked."""
 
-    edges: Edges
+    edges: ReadingEdges
     host: str
     ask: Callable[[Sequence[str]], list[NicEvidence]]
     """All evidence but what the TAPs tell, of the machines of these names, or of all."""
@@ -39,20 +39,24 @@ class Source:
     """How time is let pass while TAPs are watched."""
 
 
-def lab_source(edges: Edges, lab: Lab, host: str, names: Sequence[str], *, monitor: bool = True) -> Source:
+def lab_source(
+    edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, monitor: bool = True
+) -> MachineSource:
     """These machines of a lab file, all of one host."""
 
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         chosen = some or names
-        found = read_host(edges, lab, host, chosen)
-        return collect_lab(edges, lab_as_started(lab, found), chosen, found, monitor=monitor)
+        state = read_host(edges, lab, host, chosen)
+        return collect_lab(edges, lab_as_started(lab, state), chosen, state, monitor=monitor)
 
-    return Source(edges, host, ask)
+    return MachineSource(edges, host, ask)
 
 
-def domain_source(edges: Edges, host: str, names: Sequence[str], *, monitor: bool = True) -> Source:
+def domain_source(
+    edges: ReadingEdges, host: str, names: Sequence[str], *, monitor: bool = True
+) -> MachineSource:
     """Domains of a libvirt, made by anyone, of these names or all."""
-    hypervisor = edges.hypervisor(host)
+    hypervisor = edges.libvirt(host)
 
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         domains = {domain.name: domain for domain in hypervisor.domains(some or names)}
@@ -67,7 +71,7 @@ def domain_source(edges: Edges, host: str, names: Sequence[str], *, monitor: boo
                 raise outcome.error
         return [nic for outcome in outcomes for nic in outcome.value or ()]
 
-    return Source(edges, host, ask, hypervisor.runs)
+    return MachineSource(edges, host, ask, hypervisor.runs)
 
 
 def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
@@ -78,6 +82,6 @@ def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
         )
 
 
-def bare_source(edges: Edges, host: str, socket: str) -> Source:
+def bare_source(edges: ReadingEdges, host: str, socket: str) -> MachineSource:
     """A QEMU of anyone's, by its monitor's socket on the host."""
-    return Source(edges, host, lambda _: collect_bare(edges, host, socket))
+    return MachineSource(edges, host, lambda _: collect_bare(edges, host, socket))

@@ -1,6 +1,6 @@
 """Every question that was asked of hosts with its raw answer, in the order of the answers.
 
-`Recorder` stands before any edges, passes everything on and keeps what comes back; `provision.saved.replay` gives
+`Recorder` stands before any edges, passes everything on and keeps what comes back; `replay` gives
 the same answers again, elsewhere. So `check` runs the same code on a machine and on its evidence.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.protocols import Domain, Edges, Hypervisor, Monitor, Runner
+    from provision.runtime.protocols import Domain, LibvirtReader, Monitor, ReadingEdges, Runner
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def asked_qmp(
 class Recorder:
     """Edges that keep what was asked of other ones; several threads may use it, each for hosts of its own."""
 
-    def __init__(self, edges: Edges) -> None:
+    def __init__(self, edges: ReadingEdges) -> None:
         self._edges = edges
         self._rows: list[Row] = []
         self._greeted: set[tuple[str, ...]] = set()
@@ -144,10 +144,10 @@ class Recorder:
         """The host that runs commands."""
         return _RecordedRunner(self, self._edges.host(name), name)
 
-    def hypervisor(self, host: str) -> Hypervisor:
+    def libvirt(self, host: str) -> LibvirtReader:
         """The host's libvirt."""
-        found = self.opened(Question(host, "hypervisor"), lambda: self._edges.hypervisor(host))
-        return _RecordedHypervisor(self, found, host)
+        found = self.opened(Question(host, "hypervisor"), lambda: self._edges.libvirt(host))
+        return _RecordedLibvirt(self, found, host)
 
     @contextmanager
     def monitor(self, host: str, socket: str) -> Iterator[Monitor]:
@@ -226,10 +226,8 @@ class RecordedMonitor:
         return self._recorder.kept(question, lambda: self._monitor.execute(command, arguments))
 
 
-class _RecordedHypervisor:
-    """What only changes a host is passed on and not noted."""
-
-    def __init__(self, recorder: Recorder, libvirt: Hypervisor, host: str) -> None:
+class _RecordedLibvirt:
+    def __init__(self, recorder: Recorder, libvirt: LibvirtReader, host: str) -> None:
         self._recorder = recorder
         self._libvirt = libvirt
         self._host = host
@@ -254,27 +252,6 @@ class _RecordedHypervisor:
 
     def version(self) -> str:
         return self._recorder.kept(Question(self._host, "version"), self._libvirt.version)
-
-    def define(self, xml: str) -> None:
-        self._libvirt.define(xml)
-
-    def undefine(self, name: str) -> None:
-        self._libvirt.undefine(name)
-
-    def start(self, name: str, *, paused: bool = False) -> None:
-        self._libvirt.start(name, paused=paused)
-
-    def definition(self, name: str) -> str:
-        return self._libvirt.definition(name)  # never kept: it has passwords
-
-    def autostart(self, name: str, *, on: bool) -> None:
-        self._libvirt.autostart(name, on=on)
-
-    def shutdown(self, name: str) -> None:
-        self._libvirt.shutdown(name)
-
-    def destroy(self, name: str) -> None:
-        self._libvirt.destroy(name)
 
     def monitor(self, name: str) -> Monitor:
         place = ("domain", name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.protocols import Edges, Hypervisor, Monitor, Runner
+    from provision.runtime.protocols import LibvirtReader, Monitor, ReadingEdges, Runner
 
 TOOLS: Mapping[str, Run] = {
     "ethtool": Run(("ethtool", "--version")),
@@ -26,7 +26,7 @@ TOOLS: Mapping[str, Run] = {
 """Whose words the answers are in; asked in one batch, and only where evidence is saved."""
 
 
-def tool_versions(edges: Edges, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+def tool_versions(edges: ReadingEdges, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
     """The versions of what answered on each host; a tool that does not tell its version is left out."""
     found: dict[str, dict[str, str]] = {row.question.host: {} for row in rows}
     for host, tools in found.items():
@@ -37,7 +37,7 @@ def tool_versions(edges: Edges, rows: Sequence[Row]) -> dict[str, dict[str, str]
                 tools.update({tool: a.out.strip() for tool, a in zip(TOOLS, answers, strict=True) if a.ok})
         if "hypervisor" in ways:
             with suppress(RscvmError):
-                tools["libvirt"] = edges.hypervisor(host).version()
+                tools["libvirt"] = edges.libvirt(host).version()
     for row in rows:
         match row.question.words, row.answer:
             case (_, str(name), "query-version"), {"qemu": {"major": major, "minor": minor, "micro": micro}}:
@@ -81,10 +81,10 @@ class Replay:
         """The host that ran commands."""
         return _ReplayedRunner(self, name)
 
-    def hypervisor(self, host: str) -> Hypervisor:
+    def libvirt(self, host: str) -> LibvirtReader:
         """The host's libvirt, as it answered."""
         self.answer(Question(host, "hypervisor"))
-        return _ReplayedHypervisor(self, host)
+        return _ReplayedLibvirt(self, host)
 
     @contextmanager
     def monitor(self, host: str, socket: str) -> Iterator[Monitor]:
@@ -139,9 +139,7 @@ class _ReplayedMonitor:
         return self._replay.answer(asked_qmp(self._host, self._place, command, arguments))
 
 
-class _ReplayedHypervisor:
-    """Whatever would change a host is refused."""
-
+class _ReplayedLibvirt:
     def __init__(self, replay: Replay, host: str) -> None:
         self._replay = replay
         self._host = host
@@ -165,27 +163,6 @@ class _ReplayedHypervisor:
 
     def version(self) -> str:
         return str(self._replay.answer(Question(self._host, "version")))
-
-    def define(self, xml: str) -> None:  # noqa: ARG002
-        self._replay.refuse("evidence cannot be changed")
-
-    def undefine(self, name: str) -> None:
-        self._replay.refuse(f"evidence cannot be changed: {name}")
-
-    def start(self, name: str, *, paused: bool = False) -> None:  # noqa: ARG002
-        self._replay.refuse(f"evidence cannot be changed: {name}")
-
-    def definition(self, name: str) -> str:
-        self._replay.refuse(f"{name}'s definition with its passwords")
-
-    def autostart(self, name: str, *, on: bool) -> None:  # noqa: ARG002
-        self._replay.refuse(f"evidence cannot be changed: {name}")
-
-    def shutdown(self, name: str) -> None:
-        self._replay.refuse(f"evidence cannot be changed: {name}")
-
-    def destroy(self, name: str) -> None:
-        self._replay.refuse(f"evidence cannot be changed: {name}")
 
     def monitor(self, name: str) -> Monitor:
         place = ("domain", name)
