@@ -49,7 +49,7 @@ def measured(path: str, machine: str) -> dict[str, float]:
     view = import_module("provision.render.view").machine_view(lab, machine)
     end("machine_view")
     render = import_module("provision.render.machine")
-    render._environment(xml=True).get_template("domain.xml.j2")  # noqa: SLF001 - compiling is a phase
+    import_module("provision.runtime.templates").template("domain.xml.j2", escape=True, trim=False)
     end("compile the template")
     render.domain_xml(view)
     end("print the template")

@@ -11,7 +11,6 @@ import pytest
 from provision.cli import run
 from provision.tables.failure_reasons import REASONS
 from provision.tables.topics import TOPICS
-from provision.verify.judge.cause import SOURCES
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.ladder import ORDER
 
@@ -35,9 +34,11 @@ def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
     return found
 
 
-def test_how_every_cause_is_seen_is_told_under_its_stable_id() -> None:
-    assert SOURCES.keys() == IDS
-    assert {cause.id for cause in CATALOGUE} <= IDS
+def test_every_cause_has_its_stable_id_and_stands_in_its_rungs_file() -> None:
+    assert {cause.id for cause in CATALOGUE} == IDS
+    assert [cause.holds.__module__.rpartition(".")[2] for cause in CATALOGUE] == [
+        cause.rung for cause in CATALOGUE
+    ]
 
 
 @pytest.mark.parametrize("cause", CATALOGUE, ids=lambda cause: cause.id)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 
-def _overridden(root: _Element) -> frozenset[str]:
+def aliases_asking_for_rsc_ext(root: _Element) -> frozenset[str]:
     """Aliases, in the domain or not, whose override switches guest_rsc_ext on."""
     return frozenset(
         str(device.get("alias", ""))

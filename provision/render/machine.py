@@ -9,22 +9,21 @@ from provision.facts.domain import NAMESPACE
 from provision.lab.identity import spec_digest
 from provision.runtime.command import QEMU
 from provision.runtime.errors import RequestError
-from provision.runtime.templates import _environment
+from provision.runtime.templates import template
 
 if TYPE_CHECKING:
     from provision.render.view import MachineView
     from provision.runtime.command import Argv
 
 
-def printed(template: str, view: MachineView, **more: Any) -> str:
+def printed(name: str, view: MachineView, **more: Any) -> str:
     """A machine's view in a template; XML escapes everything, the others have filters for it."""
     own = {item.name: getattr(view, item.name) for item in dataclasses.fields(view)}
     derived = {
-        name: getattr(view, name) for name in ("enlightened", "secure", "ports", "extra_sata", "socket")
+        each: getattr(view, each) for each in ("enlightened", "secure", "ports", "extra_sata", "socket")
     }
-    return (
-        _environment(xml=template.endswith(".xml.j2")).get_template(template).render(**own, **derived, **more)
-    )
+    is_xml = name.endswith(".xml.j2")
+    return template(name, escape=is_xml, trim=not is_xml).render(**own, **derived, **more)
 
 
 def domain_xml(view: MachineView) -> str:

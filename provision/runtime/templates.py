@@ -1,4 +1,4 @@
-"""The templates that are shipped."""
+"""The Jinja2 templates and other texts that ship with the package."""
 
 from __future__ import annotations
 
@@ -8,22 +8,32 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
+
+
+def shipped_text(name: str) -> str:
+    """The text of a file of `templates/`."""
+    return (files("provision") / "templates" / name).read_text("utf-8")
 
 
 @cache
-def _environment(*, xml: bool) -> Environment:
+def template(name: str, *, escape: bool, trim: bool) -> Template:
+    """A template of `templates/`, where what is undefined is an error.
+
+    :param escape: for XML and HTML; in argv and scripts the filters `value` and `sh` quote.
+    :param trim: whether a line with nothing but a block leaves no line behind.
+    """
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - --help stays fast
 
     environment = Environment(
-        loader=FunctionLoader(lambda name: (files("provision") / "templates" / name).read_text("utf-8")),
-        autoescape=xml,  # noqa: S701 - argv and scripts have filters of their own, `value` and `sh`
+        loader=FunctionLoader(shipped_text),
+        autoescape=escape,  # noqa: S701 - argv and scripts have filters of their own, `value` and `sh`
         undefined=StrictUndefined,
-        trim_blocks=not xml,
-        lstrip_blocks=not xml,
+        trim_blocks=trim,
+        lstrip_blocks=trim,
         keep_trailing_newline=True,
     )
     environment.filters["switch"] = lambda on: "on" if on else "off"
     environment.filters["value"] = lambda text: str(text).replace(",", ",,")
     environment.filters["sh"] = lambda words: shlex.join([words] if isinstance(words, str) else words)
-    return environment
+    return environment.get_template(name)

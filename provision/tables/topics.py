@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from provision.runtime.templates import shipped_text
 
 TOPICS = {
     "hck": (
@@ -35,5 +35,5 @@ _RUN_BOOKS = {"hck": "hck.md"}
 def told(topic: str) -> str:
     """All there is to say of a topic."""
     book = _RUN_BOOKS.get(topic)
-    more = "\n\n" + (files("provision") / "templates" / book).read_text("utf-8") if book else ""
+    more = "\n\n" + shipped_text(book) if book else ""
     return TOPICS[topic] + more

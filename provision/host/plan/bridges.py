@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing, noted
 from provision.host.marks import device_mark, is_our_link
-from provision.host.plan.devices import _complete, _Drift, _drift, _made_anew, _put_right, _set
+from provision.host.plan.devices import DeviceDrift, is_complete, link_drift, made_anew, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.steps import Step
 from provision.host.state import BRIDGE_FILTER
@@ -49,14 +49,14 @@ def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
     if bridge.wire:
         do.append(("sh", "-c", _NO_LINK_LOCAL, "sh", name))
     if bridge.mtu:
-        do.append(_set(name, "mtu", str(bridge.mtu)))
+        do.append(set_link(name, "mtu", str(bridge.mtu)))
     if bridge.uplink:
-        do += [_set(bridge.uplink, "master", name), _set(bridge.uplink, "up")]
+        do += [set_link(bridge.uplink, "master", name), set_link(bridge.uplink, "up")]
     else:  # else the bridge would take the lowest address of its ports, a new one whenever a TAP comes
-        do.append(_set(name, "address", derived_mac(lab.name, "bridge", name)))
+        do.append(set_link(name, "address", derived_mac(lab.name, "bridge", name)))
     if bridge.address:
         do.append(("ip", "address", "add", bridge.address, "dev", name))
-    return [*do, _set(name, "up"), _set(name, "alias", device_mark(lab, "", name))]
+    return [*do, set_link(name, "up"), set_link(name, "alias", device_mark(lab, "", name))]
 
 
 def _bridge_thing(name: str, bridge: Bridge, state: HostState) -> Thing:
@@ -73,21 +73,21 @@ def _bridge_thing(name: str, bridge: Bridge, state: HostState) -> Thing:
 def bridge_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
     """Declared bridges: made where the host does not have them, ours put right."""
     for name, bridge in lab.host(host).bridges.items():
-        if _complete(name, state):
+        if is_complete(name, state):
             if is_our_link(lab, state.links[name], state.journal, state.boot):
                 drifts = [*_no_longer(name, bridge, state), *_bridge_drift(name, bridge, state)]
                 thing = _bridge_thing(name, bridge, state)
-                yield from _put_right(host, "", f"bridge {name}", drifts, bridge=thing)
+                yield from put_right(host, "", f"bridge {name}", drifts, bridge=thing)
         else:
             undo = ("ip", "link", "del", "dev", name)
             uplink = state.links.get(bridge.uplink or "")
-            down = (Run(_set(uplink.name, "down")),) if uplink and not uplink.up else ()
+            down = (Run(set_link(uplink.name, "down")),) if uplink and not uplink.up else ()
             yield Step(
                 host,
                 "",
                 f"make bridge {name}",
                 f"hosts.{host}.bridges declares it, and it is not there",
-                _made_anew(lab, state, name, bridge_commands(lab, name, bridge), undo),
+                made_anew(lab, state, name, bridge_commands(lab, name, bridge), undo),
                 (Run(undo), *down),
                 (_bridge_thing(name, bridge, state),),
                 added(
@@ -109,49 +109,53 @@ _OWN_MTU = 1500
 """A bridge's when it is made."""
 
 
-def _no_longer(name: str, bridge: Bridge, state: HostState) -> Iterator[_Drift]:
+def _no_longer(name: str, bridge: Bridge, state: HostState) -> Iterator[DeviceDrift]:
     """What a bridge of ours has from us, and the lab file has no longer; two uplinks would be a loop."""
     link, given = state.links[name], noted(state.journal, "bridge", name)
     for uplink, was_up in given.get("uplinks", {}).items():
         there = state.links.get(uplink)
         if uplink != bridge.uplink and there is not None and there.master == name:
-            yield _Drift(f"uplink {uplink}", "", _set(uplink, "nomaster"), _set(uplink, "master", name))
+            yield DeviceDrift(
+                f"uplink {uplink}", "", set_link(uplink, "nomaster"), set_link(uplink, "master", name)
+            )
             if there.up and not was_up:
-                yield _Drift(f"{uplink} up", f"{uplink} down", _set(uplink, "down"), _set(uplink, "up"))
+                yield DeviceDrift(
+                    f"{uplink} up", f"{uplink} down", set_link(uplink, "down"), set_link(uplink, "up")
+                )
     for address in given.get("addresses", {}):
         same = bridge.address and ip_interface(bridge.address) == ip_interface(address)
         if not same and _has(link, address):
             do, undo = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
-            yield _Drift(f"address {address}", "", do, undo)
+            yield DeviceDrift(f"address {address}", "", do, undo)
     if not bridge.mtu and str(link.mtu) in given.get("mtus", {}) and link.mtu != _OWN_MTU:
-        back, again = _set(name, "mtu", str(_OWN_MTU)), _set(name, "mtu", str(link.mtu))
-        yield _Drift(f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
+        back, again = set_link(name, "mtu", str(_OWN_MTU)), set_link(name, "mtu", str(link.mtu))
+        yield DeviceDrift(f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
 
 
-def _bridge_drift(name: str, bridge: Bridge, state: HostState) -> Iterator[_Drift]:
+def _bridge_drift(name: str, bridge: Bridge, state: HostState) -> Iterator[DeviceDrift]:
     link = state.links[name]
-    yield from _drift(name, link, mtu=bridge.mtu, master=None)
+    yield from link_drift(name, link, mtu=bridge.mtu, master=None)
     if bridge.wire:
         yield from _wire_drift(name, link)
     if bridge.address and not _has(link, bridge.address):
         do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
-        yield _Drift("", f"address {bridge.address}", do, undo)
+        yield DeviceDrift("", f"address {bridge.address}", do, undo)
     if bridge.uplink and bridge.uplink in state.links:
-        for drift in _drift(bridge.uplink, state.links[bridge.uplink], mtu=None, master=name):
+        for drift in link_drift(bridge.uplink, state.links[bridge.uplink], mtu=None, master=name):
             before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
-            yield _Drift(before, after, drift.do, drift.undo)
+            yield DeviceDrift(before, after, drift.do, drift.undo)
 
 
-def _wire_drift(name: str, link: Link) -> Iterator[_Drift]:
+def _wire_drift(name: str, link: Link) -> Iterator[DeviceDrift]:
     for address in link.addresses:
         remove, add = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
-        yield _Drift(f"address {address}", "no address", remove, add)
+        yield DeviceDrift(f"address {address}", "no address", remove, add)
     if link.queue != _WIRE_QUEUE:
-        longer, shorter = (_set(name, "txqueuelen", str(length)) for length in (_WIRE_QUEUE, link.queue))
-        yield _Drift(f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
+        longer, shorter = (set_link(name, "txqueuelen", str(length)) for length in (_WIRE_QUEUE, link.queue))
+        yield DeviceDrift(f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
     for switch in link.filters:
-        off, on = (_set(name, "type", "bridge", switch, value) for value in ("0", "1"))
-        yield _Drift(f"{switch} 1", f"{switch} 0", off, on)
+        off, on = (set_link(name, "type", "bridge", switch, value) for value in ("0", "1"))
+        yield DeviceDrift(f"{switch} 1", f"{switch} 0", off, on)
 
 
 def bridge_notes(lab: Lab, host: str, state: HostState) -> Iterator[str]:

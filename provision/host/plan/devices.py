@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv
 
 
-def _set(device: str, *words: str) -> Argv:
+def set_link(device: str, *words: str) -> Argv:
+    """`ip link set` of a device."""
     return ("ip", "link", "set", "dev", device, *words)
 
 
-def _made_anew(lab: Lab, state: HostState, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
+def made_anew(lab: Lab, state: HostState, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
     """The commands that make a device, behind one that removes what an interrupted run left half made."""
     half_made = device in state.links and is_our_link(lab, state.links[device], state.journal, state.boot)
     return tuple(map(Run, [undo, *do] if half_made else do))
 
 
-def _complete(device: str, state: HostState) -> bool:
+def is_complete(device: str, state: HostState) -> bool:
     """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
     link = state.links.get(device)
     noted = any(thing.name == device and thing.boot == state.boot for thing in state.journal.things)
@@ -37,7 +38,7 @@ def _complete(device: str, state: HostState) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drift:
+class DeviceDrift:
     """One setting of a device that is not as the lab file has it; what is only added, or only goes, has one side."""
 
     before: str
@@ -46,21 +47,23 @@ class _Drift:
     undo: Argv
 
 
-def _drift(name: str, link: Link, *, mtu: int | None, master: str | None) -> Iterator[_Drift]:
+def link_drift(name: str, link: Link, *, mtu: int | None, master: str | None) -> Iterator[DeviceDrift]:
+    """What of a device is otherwise than it is to be: its MTU, its bridge, and whether it is up."""
     if mtu and link.mtu != mtu:
-        do, undo = (_set(name, "mtu", str(value)) for value in (mtu, link.mtu))
-        yield _Drift(f"mtu {link.mtu}", f"mtu {mtu}", do, undo)
+        do, undo = (set_link(name, "mtu", str(value)) for value in (mtu, link.mtu))
+        yield DeviceDrift(f"mtu {link.mtu}", f"mtu {mtu}", do, undo)
     if master and link.master != master:
-        undo = _set(name, "master", link.master) if link.master else _set(name, "nomaster")
+        undo = set_link(name, "master", link.master) if link.master else set_link(name, "nomaster")
         before = f"on bridge {link.master}" if link.master else "on no bridge"
-        yield _Drift(before, f"on bridge {master}", _set(name, "master", master), undo)
+        yield DeviceDrift(before, f"on bridge {master}", set_link(name, "master", master), undo)
     if not link.up:
-        yield _Drift("down", "up", _set(name, "up"), _set(name, "down"))
+        yield DeviceDrift("down", "up", set_link(name, "up"), set_link(name, "down"))
 
 
-def _put_right(
-    host: str, machine: str, what: str, drifts: Sequence[_Drift], *, bridge: Thing | None = None
+def put_right(
+    host: str, machine: str, what: str, drifts: Sequence[DeviceDrift], *, bridge: Thing | None = None
 ) -> Iterator[Step]:
+    """One step that puts a device right, where anything of it has drifted; a `bridge` is noted, and guarded."""
     if drifts:
         both = ((sign, text) for drift in drifts for sign, text in (("-", drift.before), ("+", drift.after)))
         lines = (f"{sign}   {text}" for sign, text in both if text)

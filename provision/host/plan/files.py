@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provision.runtime.command import Run
 
 
-def _files_of(view: MachineView) -> list[tuple[str, str, str, str, Run]]:
+def files_of(view: MachineView) -> list[tuple[str, str, str, str, Run]]:
     """Overlays and firmware variables: path, what of, what to do, why, and how; a base image is only ever read."""
     wanted: list[tuple[str, str, str, str, Run]] = [
         (
@@ -41,7 +41,7 @@ def _files_of(view: MachineView) -> list[tuple[str, str, str, str, Run]]:
 
 def file_steps(view: MachineView, state: HostState) -> Iterator[Step]:
     """Overlays and firmware variables that are not there; one that a running machine has lost is drift."""
-    for path, source, what, why, action in _files_of(view) if not _runs(view, state) else ():
+    for path, source, what, why, action in files_of(view) if not runs(view, state) else ():
         if path not in state.files:
             thing = Thing("disk", path, view.name)
             undo = (remove_files(path),)
@@ -51,6 +51,7 @@ def file_steps(view: MachineView, state: HostState) -> Iterator[Step]:
             )
 
 
-def _runs(view: MachineView, state: HostState) -> bool:
+def runs(view: MachineView, state: HostState) -> bool:
+    """Whether a machine runs, by either backend."""
     domain = state.domains.get(view.name)
     return view.paths.pidfile(view.name) in state.processes or (domain is not None and domain.state != "off")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provision.lab.spec import Lab
 
 
-def _notes(lab: Lab, host: str, state: HostState) -> tuple[str, ...]:
+def host_notes(lab: Lab, host: str, state: HostState) -> tuple[str, ...]:
     """What is otherwise than the lab file has it, and left to the user."""
     return (*bridge_notes(lab, host, state), *nic_notes(lab, host, state), *no_longer_said(lab, host, state))
 
@@ -29,6 +29,6 @@ def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
         *nic_steps(lab, host, state),
         *tap_steps_back_on(lab, names, state),
     ]
-    notes = _notes(lab, host, state)
+    notes = host_notes(lab, host, state)
     opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, notes)

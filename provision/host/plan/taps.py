@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provision.host.journal import Thing
 from provision.host.marks import device_mark, is_our_link, taps_of_our_domains
 from provision.host.plan.commands import tolerant
-from provision.host.plan.devices import _complete, _drift, _made_anew, _put_right, _set
+from provision.host.plan.devices import is_complete, link_drift, made_anew, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.steps import Step
 from provision.runtime.command import Run
@@ -88,15 +88,15 @@ def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
         return  # a QEMU that runs has its TAPs open; one that has gone comes back with a power cycle only
     for nic in view.nics:
         spec, name = nic.spec, nic.spec.ifname
-        if nic.backend.netdev != "tap" or _complete(name, state):
+        if nic.backend.netdev != "tap" or is_complete(name, state):
             continue
         flags = ("vnet_hdr", *(("multi_queue",) if spec.queues > 1 else ()))
         do: list[Argv] = [("ip", "tuntap", "add", "dev", name, "mode", "tap", *flags)]
         if spec.mtu:
-            do.append(_set(name, "mtu", str(spec.mtu)))
+            do.append(set_link(name, "mtu", str(spec.mtu)))
         if spec.bridge:
-            do.append(_set(name, "master", spec.bridge))
-        do += [_set(name, "up"), _set(name, "alias", device_mark(lab, view.name, spec.name))]
+            do.append(set_link(name, "master", spec.bridge))
+        do += [set_link(name, "up"), set_link(name, "alias", device_mark(lab, view.name, spec.name))]
         undo = ("ip", "link", "del", "dev", name)
         yield Step(
             view.spec.host,
@@ -104,7 +104,7 @@ def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
             f"make TAP {name}",
             f"{view.name}'s nic {spec.name} is on it"
             + (f", bridged to {spec.bridge}" if spec.bridge else ""),
-            _made_anew(lab, state, name, do, undo),
+            made_anew(lab, state, name, do, undo),
             (Run(undo),),
             (Thing("tap", name, view.name),),
             added(
@@ -120,8 +120,8 @@ def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator
     libvirts = taps_of_our_domains(lab, state) if view.name in state.domains else set()
     for nic in view.nics:
         spec, link = nic.spec, state.links.get(nic.spec.ifname)
-        if nic.backend.netdev != "tap" or link is None or not _complete(spec.ifname, state):
+        if nic.backend.netdev != "tap" or link is None or not is_complete(spec.ifname, state):
             continue
         if spec.ifname in libvirts or is_our_link(lab, link, state.journal, state.boot):
-            drifts = [*_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
-            yield from _put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)
+            drifts = [*link_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
+            yield from put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)

@@ -11,7 +11,7 @@ from provision.host.plan.commands import remove_files, stop_qemu
 from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
 from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
-from provision.host.plan.files import _files_of, _runs, file_steps
+from provision.host.plan.files import file_steps, files_of, runs
 from provision.host.plan.hck_flags import (
     is_defined_without_flags,
     lab_without_flags,
@@ -22,7 +22,7 @@ from provision.host.plan.journal_steps import journal_steps
 from provision.host.plan.nics import nic_steps
 from provision.host.plan.power_cycle import process_step
 from provision.host.plan.resolved import daemon_argv, resolved_view
-from provision.host.plan.settings import _notes
+from provision.host.plan.settings import host_notes
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import drifted_tap_steps, tap_steps, tap_steps_back_on
 from provision.lab.identity import spec_as_noted
@@ -79,7 +79,7 @@ def _drift(lab: Lab, view: MachineView, state: HostState) -> Iterator[Drift]:
     for nic in view.nics if started else ():
         if nic.backend.netdev == "tap" and nic.spec.ifname not in state.links:
             yield Drift(name, f"{name} runs without its TAP {nic.spec.ifname}, which has gone")
-    for path, *_ in _files_of(view) if _runs(view, state) else ():
+    for path, *_ in files_of(view) if runs(view, state) else ():
         if path not in state.files:
             yield Drift(name, f"{name} runs on {path}, which has been deleted: what it writes there is lost")
     if differs:
@@ -117,7 +117,7 @@ def _left_out(view: MachineView, state: HostState) -> Iterator[str]:
 def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan:
     """What has to change on the host so that these machines run; nothing where they do."""
     steps: list[Step] = [*bridge_steps(lab, host, state), *nic_steps(lab, host, state)]
-    notes = [*_notes(lab, host, state)]
+    notes = [*host_notes(lab, host, state)]
     drift: list[Drift] = []
     for name in names:
         view = resolved_view(lab, name, state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from provision.facts.accelerators import (
@@ -17,6 +16,7 @@ from provision.lab.paths import LabPaths
 from provision.render.view import machine_view
 from provision.runtime.command import NOT_FOUND, QEMU, Run, shell
 from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.templates import shipped_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,7 +144,7 @@ def measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
 
     :raise HostError: when the probe fails.
     """
-    probe = (files("provision") / "templates" / "accelerators.sh").read_text("utf-8")
+    probe = shipped_text("accelerators.sh")
     answer = runner.run(shell(f'{probe}\nprobe_accelerators "$1"', QEMU).argv, timeout=90)
     found = parse_accelerators(answer.check().out)
     path = LabPaths(lab.state_dir, lab.name).accelerators

@@ -229,6 +229,7 @@ def may_yet_load(nic: NicEvidence) -> bool:
     return nic.model == "virtio" and nic.state == "running" and asked and not loaded(nic)
 
 
-def _missing(nic: NicEvidence, family: Family, there: frozenset[str]) -> str:
+def missing_features(nic: NicEvidence, family: Family, there: frozenset[str]) -> str:
+    """The virtio features that a family needs and that are not there, by their names without prefix."""
     names = (BY_NAME[name].virtio for name in needed(nic, family))
     return ", ".join(name.removeprefix("VIRTIO_NET_F_") for name in names if name not in there)

@@ -6,19 +6,16 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from provision.runtime.safe_text import short
+from provision.runtime.templates import shipped_text, template
 from provision.verify.evidence import FAMILIES, NicEvidence, Unasked
 from provision.verify.report.style import NO_CAUSE, SIGNS, VERDICTS, WORDS, nic_name, off_as_meant, several
 from provision.verify.report.summary import summed, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from jinja2 import Template
 
     from provision.verify.judge.ladder import Rung, State
     from provision.verify.judge.verdict import NicVerdict
@@ -80,9 +77,10 @@ def as_html(
     verdicts: Sequence[NicVerdict], *, when: datetime, title: str, errors: Mapping[str, str] | None = None
 ) -> str:
     """The page of `check --html`, worst first; `errors` are the hosts of which there is no verdict, and why."""
-    style = (files("provision") / "templates" / "report.css").read_text("utf-8")
+    style = shipped_text("report.css")
     summary = summed(verdicts)
-    return _template().render(
+    page = template("report.html.j2", escape=True, trim=True)
+    return page.render(
         title=short(title, _NAME),
         when=f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         style=style,
@@ -96,21 +94,6 @@ def as_html(
         errors=[_Fact(short(host, _NAME), short(why)) for host, why in (errors or {}).items()],
         nics=[_nic(found) for found in worst_first(verdicts)],
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - --help stays fast
-
-    environment = Environment(
-        loader=FunctionLoader(lambda name: (files("provision") / "templates" / name).read_text("utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _nic(found: NicVerdict) -> _Nic:

@@ -1,17 +1,17 @@
-"""Why RSC fails: one function for each cause, with its condition, its words and its fix.
+"""The catalogue: every cause why RSC fails, rung by rung.
 
-Ids are stable: other tools match on them. A rule is asked about one NIC and
-address family and answers what it saw, or nothing. Order within a rung is the order of asking.
+Ids are stable: other tools match on them. A rule is asked about one NIC and address family and answers what it saw, or
+nothing. Within a rung the order of its file is the order of asking.
 """
 
 from __future__ import annotations
 
-import provision.verify.judge.causes.configured
-import provision.verify.judge.causes.negotiated
-import provision.verify.judge.causes.observed
-import provision.verify.judge.causes.offered
-import provision.verify.judge.causes.passed  # noqa: F401 - each enters its rules
 from provision.verify.judge.cause import CAUSES
+from provision.verify.judge.causes import configured, negotiated, observed, offered, passed
+from provision.verify.judge.ladder import ORDER
 
-CATALOGUE = tuple(CAUSES)
+RUNGS = (configured, offered, negotiated, passed, observed)
+"""Each enters its causes by being imported."""
+
+CATALOGUE = tuple(sorted(CAUSES, key=lambda cause: ORDER.index(cause.rung)))
 """Every cause, in the order of asking."""

@@ -5,8 +5,15 @@ from __future__ import annotations
 from provision.tables.backends import INTERFACES
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import _POWER_CYCLE, always, cause
-from provision.verify.judge.causes.offered import _rsc_ext_in_production
+from provision.verify.judge.cause import (
+    INITIALIZE_RSC_STATE,
+    POWER_CYCLE,
+    VIRTIO_NET_C,
+    VIRTIO_STATUS,
+    always,
+    cause,
+)
+from provision.verify.judge.causes.offered import hck_flags_in_production
 from provision.verify.judge.ladder import lacks_vnet_header, loaded
 
 
@@ -15,6 +22,8 @@ from provision.verify.judge.ladder import lacks_vnet_header, loaded
     "start it",
     scope="nic",
     unknown=always,
+    seen="`virsh domstate DOMAIN`: shut off; of a QEMU without libvirt: no process has its pidfile",
+    source="nobody is there to be asked",
 )
 def machine_off(nic: NicEvidence, _family: Family) -> str:
     """Nothing can be seen of a machine that is not running."""
@@ -26,6 +35,8 @@ def machine_off(nic: NicEvidence, _family: Family) -> str:
     "resume the machine",
     scope="nic",
     unknown=always,
+    seen=f"`virsh domstate DOMAIN`: paused, or QMP query-status: running false; and {VIRTIO_STATUS}: no VIRTIO_CONFIG_S_DRIVER_OK",
+    source="virtio specification, device status field: the guest's driver sets DRIVER_OK, and a paused guest runs none",
 )
 def machine_paused(nic: NicEvidence, _family: Family) -> str:
     """The machine is paused before its driver took the device; what it would take is not known yet."""
@@ -36,9 +47,11 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
 @cause(
     "configured",
     "libvirt: <model type='virtio'/>; QEMU: -device virtio-net-pci; a Windows guest then needs NetKVM from virtio-win",
-    _POWER_CYCLE,
+    POWER_CYCLE,
     scope="nic",
     unknown=lambda nic: nic.kind == "hostdev",
+    seen="live XML: <model type=…/> of the <interface> is not virtio, or its type is hostdev",
+    source=f"{VIRTIO_NET_C} (virtio_net_set_features): the TAP's offloads follow what a virtio driver took",
 )
 def not_virtio(nic: NicEvidence, _family: Family) -> str:
     """virtio-net alone offers RSC to its guest; the emulated models are handed one wire frame at a time."""
@@ -51,7 +64,10 @@ def not_virtio(nic: NicEvidence, _family: Family) -> str:
     "configured",
     "put the NIC on a TAP: `bridge:` or `tap: true` in the lab file, <interface type='bridge'> in libvirt",
     "on bare QEMU leave out vnet_hdr=off",
-    _POWER_CYCLE,
+    POWER_CYCLE,
+    seen="live XML or -netdev: type user, or vnet_hdr=off; or qom-get of guest_csum is true and "
+    "host-features of x-query-virtio-status lack VIRTIO_NET_F_GUEST_CSUM",
+    source=f"{VIRTIO_NET_C} (virtio_net_get_features); measured, QEMU 7.2 and 10.0",
 )
 def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
     """Without the vnet header QEMU cannot be told about checksums and segments, so it offers neither to the guest."""
@@ -65,7 +81,10 @@ def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
     "configured",
     "lab file: take guest_csum, guest_tso4 and guest_tso6 out of `offloads`, and `rsc: false` off the NIC",
     "libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>; QEMU: guest_csum=on,guest_tso4=on,guest_tso6=on",
-    _POWER_CYCLE,
+    POWER_CYCLE,
+    seen="QMP, qom-get of guest_csum, guest_tso4 and guest_tso6 at /machine/peripheral/ALIAS; in the live XML "
+    "<driver><guest csum= tso4= tso6=/></driver>",
+    source=f"{VIRTIO_NET_C} (virtio_net_properties: on unless said otherwise); {INITIALIZE_RSC_STATE}: no TSO without checksum",
 )
 def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
     """The guest is only offered what the device has on, and its driver takes no guest TSO without guest checksum."""
@@ -78,17 +97,21 @@ def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
 @cause(
     "configured",
     "libvirt: an override under the NIC's own `ua-` alias, and <driver name='qemu'/>; QEMU: vhost=off",
-    _POWER_CYCLE,
+    POWER_CYCLE,
     scope="beside",
+    seen="guest_rsc_ext in the XML's <qemu:override>, beside qom-get of guest_rsc_ext, and in x-query-virtio-status "
+    "vhost-started and VIRTIO_NET_F_RSC_EXT and GUEST_TSO4 or GUEST_TSO6 of host-features",
+    source=f"{VIRTIO_NET_C} (virtio_net_set_features, virtio_net_receive); QEMU f8e09b973a: not offered under vhost since 9.1; "
+    "an alias that matches nothing is ignored (measured, libvirt 9.0 and 11.3)",
 )
-def hck_flags_ineffective(nic: NicEvidence, _family: Family) -> str:
+def hck_flags_ineffective(nic: NicEvidence, family: Family) -> str:
     """QEMU's own coalescing needs guest_rsc_ext at the device, its own datapath (vhost off), a vnet header and guest TSO."""
     properties, facts = nic.properties, nic.virtio
     has = not isinstance(properties, Unasked) and properties.get(HCK, False)
     if (
         not (nic.rsc_asked or nic.hck or has)
         or isinstance(properties, Unasked)
-        or _rsc_ext_in_production(nic)
+        or hck_flags_in_production(nic, family)
     ):
         return ""
     if not has:

@@ -4,48 +4,20 @@ from __future__ import annotations
 
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import _POWER_CYCLE, cause
-from provision.verify.judge.ladder import _missing
+from provision.verify.judge.cause import POWER_CYCLE, RSC_DRAIN_SEG, VIRTIO_NET_C, VIRTIO_STATUS, cause
+from provision.verify.judge.ladder import missing_features
 
 
 @cause(
     "offered",
     "take guest_rsc_ext off the device (libvirt: remove its <qemu:override>), or mark the machine `purpose: hck`",
-    _POWER_CYCLE,
+    POWER_CYCLE,
     scope="beside",
+    seen=f"{VIRTIO_STATUS}: VIRTIO_NET_F_RSC_EXT in host-features",
+    source=f"{RSC_DRAIN_SEG}; virtio-win Knowledge Base, netkvm RSC: for one HLK test",
 )
 def hck_flags_in_production(nic: NicEvidence, _family: Family) -> str:
     """guest_rsc_ext is for one HLK test. It holds segments back and breaks checksums of ordinary traffic."""
-    return _rsc_ext_in_production(nic)
-
-
-@cause(
-    "offered",
-    "compare `x-query-virtio-status` with the device's properties; report it with QEMU's version",
-)
-def not_offered(nic: NicEvidence, family: Family) -> str:
-    """The device has it on and still does not offer it; its backend or its machine type has taken it away."""
-    if isinstance(nic.virtio, Unasked):
-        return ""
-    short = _missing(nic, family, nic.virtio.offered)
-    return f"{short} on at the device, and not offered" if short else ""
-
-
-@cause(
-    "offered",
-    "`rscvm down` and `rscvm up` the machine, so that it has what the lab file says",
-    scope="beside",
-)
-def offered_though_off(nic: NicEvidence, _family: Family) -> str:
-    """The lab file says `rsc: false`, and the device offers guest TSO all the same: it was made from something else."""
-    if nic.rsc != "false" or isinstance(nic.virtio, Unasked):
-        return ""
-    offered = [name for name in TSO.values() if BY_NAME[name].virtio in nic.virtio.offered]
-    return f"`rsc: false`, and {' and '.join(offered)} offered" if offered else ""
-
-
-def _rsc_ext_in_production(nic: NicEvidence) -> str:
-    """How RSC_EXT shows on a machine that is not marked for HCK; where it is not known to be offered, by the property."""
     if nic.purpose == "hck":
         return ""
     if not isinstance(nic.virtio, Unasked):
@@ -55,3 +27,33 @@ def _rsc_ext_in_production(nic: NicEvidence) -> str:
         return "its definition asks for guest_rsc_ext, and the machine is not marked for HCK"
     on = not isinstance(nic.properties, Unasked) and nic.properties.get(HCK, False)
     return "guest_rsc_ext is on, and the machine is not marked for HCK" if on else ""
+
+
+@cause(
+    "offered",
+    "compare `x-query-virtio-status` with the device's properties; report it with QEMU's version",
+    seen="qom-get of the property is true, and host-features of x-query-virtio-status lack its VIRTIO_NET_F_… name",
+    source=f"{VIRTIO_NET_C} (virtio_net_get_features): the backend's own features limit the device's",
+)
+def not_offered(nic: NicEvidence, family: Family) -> str:
+    """The device has it on and still does not offer it; its backend or its machine type has taken it away."""
+    if isinstance(nic.virtio, Unasked):
+        return ""
+    short = missing_features(nic, family, nic.virtio.offered)
+    return f"{short} on at the device, and not offered" if short else ""
+
+
+@cause(
+    "offered",
+    "`rscvm down` and `rscvm up` the machine, so that it has what the lab file says",
+    scope="beside",
+    seen=f"{VIRTIO_STATUS}: VIRTIO_NET_F_GUEST_TSO4 or GUEST_TSO6 in host-features, and `rsc: false` in the lab file or in "
+    "rscvm's metadata of the domain",
+    source="the lab file",
+)
+def offered_though_off(nic: NicEvidence, _family: Family) -> str:
+    """The lab file says `rsc: false`, and the device offers guest TSO all the same: it was made from something else."""
+    if nic.rsc != "false" or isinstance(nic.virtio, Unasked):
+        return ""
+    offered = [name for name in TSO.values() if BY_NAME[name].virtio in nic.virtio.offered]
+    return f"`rsc: false`, and {' and '.join(offered)} offered" if offered else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import always, cause
+from provision.verify.judge.cause import RSC_DRAIN_SEG, TAP_FEATURES, TUN_C, always, cause
 from provision.verify.judge.ladder import loaded, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
@@ -16,6 +16,8 @@ _CSUM = BY_NAME["guest_csum"]
     "on a TAP (not on macvtap): `rscvm check … --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
     "a TAP that has gone comes back with a power cycle of its machine",
     unknown=always,
+    seen="live XML: <interface type='direct'>, 'vhostuser', 'vdpa'; or `ethtool -k TAP` on the host fails",
+    source="Linux drivers/net/tap.c (set_offload): a macvtap's lines are `on [fixed]` in every state (measured, kernel 6.18)",
 )
 def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
     """What is passed on to the guest cannot be seen from the host."""
@@ -26,6 +28,8 @@ def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
     "passed",
     "ethtool -K {tap} tx on",
     "take `ethtool -K … tx off` out of the script or hook that runs it; a reboot of the guest undoes it too",
+    seen=f"{TAP_FEATURES}: `tx-checksum-ip-generic: off`, `tx-tcp-segmentation: off [requested on]`, with the guest's driver running",
+    source=f"{TUN_C}; net/core/dev.c (netdev_fix_features): no TSO without checksum; measured, kernel 6.18",
 )
 def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
     """The guest took it, and somebody on the host switched the TAP's checksum off, which takes TSO with it."""
@@ -36,7 +40,12 @@ def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
     return f"{_CSUM.tap} is {checksum} on the TAP, and the guest took it" if told else ""
 
 
-@cause("passed", "ethtool -K {tap} sg on tso on")
+@cause(
+    "passed",
+    "ethtool -K {tap} sg on tso on",
+    seen=f"{TAP_FEATURES}: `tx-scatter-gather: off`",
+    source="Linux net/core/dev.c (netdev_fix_features): no TSO without scatter-gather; measured, kernel 6.18",
+)
 def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
     """TSO needs scatter-gather, which only the host switches, and it is off on the TAP."""
     if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
@@ -49,6 +58,9 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
     "passed",
     "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
     "in a Linux guest: ethtool -K DEVICE rx-gro-hw on",
+    seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off [requested on]` or `tx-tcp6-segmentation: off [requested on]` beside "
+    "`tx-checksum-ip-generic: on`",
+    source=f"NetKVM (OnSetRSCParameters, ParaNdis_DeviceConfigureRSC: CTRL_GUEST_OFFLOADS_SET); {TUN_C}; measured with a Linux guest",
 )
 def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
     """The guest took TSO and dropped it at run time; the host has asked for it in vain."""
@@ -76,6 +88,8 @@ def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
     "passed",
     "ethtool -K {tap} tx on sg on tso on: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
     "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)",
+    seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off` or `tx-tcp6-segmentation: off`, whatever tcp-segmentation-offload says",
+    source=f"{TUN_C}; the lines are the same after `ethtool -K TAP tso off` and after the guest dropped TSO (measured, kernel 6.18)",
 )
 def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
     """Segmentation is off on the TAP; whether guest or host did it, the host's view alone does not tell."""
@@ -92,6 +106,8 @@ def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
     "passed",
     "ethtool -K {tap} tx off, again after each start of the guest's driver",
     scope="beside",
+    seen=f"{TAP_FEATURES}: `tx-checksum-ip-generic: on`, `tx-tcp-segmentation: on` or `tx-tcp6-segmentation: on`, of a NIC with `rsc: hck`",
+    source=RSC_DRAIN_SEG,
 )
 def not_wire_like(nic: NicEvidence, _family: Family) -> str:
     """QEMU's engine clears the marks of what it held back, so senders on the same host must be like a wire."""
