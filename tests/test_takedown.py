@@ -101,7 +101,10 @@ def test_down_of_one_machine_leaves_what_the_lab_shares() -> None:
 
 
 def test_down_of_a_machine_leaves_what_apply_has_set_of_the_host() -> None:
-    nic, link = Thing("nic", "eno1", was="{}"), Thing("link", "/etc/systemd/network/10-rscvm-lab-eno1.link")
+    nic, link = (
+        Thing("nic", "eno1", was="{}"),
+        Thing("link-file", "/etc/systemd/network/10-rscvm-lab-eno1.link"),
+    )
     found = running()
     set_up = replace(found, journal=replace(found.journal, things=(*found.journal.things, nic, link)))
     alone = replace(EMPTY, journal=Journal(LAB.file, (nic, link, Thing("bridge", "br-lab"))))

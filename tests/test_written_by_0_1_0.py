@@ -47,7 +47,10 @@ def test_every_thing_in_its_journals_is_known() -> None:
     assert ("process", "/var/lib/rscvm/lab/bare.pid") in things
     assert ("disk", "/var/lib/rscvm/lab/bare-0.qcow2") in things
     assert journal().disarmed == {"rsc-dut"}
-    assert [thing.name for thing in journal("journal-link").things][1] == link_path("hv", "eth0")
+    assert [(thing.kind, thing.name) for thing in journal("journal-link").things] == [
+        ("nic", "eth0"),
+        ("link-file", link_path("hv", "eth0")),
+    ]
 
 
 @pytest.mark.parametrize("name", ["journal", "journal-link"])

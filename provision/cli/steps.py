@@ -26,7 +26,7 @@ def plan_lines(made: Plan) -> list[Text]:
 
 def step_row(step: Step) -> dict[str, object]:
     """A step as JSON has it."""
-    return {"machine": step.machine, "what": step.what, "why": step.why, "diff": list(step.diff)}
+    return {"machine": step.scope, "what": step.what, "why": step.why, "diff": list(step.diff)}
 
 
 def _step_lines(step: Step) -> list[Text]:

@@ -16,8 +16,11 @@ from provision.runtime.errors import UnreadableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link", "nic"]
-"""In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link` a .link file."""
+Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link-file", "nic"]
+"""In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link-file` systemd's, which udev reads."""
+
+_KINDS_OF_0_1 = {"link": "link-file"}
+"""What 0.1.0 called kinds that have another name now."""
 
 _LOST = (
     "move journal.json out of the lab's directory in state_dir: `down` then still finds what bears our marks, "
@@ -107,13 +110,14 @@ def _is_readable(was: str) -> bool:
 def parse_journal(text: str) -> Journal:
     """The journal out of its text.
 
-    :raise UnreadableError: when it is not a journal that this version writes.
+    :raise UnreadableError: when it is not a journal that this version or an earlier one writes.
     """
     try:
         data = json.loads(text)
         if data["journal"] != 1:
             raise UnreadableError("the lab's journal", text, hint=_LOST)
-        things = tuple(Thing(**row) for row in data["things"])
+        rows = ({**row, "kind": _KINDS_OF_0_1.get(row["kind"], row["kind"])} for row in data["things"])
+        things = tuple(Thing(**row) for row in rows)
         if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         disarmed = frozenset(map(str, data.get("disarmed", ())))

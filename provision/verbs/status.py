@@ -67,14 +67,14 @@ def host_status(session: HostSession, names: Sequence[str]) -> HostStatus:
     forgotten = sorted(state.journal.machines - set(lab.machines))
     state = read_host(session.edges, lab, host, forgotten) if forgotten else state
     lost = [_forgotten(lab, name, state) for name in forgotten]
-    own = tuple(step for step in plan.steps if not step.machine)
+    own = tuple(step for step in plan.steps if not step.scope)
     return HostStatus(host, own, refused, (*rows, *lost), plan.notes)
 
 
 def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
     refused = missing(lab, state.name, [name], state)
     plan = Plan(()) if refused else plan_up(lab, state.name, [name], state)
-    own = tuple(step for step in plan.steps if step.machine)
+    own = tuple(step for step in plan.steps if step.scope)
     backend = lab.machines[name].backend
     warnings = dict.fromkeys(PROFILES[nic.profile].warning for nic in lab.machines[name].nics)
     return MachineStatus(

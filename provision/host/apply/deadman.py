@@ -10,7 +10,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provision.host.plan.steps import Step
+from provision.host.plan.steps import HOST, Step
 from provision.lab.paths import LabPaths
 from provision.runtime.command import Run, shell
 
@@ -108,7 +108,7 @@ def deadman_step(path: str, guarded: Sequence[Step]) -> Step:
     undo = [shlex.join(run.argv) for step in reversed(guarded) for run in step.undo if isinstance(run, Run)]
     return Step(
         host,
-        "",
+        HOST,
         f"arm {host}'s own undo",
         f"it puts back what was found, should it not hear from us within {seconds} s",
         (replace(shell(_ARM, path, str(seconds), _FIRE), stdin="\n".join((*undo, ""))),),

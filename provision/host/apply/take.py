@@ -160,7 +160,7 @@ def run_what_can(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:
     errors: list[RscvmError] = []
     failed: set[str] = set()
     for step in (*plan.steps, *([plan.closing] if plan.closing else [])):
-        if step.machine in failed or (errors and not step.machine):
+        if step.scope in failed or (errors and not step.scope):
             continue
         say(step.what)
         try:
@@ -169,5 +169,5 @@ def run_what_can(edges: Edges, plan: Plan, say: Say) -> list[RscvmError]:
                     perform(edges, step.host, action)
         except RscvmError as error:
             errors.append(error)
-            failed.add(step.machine)
+            failed.add(step.scope)
     return errors

@@ -266,11 +266,11 @@ def _read_rest(edges: Edges, lab: Lab, steps: Sequence[Step]) -> dict[str, str]:
 
     :raise HostError: when anything of the host itself is still to be done.
     """
-    own = [step for step in steps if step.attempt or not step.machine]
+    own = [step for step in steps if step.attempt or not step.scope]
     if not own:
         return {}
     state = read_host(edges, lab, own[0].host, ())
-    if left := [step.what for step in plan_apply(lab, state.name, state).steps if not step.machine]:
+    if left := [step.what for step in plan_apply(lab, state.name, state).steps if not step.scope]:
         raise HostError("\n  ".join((f"{state.name}: not everything took:", *map(_still, left))))
     return _in_vain(state, [step for step in own if step.attempt])
 

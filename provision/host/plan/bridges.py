@@ -10,7 +10,7 @@ from provision.host.journal import Thing, noted
 from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.devices import DeviceDrift, is_complete, link_drift, made_anew, put_right, set_link
 from provision.host.plan.diff import added
-from provision.host.plan.steps import Step
+from provision.host.plan.steps import HOST, Step
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.derived import derived_mac
 from provision.runtime.command import Run
@@ -77,14 +77,14 @@ def bridge_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
             if is_our_link(lab, state.links[name], state.journal, state.boot):
                 drifts = [*_no_longer(name, bridge, state), *_bridge_drift(name, bridge, state)]
                 thing = _bridge_thing(name, bridge, state)
-                yield from put_right(host, "", f"bridge {name}", drifts, bridge=thing)
+                yield from put_right(host, HOST, f"bridge {name}", drifts, bridge=thing)
         else:
             undo = ("ip", "link", "del", "dev", name)
             uplink = state.links.get(bridge.uplink or "")
             down = (Run(set_link(uplink.name, "down")),) if uplink and not uplink.up else ()
             yield Step(
                 host,
-                "",
+                HOST,
                 f"make bridge {name}",
                 f"hosts.{host}.bridges declares it, and it is not there",
                 made_anew(lab, state, name, bridge_commands(lab, name, bridge), undo),

@@ -11,7 +11,7 @@ from provision.host.journal import Kind, Thing
 from provision.host.marks import is_our_domain, is_our_link, marked_machine, taps_of_our_domains
 from provision.host.plan.commands import forget_lab, remove_files, remove_marked, stop_qemu, write_journal
 from provision.host.plan.nics import put_back
-from provision.host.plan.steps import Action, Destroy, Plan, ReadBack, Step, Undefine
+from provision.host.plan.steps import HOST, Action, Destroy, Plan, ReadBack, Step, Undefine
 from provision.lab.paths import LabPaths
 from provision.render.link_file import LAB_MARK
 from provision.runtime.command import Run
@@ -31,7 +31,7 @@ _WORDS: dict[Kind, str] = {
     "bridge": "remove bridge {name}",
     "file": "remove {machine}'s sockets and log",
     "disk": "remove {machine}'s overlays and firmware variables",
-    "link": "remove {name}",
+    "link-file": "remove {name}",
     "nic": "put {name}'s settings back",
 }
 
@@ -136,7 +136,7 @@ def _unmake(lab: Lab, thing: Thing, state: HostState, *, keep_disks: bool) -> It
         yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, state))
     elif thing.kind in ("file", "disk"):
         yield remove_files(thing.name)
-    elif thing.kind == "link":
+    elif thing.kind == "link-file":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
     elif thing.kind == "nic" and thing.name in state.links:
         yield from put_back(thing.name, json.loads(thing.was))
@@ -196,4 +196,4 @@ def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: HostState
     disarmed = state.journal.disarmed - gone
     journal = replace(state.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
     action = write_journal(paths, journal) if left else forget_lab(paths)
-    return Step(state.name, "", f"bring {paths.journal} up to date", "what is gone is gone", (action,))
+    return Step(state.name, HOST, f"bring {paths.journal} up to date", "what is gone is gone", (action,))

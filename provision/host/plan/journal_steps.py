@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.host.journal import merged
 from provision.host.plan.commands import forget_lab, write_journal
 from provision.host.plan.resolved import resolved_view
-from provision.host.plan.steps import Step
+from provision.host.plan.steps import HOST, Step
 from provision.lab.identity import spec_as_noted
 from provision.lab.paths import LabPaths
 
@@ -30,9 +30,7 @@ def journal_steps(
     made = {thing.key: thing for thing in state.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
         made[thing.key] = merged(made.get(thing.key), replace(thing, boot=state.boot))
-    begun = {
-        step.machine for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)
-    }
+    begun = {step.scope for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)}
     specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
     journal = replace(
         state.journal,
@@ -45,7 +43,7 @@ def journal_steps(
     undo = write_journal(paths, state.journal) if state.journal.things else forget_lab(paths)
     opening = Step(
         host,
-        "",
+        HOST,
         f"note in {paths.journal} what is to be made",
         "so that `down` finds it whatever happens",
         (write_journal(paths, journal),),
@@ -54,6 +52,6 @@ def journal_steps(
     )
     whole = replace(journal, things=tuple(replace(thing, boot="") for thing in journal.things))
     closing = Step(
-        host, "", "note that it is made", "its marks tell it from now on", (write_journal(paths, whole),)
+        host, HOST, "note that it is made", "its marks tell it from now on", (write_journal(paths, whole),)
     )
     return opening, closing

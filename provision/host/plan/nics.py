@@ -13,7 +13,7 @@ from provision.facts.ethtool_coalesce import SWITCHES, coalesce_name
 from provision.facts.ethtool_features import GROUPS, is_of
 from provision.host.journal import Thing
 from provision.host.plan.commands import remove_files, tolerant, write_file
-from provision.host.plan.steps import Step
+from provision.host.plan.steps import HOST, Step
 from provision.render.link_file import (
     DEFAULT_NAMING,
     LAB_MARK,
@@ -142,7 +142,7 @@ def _set(
     [what] = was
     return Step(
         host,
-        "",
+        HOST,
         f"set {device}'s {_WORDS[what]}",
         f"hosts.{host}.nics.{device} declares it",
         do,
@@ -192,12 +192,12 @@ def _link_steps(lab: Lab, host: str, device: str, nic: NicState) -> Iterator[Ste
     why = f"hosts.{host}.nics.{device}.persist is {settings.persist}: udev sets the NIC by it when it appears"
     yield Step(
         host,
-        "",
+        HOST,
         f"write {path}" if wanted else f"remove {path}",
         f"{device} is NetworkManager's by now, which keeps settings itself" if nic.connection else why,
         (write_file(path, wanted) if wanted else remove_files(path),),
         (undo,),
-        (Thing("link", path),) if wanted else (),
+        (Thing("link-file", path),) if wanted else (),
         (
             *(f"- {line}" for line in nic.link.splitlines()),
             *(f"+ {line}" for line in wanted.splitlines()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provision.runtime.command import Run
@@ -59,13 +59,17 @@ class Autostart:
 Action = Run | Define | Start | Destroy | Undefine | Autostart | ReadBack
 
 
+HOST = ""
+"""The scope of a step that is for the host itself, or for the whole lab."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One change on one host."""
 
     host: str
-    machine: str
-    """The machine that it is for; empty where it is for the whole lab."""
+    scope: str
+    """The machine that it is for, or HOST."""
     what: str
     why: str
     do: tuple[Action, ...]
@@ -73,11 +77,11 @@ class Step:
     makes: tuple[Thing, ...] = ()
     diff: tuple[str, ...] = ()
     """The change, in lines that begin with `+` and `-`."""
-    guarded: bool = False
+    guarded: bool = field(default=False, kw_only=True)
     """Whether it may cut the host off, so that the host itself takes it back unless it hears from us."""
-    attempt: bool = False
+    attempt: bool = field(default=False, kw_only=True)
     """Whether it is only tried: somebody else has the last word."""
-    exclusive: bool = True
+    exclusive: bool = field(default=True, kw_only=True)
     """Whether its first action fails where somebody else made the same thing, which is not ours to undo then."""
 
 

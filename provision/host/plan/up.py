@@ -130,7 +130,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
         steps += drifted_tap_steps(lab, view, state)
         steps += tap_steps_back_on(lab, [name], state)
         drift += _drift(lab, view, state)
-        if any(step.machine == name for step in steps):
+        if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
     opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
     return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
