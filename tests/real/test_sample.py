@@ -52,6 +52,8 @@ def test_a_sample_tells_what_goes_out_and_ends(device: str, protocol: int, share
     with Hypervisor() as host:
         host.output(["ip", "link", "add", "ve0", "up", "type", "veth", "peer", "name", "ve1"])
         host.output(["ip", "link", "set", "ve1", "up"])
+        for end in ("ve0", "ve1"):  # else the kernel's own frames for IPv6 are among those sampled
+            host.output(["sysctl", "-qw", f"net.ipv6.conf.{end}.disable_ipv6=1"])
         argv = [*host.entering(), sys.executable, "-c", _FLOOD, device, str(protocol)]
         with subprocess.Popen(argv, start_new_session=True) as flood:
             try:

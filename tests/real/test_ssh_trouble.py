@@ -104,7 +104,12 @@ def _when_asleep(site: Site, kill: str) -> None:
 def test_a_connection_that_dies_in_the_middle_of_a_batch_is_a_lost_host_and_what_was_known_is_told(
     site: Site,
 ) -> None:
-    killer = threading.Thread(target=_when_asleep, args=(site, "pkill -9 sshd"))
+    # Who listens goes first: whoever connects next is then refused, and not hung up on.
+    kill = """
+    pkill -9 -o -x sshd
+    for _ in $(seq 100); do [ -n "$(ss -Hltn 'sport = :22')" ] || break; sleep 0.1; done
+    pkill -9 -x sshd"""
+    killer = threading.Thread(target=_when_asleep, args=(site, kill))
     killer.start()
 
     lost, again = site.ask(runs([("echo", "known"), ("sleep", "30"), ("echo", "never")]), run("true"))
