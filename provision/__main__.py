@@ -1,4 +1,7 @@
-"""`python -m provision` and the `rscvm` command; an interruption while Python still imports is none of Python's to tell."""
+"""Entry point of `python -m provision` and of the `rscvm` command.
+
+An interruption while Python still imports ends here, too, without a traceback.
+"""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from provision.host.apply.execute import run_what_can
 from provision.host.apply.lock import HOLD
-from provision.host.apply.take import run_what_can
 from provision.host.apply.transaction import apply_plan
 from provision.host.journal import Thing
 from provision.host.plan.down import plan_down

@@ -24,12 +24,12 @@ from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
 from provision.tables.profiles import PROFILES
 from provision.verbs.hck.disarm import obstacles
-from provision.verbs.hck.plan import plan_disarm, undisarmable
+from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
 from provision.verify.collect.machines import collect_lab
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, nic
 from tests.hosts import EMPTY, EVERYTHING, runs
-from tests.test_labs import hlk
+from tests.test_expand import hlk
 
 DUT = "rsc-dut"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.edges.files.evidence import (
+from provision.edges.files.evidence_folder import (
     EvidenceDirectory,
     Limits,
     claim,

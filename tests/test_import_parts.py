@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provision.runtime.protocols import Domain, Target
-from provision.verbs.importer.domain import Imported, import_domain
+from provision.verbs.importer.import_domain import Imported, import_domain
 from tests.builders import lab_of
 from tests.domains import DISK, HERE, NIC, SMALL, domain_of, nic, small
 

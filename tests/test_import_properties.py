@@ -12,7 +12,7 @@ from provision.lab.yaml_reader import read_yaml
 from provision.render.machine import domain_xml
 from provision.render.view import Choices, machine_view, usual_choices
 from provision.runtime.protocols import Domain, Target
-from provision.verbs.importer.domain import import_domain
+from provision.verbs.importer.import_domain import import_domain
 from provision.verbs.importer.lab_text import scalar
 from tests.builders import lab_of
 from tests.strategies import bounded, hostile, lab_files, loaded

@@ -13,7 +13,7 @@ from provision.runtime.protocols import Domain
 from provision.verbs.fix.definition import EDITED, edit_diffs, unified
 from provision.verbs.fix.domain_edit import DropOverride, SetValue
 from provision.verbs.fix.lab_keys import lab_words
-from provision.verbs.fix.plan import BACK_ON, Repair, plan_repair
+from provision.verbs.fix.repair import BACK_ON, Repair, plan_repair
 from provision.verify.evidence import NicEvidence
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, one_vm, virtio

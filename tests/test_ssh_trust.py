@@ -11,8 +11,8 @@ import pytest
 
 from provision.edges.ssh.host import sudoers_hint
 from provision.edges.ssh.known_hosts import HostKeyError, trust
-from provision.edges.ssh.line import Line
 from provision.edges.ssh.route import Route, _read_route, ssh_options
+from provision.edges.ssh.transport import Line
 from provision.runtime.protocols import Target
 
 KIND = "ssh-ed25519"

@@ -1,4 +1,4 @@
-"""The command line: arguments, wiring, exit status; one file per group of commands.
+"""The command line: which commands there are, and how errors become an exit status.
 
 Modules in here import at their top only what `--help` needs; what a command works with is imported
 when it runs.

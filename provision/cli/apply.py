@@ -1,4 +1,4 @@
-"""Commands on hosts: doctor, apply."""
+"""`rscvm apply`: set the hosts' own NICs and bridges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that judges: check."""
+"""`rscvm check`: the ladder of every NIC; its options, its documents and its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""doctor: whether these hosts can carry such machines."""
+"""`rscvm doctor`: whether these hosts can carry RSC-ready VMs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""down: remove what `up` made."""
+"""`rscvm down`: remove exactly what `up` made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that explain: explain."""
+"""`rscvm explain`: what a cause, a FailureReason or a topic means."""
 
 from __future__ import annotations
 

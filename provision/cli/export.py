@@ -1,4 +1,4 @@
-"""export: documents for other tools."""
+"""`rscvm export`: the lab file's JSON Schema, and AutoHCK's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fix: do what the findings say."""
+"""`rscvm fix`: do what the findings of `check` say."""
 
 from __future__ import annotations
 

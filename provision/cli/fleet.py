@@ -1,4 +1,4 @@
-"""A command's work on each of several hosts, and what becomes of it."""
+"""A command's work on each of several hosts, and what is said of those that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on machines for the HCK test: hck disarm, export autohck."""
+"""`rscvm hck disarm`: make ordinary machines of those for the HCK test."""
 
 from __future__ import annotations
 

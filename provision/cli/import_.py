@@ -1,4 +1,4 @@
-"""Commands that make a lab file of what is there: import."""
+"""`rscvm import`: an existing domain as a lab file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provision.cli.targets import reached
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
-    from provision.verbs.importer.domain import Imported
+    from provision.verbs.importer.import_domain import Imported
 
 
 @click.command("import", short_help="An existing domain as a lab file.")
@@ -39,7 +39,7 @@ def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json:
     cannot say of it, or says otherwise, is listed at the file's end and on stderr.
     """
     from provision.edges.uri import reach
-    from provision.verbs.importer.domain import import_domain
+    from provision.verbs.importer.import_domain import import_domain
 
     if file is not None:
         _usable(file)

@@ -1,4 +1,4 @@
-"""What a command says: results on stdout, progress and errors on stderr."""
+"""What a command prints: results on stdout, progress and errors on stderr, nothing that steers a terminal."""
 
 from __future__ import annotations
 

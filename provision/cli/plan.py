@@ -1,4 +1,4 @@
-"""plan: what `up` and `apply` would change."""
+"""`rscvm plan`: what `up` and `apply` would change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that look at the lab file alone: validate, render, export."""
+"""`rscvm render`: domain XML, QEMU argv or a script."""
 
 from __future__ import annotations
 

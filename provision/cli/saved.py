@@ -1,4 +1,4 @@
-"""What `check --save` and `check --from` do with the disk."""
+"""`check --save` and `check --from`: evidence to a directory, and verdicts from one or from pasted text."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def recorded(edges: ReadingEdges, directory: str, request: Request) -> Iterator[
 
     :raise RequestError: when the directory will not do; nothing has been asked then.
     """
-    from provision.edges.files.evidence import claim
+    from provision.edges.files.evidence_folder import claim
     from provision.verify.saved.record import Recorder
 
     if not directory:
@@ -85,7 +85,7 @@ def _write(recorder: Recorder, edges: ReadingEdges, directory: str, request: Req
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from provision.edges.files.evidence import write_evidence
+    from provision.edges.files.evidence_folder import write_evidence
     from provision.verify.saved.files import Saved, as_files
     from provision.verify.saved.replay import tool_versions
 
@@ -100,7 +100,7 @@ def judged_from(path: str, stdin: TextIO | None) -> list[Outcome[list[NicVerdict
 
     :raise RequestError: when there is nothing of the kind.
     """
-    from provision.edges.files.evidence import EvidenceDirectory, is_evidence, read_pasted
+    from provision.edges.files.evidence_folder import EvidenceDirectory, is_evidence, read_pasted
     from provision.runtime.parallel import Outcome
     from provision.verbs.rejudge import judge_saved
     from provision.verify.collect.pasted import pasted

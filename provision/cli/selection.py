@@ -1,4 +1,4 @@
-"""From a command line's LAB and MACHINE to a lab and its machines' names by host."""
+"""LAB, MACHINE and HOST of a command line to the lab's machines and hosts."""
 
 from __future__ import annotations
 

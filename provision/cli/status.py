@@ -1,4 +1,4 @@
-"""status: what is there, and what has drifted."""
+"""`rscvm status`: what is there, and what has drifted."""
 
 from __future__ import annotations
 

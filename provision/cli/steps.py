@@ -1,4 +1,4 @@
-"""Plans and steps as a person, or a program, reads them."""
+"""Plans and their steps as lines for a person, and as JSON."""
 
 from __future__ import annotations
 

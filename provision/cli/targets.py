@@ -1,4 +1,4 @@
-"""From a command line's LAB, --connect or --qmp to the machines that are asked, by host."""
+"""LAB, --connect, --qmp and --host of a command line to the machines that are to be asked."""
 
 from __future__ import annotations
 

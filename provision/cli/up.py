@@ -1,4 +1,4 @@
-"""Commands on a lab's machines: up, plan, down, status."""
+"""`rscvm up`: make and start machines, wait for their drivers, check every NIC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""validate: every fault of a lab file."""
+"""`rscvm validate`: every fault of a lab file."""
 
 from __future__ import annotations
 

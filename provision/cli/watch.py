@@ -1,4 +1,4 @@
-"""`check --watch` for a person: one table that stays in its place, and leaves nothing of itself behind."""
+"""`rscvm check --watch`: a table that stays in its place on a terminal, or a block of lines a tick."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""All the I/O there is. Nothing in here knows of NICs or RSC."""
+"""All the I/O there is; nothing in here knows of NICs or RSC."""

@@ -1,4 +1,4 @@
-"""QMP over a UNIX socket, one question at a time (through qemu.qmp)."""
+"""QMP over a UNIX socket, one question at a time, through qemu.qmp."""
 
 from __future__ import annotations
 

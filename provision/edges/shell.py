@@ -1,4 +1,4 @@
-"""A host, as one shell that is kept open: commands go to it in batches, and each answer comes back in its frame.
+"""Runs commands on a host through one shell that is kept open, in batches, each answer in its frame.
 
 Local and remote hosts differ in how the shell's streams are opened, and in nothing else. A batch is read whole by
 the shell before any of it runs, so that one that was cut off on its way does nothing.

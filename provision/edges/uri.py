@@ -1,4 +1,4 @@
-"""From libvirt's URIs and SSH's to what a way out needs to know of a host."""
+"""libvirt's URIs and ssh://USER@HOST to what must be known to reach a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real edges, brought together under the names of a lab file's hosts."""
+"""Builds the real edges, under the names that a lab file gives its hosts."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class RealEdges:
         target = self._daemons[host]
         if target.uri or not target.address:
             return target.uri or target.libvirt
-        from provision.edges.ssh.libvirt_road import LibvirtRoad  # noqa: PLC0415 - only where a host is remote
+        from provision.edges.ssh.libvirt_uri import LibvirtRoad  # noqa: PLC0415 - only where a host is remote
 
         road = LibvirtRoad(target)
         self._open.callback(road.close)

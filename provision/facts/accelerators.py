@@ -1,4 +1,4 @@
-"""Processes, QEMUs and accelerators of a host, out of what our scripts print."""
+"""Parses what the probe of KVM and TCG prints: which accelerator works, and which is faster."""
 
 from __future__ import annotations
 

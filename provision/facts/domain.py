@@ -1,4 +1,4 @@
-"""libvirt's domain XML to facts: whose it is, and its NICs."""
+"""Parses libvirt's domain XML: whose the domain is, and its NICs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A domain's XML as elements, paths and values."""
+"""Reads a domain's XML safely, and flattens its elements to paths and values."""
 
 from __future__ import annotations
 

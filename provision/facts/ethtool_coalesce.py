@@ -1,4 +1,4 @@
-"""`ethtool -c DEV` to facts; the text for every version, the JSON for those that have one (6.1 does not, 6.14 does).
+"""Parses `ethtool -c`: the text of every version, and the JSON of those that have one.
 
 A device that has none ends with rc 1, nothing printed and `Operation not supported`, which is for the caller to see.
 """

@@ -1,4 +1,4 @@
-"""`ethtool --json -k` to facts, in the tool's own words: active, requested, fixed."""
+"""Parses `ethtool --json -k`, in the tool's own words: active, requested, fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `ethtool -k` and `ethtool -c` said, out of text that a person pasted: with prompts, quotes, fences, CRLF."""
+"""Finds `ethtool -k` and `-c` output in text that a person pasted: prompts, quotes, fences and all."""
 
 from __future__ import annotations
 

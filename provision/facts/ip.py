@@ -1,4 +1,4 @@
-"""`ip -json -details -stats address` to facts."""
+"""Parses `ip -json -details -stats address`: a host's network devices."""
 
 from __future__ import annotations
 

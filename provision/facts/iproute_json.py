@@ -1,4 +1,4 @@
-"""JSON as iproute2 and ethtool print it: their common writer escapes an apostrophe, which JSON does not know."""
+"""JSON as iproute2 and ethtool print it: their writer escapes apostrophes, which JSON does not know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host's network links are set up by: a systemd .link file's `[Link]`, and a NIC's permanent address."""
+"""Parses systemd .link files, and a NIC's permanent address (`ethtool -P`)."""
 
 from __future__ import annotations
 

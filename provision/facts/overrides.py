@@ -1,4 +1,4 @@
-"""What `<qemu:override>` says of devices: the one reading of it."""
+"""Reads `<qemu:override>`: the properties that it gives to devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QEMUs that run on a host, out of what our script prints."""
+"""Parses the list of QEMU processes that our script makes from /proc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a QEMU says of itself on the command line, to facts."""
+"""Parses what QEMU's programs print: `--version`, `-device help`, `qemu-img info`."""
 
 from __future__ import annotations
 

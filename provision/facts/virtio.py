@@ -1,4 +1,4 @@
-"""`x-query-virtio-status` to facts."""
+"""Parses `x-query-virtio-status`: what a virtio device offers, and what the guest's driver took."""
 
 from __future__ import annotations
 

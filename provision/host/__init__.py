@@ -1,1 +1,1 @@
-"""One host: what is there (read), what has to change (plan), whether it can (preflight), and doing it (apply)."""
+"""One host: what is there (read), what has to change (plan), what forbids it (preflight), doing it (apply)."""

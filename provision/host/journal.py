@@ -1,8 +1,7 @@
-"""What may be left on a host by us, and how each such thing tells whose it is.
+"""The journal on a host: what `up` and `apply` made there, noted before it is made.
 
-TAPs and bridges carry a mark as their alias, set last, so that what is marked is complete. Domains
-carry our metadata and a UUID of ours. Files lie in the lab's own directory. A QEMU names our pidfile
-in its command line. The journal notes what is about to be made, before it is made.
+With the marks (`marks`) it tells `down` what is ours. It also notes how NICs were set before us, and each machine's
+settings as it was last defined or started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Whose a device or domain is: the marks that we leave."""
+"""Tells whose a device or a domain is, by the marks that we leave on them.
+
+TAPs and bridges carry a mark as their alias, set last, so that what is marked is complete. Domains carry our metadata
+and a UUID of ours. Files lie in the lab's own directory. A QEMU names our pidfile in its command line.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found on one host, brought together: what a plan is made from."""
+"""The state of one host, as it was read: what every plan is made from. Data only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab file may leave to us: NIC names, MACs and TAP names, the same for the same lab at any time."""
+"""Names, MACs and TAP names that a lab file leaves out: derived, stable, free of collisions."""
 
 from __future__ import annotations
 

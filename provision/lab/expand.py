@@ -1,4 +1,4 @@
-"""Test labs to the machines and bridges that they stand for. Pure; what is made of a lab looks like what a file says."""
+"""Expands `labs:` to the machines and bridges that they stand for. Pure."""
 
 from __future__ import annotations
 

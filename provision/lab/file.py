@@ -1,4 +1,4 @@
-"""The lab file on the disk."""
+"""Reads a lab file from the disk."""
 
 from __future__ import annotations
 

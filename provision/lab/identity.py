@@ -1,4 +1,4 @@
-"""What tells one machine of a lab from another, and from its own former self."""
+"""A machine's UUID, and the digest that tells whether its settings have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called how under a lab's state directory."""
+"""The paths of a lab's files on a host, below its state directory."""
 
 from __future__ import annotations
 

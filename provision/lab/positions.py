@@ -1,4 +1,4 @@
-"""Where each value of a lab file stood, and how a place is spelled for its user."""
+"""Line and column of each value of a lab file, and how a place is spelled for its user."""
 
 from __future__ import annotations
 

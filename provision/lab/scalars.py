@@ -1,4 +1,4 @@
-"""The lab file's scalar types: what each accepts, and the words for what it does not.
+"""The scalar types of a lab file: what each accepts, and the words for what it does not.
 
 Booleans may be written `true/false` or `on/off`; the YAML reader gives `on` as text (YAML 1.2).
 """

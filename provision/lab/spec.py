@@ -1,4 +1,4 @@
-"""What the user asked for: the lab file's models, frozen.
+"""The lab file's models, frozen: hosts, machines, NICs, disks, labs.
 
 `load` fills in what a lab file may leave to us (NIC names, MACs, TAP names), so that a lab that was
 loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty before that.

@@ -1,4 +1,4 @@
-"""AutoHCK's device and override files that give its DUT the same test NIC. Pure.
+"""Renders AutoHCK's device and override files that give its DUT the same test NIC. Pure.
 
 AutoHCK hands the same device to every client, so the device's file tells them apart by a variable with the client's
 number in its name: its replacement map fills that number in before it looks up the device's own variables.

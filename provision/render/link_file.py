@@ -1,4 +1,4 @@
-"""TABLE: one row per NIC setting that a systemd .link file can keep, and the file itself.
+"""Renders the systemd .link file that keeps a NIC's settings, and says what none can keep. Pure.
 
 udev reads .link files when a NIC appears, and only the first that matches. So ours also carries what the file
 that it takes the place of says in `[Link]`, above all how the NIC is named. An option that udev does not know, or

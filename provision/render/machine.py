@@ -1,4 +1,4 @@
-"""Spec to text that a machine reads: domain XML and QEMU argv. Pure; touches no host."""
+"""Renders a machine as libvirt domain XML and as a QEMU command line. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine's templates print: spec and choices brought to one form, all decisions taken.
+"""The view that templates print: a machine with all decisions taken, one form for both backends.
 
 The templates only loop and print; both backends are rendered from the same view, so that they make
 the same NIC.

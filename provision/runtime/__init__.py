@@ -1,1 +1,1 @@
-"""What everything runs on: errors, commands and protocols, deadlines, interruption, several hosts at once."""
+"""What everything runs on: errors, commands, protocols, deadlines, interruption, several hosts at once."""

@@ -1,7 +1,6 @@
-"""A command, where it ran and what it said; and the protocols that the edges fill.
+"""A command as an argv tuple, and how it ended on one host.
 
-Commands are argv tuples and never strings: quoting is the edge's job. What is above the edges is
-handed these protocols and builds none of their implementations.
+Commands are argv tuples and never strings: quoting is the edge's job.
 """
 
 from __future__ import annotations

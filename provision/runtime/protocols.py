@@ -1,4 +1,7 @@
-"""What the edges fill: a host that runs commands, a libvirt, a QEMU's monitor."""
+"""The protocols that edges fill: a host that runs commands, a libvirt, a QEMU's monitor.
+
+What is above the edges is handed these and builds none of their implementations.
+"""
 
 from __future__ import annotations
 

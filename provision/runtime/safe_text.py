@@ -1,4 +1,4 @@
-"""Words from outside, made harmless and to fit."""
+"""Text from outside, made safe for a terminal and cut to fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TABLES: what a NIC is attached to: the lab file's backends, and libvirt's interface types, of which those are some."""
+"""TABLES: the lab file's NIC backends (bridge, tap, macvtap, user), and libvirt's interface types."""
 
 from __future__ import annotations
 

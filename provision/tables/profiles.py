@@ -1,4 +1,4 @@
-"""TABLE: one row per way of doing RSC, and what each makes of a NIC's offloads."""
+"""TABLE: one row per way of doing RSC (`rsc: true | false | hck`), and its offloads."""
 
 from __future__ import annotations
 

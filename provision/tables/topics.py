@@ -1,4 +1,4 @@
-"""TABLE: what `explain` tells besides the causes, for people who look for a switch that there is not."""
+"""TABLE: what `explain` tells besides the causes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TABLE: one row per topology of a test lab: its machines, their NICs, and the networks these are on.
+"""TABLE: one row per topology of an HLK lab: its machines, their NICs, and its networks.
 
 HLK wants a controller that reaches its clients by a network of its own (MessageDevice), and the device under test
 back to back with a support device, where nobody serves DHCP. The driver under test carries no control traffic.

@@ -1,1 +1,1 @@
-"""One file a command: what it does, on edges that it is handed."""
+"""One file or folder a command: what it does, on edges that it is handed."""

@@ -1,4 +1,4 @@
-"""The verbs on hosts themselves: what they would be set to, and set to it. Edges are handed in."""
+"""`apply`: a host's own settings planned, and set."""
 
 from __future__ import annotations
 

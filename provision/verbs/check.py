@@ -1,4 +1,4 @@
-"""The verb that judges: ask machines, then their TAPs, and hold what was seen against the rules. Reads only."""
+"""`check`: ask machines, then their TAPs, and judge every NIC. Reads only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can this host carry RSC-ready VMs? What is there, what is missing, and the fix for each miss."""
+"""`doctor`: what a host has for RSC-ready VMs, what it lacks, and the fix for each miss."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Take machines down."""
+"""`down`: remove what `up` made, of some machines or of the whole lab."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.host.apply.take import run_what_can
+from provision.host.apply.execute import run_what_can
 from provision.host.plan.down import plan_down
 from provision.host.preflight.machines import another_lab
 from provision.host.read.host import read_host

@@ -1,4 +1,4 @@
-"""What `up` would do."""
+"""`plan`: what `up` would do on a host, and what that lacks for it."""
 
 from __future__ import annotations
 

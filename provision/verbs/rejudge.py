@@ -1,4 +1,4 @@
-"""The verb that judges evidence: as `check` does, of what was answered then."""
+"""`check --from`: the same check on evidence that was saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine as a self-contained shell script: the same steps that `up` takes, on any host that has QEMU."""
+"""`render --as script`: a machine as a self-contained shell script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from provision.host.plan.bridges import bridge_steps
-from provision.host.plan.files import file_steps
+from provision.host.plan.overlays import file_steps
 from provision.host.plan.taps import tap_steps
 from provision.host.state import HostState
 from provision.render.machine import printed, qemu_argv

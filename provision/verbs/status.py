@@ -1,4 +1,4 @@
-"""What is there of a lab on a host, what is not, and what has drifted: of the host itself, and of each machine."""
+"""`status`: what is there of a lab on a host, what is not, and what has drifted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs on a lab's machines: bring up, take down, tell what is there, check. Edges are handed in."""
+"""`up`: bring machines up, wait for their drivers, check."""
 
 from __future__ import annotations
 

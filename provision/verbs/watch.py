@@ -1,4 +1,4 @@
-"""The verb that keeps looking: one read of a host a tick, and its machines asked again only where that shows a change."""
+"""`check --watch`: one read of a host a tick; machines are asked again only where that shows a change."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The verdict: collect evidence, hold it against the rules, judge, report."""
+"""The verdict: collect evidence, judge it, report it, and save it for others."""

@@ -1,4 +1,4 @@
-"""What was seen of one NIC, from each source that could be asked."""
+"""The evidence of one NIC: what each source that could be asked said of it. Data only."""
 
 from __future__ import annotations
 

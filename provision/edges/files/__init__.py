@@ -1,1 +1,1 @@
-"""Files on this machine."""
+"""Files on the machine that rscvm runs on."""

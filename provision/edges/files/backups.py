@@ -1,4 +1,4 @@
-"""Where definitions are kept that `fix` replaces: on the machine that rscvm runs on, readable by its user only."""
+"""Keeps the definitions that `fix` replaces, on the machine that rscvm runs on, for its user alone."""
 
 from __future__ import annotations
 

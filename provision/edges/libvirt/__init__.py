@@ -1,1 +1,1 @@
-"""libvirt."""
+"""A libvirt daemon, through libvirt-python."""

@@ -1,4 +1,4 @@
-"""A libvirt daemon (through libvirt-python). Errors are told apart by code, never by text."""
+"""The connection to a libvirt daemon: domains defined, started, stopped; errors told apart by code."""
 
 from __future__ import annotations
 

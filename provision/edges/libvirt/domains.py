@@ -1,4 +1,4 @@
-"""What libvirt tells of its domains, by calls that it answers also when all of its ordinary workers hang.
+"""Reads libvirt's domains by calls that it answers even when all of its ordinary workers hang.
 
 libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that domain's XML; 9 does not.
 """

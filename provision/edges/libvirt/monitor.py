@@ -1,4 +1,4 @@
-"""A domain's monitor through libvirt-python, and how libvirt's calls are given an end."""
+"""A domain's QMP through libvirt, and deadlines for libvirt's calls, which have none."""
 
 from __future__ import annotations
 

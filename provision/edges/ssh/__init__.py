@@ -1,1 +1,1 @@
-"""SSH."""
+"""A host reached over SSH, through paramiko and `ssh -G`."""

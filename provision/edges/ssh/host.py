@@ -1,4 +1,4 @@
-"""A host reached over SSH (through paramiko): one connection, opened when first used and kept.
+"""A host that runs commands over SSH: one connection, opened when first used and kept.
 
 What a login shell is given is the name of a program and nothing to quote, so that any login shell will do. The script
 that makes it a shell of ours goes through its input; it answers with its process group, by which it can be ended.
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from provision.edges.local import SBIN
 from provision.edges.shell import ShellHost
-from provision.edges.ssh.line import Line
 from provision.edges.ssh.login import SshError, log_in
 from provision.edges.ssh.route import PATIENCE, route_to
 from provision.edges.ssh.stream import SshStream, whole
+from provision.edges.ssh.transport import Line
 from provision.runtime.errors import HostError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Whom an SSH connection trusts, and who it says that we are: known hosts, and the keys of the agent and of files."""
+"""Strict host keys: what known_hosts files say of a host, as OpenSSH reads them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""From a line to a host that has let us in: greeting, the host's key, and ours."""
+"""Logs in to an SSH server: its greeting, its host key, and our keys."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from provision.edges.ssh.keys import our_keys
+from provision.edges.ssh.identities import our_keys
 from provision.edges.ssh.known_hosts import known_keys, trust
 from provision.edges.ssh.route import PATIENCE, PULSE
 from provision.runtime.errors import HostError
@@ -13,8 +13,8 @@ from provision.runtime.errors import HostError
 if TYPE_CHECKING:
     from paramiko import Transport
 
-    from provision.edges.ssh.line import Line
     from provision.edges.ssh.route import Route
+    from provision.edges.ssh.transport import Line
     from provision.runtime.protocols import Target
 
 

@@ -1,6 +1,7 @@
-"""Loads paramiko without invoke, which it imports at once and uses for `Match exec` in its own reading of ssh_config.
+"""Loads paramiko without invoke, which takes as long to load as the rest and is not needed.
 
-`ssh -G` reads that for us. invoke takes as long to load as the rest of paramiko, which does without where it is missing.
+paramiko imports invoke at once, and uses it for `Match exec` in its own reading of ssh_config, which `ssh -G` does for us;
+it does without where invoke is missing.
 """
 
 from __future__ import annotations

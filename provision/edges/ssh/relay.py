@@ -1,4 +1,4 @@
-"""A UNIX socket on another host, as a connected socket here: a program there carries what passes.
+"""Reaches a UNIX socket on another host (QEMU's monitor) through a small program there.
 
 Debian has Perl wherever it is, most hosts have Python, and some have neither and socat.
 """

@@ -1,4 +1,4 @@
-"""Where OpenSSH would go to reach a host, and how: its own reading of its configuration and of what the lab file says.
+"""Where OpenSSH would go to reach a host, and how: `ssh -G` is asked.
 
 `ssh -G` is asked instead of reading ~/.ssh/config here: Include, Match, tokens and the system's files then mean what
 they mean to `ssh`, and libvirt, which runs `ssh`, goes to the same place by the same key.

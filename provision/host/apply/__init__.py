@@ -1,1 +1,1 @@
-"""Take steps, read back, take back: under a lock, behind the host's own undo."""
+"""Runs a plan's steps, reads back, takes back: under a lock, behind the host's own undo."""

@@ -1,4 +1,4 @@
-"""The host's own undo: a process of its own there, that puts back what was found unless it hears from us in time.
+"""The host's own undo: a process there that puts back what was found unless it hears from us in time.
 
 It first ends whatever still works for us, so that nothing is set after it, and then takes the lab's lock. Whoever has
 the lock next settles what it finds armed: its owner has gone, or it would hold the lock.

@@ -1,4 +1,4 @@
-"""One at a time: whoever changes a lab holds its lock, and others are told who that is.
+"""The lab's lock on a host: one run at a time, and others are told whose it is.
 
 The lock is the kernel's (flock) and not the file: it ends with its holder, however that ends, so there is
 no stale lock. The file only says who; one that is left over is taken over.

@@ -1,4 +1,4 @@
-"""A lab on one of its hosts: what every verb on a host is handed."""
+"""A lab on one of its hosts, which every verb on a host is handed, and its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take a plan's steps, those that may cut the host off behind its own undo, and believe nothing that was not read back.
+"""Applies a plan whole or not at all, and believes nothing that was not read back.
 
 Before the first of them the host's own undo is armed: after a lost connection, a kill -9 of ours, or a setting that
 broke the very NIC by which we reach the host, it puts back what was found. What we take back ourselves is read back too.
@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.host.apply.deadman import cancel, deadman_step, fire_left_over, patience
+from provision.host.apply.execute import run_steps, undo_steps
 from provision.host.apply.lock import locked
-from provision.host.apply.take import run_steps, undo_steps
 from provision.host.marks import is_our_link
 from provision.host.plan.readback import not_as_it_was, not_taken
 from provision.host.plan.settings import plan_apply

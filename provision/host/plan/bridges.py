@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing, noted
 from provision.host.marks import device_mark, is_our_link
-from provision.host.plan.devices import DeviceDrift, is_complete, link_drift, made_anew, put_right, set_link
+from provision.host.plan.device_drift import (
+    DeviceDrift,
+    is_complete,
+    link_drift,
+    made_anew,
+    put_right,
+    set_link,
+)
 from provision.host.plan.diff import added
 from provision.host.plan.steps import HOST, Step
 from provision.host.state import BRIDGE_FILTER

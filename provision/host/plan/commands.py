@@ -1,4 +1,4 @@
-"""The commands that several steps share."""
+"""Shell commands that several kinds of steps share: stop a QEMU, write a file in one move, and so on. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would change, in lines as diffs have them; and what somebody has changed in a domain by hand. Pure."""
+"""The lines of a diff for what a step adds or changes. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a domain has otherwise than it was defined with. Pure."""
+"""What somebody has changed in a libvirt domain by hand, against what it was defined with. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps for a libvirt domain: its definition, held against what is there, and its start. Pure."""
+"""Steps for a libvirt domain: define it, define it anew, start it. Pure."""
 
 from __future__ import annotations
 

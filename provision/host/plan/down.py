@@ -1,4 +1,4 @@
-"""What `down` removes: exactly what is ours on a host, by the journal and by the marks. Pure."""
+"""What `down` removes: exactly what is ours, by the journal and by the marks. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine for the HCK test as the ordinary machine that it can be, and how to tell that it has been made one. Pure."""
+"""A machine without its HCK flags, and how to tell that one has been disarmed. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps that write the journal before and after others. Pure."""
+"""The two steps that write the journal, before and after all others. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host's physical NICs are to be set to. Pure.
+"""Steps for a host's physical NICs: features, coalescing, and the .link file that keeps them. Pure.
 
 ethtool's exit status does not say whether a setting took (a change in part is a success to it), so none of these
 steps is believed before it was read back: the host is read again, and what `nic_steps` would still do did not take.

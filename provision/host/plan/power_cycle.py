@@ -1,4 +1,4 @@
-"""Steps that make another machine of one that is there: by a power cycle, or by its definition alone. Pure."""
+"""Steps that restart a machine with another definition, or only define it anew. Pure."""
 
 from __future__ import annotations
 

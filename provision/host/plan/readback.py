@@ -1,4 +1,4 @@
-"""What was set, or put back, held against what is read back: what did not take, and what keeps it so. Pure."""
+"""What was set on a NIC, held against what is read back: what did not take, and why. Pure."""
 
 from __future__ import annotations
 

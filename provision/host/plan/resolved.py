@@ -1,4 +1,4 @@
-"""What `auto` comes to on a host, and what a machine is with that."""
+"""Resolves `accel: auto` and `vhost: auto` for one host. Pure."""
 
 from __future__ import annotations
 

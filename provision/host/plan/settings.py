@@ -1,4 +1,4 @@
-"""Spec to steps for a host itself: its bridges, its NICs, TAPs that it switched off. Pure."""
+"""The plan of `apply`: a host's bridges, NICs, and TAPs that it switched off. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan is made of: actions as data, steps that say why, and the few commands that several steps share."""
+"""What a plan is made of: actions, steps that say why, drift, and the plan. Data only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TAPs whose offloads somebody on the host has switched off, and that a guest wants. Pure."""
+"""Steps for TAPs: made, put right, and given back the offloads that the host took from them. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provision.host.journal import Thing
 from provision.host.marks import device_mark, is_our_link, taps_of_our_domains
 from provision.host.plan.commands import tolerant
-from provision.host.plan.devices import is_complete, link_drift, made_anew, put_right, set_link
+from provision.host.plan.device_drift import is_complete, link_drift, made_anew, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.steps import Step
 from provision.runtime.command import Run

@@ -1,4 +1,4 @@
-"""Spec to steps; each says why, and how to take it back. Pure: what was found on the host is handed in."""
+"""The plan of `up`: everything that has to change on a host so that machines run there. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from provision.host.plan.commands import remove_files, stop_qemu
 from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
 from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
-from provision.host.plan.files import file_steps, files_of, runs
 from provision.host.plan.hck_flags import (
     is_defined_without_flags,
     lab_without_flags,
@@ -20,6 +19,7 @@ from provision.host.plan.hck_flags import (
 )
 from provision.host.plan.journal_steps import journal_steps
 from provision.host.plan.nics import nic_steps
+from provision.host.plan.overlays import file_steps, files_of, runs
 from provision.host.plan.power_cycle import process_step
 from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.settings import host_notes

@@ -1,1 +1,1 @@
-"""What stands in the way of a plan, all of it at once. Pure."""
+"""What stands in the way of a plan, all of it at once, before anything is touched. Pure."""

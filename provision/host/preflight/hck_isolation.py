@@ -1,4 +1,4 @@
-"""What keeps QEMU's engine away from everything else, as far as a host can tell: who else is on its bridge. Pure."""
+"""What must not be on the bridge of a NIC with QEMU's HCK engine, as a host shows it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host lacks for a plan, all of it at once, before anything is touched. Pure."""
+"""What a host lacks for machines: programs, images, bridges, names that are taken. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way of a NIC's settings, as far as that is known before they are tried. Pure."""
+"""Why a physical NIC cannot be set as declared, as far as that is known beforehand. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Questions to a host, and what the answers come to."""
+"""Questions to a host, and what their answers come to."""

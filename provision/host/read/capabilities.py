@@ -1,4 +1,4 @@
-"""What would run the machines on a host: QEMUs, images and accelerators; part of the one batch that reads a host."""
+"""Reads what would run machines on a host: QEMUs, disk images, accelerators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host's network devices and their features, whoever asks."""
+"""Reads a host's network devices and the features of all of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Read a host before anything is planned for it: few round trips, however many machines it has.
+"""Reads a host before anything is planned for it, in few round trips however many machines it has.
 
-The reading verb of `plan`, `up`, `down`, `status`, `check` and `doctor`. It changes nothing, but for
-keeping the probe of accelerators, which takes seconds, in the state directory.
+For `plan`, `up`, `down`, `status`, `check` and `doctor`. It changes nothing, but for keeping the result of the probe of
+accelerators, which takes seconds, in the state directory.
 """
 
 from __future__ import annotations

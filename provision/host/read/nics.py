@@ -1,4 +1,4 @@
-"""What is asked of a host's physical NICs, and what the answers come to; part of the one batch that reads a host."""
+"""Reads a host's declared physical NICs: features, coalescing, .link files, NetworkManager."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a lab file's values must be to each other."""
+"""Checks of a lab file's values against each other."""

@@ -1,4 +1,4 @@
-"""A fault before it has a line, and the NIC that it may be about."""
+"""A fault of a lab file before it has a line, and what else it rests on."""
 
 from __future__ import annotations
 

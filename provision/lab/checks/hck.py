@@ -1,4 +1,4 @@
-"""What keeps QEMU's engine away from everything else, and what a test lab must have; as far as a lab file can tell."""
+"""Checks of HLK labs, and of what may be on a bridge with QEMU's HCK engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab file says of hosts, held against what else it says."""
+"""Checks of what a lab file says of hosts: their NICs' settings, bridges and uplinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab file's values must be to each other; each check is one function over what could be read."""
+"""Checks of machines and NICs; `complaints` runs every check that there is."""
 
 from __future__ import annotations
 

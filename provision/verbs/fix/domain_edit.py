@@ -1,4 +1,4 @@
-"""The smallest edit of a domain's XML: every byte but those of the edit stays as it was. Pure.
+"""Edits a domain's XML by the byte: nothing but the edit changes. Pure.
 
 lxml understands the text and tells no positions; a scan for tags tells positions and understands nothing. Both see
 the same elements in the same order, and are held against each other.

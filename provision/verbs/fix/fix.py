@@ -1,4 +1,4 @@
-"""`fix`: do what the findings say, on the host's side and in a domain's definition, and look again.
+"""`fix`: do what the findings say, for a lab's machines or for one domain, and check again.
 
 Nothing but ethtool on a NIC's own TAP touches what runs, and a power cycle where it was asked for.
 """
@@ -14,8 +14,8 @@ from provision.runtime.errors import HostError, RequestError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.definition import edit_diffs
 from provision.verbs.fix.lab_keys import lab_words
-from provision.verbs.fix.plan import plan_repair
 from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
+from provision.verbs.fix.repair import plan_repair
 from provision.verbs.fix.taps import Change, ask_taps, done, name_of, refusals, tries
 from provision.verify.collect.source import lab_source
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from provision.runtime.deadline import Deadline
     from provision.runtime.protocols import Domain, Edges, Libvirt
     from provision.verbs.fix.domain_edit import Edit
-    from provision.verbs.fix.plan import Repair
+    from provision.verbs.fix.repair import Repair
     from provision.verify.judge.verdict import NicVerdict
 
 POWER_CYCLE = "takes effect after a power cycle; a reboot from inside keeps the old device"

@@ -1,4 +1,4 @@
-"""What `fix` says where a machine's definition follows its lab file: which key makes it so. Pure."""
+"""Which key of the lab file to change, where a machine's definition follows its lab file. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.lab.positions import spelled
 from provision.tables.offloads import TSO
 from provision.verbs.fix.definition import EDITED
-from provision.verbs.fix.plan import causes_of
+from provision.verbs.fix.repair import causes_of
 from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:

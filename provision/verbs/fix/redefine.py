@@ -1,4 +1,4 @@
-"""libvirt's side of `fix`: a domain defined anew, with the old definition kept, and its power cycle."""
+"""Defines a domain anew with the old definition kept, and power-cycles it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `fix` asks of TAPs, by ethtool, and what reading them back tells of who had switched them off."""
+"""Asks TAPs for offloads by ethtool, and tells from what is read back who had switched them off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.errors import CommandError, HostError
 from provision.runtime.interrupt import shield
 from provision.tables.offloads import BY_NAME
-from provision.verbs.fix.plan import BACK_ON, Repair
+from provision.verbs.fix.repair import BACK_ON, Repair
 from provision.verify.collect.taps import read_taps, with_tap
 from provision.verify.judge.ladder import wire_like
 from provision.verify.judge.verdict import NicVerdict, judge_nic

@@ -1,1 +1,1 @@
-"""Machines for the HCK test: made ordinary again, and described to AutoHCK."""
+"""Commands on machines for the HCK test."""

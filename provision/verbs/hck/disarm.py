@@ -1,4 +1,4 @@
-"""The verb on machines for the HCK test: make ordinary ones of them. Edges are handed in."""
+"""`hck disarm`: make ordinary machines of those for the HCK test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from provision.host.marks import is_our_domain
 from provision.host.preflight.machines import another_lab
 from provision.host.read.host import read_host
 from provision.runtime.errors import HostError
-from provision.verbs.hck.plan import plan_disarm, undisarmable
+from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

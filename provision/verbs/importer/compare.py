@@ -1,4 +1,4 @@
-"""When two domains are the same machine: both brought to a normal form, and what is left of differences. Pure."""
+"""Compares two domains: both in a normal form, and what is left of differences. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.domain_tree import attribute, flat, read_domain, said, tag_of, text_of
 from provision.facts.overrides import overrides, taken_overrides
-from provision.verbs.importer.nic_form import nic_values
+from provision.verbs.importer.interface_form import nic_values
 from provision.verbs.importer.tolerated import goes_without_saying, ignored, is_absent
 
 if TYPE_CHECKING:

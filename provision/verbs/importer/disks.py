@@ -1,4 +1,4 @@
-"""A domain's disks and CDs as a lab file has them. Pure."""
+"""A domain's disks and CDs as keys of a lab file. Pure."""
 
 from __future__ import annotations
 

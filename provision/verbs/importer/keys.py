@@ -1,4 +1,4 @@
-"""What of a domain a lab file can say, key by key; and why what it cannot say is left out."""
+"""Keys of a lab file in the making, and why one does not take a value. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab file's text out of its mappings: as a person would write it, and safe whatever is in it. Pure."""
+"""Writes a lab file's YAML as a person would, safe whatever is in it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TABLES: what does not count between a domain and a lab file's machine, and why the rest is not carried over.
+"""TABLES: what does not count between two domains, and why the rest is not carried over.
 
 A path is an element's, with `@` before an attribute; of a device, its kind follows its tag: `devices/controller pci`.
 A pattern matches the path and all that is within.

@@ -1,1 +1,1 @@
-"""Evidence: what machines, monitors, TAPs and guests say of a NIC."""
+"""Collects evidence: what machines, monitors, TAPs and guests say of a NIC."""

@@ -1,4 +1,4 @@
-"""Every NIC of a QEMU that nobody told us of: found by its monitor alone. Reads only; edges are handed in."""
+"""Collects every NIC of a QEMU that nobody told us of, by its monitor alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask about every NIC of machines, all but what their TAPs tell. Reads only; edges are handed in."""
+"""Collects every NIC of a lab's machines or of a domain, all but what their TAPs tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What QEMU tells of a NIC by its monitor: the device's own switches, what it offers, what the guest took."""
+"""Asks QEMU's monitor about a NIC: the device's switches, what it offers, what the guest took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence out of pasted output of ethtool: one rung of the ladder, and what can be said beside it. Pure."""
+"""Evidence out of pasted output of ethtool, and what can be said beside it. Pure."""
 
 from __future__ import annotations
 

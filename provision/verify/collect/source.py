@@ -1,4 +1,4 @@
-"""Which machines are asked, and how: a lab's, a libvirt's, or one QEMU."""
+"""Which machines of a host are asked, and how: a lab's, a libvirt's, or one QEMU."""
 
 from __future__ import annotations
 

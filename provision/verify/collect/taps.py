@@ -1,4 +1,4 @@
-"""What a host tells of its TAPs, all of them in one round trip: features, counters, and where they hang."""
+"""Reads all TAPs of a host in one round trip: features, counters, and which bridge they are on."""
 
 from __future__ import annotations
 

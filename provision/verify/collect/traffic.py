@@ -1,4 +1,4 @@
-"""What a host hands to its guests while it is watched."""
+"""What a host hands to its guests while it is watched: counters, and a sample of frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cause is, and how a rule enters the catalogue."""
+"""What a cause is, and the decorator by which one enters the catalogue."""
 
 from __future__ import annotations
 

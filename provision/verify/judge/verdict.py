@@ -1,4 +1,4 @@
-"""Evidence to verdict: the first broken rung, its cause, and what to do. Pure."""
+"""The verdict on a NIC: its first broken rung, the cause, and what to do. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts as `check --json` has them, and their exit status."""
+"""Verdicts as the JSON document of `check --json`, and their exit status."""
 
 from __future__ import annotations
 

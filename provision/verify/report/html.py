@@ -1,4 +1,4 @@
-"""Verdicts as one HTML page that needs nothing else: no script, no request, a policy that forbids both."""
+"""Verdicts as one HTML page: no script, no request, and a policy that forbids both."""
 
 from __future__ import annotations
 

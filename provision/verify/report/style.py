@@ -1,4 +1,4 @@
-"""How verdicts look wherever they are shown: colours, signs, order, and outside text made to fit."""
+"""How verdicts look wherever they are shown: colours, signs, words, order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many verdicts at a glance: how many are ready, what keeps the others, and one line a NIC."""
+"""Many verdicts at a glance: counts by verdict and cause, and a table with one line a NIC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts to what people and machines read: JSON, and text for a terminal."""
+"""Verdicts as text for a terminal: each NIC's ladder, cause and fixes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Evidence: what was asked and answered, kept as files, and judged again elsewhere."""
+"""Evidence that is kept: recorded, written, read, and replayed."""

@@ -1,4 +1,4 @@
-"""Names for files and folders, made of names from outside: on no system a way out, an option, or another's name."""
+"""Safe names for files and folders, made of names from outside."""
 
 from __future__ import annotations
 

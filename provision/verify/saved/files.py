@@ -1,4 +1,4 @@
-"""Evidence as files: an index, and each raw answer in a file of its own that a person can read. Pure."""
+"""Evidence as files: an index, and each raw answer in a file that a person can read. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every question that was asked of hosts with its raw answer, in the order of the answers.
+"""Edges that record every question with its raw answer.
 
 `Recorder` stands before any edges, passes everything on and keeps what comes back; `replay` gives
 the same answers again, elsewhere. So `check` runs the same code on a machine and on its evidence.

@@ -1,4 +1,4 @@
-"""Rung *configured*: QEMU did not get what RSC needs."""
+"""Causes at rung *configured*: QEMU did not get what RSC needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rung *negotiated*: the guest's driver did not take it."""
+"""Causes at rung *negotiated*: the guest's driver did not take it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why RSC does not show in the traffic, though every layer would hand it on."""
+"""Causes at rung *observed*: traffic does not arrive in large frames, though every layer would hand it on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rung *offered*: the device does not offer it, or offers what it must not."""
+"""Causes at rung *offered*: the device does not offer it, or offers what it must not."""
 
 from __future__ import annotations
 

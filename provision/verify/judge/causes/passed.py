@@ -1,4 +1,4 @@
-"""Rung *passed*: the TAP does not hand it on."""
+"""Causes at rung *passed*: the TAP does not hand large frames on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes ordinary machines of those for the HCK test, until the next `up`. Pure."""
+"""The plan of `hck disarm`. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys that we show to a host: the agent's and those of files."""
+"""The private keys that we log in with: the agent's, and those of files."""
 
 from __future__ import annotations
 

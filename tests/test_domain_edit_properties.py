@@ -8,7 +8,7 @@ from lxml import etree
 
 from provision.facts.domain_tree import read_domain
 from provision.verbs.fix.domain_edit import Edit, SetValue, edited
-from tests.test_xmledit import DROP, QEMU, TSO4, VIRTIO
+from tests.test_domain_edit import DROP, QEMU, TSO4, VIRTIO
 
 _JUNK = st.sampled_from(
     ["", "\n      ", "<!-- <model type='x'/> -->", "<link state='up'/>", "<!-- \" ' -->", "<?p <a> ?>", " "]

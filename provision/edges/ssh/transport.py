@@ -1,4 +1,4 @@
-"""The line to a host: a socket to its SSH server, or to the program that leads there."""
+"""The byte stream to an SSH server: a socket, or the ProxyCommand that leads there."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provision.cli import run
 from provision.cli.saved import Keep, judged_from, recorded
-from provision.edges.files.evidence import EvidenceDirectory
+from provision.edges.files.evidence_folder import EvidenceDirectory
 from provision.runtime.command import Result
 from provision.runtime.errors import HostError, RequestError, RscvmError
 from provision.verbs.check import Look, check

@@ -1,4 +1,4 @@
-"""A domain's NICs as a lab file has them. Pure."""
+"""A domain's `<interface>`s as NICs of a lab file. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from provision.lab import spec
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import PROFILES, RSC_INTERVAL, wanted_offloads
 from provision.verbs.importer.compare import named_devices
+from provision.verbs.importer.interface_form import (
+    QEMUS_INTERVAL,
+    WITHOUT_HEADER,
+    effective_offloads,
+    is_virtio,
+)
 from provision.verbs.importer.keys import Keys, key_or_reason, refusal
-from provision.verbs.importer.nic_form import QEMUS_INTERVAL, WITHOUT_HEADER, effective_offloads, is_virtio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

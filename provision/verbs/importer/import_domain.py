@@ -1,4 +1,4 @@
-"""An existing domain as a lab file, and what of it a lab file cannot say. Pure."""
+"""`import`: a domain as a lab file, with a note on everything that is otherwise. Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from provision.render.view import machine_view
 from provision.runtime.safe_text import shortened
 from provision.verbs.importer.compare import Difference, differences
 from provision.verbs.importer.disks import imported_cdroms, imported_disks
+from provision.verbs.importer.interfaces import imported_nics
 from provision.verbs.importer.keys import Keys, refusal
 from provision.verbs.importer.lab_text import lab_text
 from provision.verbs.importer.machine import imported_machine, lab_name
-from provision.verbs.importer.nics import imported_nics
 from provision.verbs.importer.tolerated import why
 
 if TYPE_CHECKING:

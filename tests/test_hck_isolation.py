@@ -25,7 +25,7 @@ from provision.render.view import Choices, machine_view
 from provision.runtime.errors import LabFileError
 from tests.hosts import EMPTY
 from tests.strategies import bounded, lab_files, loaded
-from tests.test_labs import hlk, networks
+from tests.test_expand import hlk, networks
 from tests.test_refusals import HOST, NIC, ROLE, ROLES, dut_only, load, machine, refused
 from tests.test_render_properties import HCK_FLAGS, command_line
 

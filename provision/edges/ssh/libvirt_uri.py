@@ -1,4 +1,4 @@
-"""libvirt on another host: a URI by which libvirt runs `ssh`, with the options that we hold to ourselves.
+"""A URI by which libvirt reaches another host over `ssh`, as strictly as we do ourselves.
 
 libvirt's own parameters cannot make its ssh strict (`known_hosts` is ignored there), so the URI names a script that
 adds what is missing.

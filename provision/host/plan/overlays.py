@@ -1,4 +1,4 @@
-"""Steps for overlays and firmware variables. Pure."""
+"""Steps for disk overlays and firmware variables. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Take the steps; take them back, last first, when one fails or is interrupted.
-
-Commands that follow one another go to the host in one batch.
-"""
+"""Runs steps in batches, and undoes them, last first, when one fails or is interrupted."""
 
 from __future__ import annotations
 

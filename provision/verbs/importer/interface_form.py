@@ -1,4 +1,4 @@
-"""A NIC as its guest gets it: what it is attached to, and its offloads with any override. Pure."""
+"""The normal form of an `<interface>`: what it is attached to, and its effective offloads. Pure."""
 
 from __future__ import annotations
 

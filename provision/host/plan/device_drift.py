@@ -1,4 +1,4 @@
-"""Steps for bridges and TAPs: made where they are missing, put right where they have drifted. Pure."""
+"""What steps for bridges and for TAPs share: which settings have drifted, and one step that mends them. Pure."""
 
 from __future__ import annotations
 
