@@ -1,5 +1,6 @@
 # make demo   one real guest, from lab file to verdict, in a network namespace of its own
-# make test   linters, types, unit tests, and tests on real QEMU, libvirt, TAPs and a booted guest
+# make check  linters, types and unit tests: the quick loop, about a minute; needs no root once all is installed
+# make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
 # make bench  what it costs, as ratios against peers in the same run, into bench/RESULTS.md
@@ -19,7 +20,7 @@ NEXT_PACKAGES := mmdebstrap
 
 NEXT ?= tests/real
 
-.PHONY: demo test test-next bench bench-peers guest host packages test-packages clean
+.PHONY: demo check test test-next bench bench-peers guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -29,8 +30,11 @@ demo: .venv/.installed guest
 	    $(BIN)/rscvm down examples/demo.yaml || status=$$?; \
 	    exit $$status'
 
-test: test-packages .venv/.installed guest host
-	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile
+check: test-packages .venv/.installed
+	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/real
+
+test: check guest host
+	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile tests/real
 
 test-next: .venv/.installed guest host
 	$(call install_packages,$(NEXT_PACKAGES))

@@ -95,9 +95,8 @@ def _named(element: _Element) -> str:
     libvirt gives every live device an alias; a NIC's is ours, and its target may be libvirt's.
     """
     tag = str(element.tag).replace(QEMU, "qemu:")
-    own = tag in ("channel", "feature", "timer") or tag.startswith(
-        "qemu:"
-    )  # a driver's name is what it is, not who
+    # Of other elements the name is what they are, and not which: a `<driver name=…>` for one.
+    own = tag in ("channel", "feature", "timer") or tag.startswith("qemu:")
     names = [str(element.get("name", "")), str(element.get("alias", ""))] if own else []
     names += [attribute(element, "alias", "name")] if tag == "interface" else []
     names += [attribute(element, "target", "dev"), attribute(element, "target", "name")]

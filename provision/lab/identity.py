@@ -22,10 +22,8 @@ def machine_uuid(lab: Lab, name: str) -> str:
 def spec_as_noted(machine: Machine) -> dict[str, Any]:
     """A machine's settings as the journal keeps them: what is at its default is left out."""
     noted: dict[str, Any] = machine.model_dump(mode="json", exclude_defaults=True)
-    return {
-        **noted,
-        "memory": f"{machine.memory >> 10}KiB",
-    }  # as a lab file says it, so that it can be read back
+    # Memory as a lab file says it, so that it can be read back.
+    return {**noted, "memory": f"{machine.memory >> 10}KiB"}
 
 
 def spec_digest(machine: Machine) -> str:

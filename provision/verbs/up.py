@@ -89,9 +89,8 @@ def await_drivers(session: HostSession, names: Sequence[str], deadline: Deadline
         if any(
             isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final for nic in nics
         ):
-            state = read_host(
-                session.edges, session.lab, session.host, names
-            )  # a silent monitor may be that of no machine
+            # A silent monitor may be that of a machine that has ended.
+            state = read_host(session.edges, session.lab, session.host, names)
             nics = collect_lab(session.edges, lab, names, state)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(

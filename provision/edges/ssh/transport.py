@@ -40,9 +40,8 @@ class PatientSocket(socket.socket):
         """Receive some; the kernel forgets the promptness, hence each time."""
         if not self._rest:
             self._rest = super().recv(_MOST, flags)
-            with suppress(
-                OSError
-            ):  # a program's has none, and a connection that is lost is found out by reading on
+            # A ProxyCommand's pipe has no such option, and a connection that is lost is found out by reading on.
+            with suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         data, self._rest = self._rest[:bufsize], self._rest[bufsize:]
         return data

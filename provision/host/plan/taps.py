@@ -69,10 +69,9 @@ def _switched_off(features: Features, offered: Sequence[str]) -> tuple[list[str]
     if checksum is None or gather is None or None in tso:
         return [], []
     names: list[str] = []
+    # A driver's checksum that was off all along takes TSO with it, and then nobody has asked for that.
     if not (checksum.active or checksum.requested) and any(feature and feature.requested for feature in tso):
-        names.append(
-            BY_NAME["guest_csum"].tap
-        )  # a driver's checksum that was off all along takes TSO with it
+        names.append(BY_NAME["guest_csum"].tap)
     if not (gather.active or gather.requested):  # what is asked for and off is its owner's doing
         names.append("tx-scatter-gather")
     wanted = [BY_NAME[name].tap for name in offered]

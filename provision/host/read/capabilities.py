@@ -49,10 +49,8 @@ def emulators_of(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str])
         if machine.backend == "qemu":
             found[name] = QEMU
             continue
-        kind = (
-            "kvm" if machine.accel == "kvm" else "qemu",
-            machine.machine,
-        )  # `auto` has the same program for both
+        # `auto` has the same program for both.
+        kind = ("kvm" if machine.accel == "kvm" else "qemu", machine.machine)
         if kind not in asked:
             asked[kind] = edges.libvirt(host).emulator(*kind)
         found[name] = asked[kind]

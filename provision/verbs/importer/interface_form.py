@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lxml.etree import _Element
+
 QEMUS_INTERVAL = "300000"
 """Nanoseconds that QEMU's engine holds a segment where nothing is said."""
 WITHOUT_HEADER = ("gso", "mrg_rxbuf", "ctrl_vq", "ctrl_guest_offloads")
@@ -33,9 +34,8 @@ def effective_offloads(nic: _Element, properties: Mapping[str, str]) -> dict[str
         word = attribute(nic, f"driver/{place[0]}", place[1]) if place else ""
         word = properties.get(row.name, word)
         found[row.name] = word in ("on", "true", "yes") if word and word != "removed" else row.default
-    for (
-        _
-    ) in OFFLOADS:  # one that lacks what it needs is void; a chain of needs is never longer than the table
+    # One that lacks what it needs is void, and so what needs that; a chain of needs is never longer than the table.
+    for _ in OFFLOADS:
         on = frozenset(name for name, is_on in found.items() if is_on)
         found |= {name: False for name in on if unmet(BY_NAME[name], on)}
     return found

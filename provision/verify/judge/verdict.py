@@ -78,9 +78,8 @@ def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") ->
 
 def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Rung]:
     """The rungs without which the family is not ready, as far as they do not hold."""
-    deciding = (
-        _DECIDING[:-1] if nic.hck else _DECIDING
-    )  # QEMU's engine works before the TAP, whatever that has on
+    # QEMU's engine works before the TAP, whatever that has on.
+    deciding = _DECIDING[:-1] if nic.hck else _DECIDING
     wanting = [rung for rung in rungs if rung.name in deciding and rung.states[family] != "pass"]
     observed = next(rung for rung in rungs if rung.name == "observed")
     if observed.states[family] == "pass" and unreadable(nic):

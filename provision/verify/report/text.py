@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from provision.verify.judge.ladder import State
     from provision.verify.judge.verdict import NicVerdict
+
 _LADDERS = 6
 """NICs; of more than these each gets one line."""
 
