@@ -1,4 +1,4 @@
-"""`status`: what is there of a lab on a host, what is not, and what has drifted."""
+"""`status`: what is there of a lab on a host, and what the plans of `up` and `apply` would still do."""
 
 from __future__ import annotations
 

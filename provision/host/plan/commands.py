@@ -1,4 +1,4 @@
-"""Shell commands that several kinds of steps share: stop a QEMU, write a file in one move, and so on. Pure."""
+"""Shell commands that steps of several kinds share: stop a QEMU, write, copy and remove files. Pure."""
 
 from __future__ import annotations
 
