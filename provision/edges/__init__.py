@@ -1,1 +1,1 @@
-"""All the I/O there is; nothing in here knows of NICs or RSC."""
+"""All the I/O there is, every way to reach a host, a libvirt, a QEMU; knows nothing of NICs or RSC."""

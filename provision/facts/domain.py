@@ -1,4 +1,4 @@
-"""Parses libvirt's domain XML: whose the domain is, and its NICs."""
+"""Parses libvirt's domain XML: whose the domain is, and its NICs with what overrides ask of them."""
 
 from __future__ import annotations
 

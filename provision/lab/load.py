@@ -1,4 +1,4 @@
-"""YAML to a lab, or every fault of the file with its line.
+"""YAML to a lab, or every fault of the file with its line; YAML's own faults are `yaml_reader`'s.
 
 Three passes, so that one fault does not hide another: YAML to data, data to models (what is wrong is
 noted and taken out until the rest can be read), and the checks between values on whatever was read.

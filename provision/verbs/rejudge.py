@@ -1,4 +1,4 @@
-"""`check --from`: the same check on evidence that was saved."""
+"""`check --from`: the same check again, on evidence that `check --save` kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence on the disk: written for its owner alone, read as if anybody had written it."""
+"""The folder of `check --save` on the disk: written for its owner alone, read as if anybody had written it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done about a NIC's findings: what to ask of its TAP, what to edit, what to tell. Pure.
+"""Which repair a NIC's findings call for: what to ask of its TAP, what to edit, what to tell. Pure.
 
 A cause that has no row here is somebody else's to mend, and the verdict says whose.
 """

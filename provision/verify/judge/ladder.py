@@ -1,4 +1,4 @@
-"""The ladder: each rung's question, answered from its one source of evidence, per address family. Pure.
+"""The ladder (configured, offered, negotiated, passed, enabled, operational, observed): each rung's answer.
 
 Every rung is answered by itself, so that what follows from a broken rung stays visible as evidence;
 which rung is to blame is `judge`'s part.
