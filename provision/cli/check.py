@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,8 @@ import click
 from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.output import Output
 from provision.cli.targets import Machines, sources_of
-from provision.runtime.errors import HostError, RequestError
+from provision.cli.write import write_text
+from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,19 +150,14 @@ def _write(verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _As
     from datetime import UTC, datetime
 
     when = datetime.now(UTC)
-    try:
-        if asked.junit is not None:
-            from provision.verify.report.junit import as_junit
+    if asked.junit is not None:
+        from provision.verify.report.junit import as_junit
 
-            Path(asked.junit).write_text(as_junit(verdicts, when, errors), "utf-8")
-        if asked.html is not None:
-            from provision.verify.report.html import as_html
+        write_text(asked.junit, as_junit(verdicts, when, errors))
+    if asked.html is not None:
+        from provision.verify.report.html import as_html
 
-            page = as_html(verdicts, when=when, title="rscvm check", errors=errors)
-            Path(asked.html).write_text(page, "utf-8")
-    except OSError as error:
-        where = error.filename or asked.html or asked.junit
-        raise HostError(f"cannot write {where}: {error.strerror}") from error
+        write_text(asked.html, as_html(verdicts, when=when, title="rscvm check", errors=errors))
 
 
 def judged(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.runtime.errors import RequestError
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,7 +69,7 @@ def _nothing(name: str, known: Iterable[str]) -> RequestError:
     close = [by_plain[each] for each in get_close_matches(_plain(name), by_plain, n=3, cutoff=0.6)]
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     return RequestError(
-        f"no cause, FailureReason or topic {name[:60]}", hint=f"{meant}`rscvm explain` lists them"
+        f"no cause, FailureReason or topic {short(name, 60)}", hint=f"{meant}`rscvm explain` lists them"
     )
 
 
@@ -76,7 +77,14 @@ def _document(
     causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
 ) -> dict[str, object]:
     rows = [
-        {"id": c.id, "rung": c.rung, "why": c.why, "seen": c.seen, "fix": list(c.fix), "source": c.source}
+        {
+            "id": c.id,
+            "rung": c.rung,
+            "why": c.why,
+            "seen": c.seen,
+            "fix": [*map(str, c.fix)],
+            "source": c.source,
+        }
         for c in causes
     ]
     return {
@@ -111,7 +119,7 @@ def _show(
     """All that is known of what goes by one name."""
     for cause in causes:
         output.text(f"{cause.id} ({cause.rung})\n  {cause.why}\n")
-        _rest(output, cause.seen, cause.fix, cause.source)
+        _rest(output, cause.seen, map(str, cause.fix), cause.source)
     for reason in reasons:
         number = "of no documented number" if reason.code is None else f"number {reason.code}"
         becomes = f", {reason.cause}" if reason.cause else ""

@@ -8,8 +8,8 @@ import click
 
 from provision.cli.output import Output
 from provision.cli.selection import chosen
+from provision.cli.write import write_unless_other
 from provision.lab.file import read_lab
-from provision.runtime.errors import HostError
 
 
 @click.group()
@@ -51,25 +51,9 @@ def autohck(output: Output, lab: str, machine: str, *, directory: str | None, _a
     files = autohck_files(read, name)
     if directory:
         for path, text in files.items():
-            _write(Path(directory) / path, text)
+            write_unless_other(Path(directory) / path, text, within=directory)
             output.say(f"wrote {Path(directory) / path}")
     else:
         contents = {path: json.loads(text) for path, text in files.items()}
         output.json({"schema": "rscvm/autohck/1", "for": VERSION, "files": contents})
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a new file; one that is there and says something else is somebody's.
-
-    :raise HostError: when it is, or when it cannot be written.
-    """
-    try:
-        if path.exists() and path.read_text("utf-8") != text:
-            raise HostError(
-                f"{path} is there and says something else", hint="write elsewhere, and merge what differs"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise HostError(f"cannot write {path}: {error.strerror}") from error

@@ -97,8 +97,8 @@ def raise_or_tell(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
         if outcome.error is not None and len(outcomes) == 1:
             raise outcome.error
         if outcome.error is not None:
-            named = str(outcome.error).startswith((f"{outcome.host}:", f"host {outcome.host}"))
-            complain(f"{'' if named else f'{outcome.host}: '}{outcome.error}", hint=outcome.error.hint)
+            named = "" if outcome.error.names_host else f"{outcome.host}: "
+            complain(f"{named}{outcome.error}", hint=outcome.error.hint)
     return outcomes
 
 

@@ -11,6 +11,7 @@ import click
 
 from provision.cli.output import Output
 from provision.cli.targets import reached
+from provision.cli.write import is_there, write_new
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json:
         raise RequestError(f"no domain {domain} at {uri}", hint=f"virsh --connect {uri} list --all")
     imported = import_domain(found, target)
     if file is not None:
-        _written(file, imported.text)
+        write_new(file, imported.text)
     _tell(output, imported, file, as_json=as_json)
     return 0
 
@@ -79,14 +80,4 @@ def _usable(file: str) -> None:
             f"{file}: a lab file's name names the lab: 1 to 63 of letters, digits, `.`, `_` and `-`"
         )
     if Path(file).exists() or Path(file).is_symlink():
-        raise RequestError(f"{file} is there already", hint="choose another name, or remove it")
-
-
-def _written(file: str, text: str) -> None:
-    try:
-        with Path(file).open("x", encoding="utf-8") as new:
-            new.write(text)
-    except FileExistsError as error:
-        raise RequestError(f"{file} is there already", hint="choose another name, or remove it") from error
-    except OSError as error:
-        raise RequestError(f"cannot write {file}: {error.strerror}") from error
+        raise is_there(file)

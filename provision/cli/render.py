@@ -10,8 +10,8 @@ import click
 
 from provision.cli.output import Output
 from provision.cli.selection import chosen
+from provision.cli.write import write_text
 from provision.lab.file import read_lab
-from provision.runtime.errors import HostError
 
 if TYPE_CHECKING:
     from provision.lab.spec import Lab
@@ -40,7 +40,9 @@ def render(
     names = chosen(read, [machine] if machine else [])
     rendered = {name: _rendered(read, name, form) for name in names}
     if directory:
-        _write(Path(directory), rendered, form)
+        for name, text in rendered.items():
+            path = Path(directory) / f"{name}.{_SUFFIX[form]}"
+            write_text(path, text, within=directory, mode=0o755 if form == "script" else None)
     elif form == "argv":
         argvs = {name: json.loads(text) for name, text in rendered.items()}
         output.json(argvs[machine] if machine else argvs)
@@ -62,15 +64,3 @@ def _rendered(lab: Lab, name: str, form: str) -> str:
 
         return machine_script(lab, name)
     return json.dumps(qemu_argv(machine_view(lab, name)), indent=2, ensure_ascii=False) + "\n"
-
-
-def _write(directory: Path, rendered: dict[str, str], form: str) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, text in rendered.items():
-            path = directory / f"{name}.{_SUFFIX[form]}"
-            path.write_text(text, "utf-8")
-            if form == "script":
-                path.chmod(0o755)
-    except OSError as error:
-        raise HostError(f"cannot write {error.filename or directory}: {error.strerror}") from error

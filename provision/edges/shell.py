@@ -154,7 +154,9 @@ class _Shell:
                 out, err, word = self._frame(mark.encode(), deadline)
                 if word == "end":
                     raise LostError(
-                        f"{self.host}: somebody has killed what ran our commands", known=tuple(known)
+                        f"{self.host}: somebody has killed what ran our commands",
+                        known=tuple(known),
+                        names_host=True,
                     )
                 if word != "begin":
                     said = (text.decode("utf-8", "replace") for text in (out, err))

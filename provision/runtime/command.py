@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provision.runtime.errors import CommandError
+from provision.runtime.safe_text import short
 
 HELD = "held"
 """The line that a program says when it holds what it was started for; it then reads commands as `sh` does."""
@@ -79,8 +80,7 @@ class Result:
 
     def words(self) -> str:
         """The command in short: a script by its first words, a long line by its beginning."""
-        text = " ".join(word for part in self.argv for word in part.split())
-        return text if len(text) <= _SHORT else f"{text[:_SHORT]} …"
+        return short(" ".join(word for part in self.argv for word in part.split()), _SHORT)
 
 
 def shell(script: str, *arguments: str) -> Run:

@@ -26,9 +26,11 @@ class RscvmError(Exception):
     verbatim = False
     """Whether its message stands without our name before it, as compilers' do."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", names_host: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.names_host = names_host
+        """Whether the message begins with the host that it is about."""
 
 
 class RequestError(RscvmError):
@@ -86,9 +88,15 @@ class LostError(HostError):
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", known: tuple[object, ...] = (), whole: bool = True
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        known: tuple[object, ...] = (),
+        whole: bool = True,
+        names_host: bool = False,
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, names_host=names_host)
         self.known = known
         self.whole = whole
 

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-_SHORT = 100
-
-
-def shortened(text: str, most: int = _SHORT) -> str:
-    """Words from outside on one line, and not many of them."""
-    words = escaped(text[: most + 1])
-    return words if len(words) <= most else f"{words[:most]} …"
-
 
 def escaped(text: str) -> str:
     """The text with control characters spelled out, so that it stays on its line and steers no terminal."""
@@ -18,7 +10,7 @@ def escaped(text: str) -> str:
 
 def short(text: str, most: int = 2000) -> str:
     """The text on one line without control characters, and without its end where that is far off."""
-    return escaped(text) if len(text) <= most else f"{escaped(text[:most])}…"
+    return escaped(text) if len(text) <= most else f"{escaped(text[:most])} …"
 
 
 def cell(text: str, most: int) -> str:

@@ -107,10 +107,10 @@ class SshHost:
             group, complaint = _answer(stream, token.encode())
         except (ConnectionError, TimeoutError) as error:
             stream.kill()
-            raise SshError(f"host {name} started no shell: {error}") from error
+            raise SshError(f"host {name} started no shell: {error}", names_host=True) from error
         if not group:
             stream.kill()
-            raise NoShellError(f"host {name} gives {self.route.user} no shell: {complaint}")
+            raise NoShellError(f"host {name} gives {self.route.user} no shell: {complaint}", names_host=True)
         stream.end_all = lambda: self._end(command, group)
         return stream
 
@@ -144,9 +144,10 @@ class SshHost:
             raise SshError(
                 f"host {name}: sshd opens no further session: {error.text}",
                 hint="MaxSessions in its sshd_config must be 4 or more",
+                names_host=True,
             ) from error
         except (SSHException, EOFError, OSError) as error:
-            raise SshError(f"host {name}: sshd starts no shell: {error}") from error
+            raise SshError(f"host {name}: sshd starts no shell: {error}", names_host=True) from error
         finally:
             patience.cancel()
 

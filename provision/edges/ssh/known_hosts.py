@@ -82,7 +82,9 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
     shown = f"{_kind(kind)} {fingerprint(blob)}"
     same = [key for key in known if key.blob == blob]
     if any(key.revoked for key in same):
-        raise HostKeyError(f"host {host} shows a key that {same[0].file} has revoked: {shown}")
+        raise HostKeyError(
+            f"host {host} shows a key that {same[0].file} has revoked: {shown}", names_host=True
+        )
     if same:
         return
     if (
@@ -99,6 +101,7 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
             f"host {host}: its host key has CHANGED: {old}, {route.known_as} shows {shown};"
             " somebody may stand between us",
             hint=f"only if you know why it changed, forget the old key: {command}",
+            names_host=True,
         )
     authority, line = _authority(route), f"{route.known_as} {kind} {base64.b64encode(blob).decode()}"
     raise HostKeyError(
@@ -106,6 +109,7 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
         + (f"; {authority} has a @cert-authority for it, which rscvm does not take" if authority else ""),
         hint=f"compare this with what `ssh-keygen -lf /etc/ssh/ssh_host_{_kind(kind).lower()}_key.pub` says there;"
         f" if they are the same, {_acceptance(host, route, line)}",
+        names_host=True,
     )
 
 

@@ -61,6 +61,7 @@ def _greeted(target: Target, route: Route, line: Line) -> Transport:
         raise SshError(
             f"host {target.name}: {route.host} port {route.port}{through} did not answer as an SSH server: {words}",
             hint="is it sshd that listens there, and does it accept more connections?",
+            names_host=True,
         ) from error
     return transport
 

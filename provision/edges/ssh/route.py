@@ -85,6 +85,7 @@ def route_to(target: Target) -> Route:
         raise HostError(
             f"host {target.name}: cannot read the identity {target.identity}",
             hint=f"hosts.{target.name}.identity is the path of a private key",
+            names_host=True,
         )
     argv = ["ssh", "-G", *ssh_options(target), *_place(target), "--", target.address]
     try:
@@ -101,10 +102,12 @@ def route_to(target: Target) -> Route:
             "ssh not found: it reads the SSH configuration", hint="install it (Debian: openssh-client)"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise HostError(f"host {target.name}: ssh took too long to read its configuration") from error
+        raise HostError(
+            f"host {target.name}: ssh took too long to read its configuration", names_host=True
+        ) from error
     if done.returncode != 0:
         words = done.stderr.decode("utf-8", "replace").strip()
-        raise HostError(f"host {target.name}: ssh cannot read its configuration: {words}")
+        raise HostError(f"host {target.name}: ssh cannot read its configuration: {words}", names_host=True)
     return _read_route(target, done.stdout.decode("utf-8", "surrogateescape"))
 
 

@@ -115,17 +115,21 @@ def _direct(name: str, route: Route) -> socket.socket:
         raise HostError(
             f"host {name}: no address of {route.host} is known: {error.strerror}",
             hint=f"hosts.{name}.address is a name, an address, or a Host of ~/.ssh/config",
+            names_host=True,
         ) from error
     except ConnectionRefusedError as error:
-        raise HostError(f"{where} refuses connections", hint="does sshd run there, at this port?") from error
+        raise HostError(
+            f"{where} refuses connections", hint="does sshd run there, at this port?", names_host=True
+        ) from error
     except TimeoutError as error:
         raise HostError(
             f"{where} does not answer within {PATIENCE} s",
             hint="is it on, and does a firewall let us through?",
+            names_host=True,
         ) from error
     except OSError as error:
         raise HostError(
-            f"{where} cannot be reached: {error.strerror}", hint="is there a way to it?"
+            f"{where} cannot be reached: {error.strerror}", hint="is there a way to it?", names_host=True
         ) from error
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK * 1000)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

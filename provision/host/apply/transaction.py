@@ -205,7 +205,7 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
         only_nics = all(map(_is_nics, guarded))
         state = read_settings(edges, lab, host) if only_nics else read_host(edges, lab, host, ())
         if wrong := [*_not_as_wanted(lab, state, guarded)]:
-            raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong))
+            raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong), names_host=True)
         with shield():  # disarmed, and our note of it
             edges.host(host).run(cancel(path).argv).check()
             begun.remove(arm)

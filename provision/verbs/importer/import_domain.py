@@ -11,7 +11,7 @@ from provision.lab.load import parse_lab
 from provision.lab.spec import Host
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
-from provision.runtime.safe_text import shortened
+from provision.runtime.safe_text import short
 from provision.verbs.importer.compare import Difference, differences
 from provision.verbs.importer.disks import imported_cdroms, imported_disks
 from provision.verbs.importer.interfaces import imported_nics
@@ -30,6 +30,8 @@ _NAMES = (
 )
 _VOID = "libvirt finds no device by an alias that does not begin with ua-: it does nothing"
 _USUAL = "qemu:///system"
+_MOST = 100
+"""Characters of a name or value from outside."""
 _DISKS = """\
 # - Its disks are the domain's own images, used as they are (overlay: false). Two machines that write to one
 #   image destroy it, and nothing here looks whether the domain runs: shut it down for good before `up`.
@@ -60,14 +62,14 @@ class Note:
 
     def words(self) -> str:
         """The note as a person reads it, on one line."""
-        return f"{self.change()} ({shortened(self.why, 300)})"
+        return f"{self.change()} ({short(self.why, 300)})"
 
     def change(self) -> str:
         """The note without its reason."""
         was, now = (
-            "nothing" if text is None else shortened(text) or "there" for text in (self.was, self.now)
+            "nothing" if text is None else short(text, _MOST) or "there" for text in (self.was, self.now)
         )
-        return f"{shortened(self.path)}: {was} → {now}"
+        return f"{short(self.path, _MOST)}: {was} → {now}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,8 @@ def import_domain(domain: Domain, target: Target) -> Imported:
     if "connection" in reasons:
         notes.append(Note("connection", target.libvirt, None, reasons["connection"]))
     head = _HEAD.format(
-        name=shortened(domain.name),
-        uri=shortened(f"{target.name}, {target.libvirt}" if target.address else target.libvirt),
+        name=short(domain.name, _MOST),
+        uri=short(f"{target.name}, {target.libvirt}" if target.address else target.libvirt, _MOST),
         how="its definition" if domain.persistent_xml else "as it runs, for it has no definition",
         disks=_DISKS if draft.disks else "",
         state=_STATE if view.spec.tpm or view.firmware in ("uefi", "uefi-secure-boot") else "",
@@ -172,7 +174,7 @@ def _tail(notes: Iterable[Note]) -> str:
     """The notes as comments, each reason once."""
     by_reason: dict[str, list[str]] = {}
     for note in notes:
-        by_reason.setdefault(shortened(note.why, 300), []).append(note.change())
+        by_reason.setdefault(short(note.why, 300), []).append(note.change())
     rows = (
         f"# {reason}:\n" + "".join(f"#   {change}\n" for change in changes)
         for reason, changes in by_reason.items()

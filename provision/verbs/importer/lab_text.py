@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from provision.runtime.safe_text import shortened
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ def _flow(value: object) -> str:
 
 def comment(text: str) -> str:
     """The end of a line that explains it; nothing where there is nothing to say."""
-    return f" # {shortened(text, _LONG)}" if text else ""
+    return f" # {short(text, _LONG)}" if text else ""
 
 
 def _mapping(said: Keys, indent: str) -> Iterator[str]:

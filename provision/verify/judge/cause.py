@@ -1,4 +1,4 @@
-"""What a cause is, and the decorator by which one enters the catalogue."""
+"""What a cause is, and the decorator that makes one of a function."""
 
 from __future__ import annotations
 
@@ -15,6 +15,23 @@ Scope = Literal["family", "nic", "beside"]
 Rule = Callable[[NicEvidence, Family], str]
 
 
+Audience = Literal["anyone", "lab", "libvirt", "qemu", "guest"]
+_SAID_TO: dict[Audience, str] = {"lab": "lab file: ", "libvirt": "libvirt: ", "qemu": "QEMU: "}
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to do about a cause, and where: in the lab file, in libvirt's definition, on QEMU's command line, in the guest."""
+
+    words: str
+    """`{tap}` stands for the TAP's name."""
+    audience: Audience = "anyone"
+
+    def __str__(self) -> str:
+        """The words, after whom they are for."""
+        return _SAID_TO.get(self.audience, "") + self.words
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """A reason why RSC does not work, or cannot be known to."""
@@ -22,7 +39,7 @@ class Cause:
     id: str
     rung: str
     why: str
-    fix: tuple[str, ...]
+    fix: tuple[Fix, ...]
     holds: Rule
     """What was seen, where the cause holds; else nothing."""
     scope: Scope = "family"
@@ -32,6 +49,10 @@ class Cause:
     """With which tool, and on which line."""
     source: str = ""
     """Where that is known from."""
+
+    def __call__(self, nic: NicEvidence, family: Family) -> str:
+        """What was seen, where the cause holds; else nothing."""
+        return self.holds(nic, family)
 
     def verdict(self, nic: NicEvidence) -> Verdict:
         """What the cause makes of a NIC or family that it holds for."""
@@ -48,8 +69,6 @@ INITIALIZE_RSC_STATE = "NetKVM Common/ParaNdis_Common.cpp (InitializeRSCState)"
 RSC_DRAIN_SEG = f"{VIRTIO_NET_C} (virtio_net_rsc_drain_seg); measured, QEMU 7.2 and 10.0"
 TAP_COUNTERS = "on the host, `ip -json -stats link show TAP` twice"
 
-CAUSES: list[Cause] = []
-
 
 def always(_nic: NicEvidence) -> bool:
     """For causes that never say more than that nothing is known."""
@@ -58,23 +77,23 @@ def always(_nic: NicEvidence) -> bool:
 
 def cause(
     rung: str,
-    *fix: str,
+    *fix: str | Fix,
     scope: Scope = "family",
     unknown: Callable[[NicEvidence], bool] = lambda _nic: False,
     seen: str,
     source: str,
-) -> Callable[[Rule], Rule]:
-    """Enter a rule into the catalogue: its name is the cause's id, and its docstring tells users why.
+) -> Callable[[Rule], Cause]:
+    """Make a cause of a rule: its name is the cause's id, and its docstring tells users why.
 
-    :param fix: what to do, `{tap}` for the TAP's name.
+    :param fix: what to do; mere words are for anyone.
     :param seen: with which tool it is seen, and on which line.
     :param source: where that is known from.
     """
 
-    def enter(rule: Rule) -> Rule:
+    def of(rule: Rule) -> Cause:
         name = rule.__name__.replace("_", "-")
         why = inspect.cleandoc(rule.__doc__ or "")
-        CAUSES.append(Cause(name, rung, why, fix, rule, scope, unknown, seen, source))
-        return rule
+        fixes = tuple(Fix(each) if isinstance(each, str) else each for each in fix)
+        return Cause(name, rung, why, fixes, rule, scope, unknown, seen, source)
 
-    return enter
+    return of

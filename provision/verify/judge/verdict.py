@@ -63,15 +63,15 @@ class NicVerdict:
     def words(self, cause: Cause) -> tuple[str, ...]:
         """What to do about one of its causes, with this NIC's names in it."""
         nic = self.evidence
-        theirs = [words for words in cause.fix if nic.rsc or not words.startswith("lab file: ")]
+        theirs = [fix for fix in cause.fix if nic.rsc or fix.audience != "lab"]
         tap = shlex.quote(nic.tap or "TAP")  # the kernel lets a device be called `a;reboot`
-        return tuple(words.replace("{tap}", tap) for words in theirs)
+        return tuple(str(fix).replace("{tap}", tap) for fix in theirs)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
     """The first of these causes that holds."""
     for cause in causes:
-        if seen := cause.holds(nic, family):
+        if seen := cause(nic, family):
             return Finding(cause.verdict(nic), cause, seen)
     return None
 

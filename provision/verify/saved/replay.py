@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.protocols import Domain
+from provision.runtime.safe_text import short
 from provision.verify.saved.record import Question, Row, asked, asked_qmp
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Replay:
 
 def _words(question: Question) -> str:
     words = " ".join(word for part in question.words for word in part.split())
-    return f"{question.ask} {words[:100]} on {question.host}"
+    return f"{question.ask} {short(words, 100)} on {question.host}"
 
 
 class _ReplayedRunner:

@@ -10,6 +10,7 @@ from provision.verify.judge.cause import (
     POWER_CYCLE,
     VIRTIO_NET_C,
     VIRTIO_STATUS,
+    Fix,
     always,
     cause,
 )
@@ -46,7 +47,9 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "configured",
-    "libvirt: <model type='virtio'/>; QEMU: -device virtio-net-pci; a Windows guest then needs NetKVM from virtio-win",
+    Fix("<model type='virtio'/>", "libvirt"),
+    Fix("-device virtio-net-pci", "qemu"),
+    Fix("a Windows guest then needs NetKVM from virtio-win", "guest"),
     POWER_CYCLE,
     scope="nic",
     unknown=lambda nic: nic.kind == "hostdev",
@@ -79,8 +82,9 @@ def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "configured",
-    "lab file: take guest_csum, guest_tso4 and guest_tso6 out of `offloads`, and `rsc: false` off the NIC",
-    "libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>; QEMU: guest_csum=on,guest_tso4=on,guest_tso6=on",
+    Fix("take guest_csum, guest_tso4 and guest_tso6 out of `offloads`, and `rsc: false` off the NIC", "lab"),
+    Fix("<driver><guest csum='on' tso4='on' tso6='on'/></driver>", "libvirt"),
+    Fix("guest_csum=on,guest_tso4=on,guest_tso6=on", "qemu"),
     POWER_CYCLE,
     seen="QMP, qom-get of guest_csum, guest_tso4 and guest_tso6 at /machine/peripheral/ALIAS; in the live XML "
     "<driver><guest csum= tso4= tso6=/></driver>",
@@ -96,7 +100,8 @@ def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "configured",
-    "libvirt: an override under the NIC's own `ua-` alias, and <driver name='qemu'/>; QEMU: vhost=off",
+    Fix("an override under the NIC's own `ua-` alias, and <driver name='qemu'/>", "libvirt"),
+    Fix("vhost=off", "qemu"),
     POWER_CYCLE,
     scope="beside",
     seen="guest_rsc_ext in the XML's <qemu:override>, beside qom-get of guest_rsc_ext, and in x-query-virtio-status "

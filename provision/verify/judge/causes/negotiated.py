@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import INITIALIZE_RSC_STATE, VIRTIO_STATUS, cause
+from provision.verify.judge.cause import INITIALIZE_RSC_STATE, VIRTIO_STATUS, Fix, cause
 from provision.verify.judge.ladder import loaded, missing_features
 
 
@@ -25,8 +25,11 @@ def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "negotiated",
-    "in a Windows guest: Set-NetAdapterAdvancedProperty -Name NAME -RegistryKeyword '*RscIPv4' -RegistryValue 1 "
-    "(and '*RscIPv6'); update NetKVM",
+    Fix(
+        "in a Windows guest: Set-NetAdapterAdvancedProperty -Name NAME -RegistryKeyword '*RscIPv4' -RegistryValue 1 "
+        "(and '*RscIPv6'); update NetKVM",
+        "guest",
+    ),
     seen=f"{VIRTIO_STATUS}: in host-features and not in guest-features: VIRTIO_NET_F_GUEST_CSUM, GUEST_TSO4 or GUEST_TSO6",
     source=f"{INITIALIZE_RSC_STATE}: TSO is taken where checksum was, and *RscIPv4 or *RscIPv6 is 1",
 )

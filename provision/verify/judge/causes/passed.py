@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import RSC_DRAIN_SEG, TAP_FEATURES, TUN_C, always, cause
+from provision.verify.judge.cause import RSC_DRAIN_SEG, TAP_FEATURES, TUN_C, Fix, always, cause
 from provision.verify.judge.ladder import loaded, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
@@ -12,7 +12,7 @@ _CSUM = BY_NAME["guest_csum"]
 
 @cause(
     "passed",
-    "ask a Windows guest itself: Get-NetAdapterRsc | Format-List",
+    Fix("ask a Windows guest itself: Get-NetAdapterRsc | Format-List", "guest"),
     "on a TAP (not on macvtap): `rscvm check … --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
     "a TAP that has gone comes back with a power cycle of its machine",
     unknown=always,
@@ -56,8 +56,11 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
-    "in a Linux guest: ethtool -K DEVICE rx-gro-hw on",
+    Fix(
+        "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
+        "guest",
+    ),
+    Fix("in a Linux guest: ethtool -K DEVICE rx-gro-hw on", "guest"),
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off [requested on]` or `tx-tcp6-segmentation: off [requested on]` beside "
     "`tx-checksum-ip-generic: on`",
     source=f"NetKVM (OnSetRSCParameters, ParaNdis_DeviceConfigureRSC: CTRL_GUEST_OFFLOADS_SET); {TUN_C}; measured with a Linux guest",
@@ -87,7 +90,7 @@ def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
 @cause(
     "passed",
     "ethtool -K {tap} tx on sg on tso on: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
-    "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)",
+    Fix("in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)", "guest"),
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off` or `tx-tcp6-segmentation: off`, whatever tcp-segmentation-offload says",
     source=f"{TUN_C}; the lines are the same after `ethtool -K TAP tso off` and after the guest dropped TSO (measured, kernel 6.18)",
 )
