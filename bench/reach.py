@@ -23,7 +23,7 @@ PHASES = {
     "take the lock": ("provision.edges.shell:_Shell.said_first",),
     "read the host": ("provision.verbs.apply:read_host",),
     "note, arm the host's own undo, set": ("provision.host.apply.transaction:run_steps",),
-    "read back": ("provision.host.apply.transaction:read_settings",),
+    "read back": ("provision.host.apply.transaction:_not_as_wanted",),
     "disarm, and the second note": ("provision.host.apply.transaction:_take_guarded", "provision.verbs.apply:apply_plan_or_roll_back"),
     "let go of the lock, hang up": ("provision.edges.shell:ShellHost.close", "provision.edges.ssh.host:SshHost.close"),
 }  # fmt: skip

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from bench.compare import Figure, in_turn, seconds
 from bench.hosts import fleet_of
 from provision.edges.wiring import RealEdges
-from provision.host.read.devices import read_features
+from provision.host.read.devices import FEATURES
 from provision.runtime.protocols import Target
+from provision.runtime.questions import ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def _ssh(host: str, *options: str) -> float:
 
 
 def _read(runner: Runner) -> None:
-    if len(read_features(runner).devices) < TAPS:
+    if len(ask(runner, [FEATURES])[FEATURES].devices) < TAPS:
         raise RuntimeError("not every TAP was read")
 
 

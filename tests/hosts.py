@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from provision.facts.accelerators import Accelerators
 from provision.facts.ip import Link
@@ -13,7 +14,7 @@ from provision.host.journal import Journal, Thing
 from provision.host.marks import device_mark
 from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.steps import Action, Plan, Step
-from provision.host.state import HostState
+from provision.host.state import Access, Capabilities, HostState
 from provision.lab.identity import spec_as_noted
 from provision.runtime.command import Run
 from provision.tables.offloads import OFFLOADS
@@ -36,9 +37,11 @@ EMPTY = HostState(
     "local",
     boot="boot-1",
     files=frozenset({"/srv/vmlinuz", "/srv/initrd.gz"}),
-    qemus={"vm": Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING)},
-    accelerators=Accelerators(tcg=500, kvm="none"),
-    programs=frozenset({"ip", "ethtool", "qemu-img"}),
+    access=Access(programs=frozenset({"ip", "ethtool", "qemu-img"})),
+    capabilities=Capabilities(
+        qemus={"vm": Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING)},
+        accelerators=Accelerators(tcg=500, kvm="none"),
+    ),
 )
 PID = "/var/lib/rscvm/lab/vm.pid"
 
@@ -54,6 +57,16 @@ def running(found: HostState = EMPTY) -> HostState:
     journal = Journal(LAB.file, things, {"vm": spec_as_noted(LAB.machines["vm"])})
     links = {"br-lab": BRIDGE, "tap0": TAP}
     return replace(found, links=links, processes={PID: Process(7, argv)}, journal=journal)
+
+
+def allowed(state: HostState, **changes: Any) -> HostState:
+    """The host with another access."""
+    return replace(state, access=replace(state.access, **changes))
+
+
+def capable(state: HostState, **changes: Any) -> HostState:
+    """The host with other capabilities."""
+    return replace(state, capabilities=replace(state.capabilities, **changes))
 
 
 def noting(found: HostState, thing: Thing) -> Journal:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.ip import Link
-from provision.host.read.nics import nic_questions, parse_nics
+from provision.host.read.nics import NicQuestions
 from provision.host.state import HostState
-from provision.runtime.command import Result
+from provision.runtime.command import Result, Run
+from provision.runtime.questions import ask
 from tests.builders import FIXTURES, lab_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
     from provision.lab.spec import Lab
-    from provision.runtime.command import Run
 
 CAPTURED = FIXTURES / "ethtool-6.1"
 MAC = "52:54:00:12:34:56"
@@ -74,6 +77,19 @@ class Answers:
     naming: str = ""
     owner: str = f"{NM_LEAVES}252\n"
 
+    name = "hv"
+
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False  # noqa: ARG002
+    ) -> list[Result]:  # fmt: skip
+        return [self.to(run) for run in runs]
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
+        return self.to(Run(tuple(argv), stdin))
+
+    def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
+        raise AssertionError(argv)
+
     def to(self, run: Run) -> Result:
         """The answer to one question."""
         match run.argv:
@@ -102,6 +118,7 @@ def failed(err: str, status: int = 1) -> Result:
 def found(lab: Lab, **answers: Any) -> HostState:
     """The host, read through the parsers."""
     said = Answers(**answers)
-    nics = parse_nics(lab, "hv", [said.to(run) for run in nic_questions(lab, "hv")])
+    about = NicQuestions(lab, "hv")
+    nics = about.nics(ask(said, about.questions))
     links = {name: Link(name, "", "", up=True, mtu=1500, master="") for name in nics}
     return HostState("hv", links=links, nics=nics, boot="boot-1")

@@ -14,7 +14,7 @@ from provision.host.apply.transaction import apply_plan
 from provision.host.journal import Thing
 from provision.host.plan.down import plan_down
 from provision.host.plan.up import plan_up
-from provision.host.read.capabilities import BOOT
+from provision.host.read.inventory import BOOT
 from provision.runtime.command import Result
 from provision.runtime.errors import CommandError, LostError
 from tests.builders import FakeEdges, FakeHost, one_vm
@@ -59,7 +59,7 @@ class LostHost(FakeHost):
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         result = super().run(argv, stdin=stdin, timeout=timeout)
-        answers = {"ip -json": json.dumps(self.links), " ".join(BOOT.argv): "0" * 36}
+        answers = {"ip -json": json.dumps(self.links), " ".join(BOOT.run.argv): "0" * 36}
         if "exit 44" in " ".join(argv):
             return replace(result, status=44)
         return replace(result, out=answers.get(" ".join(argv[:2]), ""))

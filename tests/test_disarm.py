@@ -28,7 +28,7 @@ from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
 from provision.verify.collect.machines import collect_lab
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, nic
-from tests.hosts import EMPTY, EVERYTHING, runs
+from tests.hosts import EMPTY, EVERYTHING, capable, runs
 from tests.test_expand import hlk
 
 DUT = "rsc-dut"
@@ -43,7 +43,7 @@ def found(lab: Lab, *, live: Lab | None, kept: Lab | None = None, disarmed: bool
     """A host where the DUT runs as one lab has it, and is defined as another; None: it is off."""
     kept = kept or live or lab
     qemus = {name: Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING) for name in lab.machines}
-    empty = replace(EMPTY, qemus=qemus)
+    empty = capable(EMPTY, qemus=qemus)
     journal = Journal(lab.file, specs={DUT: spec_as_noted(kept.machines[DUT])})
     journal = replace(journal, disarmed=frozenset({DUT} if disarmed else ()))
     if lab.machines[DUT].backend == "qemu":

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.host.apply import deadman as armed
-from provision.host.apply import lock
+from provision.host.apply import deadman, lock
 from provision.host.plan import bridges, commands
-from provision.host.read import capabilities as means
-from provision.host.read import host as survey
-from provision.host.read import nics
+from provision.host.read import capabilities, host, inventory, nics
 
-ROOMS = (commands, survey, means, nics, armed, bridges)
+ROOMS = (commands, host, inventory, capabilities, nics, deadman, bridges)
 ROOT = Path(__file__).parent.parent
 
 

@@ -20,7 +20,7 @@ from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
 from tests.builders import one_vm
-from tests.hosts import BRIDGE, EMPTY, EVERYTHING, LAB, TAP, commands, every, running, whats
+from tests.hosts import BRIDGE, EMPTY, EVERYTHING, LAB, TAP, allowed, capable, commands, every, running, whats
 
 
 def test_up_makes_what_is_missing_and_notes_it_first() -> None:
@@ -61,7 +61,7 @@ def test_a_machine_that_runs_otherwise_is_drift_and_not_touched() -> None:
 
 
 def test_what_auto_came_to_is_no_drift() -> None:
-    later = replace(running(), vhost=True, accelerators=Accelerators(tcg=500, kvm=40))
+    later = capable(allowed(running(), vhost=True), accelerators=Accelerators(tcg=500, kvm=40))
 
     assert plan_up(one_vm(), "local", ["vm"], later).drift == ()
 
@@ -138,10 +138,10 @@ def test_a_domain_of_an_older_lab_file_is_defined_anew_while_off() -> None:
 def test_a_later_measurement_of_accelerators_makes_no_other_machine_of_one_that_is_there() -> None:
     lab = one_vm("libvirt", **{"accel: tcg": "accel: auto"})
     fast, slow = Accelerators(tcg=500, kvm=40), Accelerators(tcg=500, kvm=501)
-    made = replace(EMPTY, links={"br-lab": BRIDGE}, accelerators=fast)
+    made = capable(replace(EMPTY, links={"br-lab": BRIDGE}), accelerators=fast)
     xml = domain_xml(resolved_view(lab, "vm", made))
     domain = {"vm": Domain("vm", "running", xml, xml)}
-    later = replace(made, accelerators=slow, domains=domain, journal=Journal(kvm={"vm": True}))
+    later = capable(replace(made, domains=domain, journal=Journal(kvm={"vm": True})), accelerators=slow)
 
     assert plan_up(lab, "local", ["vm"], later).steps == ()
     assert plan_up(lab, "local", ["vm"], later).drift == ()
@@ -167,7 +167,7 @@ def test_an_uplink_of_another_bridge_is_not_taken_away_from_it() -> None:
 
 
 def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
-    old = replace(
+    old = capable(
         EMPTY,
         qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"guest_uso4", "guest_uso6", "host_uso"})},
     )
@@ -181,15 +181,15 @@ def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
     ("found", "words"),
     [
         (replace(EMPTY, files=frozenset()), "no kernel at /srv/vmlinuz"),
-        (replace(EMPTY, tun="making TAPs and bridges needs root"), "needs root"),
-        (replace(EMPTY, programs=frozenset()), "ethtool is not installed"),
+        (allowed(EMPTY, tun="making TAPs and bridges needs root"), "needs root"),
+        (allowed(EMPTY, programs=frozenset()), "ethtool is not installed"),
         (
-            replace(EMPTY, qemus={"vm": Emulator("qemu-system-x86_64")}),
+            capable(EMPTY, qemus={"vm": Emulator("qemu-system-x86_64")}),
             "qemu-system-x86_64 is not installed",
         ),
         (replace(EMPTY, links={"tap0": replace(TAP, alias="theirs")}), "tap0 is there and is not ours"),
         (replace(EMPTY, links={"br-lab": replace(TAP, name="br-lab")}), "br-lab is there and is no bridge"),
-        (replace(EMPTY, writable=False), "/var/lib/rscvm/lab cannot be written"),
+        (allowed(EMPTY, writable=False), "/var/lib/rscvm/lab cannot be written"),
     ],
 )
 def test_what_the_host_lacks_is_said_before_anything_is_touched(found: HostState, words: str) -> None:
@@ -220,6 +220,6 @@ def test_a_host_that_has_all_lacks_nothing() -> None:
     ],
 )
 def test_what_the_lab_file_asks_for_and_the_host_cannot(changes: dict[str, str], words: str) -> None:
-    old = replace(EMPTY, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
+    old = capable(EMPTY, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
 
     assert any(words in sentence for sentence in missing(one_vm(**changes), "local", ["vm"], old))

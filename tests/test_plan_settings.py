@@ -17,7 +17,7 @@ from provision.host.plan.steps import Plan, Step
 from provision.host.preflight.machines import missing_for_settings
 from provision.lab.spec import Lab
 from provision.render.link_file import link_file_head, link_path
-from tests.hosts import commands, runs
+from tests.hosts import allowed, commands, runs
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,
@@ -165,10 +165,10 @@ def test_the_journal_knows_how_a_nic_was() -> None:
 
 def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
     lab = lab_with("{features: {generic-receive-offload: off}}")
-    there = replace(found(lab), programs=frozenset({"ip", "ethtool"}))
+    there = allowed(found(lab), programs=frozenset({"ip", "ethtool"}))
 
-    without_tun = replace(there, tun="/dev/net/tun cannot be opened: not there")
-    without_flags = replace(there, root=False)
+    without_tun = allowed(there, tun="/dev/net/tun cannot be opened: not there")
+    without_flags = allowed(there, root=False)
 
     assert missing_for_settings(lab, "hv", without_tun) == ()
     assert missing_for_settings(lab, "hv", without_flags) == (

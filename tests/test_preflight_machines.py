@@ -11,10 +11,10 @@ from provision.cli.apply import _done
 from provision.facts.ip import Link
 from provision.host.plan.settings import plan_apply
 from provision.host.preflight.machines import missing, missing_for_settings, refuse
-from provision.host.state import HostState
+from provision.host.state import Access, HostState
 from provision.runtime.errors import HostError
 from tests.builders import lab_of
-from tests.hosts import EMPTY
+from tests.hosts import EMPTY, allowed
 from tests.nics import found as nic_found
 from tests.nics import lab_with
 
@@ -45,7 +45,7 @@ def host(bridges: str) -> str:
 def test_plan_and_up_refuse_what_apply_refuses(bridges: str, changes: dict[str, Any], words: str) -> None:
     lab = lab_of(host(bridges))
     links = {"nic0": Link("nic0", "veth", "", up=True, mtu=1500, master="")}
-    there = replace(EMPTY, name="hv", links=links, **changes)
+    there = allowed(replace(EMPTY, name="hv", links=links), **changes)
 
     assert missing_for_settings(lab, "hv", there) == ((words,) if words else ())
     assert set(missing_for_settings(lab, "hv", there)) <= set(missing(lab, "hv", [], there))
@@ -53,7 +53,7 @@ def test_plan_and_up_refuse_what_apply_refuses(bridges: str, changes: dict[str, 
 
 def test_up_refuses_to_set_nics_without_root() -> None:
     lab = lab_with("{features: {generic-receive-offload: off}}")
-    there = replace(nic_found(lab), root=False, programs=frozenset({"ip", "ethtool"}))
+    there = allowed(nic_found(lab), root=False, programs=frozenset({"ip", "ethtool"}))
 
     assert missing(lab, "hv", [], there) == ("setting bridges and NICs needs root (CAP_NET_ADMIN)",)
 
@@ -63,7 +63,7 @@ def test_up_refuses_to_set_nics_without_root() -> None:
 )
 def test_who_lacks_root_on_another_host_is_told_how_to_be_it(name: str, *, root: bool, hint: bool) -> None:
     with pytest.raises(HostError) as caught:
-        refuse(name, HostState(name, root=root), ["something"])
+        refuse(name, HostState(name, access=Access(root=root)), ["something"])
 
     assert bool(caught.value.hint) is hint
     assert not hint or "`user: root` or `sudo: true`" in caught.value.hint
@@ -77,7 +77,7 @@ def test_a_host_that_has_no_way_to_qemus_monitor_is_refused_before_anything_star
     assert sentence.startswith("vm: QEMU's monitor is reached by one of python3, perl, socat, and none")
     assert not any(
         "monitor" in words
-        for words in missing(lab, "hv", ["vm"], replace(there, programs=there.programs | {"perl"}))
+        for words in missing(lab, "hv", ["vm"], allowed(there, programs=there.access.programs | {"perl"}))
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.facts.link_file import parse_link_options
-from provision.host.read.nics import SCRIPTS, nic_questions
+from provision.host.read.nics import SCRIPTS, NicQuestions
 from provision.runtime.errors import CommandError
 from tests.nics import (
     MAC,
@@ -38,7 +38,9 @@ def test_captured_answers_come_to_facts() -> None:
 def test_only_what_the_lab_file_needs_is_asked() -> None:
     def asked(settings: str) -> list[str]:
         return [
-            " ".join(run.argv[:3]) for run in nic_questions(lab_with(settings), "hv") if run.argv[0] != "sh"
+            " ".join(question.run.argv[:3])
+            for question in NicQuestions(lab_with(settings), "hv").questions
+            if question.run.argv[0] != "sh"
         ]
 
     assert asked("{}") == ["ethtool --json -k"]

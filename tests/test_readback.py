@@ -10,7 +10,7 @@ import pytest
 
 from provision.host.journal import Journal, Thing
 from provision.host.plan.readback import no_longer_said, not_as_it_was, not_taken
-from provision.host.read.nics import parse_settings, settings_questions
+from provision.host.read.nics import read_settings
 from provision.host.state import HostState
 from tests.builders import lab_of
 from tests.nics import (
@@ -43,14 +43,14 @@ WAS: dict[str, dict[str, Any]] = {
     ],
 )
 def test_what_was_not_put_back_is_told_by_reading_it(answers: Answers, words: list[str]) -> None:
-    nic = parse_settings("eth0", [answers.to(run) for run in settings_questions("eth0")])
+    nic = read_settings(answers, ["eth0"])["eth0"]
 
     assert list(not_as_it_was(nic, WAS)) == words
 
 
 def test_a_number_that_adaptive_coalescing_moves_is_as_it_was() -> None:
     answers = Answers(coalesce=composed_coalesce())
-    nic = parse_settings("eth0", [answers.to(run) for run in settings_questions("eth0")])
+    nic = read_settings(answers, ["eth0"])["eth0"]
 
     assert list(not_as_it_was(nic, {"coalesce": {"rx-usecs": 7, "adaptive-rx": True}})) == []
     assert list(not_as_it_was(nic, {"coalesce": {"rx-usecs": 7}})) == ["rx-usecs is 33 and not 7"]
@@ -88,7 +88,7 @@ def test_what_did_not_take_is_told_with_what_keeps_it(
     settings: str, answers: dict[str, Any], sentences: list[str]
 ) -> None:
     lab = lab_with(settings)
-    said = [sentence.removeprefix("eth0: ") for sentence in not_taken(lab, "hv", found(lab, **answers))]
+    said = [sentence.removeprefix("eth0: ") for sentence in not_taken(lab, "hv", found(lab, **answers).nics)]
 
     assert said == sentences
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provision.facts.ethtool_features import FeaturesRead, parse_features
-from provision.host.read.devices import read_features
+from provision.host.read.devices import FEATURES as ASKED
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.command import Result, Run
@@ -25,6 +25,7 @@ from provision.runtime.errors import (
     UnreadableError,
 )
 from provision.runtime.protocols import Domain
+from provision.runtime.questions import ask
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import domain_source
 from provision.verify.judge.verdict import NicVerdict
@@ -257,6 +258,8 @@ def test_a_host_that_has_gone_meanwhile_leaves_its_versions_out() -> None:
 
 def test_features_that_are_replayed_are_those_of_the_host() -> None:
     recorder = Recorder(FakeEdges(SayingHost(outs=[FEATURES])))
-    read_features(recorder.host("hv"))
+    ask(recorder.host("hv"), [ASKED])
 
-    assert read_features(Replay(recorder.rows, "0").host("hv")) == FeaturesRead(parse_features(FEATURES))
+    assert ask(Replay(recorder.rows, "0").host("hv"), [ASKED])[ASKED] == FeaturesRead(
+        parse_features(FEATURES)
+    )

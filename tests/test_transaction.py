@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provision.host.apply import deadman as armed
-from provision.host.apply import lock
+from provision.host.apply import deadman, lock
 from provision.host.apply.transaction import apply_plan
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Plan
@@ -26,7 +25,7 @@ LAB = lab_with("{features: {generic-receive-offload: off, rx-fcs: on}}")
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 WAS = {"generic-receive-offload": True, "rx-fcs": False}
 WANTED = {"generic-receive-offload": False, "rx-fcs": True}
-SCRIPTS = {**armed.SCRIPTS, "hold": lock.HOLD}
+SCRIPTS = {**deadman.SCRIPTS, "hold": lock.HOLD}
 
 
 @dataclass
@@ -111,7 +110,7 @@ def take(host: NicHost, lab: Lab = LAB) -> tuple[Plan, list[str]]:
     said: list[str] = []
     edges = FakeEdges(runner=host)  # type: ignore[arg-type]
     try:
-        return apply_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []), said
+        return apply_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []).plan, said
     except HostError as error:
         return Plan(()), [*said, str(error), error.hint]
 
@@ -222,5 +221,5 @@ def test_a_lost_host_whose_undo_did_not_take_is_told_apart() -> None:
 def test_a_host_waits_longer_for_more_settings() -> None:
     [step] = plan_apply(LAB, "hv", nic_found(LAB)).steps
 
-    assert armed.patience([step, step]) > armed.patience([step])
-    assert json.dumps(armed.patience([step])) in runs(armed.deadman_step("/undo", [step]).do)[0].argv
+    assert deadman.patience([step, step]) > deadman.patience([step])
+    assert json.dumps(deadman.patience([step])) in runs(deadman.deadman_step("/undo", [step]).do)[0].argv

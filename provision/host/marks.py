@@ -15,12 +15,12 @@ from provision.lab.identity import machine_uuid
 if TYPE_CHECKING:
     from provision.facts.ip import Link
     from provision.host.journal import Journal
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.runtime.protocols import Domain
 
 
-def taps_of_our_domains(lab: Lab, state: HostState) -> set[str]:
+def taps_of_our_domains(lab: Lab, state: Inventory) -> set[str]:
     """Libvirt makes the TAPs of its domains and takes them with it."""
     ours = (
         domain for domain in state.domains.values() if domain.state != "off" and is_our_domain(lab, domain)

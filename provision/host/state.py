@@ -1,4 +1,4 @@
-"""The state of one host, as it was read: what every plan is made from. Data only."""
+"""What was read of one host, as types by what was read: what every plan is made from. Data only."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class NicState:
-    """A physical NIC of a host, as far as it is declared in the lab file."""
+class NicSettings:
+    """What can be set of a physical NIC, as it is set."""
 
     features: Features | None = None
     """None where they could not be read."""
@@ -29,6 +29,12 @@ class NicState:
     """None where it has none."""
     trouble: str = ""
     """Why one of them could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class NicState(NicSettings):
+    """A physical NIC as far as it is declared in the lab file, with what keeps its settings over a reboot."""
+
     permanent_mac: str = ""
     link: str = ""
     """The text at our .link file's path, whoever wrote it; empty where there is none."""
@@ -43,38 +49,59 @@ class NicState:
 
 
 @dataclass(frozen=True, slots=True)
-class HostState:
-    """One host, as read before anything is planned for it."""
+class Access:
+    """What we may do on a host, and with which programs."""
 
-    name: str
-    links: Mapping[str, Link] = field(default_factory=dict)
-    files: frozenset[str] = frozenset()
-    """Which of the paths that were asked about exist."""
-    writable: bool = True
-    """Whether the state directory can be written."""
-    images: Mapping[str, Image] = field(default_factory=dict)
-    boot: str = ""
-    """Tells one boot of the host from another."""
-    journal: Journal = field(default_factory=Journal)
-    processes: Mapping[str, Process] = field(default_factory=dict)
-    """By pidfile."""
-    domains: Mapping[str, Domain] = field(default_factory=dict)
-    qemus: Mapping[str, Emulator] = field(default_factory=dict)
-    """By machine: the QEMU that would run it."""
-    accelerators: Accelerators | None = None
-    """None where nothing asked for it."""
-    vhost: bool = False
     root: bool = True
     """Whether devices can be set up there (CAP_NET_ADMIN)."""
     tun: str = ""
     """Why TAPs cannot be made; empty where they can."""
-    bridge_filter: bool = False
-    """Whether br_netfilter hands all bridges' frames to the packet filter."""
-    features: Mapping[str, Features] = field(default_factory=dict)
-    """Of every device; empty where ethtool does not tell."""
-    nics: Mapping[str, NicState] = field(default_factory=dict)
+    vhost: bool = False
+    writable: bool = True
+    """Whether the state directory can be written."""
     programs: frozenset[str] = frozenset()
     """Programs that were looked for and are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What would run machines on a host."""
+
+    qemus: Mapping[str, Emulator] = field(default_factory=dict)
+    """By machine: the QEMU that would run it."""
+    accelerators: Accelerators | None = None
+    """None where nothing asked for it."""
+    images: Mapping[str, Image] = field(default_factory=dict)
+    """Disk images by path; what is none, or not there, is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is there on a host: devices, and what runs or is defined of the machines that were asked about."""
+
+    name: str
+    boot: str = ""
+    """Tells one boot of the host from another."""
+    journal: Journal = field(default_factory=Journal)
+    links: Mapping[str, Link] = field(default_factory=dict)
+    features: Mapping[str, Features] = field(default_factory=dict)
+    """Of every device; empty where ethtool does not tell, or no machine was asked about."""
+    bridge_filter: bool = False
+    """Whether br_netfilter hands all bridges' frames to the packet filter."""
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    """By pidfile."""
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HostState(Inventory):
+    """A whole host, as it is read before anything is planned for it."""
+
+    files: frozenset[str] = frozenset()
+    """Which of the paths that machines need exist."""
+    nics: Mapping[str, NicState] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
+    capabilities: Capabilities = field(default_factory=Capabilities)
 
 
 BRIDGE_FILTER = (

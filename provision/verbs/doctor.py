@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from provision.host.apply.session import HostSession
 from provision.host.read.capabilities import measure_accelerators, read_qemu
-from provision.host.read.devices import read_features
+from provision.host.read.devices import FEATURES
 from provision.host.read.host import read_host
 from provision.lab.spec import Lab
 from provision.runtime.command import PACKAGES, QEMU
 from provision.runtime.errors import HostError
+from provision.runtime.questions import ask
 from provision.tables.offloads import HCK, OFFLOADS
 from provision.verbs.plan import lacks
 
@@ -52,11 +53,15 @@ def _if_needed(finding: HostFinding, *, needed: bool) -> HostFinding:
 
 
 def _tools(state: HostState) -> Iterator[HostFinding]:
-    yield _finding("tap", state.tun, "/dev/net/tun opens, and we may make TAPs", "run as root; modprobe tun")
-    vhost = "" if state.vhost else "/dev/vhost-net cannot be opened: QEMU itself would carry every packet"
+    yield _finding(
+        "tap", state.access.tun, "/dev/net/tun opens, and we may make TAPs", "run as root; modprobe tun"
+    )
+    vhost = (
+        "" if state.access.vhost else "/dev/vhost-net cannot be opened: QEMU itself would carry every packet"
+    )
     yield _finding("vhost-net", vhost, "/dev/vhost-net opens", "modprobe vhost_net, as root")
     for program in ("ip", "ethtool", "qemu-img", "flock"):
-        trouble = "" if program in state.programs else "not installed"
+        trouble = "" if program in state.access.programs else "not installed"
         yield _finding(program, trouble, "installed", f"apt install {PACKAGES[program]}")
 
 
@@ -125,8 +130,8 @@ def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> l
     bare = read.model_copy(update={"machines": {}})  # libvirt is looked at by itself, and may be missing
     state = read_host(edges, bare, host, ())
     findings = [_if_needed(finding, needed=kvm or finding.name != "vhost-net") for finding in _tools(state)]
-    if "ethtool" in state.programs:
-        trouble = read_features(edges.host(host)).trouble
+    if "ethtool" in state.access.programs:
+        trouble = ask(edges.host(host), [FEATURES])[FEATURES].trouble
         findings.append(
             _finding(
                 "ethtool --json", trouble, "answers for every device", "a newer ethtool; 6.1 is known to"

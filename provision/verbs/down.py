@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provision.host.apply.execute import run_what_can
 from provision.host.plan.down import plan_down
 from provision.host.preflight.machines import another_lab
-from provision.host.read.host import read_host
+from provision.host.read.inventory import read_inventory
 from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.runtime.command import Say
 
 
-def _read_with_forgotten(session: HostSession) -> HostState:
+def _read_with_forgotten(session: HostSession) -> Inventory:
     """The host, with the machines that the lab file has, and those that it has lost and the journal still knows."""
     known = list(session.lab.machines)
-    state = read_host(session.edges, session.lab, session.host, known)
-    lost = sorted(state.journal.machines - set(known))
-    return read_host(session.edges, session.lab, session.host, [*known, *lost]) if lost else state
+    there = read_inventory(session.edges, session.lab, session.host, known)
+    lost = sorted(there.journal.machines - set(known))
+    return read_inventory(session.edges, session.lab, session.host, [*known, *lost]) if lost else there
 
 
 def take_down(
@@ -39,13 +39,13 @@ def take_down(
 
 
 def _take_down(session: HostSession, names: Sequence[str] | None, say: Say, *, keep_disks: bool) -> Plan:
-    state = _read_with_forgotten(session)
-    for sentence in another_lab(session.lab, state):
+    there = _read_with_forgotten(session)
+    for sentence in another_lab(session.lab, there):
         raise HostError(sentence)
     for name in names or ():
-        if name not in {*session.lab.machines, *state.journal.machines}:
+        if name not in {*session.lab.machines, *there.journal.machines}:
             raise RequestError(f"no machine {name} in this lab file, nor among what `up` made")
-    plan = plan_down(session.lab, names, state, keep_disks=keep_disks)
+    plan = plan_down(session.lab, names, there, keep_disks=keep_disks)
     errors = run_what_can(session.edges, plan, say)
     if errors:
         raise HostError("not everything could be removed:\n  " + "\n  ".join(map(str, errors)))

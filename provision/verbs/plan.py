@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _prepared(session: HostSession, names: Sequence[str]) -> HostState:
     """The host with what would run these machines."""
-    return read_host(session.edges, session.lab, session.host, names, capabilities=True)
+    return read_host(session.edges, session.lab, session.host, names)
 
 
 def lacks(session: HostSession, names: Sequence[str]) -> tuple[str, ...]:

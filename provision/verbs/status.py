@@ -11,6 +11,7 @@ from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.up import plan_up
 from provision.host.preflight.machines import missing, missing_for_settings
 from provision.host.read.host import read_host
+from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
 from provision.tables.profiles import PROFILES
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.host.apply.session import HostSession
-    from provision.host.state import HostState
+    from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab
 
 
@@ -60,13 +61,13 @@ def host_status(session: HostSession, names: Sequence[str]) -> HostStatus:
     :raise HostError: when the host or its libvirt does not answer.
     """
     lab, host = session.lab, session.host
-    state = read_host(session.edges, lab, host, names, capabilities=True)
+    state = read_host(session.edges, lab, host, names)
     refused = missing_for_settings(lab, host, state)
     plan = Plan(()) if refused else plan_apply(lab, host, state)
     rows = [_machine(lab, name, state) for name in names]
     forgotten = sorted(state.journal.machines - set(lab.machines))
-    state = read_host(session.edges, lab, host, forgotten) if forgotten else state
-    lost = [_forgotten(lab, name, state) for name in forgotten]
+    there = read_inventory(session.edges, lab, host, forgotten) if forgotten else state
+    lost = [_forgotten(lab, name, there) for name in forgotten]
     own = tuple(step for step in plan.steps if not step.scope)
     return HostStatus(host, own, refused, (*rows, *lost), plan.notes)
 
@@ -89,15 +90,15 @@ def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
     )
 
 
-def _forgotten(lab: Lab, name: str, state: HostState) -> MachineStatus:
-    backend = str(state.journal.specs.get(name, {}).get("backend", "libvirt"))
+def _forgotten(lab: Lab, name: str, there: Inventory) -> MachineStatus:
+    backend = str(there.journal.specs.get(name, {}).get("backend", "libvirt"))
     lost = Drift(name, "the lab file no longer has it: `rscvm down` removes it")
-    return MachineStatus(state.name, name, backend, _state(lab, name, state), drift=(lost,))
+    return MachineStatus(there.name, name, backend, _state(lab, name, there), drift=(lost,))
 
 
-def _state(lab: Lab, name: str, state: HostState) -> str:
-    domain = state.domains.get(name)
+def _state(lab: Lab, name: str, there: Inventory) -> str:
+    domain = there.domains.get(name)
     if domain is not None and not is_our_domain(lab, domain):
         return "not ours"
-    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in state.processes
+    running = LabPaths(lab.state_dir, lab.name).pidfile(name) in there.processes
     return domain.state if domain else "running" if running else "absent"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provision.host.apply.lock import LockError
 from provision.host.apply.transaction import apply_plan, undo_plan
 from provision.host.plan.hck_flags import lab_as_started
-from provision.host.read.host import read_host
+from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, WaitedError
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan, Step
+    from provision.host.state import Inventory
     from provision.runtime.command import Say
+    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
 
@@ -64,34 +66,33 @@ def _bring_up(
         done = apply_plan(session.edges, session.lab, plan, say, begun)
         if wait is not None:
             say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
-            verdicts = await_drivers(session, names, wait)
+            verdicts = _await_drivers(session, names, wait, done.state)
         finish()
     except KeyboardInterrupt:
-        undo_plan(session.edges, session.lab, plan, begun, say)
+        undo_plan(session.edges, plan, begun, say)
         raise
-    return done, verdicts
+    return done.plan, verdicts
 
 
-def await_drivers(session: HostSession, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
+def _await_drivers(
+    session: HostSession, names: Sequence[str], deadline: Deadline, read: Inventory | None
+) -> list[NicVerdict]:
     """The verdicts once every virtio NIC has its driver, or when the deadline has passed.
 
+    :param read: the host as it was read after the machines were started, where it was.
     :raise HostError: when a machine ends meanwhile.
     """
     if not any(session.lab.machines[name].nics for name in names):
         return []
-    state = read_host(session.edges, session.lab, session.host, names)
-
-    lab = lab_as_started(session.lab, state)
+    there = read or read_inventory(session.edges, session.lab, session.host, names)
+    lab = lab_as_started(session.lab, there)
 
     def settled() -> bool:
-        nonlocal state
-        nics = collect_lab(session.edges, lab, names, state)
-        if any(
-            isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final for nic in nics
-        ):
-            # A silent monitor may be that of a machine that has ended.
-            state = read_host(session.edges, session.lab, session.host, names)
-            nics = collect_lab(session.edges, lab, names, state)
+        nonlocal there
+        nics = collect_lab(session.edges, lab, names, there)
+        if any(_is_silent(nic) for nic in nics):  # its monitor may be that of a machine that has ended
+            there = read_inventory(session.edges, session.lab, session.host, names)
+            nics = collect_lab(session.edges, lab, names, there)
         if gone := sorted({nic.machine for nic in nics if nic.state == "off"}):
             raise HostError(
                 f"{', '.join(gone)} stopped before its driver was there",
@@ -100,11 +101,16 @@ def await_drivers(session: HostSession, names: Sequence[str], deadline: Deadline
             )
         return not any(may_yet_load(nic) for nic in nics)
 
+    source, waited = lab_source(session.edges, session.lab, session.host, names), False
     try:
         wait_for(settled, deadline, "the guests' drivers")
     except WaitedError:
-        return check(lab_source(session.edges, session.lab, session.host, names), Look(waited=True))
-    return check(lab_source(session.edges, session.lab, session.host, names), Look())
+        waited = True
+    return check(source, Look(waited=waited))
+
+
+def _is_silent(nic: NicEvidence) -> bool:
+    return isinstance(nic.virtio, Unasked) and nic.model == "virtio" and not nic.virtio.final
 
 
 def _drift_lines(plan: Plan) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.plan.readback import not_as_it_was
 from provision.host.plan.steps import Action, Autostart, Define, Destroy, ReadBack, Start, Step, Undefine
-from provision.host.read.nics import parse_settings, settings_questions
+from provision.host.read.nics import read_settings
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import CommandError, HostError, LostError, RscvmError
 from provision.runtime.interrupt import shield
@@ -42,7 +42,7 @@ def perform(edges: Edges, host: str, action: Action) -> None:
         case Undefine(domain):
             edges.libvirt(host).undefine(domain)
         case ReadBack(device, was):
-            nic = parse_settings(device, edges.host(host).run_all(settings_questions(device)))
+            nic = read_settings(edges.host(host), [device])[device]
             if wrong := [*not_as_it_was(nic, json.loads(was))]:
                 raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
         case Autostart(domain, on):
@@ -51,25 +51,29 @@ def perform(edges: Edges, host: str, action: Action) -> None:
 
 def run_steps(
     edges: Edges, steps: Sequence[Step], say: Say, begun: list[Step], *, timeout: float = _SLOWEST
-) -> None:
-    """Take steps in their order and note them in `begun`; whoever calls takes them back when one fails.
+) -> list[tuple[Step, Result]]:
+    """Run steps in their order and note them in `begun`; whoever calls undoes them when one fails.
+
+    Return what each command said, by its step.
 
     :raise LostError: when the host is gone, or silent for longer than `timeout` seconds; what may have been done
         is noted.
     """
     actions = [(step, action) for step in steps for action in step.do]
     told: list[Step] = []
+    said: list[tuple[Step, Result]] = []
     for host, batch in groupby(actions, lambda row: row[0].host if isinstance(row[1], Run) else None):
         rows = list(batch)
         if host is not None:
             _tell(rows, told, say)
             with shield():  # commands and our note of them are one
-                _run_batch(edges.host(host), rows, begun, timeout)
+                said += _run_batch(edges.host(host), rows, begun, timeout)
             continue
         for row in rows:
             _tell([row], told, say)
             with shield():
                 _perform_noted(edges, row, begun)
+    return said
 
 
 def _tell(rows: Sequence[tuple[Step, Action]], told: list[Step], say: Say) -> None:
@@ -108,26 +112,26 @@ def _saying(step: Step) -> Iterator[None]:
 
 def _run_batch(
     runner: Runner, rows: Sequence[tuple[Step, Action]], begun: list[Step], timeout: float
-) -> None:
+) -> list[tuple[Step, Result]]:
     """Run the commands until one fails, and note every step that was begun, or may have been: a lost host has read all."""
     runs = [action for _, action in rows if isinstance(action, Run)]
-    results: Sequence[object] = ()
+    results: Sequence[Result] = ()
     lost = False
     try:
         results = runner.run_all(runs, timeout=timeout, until_failure=True)
     except LostError as error:
-        results, lost = error.known, True
+        results, lost = [each for each in error.known if isinstance(each, Result)], True
         raise
     finally:
         for number, (step, _) in enumerate(rows):
             result = results[number] if number < len(results) else None
-            done = isinstance(result, Result) and result.ok
+            done = result is not None and result.ok
             if (lost or result is not None) and (done or result is None or not step.exclusive):
                 _note(step, begun)
     for (step, _), result in zip(rows, results, strict=False):
-        if isinstance(result, Result):
-            with _saying(step):
-                result.check()
+        with _saying(step):
+            result.check()
+    return [(step, result) for (step, _), result in zip(rows, results, strict=False)]
 
 
 def undo_steps(edges: Edges, steps: Sequence[Step], say: Say) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provision.facts.ip import Link
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Bridge, Lab
     from provision.runtime.command import Argv
 
@@ -66,7 +66,7 @@ def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
     return [*do, set_link(name, "up"), set_link(name, "alias", device_mark(lab, "", name))]
 
 
-def _bridge_thing(name: str, bridge: Bridge, state: HostState) -> Thing:
+def _bridge_thing(name: str, bridge: Bridge, state: Inventory) -> Thing:
     """A bridge with what we give it, which is ours to take away again; and which uplinks were up before."""
     uplink = state.links.get(bridge.uplink or "")
     given = {
@@ -77,7 +77,7 @@ def _bridge_thing(name: str, bridge: Bridge, state: HostState) -> Thing:
     return Thing("bridge", name, was=json.dumps(given))
 
 
-def bridge_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
+def bridge_steps(lab: Lab, host: str, state: Inventory) -> Iterator[Step]:
     """Declared bridges: made where the host does not have them, ours put right."""
     for name, bridge in lab.host(host).bridges.items():
         if is_complete(name, state):
@@ -105,6 +105,7 @@ def bridge_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
                     f"a wire: no address, txqueuelen {_WIRE_QUEUE}, nf_call_* 0" if bridge.wire else "",
                 ),
                 guarded=bool(bridge.uplink),  # it may be the NIC by which we reach the host
+                devices=(name, *([bridge.uplink] if bridge.uplink else [])),
             )
 
 
@@ -116,56 +117,56 @@ _OWN_MTU = 1500
 """A bridge's when it is made."""
 
 
-def _no_longer(name: str, bridge: Bridge, state: HostState) -> Iterator[DeviceDrift]:
+def _no_longer(name: str, bridge: Bridge, state: Inventory) -> Iterator[DeviceDrift]:
     """What a bridge of ours has from us, and the lab file has no longer; two uplinks would be a loop."""
     link, given = state.links[name], noted(state.journal, "bridge", name)
     for uplink, was_up in given.get("uplinks", {}).items():
         there = state.links.get(uplink)
         if uplink != bridge.uplink and there is not None and there.master == name:
             yield DeviceDrift(
-                f"uplink {uplink}", "", set_link(uplink, "nomaster"), set_link(uplink, "master", name)
+                uplink, f"uplink {uplink}", "", set_link(uplink, "nomaster"), set_link(uplink, "master", name)
             )
             if there.up and not was_up:
                 yield DeviceDrift(
-                    f"{uplink} up", f"{uplink} down", set_link(uplink, "down"), set_link(uplink, "up")
+                    uplink, f"{uplink} up", f"{uplink} down", set_link(uplink, "down"), set_link(uplink, "up")
                 )
     for address in given.get("addresses", {}):
         same = bridge.address and ip_interface(bridge.address) == ip_interface(address)
         if not same and _has(link, address):
             do, undo = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
-            yield DeviceDrift(f"address {address}", "", do, undo)
+            yield DeviceDrift(name, f"address {address}", "", do, undo)
     if not bridge.mtu and str(link.mtu) in given.get("mtus", {}) and link.mtu != _OWN_MTU:
         back, again = set_link(name, "mtu", str(_OWN_MTU)), set_link(name, "mtu", str(link.mtu))
-        yield DeviceDrift(f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
+        yield DeviceDrift(name, f"mtu {link.mtu}", f"mtu {_OWN_MTU}, as a bridge has it", back, again)
 
 
-def _bridge_drift(name: str, bridge: Bridge, state: HostState) -> Iterator[DeviceDrift]:
+def _bridge_drift(name: str, bridge: Bridge, state: Inventory) -> Iterator[DeviceDrift]:
     link = state.links[name]
     yield from link_drift(name, link, mtu=bridge.mtu, master=None)
     if bridge.wire:
         yield from _wire_drift(name, link)
     if bridge.address and not _has(link, bridge.address):
         do, undo = (("ip", "address", verb, bridge.address, "dev", name) for verb in ("add", "del"))
-        yield DeviceDrift("", f"address {bridge.address}", do, undo)
+        yield DeviceDrift(name, "", f"address {bridge.address}", do, undo)
     if bridge.uplink and bridge.uplink in state.links:
         for drift in link_drift(bridge.uplink, state.links[bridge.uplink], mtu=None, master=name):
             before, after = f"uplink {bridge.uplink} {drift.before}", f"uplink {bridge.uplink} {drift.after}"
-            yield DeviceDrift(before, after, drift.do, drift.undo)
+            yield DeviceDrift(bridge.uplink, before, after, drift.do, drift.undo)
 
 
 def _wire_drift(name: str, link: Link) -> Iterator[DeviceDrift]:
     for address in link.addresses:
         remove, add = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
-        yield DeviceDrift(f"address {address}", "no address", remove, add)
+        yield DeviceDrift(name, f"address {address}", "no address", remove, add)
     if link.queue != _WIRE_QUEUE:
         longer, shorter = (set_link(name, "txqueuelen", str(length)) for length in (_WIRE_QUEUE, link.queue))
-        yield DeviceDrift(f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
+        yield DeviceDrift(name, f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
     for switch in link.filters:
         off, on = (set_link(name, "type", "bridge", switch, value) for value in ("0", "1"))
-        yield DeviceDrift(f"{switch} 1", f"{switch} 0", off, on)
+        yield DeviceDrift(name, f"{switch} 1", f"{switch} 0", off, on)
 
 
-def bridge_notes(lab: Lab, host: str, state: HostState) -> Iterator[str]:
+def bridge_notes(lab: Lab, host: str, state: Inventory) -> Iterator[str]:
     """How declared bridges that we did not make differ from the lab file, which are left alone; and what filters wires."""
     for name, bridge in lab.host(host).bridges.items():
         if bridge.wire and state.bridge_filter:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.ethtool_features import GROUPS
 from provision.host.journal import Journal, written_journal
 from provision.runtime.command import Run, shell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provision.lab.paths import LabPaths
 
 
@@ -77,6 +80,13 @@ def remove_files(*paths: str) -> Run:
 def tolerant(*argv: str) -> Run:
     """A command whose status does not tell whether it did what it was to do, but where it was not even run, or killed."""
     return shell(_TOLERANT, *argv)
+
+
+def set_features(device: str, features: Mapping[str, bool]) -> Run:
+    """Set a device's features, a group before what it has in it; whether that took is for reading back to tell."""
+    groups_first = sorted(features.items(), key=lambda row: row[0] not in GROUPS)
+    words = (word for name, on in groups_first for word in (name, "on" if on else "off"))
+    return tolerant("ethtool", "-K", device, *words)
 
 
 def write_file(path: str, text: str) -> Run:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from provision.facts.ip import Link
     from provision.host.journal import Thing
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.runtime.command import Argv
 
@@ -24,13 +24,13 @@ def set_link(device: str, *words: str) -> Argv:
     return ("ip", "link", "set", "dev", device, *words)
 
 
-def made_anew(lab: Lab, state: HostState, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
+def made_anew(lab: Lab, state: Inventory, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
     """The commands that make a device, behind one that removes what an interrupted run left half made."""
     half_made = device in state.links and is_our_link(lab, state.links[device], state.journal, state.boot)
     return tuple(map(Run, [undo, *do] if half_made else do))
 
 
-def is_complete(device: str, state: HostState) -> bool:
+def is_complete(device: str, state: Inventory) -> bool:
     """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
     link = state.links.get(device)
     noted = any(thing.name == device and thing.boot == state.boot for thing in state.journal.things)
@@ -41,6 +41,7 @@ def is_complete(device: str, state: HostState) -> bool:
 class DeviceDrift:
     """One setting of a device that is not as the lab file has it; what is only added, or only goes, has one side."""
 
+    device: str
     before: str
     after: str
     do: Argv
@@ -51,13 +52,13 @@ def link_drift(name: str, link: Link, *, mtu: int | None, master: str | None) ->
     """What of a device is otherwise than it is to be: its MTU, its bridge, and whether it is up."""
     if mtu and link.mtu != mtu:
         do, undo = (set_link(name, "mtu", str(value)) for value in (mtu, link.mtu))
-        yield DeviceDrift(f"mtu {link.mtu}", f"mtu {mtu}", do, undo)
+        yield DeviceDrift(name, f"mtu {link.mtu}", f"mtu {mtu}", do, undo)
     if master and link.master != master:
         undo = set_link(name, "master", link.master) if link.master else set_link(name, "nomaster")
         before = f"on bridge {link.master}" if link.master else "on no bridge"
-        yield DeviceDrift(before, f"on bridge {master}", set_link(name, "master", master), undo)
+        yield DeviceDrift(name, before, f"on bridge {master}", set_link(name, "master", master), undo)
     if not link.up:
-        yield DeviceDrift("down", "up", set_link(name, "up"), set_link(name, "down"))
+        yield DeviceDrift(name, "down", "up", set_link(name, "up"), set_link(name, "down"))
 
 
 def put_right(
@@ -77,4 +78,5 @@ def put_right(
             (bridge,) if bridge else (),
             (f"  {what}", *lines),
             guarded=bridge is not None,  # we may reach the host by it
+            devices=tuple(dict.fromkeys(drift.device for drift in drifts)),
         )

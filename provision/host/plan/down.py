@@ -20,7 +20,7 @@ from provision.runtime.safe_text import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Lab
 
 _ORDER: tuple[Kind, ...] = get_args(Kind)
@@ -36,7 +36,7 @@ _WORDS: dict[Kind, str] = {
 }
 
 
-def things_there(lab: Lab, state: HostState) -> tuple[Thing, ...]:
+def things_there(lab: Lab, state: Inventory) -> tuple[Thing, ...]:
     """Everything of the lab's that may be on the host: what the journal says, and what bears our marks.
 
     Files bear none: an overlay that the journal does not know was made by somebody else, a rendered script for one.
@@ -47,7 +47,7 @@ def things_there(lab: Lab, state: HostState) -> tuple[Thing, ...]:
     return tuple(things.values())
 
 
-def _marked(lab: Lab, state: HostState) -> Iterator[Thing]:
+def _marked(lab: Lab, state: Inventory) -> Iterator[Thing]:
     for link in state.links.values():
         machine = marked_machine(lab, link)
         if machine is not None:
@@ -61,13 +61,13 @@ def _marked(lab: Lab, state: HostState) -> Iterator[Thing]:
             yield Thing("process", pidfile, name)
 
 
-def _is_anothers(lab: Lab, thing: Thing, state: HostState) -> bool:
+def _is_anothers(lab: Lab, thing: Thing, state: Inventory) -> bool:
     """Whether a device of this name is somebody else's by now; it must be forgotten, or it would pass for ours."""
     link = state.links.get(thing.name) if thing.kind in ("tap", "bridge") else None
     return link is not None and not is_our_link(lab, link, state.journal, state.boot)
 
 
-def _left_alone(lab: Lab, thing: Thing, state: HostState) -> str:
+def _left_alone(lab: Lab, thing: Thing, state: Inventory) -> str:
     """Why a thing must be left where it is; empty where it is ours to remove."""
     if thing.kind in ("tap", "bridge"):
         return _device_left_alone(lab, thing, state)
@@ -83,7 +83,7 @@ def _left_alone(lab: Lab, thing: Thing, state: HostState) -> str:
     return ""
 
 
-def _device_left_alone(lab: Lab, thing: Thing, state: HostState) -> str:
+def _device_left_alone(lab: Lab, thing: Thing, state: Inventory) -> str:
     def ours(name: str) -> bool:
         return is_our_link(lab, state.links[name], state.journal, state.boot)
 
@@ -109,19 +109,19 @@ def _uplinks(thing: Thing) -> Mapping[str, bool]:
     return found
 
 
-def _to_set_down(thing: Thing, state: HostState) -> list[str]:
+def _to_set_down(thing: Thing, state: Inventory) -> list[str]:
     """The uplinks that were down before we put them under a bridge where they still are."""
     there = {port.name for port in state.links.values() if port.master == thing.name}
     return [name for name, was_up in _uplinks(thing).items() if name in there and not was_up]
 
 
-def _keeps_state(thing: Thing, state: HostState) -> bool:
+def _keeps_state(thing: Thing, state: Inventory) -> bool:
     """Whether a domain must stay defined so that its firmware's variables or its TPM's state stay its own."""
     domain = state.domains.get(thing.name) if thing.kind == "domain" else None
     return domain is not None and parse_domain(domain.persistent_xml or domain.live_xml).keeps_state
 
 
-def _unmake(lab: Lab, thing: Thing, state: HostState, *, keep_disks: bool) -> Iterator[Action]:
+def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> Iterator[Action]:
     """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
     if thing.kind == "process" and thing.name in state.processes:
         yield stop_qemu(thing.name)
@@ -143,7 +143,7 @@ def _unmake(lab: Lab, thing: Thing, state: HostState, *, keep_disks: bool) -> It
         yield ReadBack(thing.name, thing.was)
 
 
-def plan_down(lab: Lab, names: Sequence[str] | None, state: HostState, *, keep_disks: bool = False) -> Plan:
+def plan_down(lab: Lab, names: Sequence[str] | None, state: Inventory, *, keep_disks: bool = False) -> Plan:
     """What has to go so that nothing of these machines (of the lab, without names) is left on the host."""
     things = things_there(lab, state)
     machines = {thing.machine for thing in things if thing.machine}
@@ -175,7 +175,7 @@ def _goes(thing: Thing, going: set[str], machines: set[str], *, whole: bool) -> 
     return thing.kind == "bridge" and bool(going) and going == machines
 
 
-def _steps(lab: Lab, doomed: Sequence[Thing], state: HostState, *, keep_disks: bool) -> tuple[Step, ...]:
+def _steps(lab: Lab, doomed: Sequence[Thing], state: Inventory, *, keep_disks: bool) -> tuple[Step, ...]:
     """One step for each machine and kind; files of one kind go together."""
     actions: dict[str, tuple[Thing, list[Action]]] = {}
     for thing in sorted(doomed, key=lambda thing: _ORDER.index(thing.kind)):
@@ -189,7 +189,7 @@ def _steps(lab: Lab, doomed: Sequence[Thing], state: HostState, *, keep_disks: b
     )
 
 
-def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: HostState) -> Step:
+def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: Inventory) -> Step:
     paths = LabPaths(lab.state_dir, lab.name)
     specs = {name: spec for name, spec in state.journal.specs.items() if name not in gone}
     kvm = {name: state.journal.kvm[name] for name in specs if name in state.journal.kvm}

@@ -12,7 +12,7 @@ from provision.tables.offloads import HCK
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Lab, Machine
 
 
@@ -34,7 +34,7 @@ def lab_without_flags(lab: Lab, names: Iterable[str]) -> Lab:
     return lab.model_copy(update={"machines": {**lab.machines, **changed}})
 
 
-def runs_without_flags(lab: Lab, name: str, state: HostState) -> bool:
+def runs_without_flags(lab: Lab, name: str, state: Inventory) -> bool:
     """Whether its bare QEMU runs without the engine because it was disarmed: noted so, and seen in its command line."""
     process = state.processes.get(LabPaths(lab.state_dir, lab.name).pidfile(name))
     machine, journal = lab.machines[name], state.journal
@@ -42,12 +42,12 @@ def runs_without_flags(lab: Lab, name: str, state: HostState) -> bool:
     return process is not None and noted and not any(f"{HCK}=on" in word for word in process.argv)
 
 
-def is_defined_without_flags(lab: Lab, name: str, xml: str, state: HostState) -> bool:
+def is_defined_without_flags(lab: Lab, name: str, xml: str, state: Inventory) -> bool:
     """Whether this domain was made without the engine because it was disarmed."""
     mark = parse_domain(xml).mark if xml and name in state.journal.disarmed else None
     return mark is not None and mark.digest == spec_digest(without_flags(lab.machines[name]))
 
 
-def lab_as_started(lab: Lab, state: HostState) -> Lab:
+def lab_as_started(lab: Lab, state: Inventory) -> Lab:
     """The lab as its bare QEMUs run; a domain says itself what it is."""
     return lab_without_flags(lab, [name for name in lab.machines if runs_without_flags(lab, name, state)])

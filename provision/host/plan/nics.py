@@ -10,9 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_coalesce import SWITCHES, coalesce_name
-from provision.facts.ethtool_features import GROUPS, is_of
+from provision.facts.ethtool_features import is_of
 from provision.host.journal import Thing
-from provision.host.plan.commands import remove_files, tolerant, write_file
+from provision.host.plan.commands import remove_files, set_features, tolerant, write_file
 from provision.host.plan.steps import HOST, Step
 from provision.render.link_file import (
     DEFAULT_NAMING,
@@ -106,17 +106,11 @@ def sets(settings: HostNic, name: str) -> bool:
     return name in coalesce or any(is_of(name, said) for said in settings.features)
 
 
-def _feature_run(device: str, values: Mapping[str, bool]) -> Run:
-    groups_first = sorted(values.items(), key=lambda row: row[0] not in GROUPS)
-    words = (word for name, on in groups_first for word in (name, setting_word(on)))
-    return tolerant("ethtool", "-K", device, *words)
-
-
 def put_back(device: str, was: Mapping[str, Mapping[str, Any]]) -> Runs:
     """The commands by which a NIC gets what the journal says it had."""
     features, coalesce = was.get("features", {}), was.get("coalesce", {})
     return (
-        *([_feature_run(device, features)] if features else ()),
+        *([set_features(device, features)] if features else ()),
         *_coalesce_runs(device, coalesce),
     )
 
@@ -163,7 +157,7 @@ def nic_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
         if features := wrong_features(settings, nic.features):
             asked = {"features": _asked_for(nic.features, features)}
             lines = _lines(device, nic.features, features)
-            yield _set(host, device, (_feature_run(device, features),), asked, lines)
+            yield _set(host, device, (set_features(device, features),), asked, lines)
         if nic.coalesce and (values := wrong_coalesce(settings, nic.coalesce)):
             shown = {name: setting_word(value) for name, value in nic.coalesce.items()}
             had = {"coalesce": {name: nic.coalesce[name] for name in values}}

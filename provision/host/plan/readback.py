@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_coalesce import SWITCHES, coalesce_name
 from provision.host.plan.nics import sets, setting_word, wrong_coalesce, wrong_features
+from provision.host.state import NicSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.ethtool_coalesce import Coalesce
     from provision.facts.ethtool_features import Features
-    from provision.host.state import HostState, NicState
+    from provision.facts.ip import Link
+    from provision.host.plan.steps import Step
+    from provision.host.state import HostState, Inventory
     from provision.lab.spec import HostNic, Lab
 
 
-def not_as_it_was(nic: NicState, was: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def not_as_it_was(nic: NicSettings, was: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What of a NIC is otherwise than it was; a number that adaptive coalescing overrules moves by itself."""
     requested = {name: feature.requested for name, feature in (nic.features or {}).items()}
     features, coalesce = was.get("features", {}), was.get("coalesce", {})
@@ -48,10 +52,54 @@ def no_longer_said(lab: Lab, host: str, state: HostState) -> Iterator[str]:
             )
 
 
-def not_taken(lab: Lab, host: str, state: HostState) -> Iterator[str]:
+def not_as_found(
+    steps: Sequence[Step], found: Inventory, links: Mapping[str, Link], nics: Mapping[str, NicSettings]
+) -> list[Step]:
+    """The steps that are not undone: of which a device is otherwise than it was found before all of them.
+
+    :param links: the devices as they are now; those that a step may have touched and that are gone are not in it.
+    :param nics: what can be set of the NICs that steps set, as it is now.
+    """
+    return [
+        step
+        for step in steps
+        if any(_settable(found.links.get(name)) != _settable(links.get(name)) for name in step.devices)
+        or any(
+            [*not_as_it_was(nics.get(thing.name, NicSettings()), json.loads(thing.was))]
+            for thing in step.makes
+            if thing.kind == "nic"
+        )
+    ]
+
+
+def _settable(link: Link | None) -> object:
+    """All that steps may set of a device; addresses that the kernel makes by itself come and go."""
+    if link is None:
+        return None
+    given = {address for address in link.addresses if not ip_interface(address).ip.is_link_local}
+    return link.kind, link.mtu, link.up, link.master, link.alias, link.queue, {*link.filters}, given
+
+
+def in_vain(features: Mapping[str, Features], steps: Sequence[Step]) -> list[tuple[Step, str]]:
+    """The mere attempts that came to nothing, and why, by the features of devices as they are now."""
+    vain: list[tuple[Step, str]] = []
+    for step in (step for step in steps if step.attempt):
+        [device] = step.devices
+        there = features.get(device, {})
+        left = [name for name, on in step.features.items() if name in there and there[name].active is not on]
+        if left:
+            asked = all(there[name].requested is step.features[name] for name in left)
+            why = "the guest's negotiation has the last word" if asked else "the host did not take it"
+            vain.append(
+                (step, f"{device}: {', '.join(f'{name} stays {there[name]}' for name in left)}: {why}")
+            )
+    return vain
+
+
+def not_taken(lab: Lab, host: str, nics: Mapping[str, NicSettings]) -> Iterator[str]:
     """What was set and is not so when it is read back, and what keeps it from being so."""
     for device, settings in lab.host(host).nics.items():
-        nic = state.nics.get(device)
+        nic = nics.get(device)
         if nic is None or nic.features is None:
             yield f"{device}: could not be read back: {nic.trouble if nic else 'not asked'}"
             continue

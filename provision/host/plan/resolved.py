@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def uses_kvm(machine: Machine, state: HostState) -> bool:
     """What `accel` comes to on this host."""
-    works = state.accelerators is not None and state.accelerators.kvm_is_of_use
+    works = state.capabilities.accelerators is not None and state.capabilities.accelerators.kvm_is_of_use
     return machine.accel == "kvm" or (machine.accel == "auto" and works)
 
 
@@ -29,10 +29,12 @@ def _made_with_kvm(lab: Lab, name: str, state: HostState) -> bool | None:
 
 def resolved_view(lab: Lab, name: str, state: HostState) -> MachineView:
     """A machine as it is, or would be made, on this host. vhost goes with KVM, as libvirt has it."""
-    made, qemu = _made_with_kvm(lab, name, state), state.qemus.get(name)
+    made, qemu = _made_with_kvm(lab, name, state), state.capabilities.qemus.get(name)
     kvm = uses_kvm(lab.machines[name], state) if made is None else made
     return machine_view(
-        lab, name, Choices(kvm=kvm, vhost=kvm and state.vhost, properties=qemu.properties if qemu else None)
+        lab,
+        name,
+        Choices(kvm=kvm, vhost=kvm and state.access.vhost, properties=qemu.properties if qemu else None),
     )
 
 

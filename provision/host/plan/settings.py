@@ -31,4 +31,4 @@ def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
     ]
     notes = host_notes(lab, host, state)
     opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
-    return Plan(tuple(steps), opening, closing, notes)
+    return Plan(tuple(steps), opening, closing, notes, found=state)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from provision.runtime.command import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provision.host.journal import Thing
+    from provision.host.state import Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ class Step:
     """Whether it may cut the host off, so that the host itself takes it back unless it hears from us."""
     attempt: bool = field(default=False, kw_only=True)
     """Whether it is only tried: somebody else has the last word."""
+    features: Mapping[str, bool] = field(default_factory=dict, kw_only=True)
+    """What it asks ethtool to set of its device, by the names that `ethtool -k` prints."""
+    devices: tuple[str, ...] = field(default=(), kw_only=True)
+    """Network devices whose settings it changes: once it is undone, they are as they were found."""
     exclusive: bool = field(default=True, kw_only=True)
     """Whether its first action fails where somebody else made the same thing, which is not ours to undo then."""
 
@@ -107,6 +114,10 @@ class Plan:
     """Brings the journal up to date; left out when a step before it failed. What is marked by then is known by its mark."""
     notes: tuple[str, ...] = ()
     drift: tuple[Drift, ...] = ()
+    machines: tuple[str, ...] = ()
+    """The machines that it was made for."""
+    found: Inventory | None = None
+    """The host as it was found, which the plan was made from."""
 
     @property
     def whats(self) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
 from provision.host.marks import device_mark, is_our_link, taps_of_our_domains
-from provision.host.plan.commands import tolerant
+from provision.host.plan.commands import set_features
 from provision.host.plan.device_drift import is_complete, link_drift, made_anew, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.steps import Step
@@ -14,9 +14,9 @@ from provision.runtime.command import Run
 from provision.tables.offloads import BY_NAME, TSO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from provision.facts.ethtool_features import Features
+    from provision.facts.ethtool_features import Feature, Features
     from provision.facts.ip import Link
     from provision.host.state import HostState
     from provision.lab.spec import Lab, Machine
@@ -40,19 +40,43 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], state: HostState) -> Itera
             if _is_anothers(lab, machine, state.links.get(nic.ifname), state):
                 continue
             offered = [name for name in TSO.values() if nic.wanted().get(name)]
-            words, lines = _switched_off(features, offered)
-            if words:
-                yield Step(
-                    machine.host,
-                    name,
-                    f"switch {nic.ifname}'s offloads back on",
-                    f"{name}.{nic.name} is to receive large frames, and they are off on the host's side",
-                    (tolerant("ethtool", "-K", nic.ifname, *words),),
-                    (tolerant("ethtool", "-K", nic.ifname, *("off" if w == "on" else w for w in words)),),
-                    diff=(f"  {nic.ifname}", *lines),
-                    exclusive=False,
-                    attempt=True,
+            if names := taken_by_host(features, offered):
+                yield switch_step(
+                    (machine.host, name),
+                    nic.ifname,
+                    dict.fromkeys(names, True),
+                    features,
+                    (
+                        f"switch {nic.ifname}'s offloads back on",
+                        f"{name}.{nic.name} is to receive large frames, and they are off on the host's side",
+                    ),
                 )
+
+
+def switch_step(
+    where: tuple[str, str], tap: str, switched: Mapping[str, bool], found: Features, words: tuple[str, str]
+) -> Step:
+    """Ask a TAP for features, or switch them off; its guest has the last word.
+
+    :param where: host and scope.
+    :param words: what it does, and why.
+    """
+    lines = (
+        line
+        for name, on in switched.items()
+        for line in (f"-   {name}: {found.get(name)}", f"+   {name}: {'on' if on else 'off'}")
+    )
+    return Step(
+        *where,
+        *words,
+        (set_features(tap, switched),),
+        (set_features(tap, {name: not on for name, on in switched.items()}),),
+        diff=(f"  {tap}", *lines),
+        exclusive=False,
+        attempt=True,
+        features=switched,
+        devices=(tap,),
+    )
 
 
 def _is_anothers(lab: Lab, machine: Machine, link: Link | None, state: HostState) -> bool:
@@ -62,23 +86,29 @@ def _is_anothers(lab: Lab, machine: Machine, link: Link | None, state: HostState
     return not is_our_link(lab, link, state.journal, state.boot)
 
 
-def _switched_off(features: Features, offered: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words that switch on what the host has switched off, and what that changes."""
-    checksum, gather = features.get(BY_NAME["guest_csum"].tap), features.get("tx-scatter-gather")
-    tso = [features.get(BY_NAME[name].tap) for name in TSO.values()]
-    if checksum is None or gather is None or None in tso:
-        return [], []
-    names: list[str] = []
-    # A driver's checksum that was off all along takes TSO with it, and then nobody has asked for that.
-    if not (checksum.active or checksum.requested) and any(feature and feature.requested for feature in tso):
-        names.append(BY_NAME["guest_csum"].tap)
-    if not (gather.active or gather.requested):  # what is asked for and off is its owner's doing
-        names.append("tx-scatter-gather")
+def taken_by_host(features: Features, offered: Iterable[str], *, negotiated: bool = False) -> list[str]:
+    """The features that the host has taken from a TAP, or may have: off, and asked for by nobody since.
+
+    What is asked for and off all the same is its owner's doing. Checksum that was off all along takes TSO with it, and
+    nobody has asked for that; so it counts only where TSO is asked for, or where a driver is known to have `negotiated`.
+
+    :param offered: QEMU's names of the TSO that the device offers.
+    """
+    checksum, gather = BY_NAME["guest_csum"].tap, "tx-scatter-gather"
     wanted = [BY_NAME[name].tap for name in offered]
-    if checksum.active and gather.active:
-        names += [name for name in wanted if not features[name].active and not features[name].requested]
-    words = [word for name in names for word in (name, "on")]
-    return words, [line for name in names for line in (f"-   {name}: {features[name]}", f"+   {name}: on")]
+    if not {checksum, gather, *(BY_NAME[name].tap for name in TSO.values())} <= features.keys():
+        return []
+    off = {name for name in (checksum, gather, *wanted) if _is_plainly_off(features[name])}
+    asked = any(features[BY_NAME[name].tap].requested for name in TSO.values())
+    if not (negotiated or asked):
+        off -= {checksum}
+    if not (negotiated or (features[checksum].active and features[gather].active)):
+        off -= {*wanted}
+    return [name for name in (checksum, gather, *wanted) if name in off]
+
+
+def _is_plainly_off(feature: Feature) -> bool:
+    return not (feature.active or feature.requested or feature.fixed)
 
 
 def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:

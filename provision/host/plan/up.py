@@ -107,7 +107,7 @@ def _listed(noted: Mapping[str, Any]) -> str:
 
 
 def _left_out(view: MachineView, state: HostState) -> Iterator[str]:
-    qemu = state.qemus.get(view.name)
+    qemu = state.capabilities.qemus.get(view.name)
     for nic in view.nics if qemu else ():
         unsaid = sorted(nic.spec.wanted().keys() - dict(nic.properties))
         if qemu and unsaid:
@@ -133,4 +133,6 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
     opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
-    return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift))
+    return Plan(
+        tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift), tuple(names), state
+    )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.ip import Link
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
@@ -18,7 +18,7 @@ _Owner = tuple[str, str]
 """A machine and its purpose."""
 
 
-def not_isolated(lab: Lab, views: Sequence[MachineView], state: HostState) -> Iterator[str]:
+def not_isolated(lab: Lab, views: Sequence[MachineView], state: Inventory) -> Iterator[str]:
     """Why these machines must not come up: what is beside a NIC with `rsc: hck`, of theirs or one that runs.
 
     A bridge that is not there yet carries nothing; what the lab file says of it was checked when it was read.
@@ -49,7 +49,7 @@ def _above(tap: str, others: Sequence[Link]) -> Iterator[str]:
             yield f"its TAP {tap} is under {link.name} ({link.kind}), which leads elsewhere"
 
 
-def _armed(state: HostState) -> dict[str, str]:
+def _armed(state: Inventory) -> dict[str, str]:
     """TAPs that somebody holds, of machines that were last started with the engine, whatever the lab file says since."""
     return {
         name: machine
@@ -61,7 +61,7 @@ def _armed(state: HostState) -> dict[str, str]:
     }
 
 
-def _owners(lab: Lab, state: HostState) -> dict[str, _Owner]:
+def _owners(lab: Lab, state: Inventory) -> dict[str, _Owner]:
     """The machines of our TAPs, as they were last defined or started, else as the lab file has them."""
     here = {name: machine for name, machine in lab.machines.items() if machine.host == state.name}
     said = {nic.ifname: (name, machine.purpose) for name, machine in here.items() for nic in machine.nics}

@@ -19,7 +19,7 @@ from provision.tables.offloads import HCK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.host.state import HostState
+    from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
@@ -29,9 +29,9 @@ def missing(lab: Lab, host: str, names: Sequence[str], state: HostState) -> tupl
     views = [resolved_view(lab, name, state) for name in names]
     sentences = [*another_lab(lab, state), *_programs(views, state), *_networks(lab, host, views, state)]
     sentences += missing_for_settings(lab, host, state)
-    if names and not state.writable:
+    if names and not state.access.writable:
         sentences.append(_unwritable(lab))
-    if host != "local" and not state.programs & {*RELAYS}:
+    if host != "local" and not state.access.programs & {*RELAYS}:
         sentences += (
             f"{view.name}: QEMU's monitor is reached by one of {', '.join(RELAYS)}, and none of them is installed"
             for view in views
@@ -55,12 +55,12 @@ def missing_for_settings(lab: Lab, host: str, state: HostState) -> tuple[str, ..
     ]
     sentences += _uplinks(lab, host, state)
     for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
-        if program not in state.programs:
+        if program not in state.access.programs:
             sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
     if any((*bridge_steps(lab, host, state), *nic_steps(lab, host, state))):
-        if not state.root:
+        if not state.access.root:
             sentences.append("setting bridges and NICs needs root (CAP_NET_ADMIN)")
-        if not state.writable:
+        if not state.access.writable:
             sentences.append(_unwritable(lab))
     return tuple(dict.fromkeys(sentences))
 
@@ -75,14 +75,14 @@ def refuse(host: str, state: HostState, sentences: Sequence[str]) -> None:
     :raise HostError: with every one of the sentences.
     """
     if sentences:
-        far = host != "local" and not state.root
+        far = host != "local" and not state.access.root
         raise HostError(
             f"{host} is not ready for this:\n  " + "\n  ".join(sentences),
             hint=f"hosts.{host} may say `user: root` or `sudo: true`" if far else "",
         )
 
 
-def another_lab(lab: Lab, state: HostState) -> Iterator[str]:
+def another_lab(lab: Lab, state: Inventory) -> Iterator[str]:
     """Whether the journal of this lab's name is another lab file's, whose things must not be taken for ours."""
     file, paths = state.journal.file, LabPaths(lab.state_dir, lab.name)
     if file and file != lab.file:
@@ -95,10 +95,10 @@ def another_lab(lab: Lab, state: HostState) -> Iterator[str]:
 def _programs(views: Sequence[MachineView], state: HostState) -> Iterator[str]:
     overlays = any(disk.base for view in views for disk in view.disks)
     for program in ("ip", "ethtool", *(["qemu-img"] if overlays else [])):
-        if program not in state.programs:
+        if program not in state.access.programs:
             yield f"{program} is not installed (Debian: {PACKAGES[program]})"
     for view in views:
-        qemu = state.qemus.get(view.name)
+        qemu = state.capabilities.qemus.get(view.name)
         if qemu is None or not qemu.version:
             yield f"{qemu.program if qemu else 'QEMU'} is not installed (Debian: qemu-system-x86)"
 
@@ -110,8 +110,8 @@ def _networks(lab: Lab, host: str, views: Sequence[MachineView], state: HostStat
     )
     used = {nic.spec.bridge: view.name for view in views for nic in view.nics if nic.spec.bridge}
     absent = [name for name in used if name not in state.links]
-    if (taps or absent) and state.tun:
-        yield state.tun
+    if (taps or absent) and state.access.tun:
+        yield state.access.tun
     for name, machine in used.items():
         if name in state.links:
             if state.links[name].kind not in ("bridge", "openvswitch"):
@@ -151,14 +151,14 @@ def _files(view: MachineView, state: HostState) -> Iterator[str]:
 
 def _formats(view: MachineView, state: HostState) -> Iterator[str]:
     """Images that are not of the format that their names say, which QEMU is told."""
-    if "qemu-img" not in state.programs:
+    if "qemu-img" not in state.access.programs:
         return
     for disk in view.disks:
         path, form = (disk.base, disk.base_format) if disk.base else (disk.path, disk.format)
-        image = state.images.get(path)
+        image = state.capabilities.images.get(path)
         if disk.cdrom or path not in state.files:
             continue
-        overlay = state.images.get(disk.path) if disk.base else None
+        overlay = state.capabilities.images.get(disk.path) if disk.base else None
         if overlay is not None and overlay.backing != disk.base:
             yield (
                 f"{view.name}: {disk.path} lies over {overlay.backing or 'nothing'}, and the lab file has {disk.base}: "
@@ -171,8 +171,12 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
 
 
 def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
-    name, qemu = view.name, state.qemus.get(view.name)
-    if view.spec.accel == "kvm" and state.accelerators and not state.accelerators.kvm_is_of_use:
+    name, qemu = view.name, state.capabilities.qemus.get(view.name)
+    if (
+        view.spec.accel == "kvm"
+        and state.capabilities.accelerators
+        and not state.capabilities.accelerators.kvm_is_of_use
+    ):
         yield f"{name}: accel is kvm, and KVM is of no use here ({_kvm_trouble(state)}): `rscvm doctor` tells more"
     for nic in view.nics:
         spec = nic.spec
@@ -183,7 +187,7 @@ def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
                 if qemu
                 else ""
             )
-        if spec.vhost == "true" and not state.vhost:
+        if spec.vhost == "true" and not state.access.vhost:
             yield f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)"
         link = state.links.get(spec.ifname) if spec.ifname else None
         running = (domain := state.domains.get(name)) is not None and domain.state != "off"
@@ -210,7 +214,7 @@ def _elsewhere(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
 
 
 def _kvm_trouble(state: HostState) -> str:
-    accelerators = state.accelerators
+    accelerators = state.capabilities.accelerators
     if accelerators is None:
         return "not measured"
     if isinstance(accelerators.kvm, int):

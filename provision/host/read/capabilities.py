@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provision.facts.accelerators import (
     Accelerators,
@@ -12,23 +11,22 @@ from provision.facts.accelerators import (
     written_accelerators,
 )
 from provision.facts.qemu import Emulator, parse_device_help, parse_image_info, parse_version
+from provision.host.read.inventory import BOOT
+from provision.host.state import Capabilities
 from provision.lab.paths import LabPaths
 from provision.render.view import machine_view
 from provision.runtime.command import NOT_FOUND, QEMU, Run, shell
-from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.questions import Question, ask
 from provision.runtime.templates import shipped_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from provision.facts.qemu import Image
-    from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.command import Result
     from provision.runtime.protocols import ReadingEdges, Runner
-
-BOOT = Run(("cat", "/proc/sys/kernel/random/boot_id"))
-"""Tells one boot of a host from another."""
+    from provision.runtime.questions import Answers
 
 _DEVICE_HELP = ("-device", "virtio-net-pci,help")
 _KEEP = '(umask 066; mkdir -p -- "${1%/*}") && cat >"$1.$$" && mv -f -- "$1.$$" "$1"'
@@ -62,82 +60,98 @@ def _image_paths(lab: Lab, names: Sequence[str]) -> list[str]:
     return sorted({path for disk in disks for path in (disk.base, disk.path) if path})
 
 
-def _qemu_questions(programs: Sequence[str]) -> list[Run]:
-    return [Run((program, *more)) for program in programs for more in (("--version",), _DEVICE_HELP)]
+def _image(answer: Result) -> Image | None:
+    """None of what is no image, or not there: that is said with the other things that the host lacks."""
+    return parse_image_info(answer.out) if answer.ok else None
 
 
-def capability_questions(lab: Lab, names: Sequence[str], emulators: Mapping[str, str]) -> list[Run]:
-    """What to ask the host; `with_means` reads the answers, in this order."""
-    programs = sorted({QEMU, *emulators.values()}) if names else []
-    images = _image_paths(lab, names)
-    return [
-        Run(("cat", LabPaths(lab.state_dir, lab.name).accelerators)),
-        *_qemu_questions(programs),
-        *(Run(("qemu-img", "info", "-U", "--output=json", "--", path)) for path in images),
-    ]
+class _QemuQuestions:
+    """What is asked of one QEMU."""
 
+    def __init__(self, program: str) -> None:
+        self.program = program
+        self.version = Question(Run((program, "--version")), lambda answer: answer)
+        self.device = Question(Run((program, *_DEVICE_HELP)), lambda answer: answer)
 
-def with_capabilities(
-    runner: Runner, lab: Lab, state: HostState, emulators: Mapping[str, str], answers: Sequence[Result]
-) -> HostState:
-    """The host with what would run its machines.
+    @property
+    def questions(self) -> list[Question[Any]]:
+        return [self.version, self.device]
 
-    :raise HostError: when a QEMU or the probe of accelerators fails.
-    """
-    names = list(emulators)
-    programs = sorted({QEMU, *emulators.values()}) if names else []
-    kept, *rest = answers
-    about, images = rest[: 2 * len(programs)], rest[2 * len(programs) :]
-    versions = dict(zip(programs, about[::2], strict=True))
-    asks = any(lab.machines[name].accel != "tcg" for name in names) and versions[QEMU].status != NOT_FOUND
-    accelerators = None
-    if asks:
-        key = _key(state.boot, versions[QEMU])
-        accelerators = kept_accelerators(key, kept.out) or measured(runner, lab, key)
-    qemus = _qemus({*emulators.values()}, programs, about)
-    return replace(
-        state,
-        accelerators=accelerators,
-        qemus={name: qemus[program] for name, program in emulators.items()},
-        images=_images(_image_paths(lab, names), images),
-    )
-
-
-def _qemus(wanted: set[str], programs: Sequence[str], answers: Sequence[Result]) -> dict[str, Emulator]:
-    found: dict[str, Emulator] = {}
-    for program, version, device in zip(programs, answers[::2], answers[1::2], strict=True):
-        if program not in wanted:
-            continue
+    def emulator(self, answers: Answers) -> Emulator:
+        """The QEMU; without version where it is not there."""
+        version = answers[self.version]
         if version.status == NOT_FOUND:
-            found[program] = Emulator(program)
-        else:
-            properties = parse_device_help(device.check().out)
-            found[program] = Emulator(program, parse_version(version.check().out), properties)
-    return found
+            return Emulator(self.program)
+        properties = parse_device_help(answers[self.device].check().out)
+        return Emulator(self.program, parse_version(version.check().out), properties)
+
+
+class CapabilityQuestions:
+    """What is asked about what would run these machines, and what the answers come to."""
+
+    def __init__(self, edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> None:
+        """Ask libvirt at once which QEMU it would take.
+
+        :raise HostError: when it does not answer or has none.
+        """
+        self._lab, self._names = lab, names
+        self._emulators = emulators_of(edges, lab, host, names)
+        programs = sorted({QEMU, *self._emulators.values()}) if names else []
+        self._qemus = {program: _QemuQuestions(program) for program in programs}
+        self._kept = Question(
+            Run(("cat", LabPaths(lab.state_dir, lab.name).accelerators)), lambda kept: kept.out
+        )
+        self._images = {
+            path: Question(Run(("qemu-img", "info", "-U", "--output=json", "--", path)), _image)
+            for path in _image_paths(lab, names)
+        }
+
+    @property
+    def questions(self) -> list[Question[Any]]:
+        """Every question, for the one batch that they go in; none without machines."""
+        if not self._names:
+            return []
+        return [
+            self._kept,
+            *(each for qemu in self._qemus.values() for each in qemu.questions),
+            *self._images.values(),
+        ]
+
+    def capabilities(self, answers: Answers, runner: Runner, boot: str) -> Capabilities:
+        """What would run the machines; the accelerators are measured where that has not been done in this boot.
+
+        :raise HostError: when a QEMU or the probe of accelerators fails.
+        """
+        if not self._names:
+            return Capabilities()
+        found = {program: self._qemus[program].emulator(answers) for program in {*self._emulators.values()}}
+        images = {path: answers[question] for path, question in self._images.items()}
+        return Capabilities(
+            {name: found[program] for name, program in self._emulators.items()},
+            self._accelerators(answers, runner, boot),
+            {path: image for path, image in images.items() if image is not None},
+        )
+
+    def _accelerators(self, answers: Answers, runner: Runner, boot: str) -> Accelerators | None:
+        version = answers[self._qemus[QEMU].version]
+        wanted = any(self._lab.machines[name].accel != "tcg" for name in self._names)
+        if not wanted or version.status == NOT_FOUND:
+            return None
+        key = _key(boot, version)
+        return kept_accelerators(key, answers[self._kept]) or _measured(runner, self._lab, key)
 
 
 def read_qemu(runner: Runner) -> Emulator:
     """The host's own QEMU; without version where it is not there."""
-    return _qemus({QEMU}, [QEMU], runner.run_all(_qemu_questions([QEMU])))[QEMU]
-
-
-def _images(paths: Sequence[str], answers: Sequence[Result]) -> dict[str, Image]:
-    images: dict[str, Image] = {}
-    for path, answer in zip(paths, answers, strict=True):
-        try:
-            images[path] = parse_image_info(answer.check().out)
-        except UnreadableError:
-            raise
-        except HostError:
-            continue  # what is no image, or not there, is said with the other things that the host lacks
-    return images
+    about = _QemuQuestions(QEMU)
+    return about.emulator(ask(runner, about.questions))
 
 
 def _key(boot: str, version: Result) -> str:
     return f"{boot} {version.out.splitlines()[0] if version.ok and version.out else ''}"
 
 
-def measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
+def _measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
     """Which accelerator works, measured, and kept where the state directory can be written.
 
     :raise HostError: when the probe fails.
@@ -152,5 +166,6 @@ def measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
 
 def measure_accelerators(runner: Runner, lab: Lab) -> Accelerators:
     """Which accelerator works now, whatever was kept."""
-    boot, version = runner.run_all([BOOT, Run((QEMU, "--version"))])
-    return measured(runner, lab, _key(boot.out.strip(), version))
+    version = Question(Run((QEMU, "--version")), lambda answer: answer)
+    answers = ask(runner, [BOOT, version])
+    return _measured(runner, lab, _key(answers[BOOT], answers[version]))

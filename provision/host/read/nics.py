@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.link_file import parse_permanent_mac
-from provision.host.state import NicState
+from provision.host.state import NicSettings, NicState
 from provision.render.link_file import link_path
 from provision.runtime.command import NOT_FOUND, Run, shell
 from provision.runtime.errors import UnreadableError
+from provision.runtime.questions import Question, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
     from provision.facts.ethtool_coalesce import Coalesce
     from provision.facts.ethtool_features import Features
     from provision.lab.spec import HostNic, Lab
     from provision.runtime.command import Result
+    from provision.runtime.protocols import Runner
+    from provision.runtime.questions import Answers
 
 # Drop-ins go by their names, whichever directory they are in; of two of one name that in /etc has its way.
 _NAMING = r"""
@@ -56,87 +59,95 @@ _VERSION = "udevadm --version 2>/dev/null; true"
 SCRIPTS = {"link": _LINK, "naming": _NAMING, "owner": _OWNER, "version": _VERSION}
 """Every constant script above, for the linter."""
 
-Question = tuple[str, Run]
-"""What it tells, and the command."""
+
+class _SettingsQuestions:
+    """What is asked of what can be set of one NIC; JSON and text where one ethtool has no JSON."""
+
+    def __init__(self, name: str, *, coalesce: bool) -> None:
+        self._features = Question(
+            Run(("ethtool", "--json", "-k", name)), lambda answer: _features(name, answer)
+        )
+        ways = (((), parse_coalesce), (("--json",), parse_coalesce_json)) if coalesce else ()
+        self._coalesce = [
+            Question(Run(("ethtool", *option, "-c", name)), _tried(parse)) for option, parse in ways
+        ]
+
+    @property
+    def questions(self) -> list[Question[Any]]:
+        return [self._features, *self._coalesce]
+
+    def settings(self, answers: Answers) -> NicSettings:
+        """Coalescing by the text, which every version prints; by the JSON where that cannot be read; else why neither."""
+        features, no_features = answers[self._features]
+        tried = [answers[question] for question in self._coalesce] or [(None, "")]
+        coalesce, no_coalesce = next((row for row in tried if row[0] is not None), tried[0])
+        return NicSettings(features, coalesce, no_features or no_coalesce)
 
 
-def _set_questions(name: str, *, coalesce: bool) -> Iterator[Question]:
-    """What can be set, as it is; JSON and text where one ethtool has no JSON."""
-    yield "features", Run(("ethtool", "--json", "-k", name))
-    if coalesce:
-        yield "coalesce", Run(("ethtool", "-c", name))
-        yield "coalesce JSON", Run(("ethtool", "--json", "-c", name))
+class _NicQuestions(_SettingsQuestions):
+    """What is asked of one declared NIC; whose it is matters only where we are to keep its settings."""
 
+    def __init__(self, lab: Lab, name: str, settings: HostNic) -> None:
+        super().__init__(name, coalesce=bool(settings.coalesce))
+        self._link = Question(shell(_LINK, link_path(lab.name, name)), lambda answer: answer.check().out)
+        self._permanent = Question(Run(("ethtool", "-P", name)), _permanent)
+        self._naming = Question(shell(_NAMING, name, ""), lambda answer: answer.out)
+        self._owner = Question(shell(f"{_OWNER}; {_VERSION}", name), lambda answer: answer.out)
+        self._kept = settings.persist == "link"
 
-def _kept_questions(lab: Lab, name: str, settings: HostNic) -> Iterator[Question]:
-    """What keeps it so; whose the NIC is matters only where we are to keep it."""
-    yield "link", shell(_LINK, link_path(lab.name, name))
-    if settings.persist == "link":
-        yield "permanent", Run(("ethtool", "-P", name))
-        yield "naming", shell(_NAMING, name, "")
-        yield "owner", shell(f"{_OWNER}; {_VERSION}", name)
+    @property
+    def questions(self) -> list[Question[Any]]:
+        kept = [self._permanent, self._naming, self._owner] if self._kept else []
+        return [*super().questions, self._link, *kept]
 
-
-def _asked(lab: Lab, host: str, *, kept: bool) -> Iterator[tuple[str, list[Question]]]:
-    for name, settings in lab.host(host).nics.items():
-        yield (
-            name,
-            [
-                *_set_questions(name, coalesce=bool(settings.coalesce)),
-                *(_kept_questions(lab, name, settings) if kept else ()),
-            ],
+    def nic(self, answers: Answers) -> NicState:
+        settings = self.settings(answers)
+        naming, owner = answers.get(self._naming, ""), answers.get(self._owner, "")
+        rows = dict(row.split(":", 1) for row in owner.splitlines() if ":" in row)
+        managed = rows.get("GENERAL.NM-MANAGED") == "yes" and "externally" not in rows.get(
+            "GENERAL.STATE", ""
+        )
+        version = re.findall(r"^(\d+)[^:\n]*$", owner, re.MULTILINE | re.ASCII)
+        return NicState(
+            settings.features,
+            settings.coalesce,
+            settings.trouble,
+            permanent_mac=answers.get(self._permanent, ""),
+            link=answers[self._link],
+            naming=naming,
+            naming_file=naming.partition("\n")[0].removeprefix("# ") if naming.startswith("# /") else "",
+            connection=rows.get("GENERAL.CON-UUID", "") if managed else "",
+            systemd=int(version[0]) if version else None,
         )
 
 
-def nic_questions(lab: Lab, host: str, *, kept: bool = True) -> list[Run]:
-    """What is asked of the NICs that the lab file declares, in its order; not `kept` leaves out what keeps settings."""
-    return [run for _, questions in _asked(lab, host, kept=kept) for _, run in questions]
+class NicQuestions:
+    """What is asked of every NIC that the lab file declares for a host, and what the answers come to."""
+
+    def __init__(self, lab: Lab, host: str) -> None:
+        self._nics = {name: _NicQuestions(lab, name, nic) for name, nic in lab.host(host).nics.items()}
+
+    @property
+    def questions(self) -> list[Question[Any]]:
+        """Every question, for the one batch that they go in."""
+        return [question for nic in self._nics.values() for question in nic.questions]
+
+    def nics(self, answers: Answers) -> dict[str, NicState]:
+        """Each NIC.
+
+        :raise HostError: when our own .link file cannot be read.
+        """
+        return {name: nic.nic(answers) for name, nic in self._nics.items()}
 
 
-def parse_nics(
-    lab: Lab, host: str, answers: Sequence[Result], *, kept: bool = True
-) -> Mapping[str, NicState]:
-    """Each NIC, out of the answers to `nic_questions`.
+def read_settings(runner: Runner, names: Iterable[str]) -> dict[str, NicSettings]:
+    """What can be set of these NICs, declared or not, in one round trip: for reading back.
 
-    :raise HostError: when our own .link file cannot be read.
+    :raise HostError: when the host does not answer.
     """
-    left = iter(answers)
-    return {
-        name: _nic(name, {what: next(left) for what, _ in questions})
-        for name, questions in _asked(lab, host, kept=kept)
-    }
-
-
-def settings_questions(name: str) -> list[Run]:
-    """What is asked of one NIC, which need not be declared; `parse_settings` reads the answers."""
-    return [run for _, run in _set_questions(name, coalesce=True)]
-
-
-def parse_settings(name: str, answers: Sequence[Result]) -> NicState:
-    """One NIC as it is set."""
-    questions = _set_questions(name, coalesce=True)
-    return _nic(name, {what: answer for (what, _), answer in zip(questions, answers, strict=True)})
-
-
-def _nic(name: str, told: Mapping[str, Result]) -> NicState:
-    found, no_features = _features(name, told["features"])
-    coalesce, no_coalesce = _coalesce([told[way] for way in ("coalesce", "coalesce JSON") if way in told])
-    owner = told["owner"].out if "owner" in told else ""
-    naming = told["naming"].out if "naming" in told else ""
-    rows = dict(row.split(":", 1) for row in owner.splitlines() if ":" in row)
-    managed = rows.get("GENERAL.NM-MANAGED") == "yes" and "externally" not in rows.get("GENERAL.STATE", "")
-    version = re.findall(r"^(\d+)[^:\n]*$", owner, re.MULTILINE | re.ASCII)
-    return NicState(
-        features=found,
-        coalesce=coalesce,
-        trouble=no_features or no_coalesce,
-        permanent_mac=_permanent(told["permanent"]) if "permanent" in told else "",
-        link=told["link"].check().out if "link" in told else "",
-        naming=naming,
-        naming_file=naming.partition("\n")[0].removeprefix("# ") if naming.startswith("# /") else "",
-        connection=rows.get("GENERAL.CON-UUID", "") if managed else "",
-        systemd=int(version[0]) if version else None,
-    )
+    about = {name: _SettingsQuestions(name, coalesce=True) for name in names}
+    answers = ask(runner, [question for nic in about.values() for question in nic.questions])
+    return {name: nic.settings(answers) for name, nic in about.items()}
 
 
 def _features(name: str, answer: Result) -> tuple[Features | None, str]:
@@ -149,21 +160,16 @@ def _features(name: str, answer: Result) -> tuple[Features | None, str]:
     return found, "" if found is not None else "ethtool says nothing of it"
 
 
-def _tried(answers: Sequence[Result]) -> Iterator[tuple[Coalesce | None, str]]:
-    for answer, parse in zip(answers, (parse_coalesce, parse_coalesce_json), strict=True):
+def _tried(parse: Callable[[str], Coalesce]) -> Callable[[Result], tuple[Coalesce | None, str]]:
+    def tried(answer: Result) -> tuple[Coalesce | None, str]:
         if not answer.ok:
-            yield None, answer.err.strip()
-            continue
+            return None, answer.err.strip()
         try:
-            yield parse(answer.out), ""
+            return parse(answer.out), ""
         except UnreadableError as error:
-            yield None, str(error)
+            return None, str(error)
 
-
-def _coalesce(answers: Sequence[Result]) -> tuple[Coalesce | None, str]:
-    """By the text, which every version prints; by the JSON where that cannot be read; else why neither can."""
-    tried = list(_tried(answers)) if answers else [(None, "")]
-    return next((row for row in tried if row[0] is not None), tried[0])
+    return tried
 
 
 def _permanent(answer: Result) -> str:

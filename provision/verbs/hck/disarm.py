@@ -28,7 +28,7 @@ def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: boo
         was done has been taken back.
     """
     with session.locked(say):
-        state = read_host(session.edges, session.lab, session.host, names, capabilities=True)
+        state = read_host(session.edges, session.lab, session.host, names)
         if sentences := [*obstacles(session.lab, names, state)]:
             raise HostError(f"{session.host} is not ready for this:\n  " + "\n  ".join(sentences))
         if not restart and (running := undisarmable(session.lab, names, state)):

@@ -51,7 +51,7 @@ def plan_disarm(lab: Lab, host: str, names: Sequence[str], state: HostState, *, 
                     "--restart does it now"
                 )
     opening, closing = journal_steps(plain, host, steps, state, names) if steps else (None, None)
-    return Plan(tuple(steps), opening, closing, tuple(notes))
+    return Plan(tuple(steps), opening, closing, tuple(notes), found=state)
 
 
 def _definition(lab: Lab, views: Views, state: HostState, *, restart: bool) -> Iterator[Step]:

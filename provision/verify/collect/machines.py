@@ -18,7 +18,7 @@ from provision.verify.evidence import NicEvidence, Unasked, named_apart
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.host.state import HostState
+    from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.runtime.protocols import Domain, Monitor, ReadingEdges
 
@@ -160,7 +160,7 @@ def _gone(lab: Lab, there: Sequence[NicEvidence], machine: _Machine) -> Iterator
 
 
 def collect_lab(
-    edges: ReadingEdges, lab: Lab, names: Sequence[str], state: HostState, *, monitor: bool = True
+    edges: ReadingEdges, lab: Lab, names: Sequence[str], state: Inventory, *, monitor: bool = True
 ) -> list[NicEvidence]:
     """Every NIC of these machines on one host, in the lab file's order, but for what their TAPs tell."""
     nics: list[NicEvidence] = []

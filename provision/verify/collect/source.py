@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.host.plan.hck_flags import lab_as_started
-from provision.host.read.host import read_host
+from provision.host.read.inventory import read_inventory
 from provision.runtime.deadline import pause
 from provision.runtime.errors import RequestError
 from provision.runtime.parallel import side_by_side
@@ -46,8 +46,8 @@ def lab_source(
 
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         chosen = some or names
-        state = read_host(edges, lab, host, chosen)
-        return collect_lab(edges, lab_as_started(lab, state), chosen, state, monitor=monitor)
+        there = read_inventory(edges, lab, host, chosen)
+        return collect_lab(edges, lab_as_started(lab, there), chosen, there, monitor=monitor)
 
     return MachineSource(edges, host, ask)
 

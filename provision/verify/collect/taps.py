@@ -7,10 +7,10 @@ from shlex import quote
 from typing import TYPE_CHECKING, Self
 
 from provision.facts.ethtool_features import FeaturesRead
-from provision.facts.ip import parse_links
-from provision.host.read.devices import FEATURES, LINKS, features_read
+from provision.host.read.devices import FEATURES, LINKS
 from provision.runtime.command import Run
 from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.questions import Question, ask
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Unasked
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import Runner
     from provision.verify.evidence import NicEvidence
 
-UPTIME = Run(("cat", "/proc/uptime"))
+UPTIME = Question(Run(("cat", "/proc/uptime")), lambda answer: _seconds(answer.check().out))
 """The host's own clock, because answers are under way for a while."""
 _NEEDED = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
 _ON_A_MACVLAN = frozenset({"macvtap", "ipvtap"})
@@ -47,8 +47,8 @@ class TapsRead:
 def read_taps(runner: Runner) -> TapsRead:
     """Every device of the host; a host that does not answer is told as why nothing was read."""
     try:
-        features, links, uptime = runner.run_all((FEATURES, LINKS, UPTIME))
-        return TapsRead(features_read(features), parse_links(links.check().out), _seconds(uptime.check().out))
+        answers = ask(runner, (FEATURES, LINKS, UPTIME))
+        return TapsRead(answers[FEATURES], answers[LINKS], answers[UPTIME])
     except HostError as error:
         return TapsRead.none(str(error))
 

@@ -1,0 +1,119 @@
+"""Reads what is there on a host: devices, the journal, QEMU processes and domains. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from provision.facts.ethtool_features import FeaturesRead
+from provision.facts.processes import parse_processes
+from provision.host.journal import Journal, parse_journal
+from provision.host.read.devices import FEATURES, LINKS
+from provision.host.state import Inventory
+from provision.lab.paths import LabPaths
+from provision.runtime.command import Run, shell
+from provision.runtime.errors import UnreadableError
+from provision.runtime.questions import Question, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.host.journal import Thing
+    from provision.lab.spec import Lab
+    from provision.runtime.command import Result
+    from provision.runtime.protocols import Domain, ReadingEdges
+    from provision.runtime.questions import Answers
+
+_ABSENT = 44
+"""How our script says that there is no journal, which is not the same as one that cannot be read."""
+
+_PROCESSES = r"""
+cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
+for c in $(grep -lzxF -e -pidfile /proc/[0-9]*/cmdline 2>/dev/null); do
+    p=${c#/proc/}
+    words=$(base64 -w0 2>/dev/null <"$c") && [ -n "$words" ] && printf '%s\t%s\n' "${p%/cmdline}" "$words"
+done
+true"""
+_JOURNAL = f'if [ -e "$1" ]; then cat -- "$1"; else exit {_ABSENT}; fi'
+_BRIDGE_FILTER = "cat /proc/sys/net/bridge/bridge-nf-call-*tables 2>/dev/null; true"
+_UUID = re.compile("[0-9a-f-]{36}")
+
+SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "filter": _BRIDGE_FILTER}
+"""Every constant script above, for the linter."""
+
+
+def _boot(answer: Result) -> str:
+    """:raise UnreadableError: when the kernel does not tell; then little else could be believed."""
+    found = answer.out.strip()
+    if not _UUID.fullmatch(found):
+        raise UnreadableError(f"{answer.host}'s boot", answer.out + answer.err)
+    return found
+
+
+def _journal(answer: Result) -> Journal:
+    return Journal() if answer.status == _ABSENT else parse_journal(answer.check().out)
+
+
+BOOT = Question(Run(("cat", "/proc/sys/kernel/random/boot_id")), _boot)
+"""Tells one boot of a host from another."""
+
+_QEMUS = Question(shell(_PROCESSES), lambda answer: parse_processes(answer.check().out))
+_FILTER = Question(shell(_BRIDGE_FILTER), lambda answer: "1" in answer.out)
+
+
+class InventoryQuestions:
+    """What is asked about these machines, and what the answers come to."""
+
+    def __init__(self, lab: Lab, host: str, names: Sequence[str]) -> None:
+        """Of no machines only the host's own devices and the journal are asked."""
+        self._lab, self._host, self._names = lab, host, names
+        self._journal = Question(shell(_JOURNAL, LabPaths(lab.state_dir, lab.name).journal), _journal)
+
+    @property
+    def questions(self) -> list[Question[Any]]:
+        """Every question, for the one batch that they go in."""
+        guests = self._names or any(machine.host == self._host for machine in self._lab.machines.values())
+        own: list[Question[Any]] = [LINKS, self._journal, BOOT, _FILTER]
+        return [*own, *([_QEMUS] if self._names else []), *([FEATURES] if guests else [])]
+
+    def inventory(self, answers: Answers, edges: ReadingEdges) -> Inventory:
+        """The inventory; libvirt is asked for the machines' domains.
+
+        :raise HostError: when something cannot be read, or libvirt does not answer.
+        """
+        journal = answers[self._journal]
+        pidfiles = {LabPaths(self._lab.state_dir, self._lab.name).pidfile(name) for name in self._names}
+        running = answers.get(_QEMUS, {})
+        return Inventory(
+            name=self._host,
+            boot=answers[BOOT],
+            journal=journal,
+            links=answers[LINKS],
+            features=answers.get(FEATURES, FeaturesRead({})).devices,
+            bridge_filter=answers[_FILTER],
+            processes={pidfile: qemu for pidfile, qemu in running.items() if pidfile in pidfiles},
+            domains=self._domains(edges, journal.things),
+        )
+
+    def _domains(self, edges: ReadingEdges, made: Sequence[Thing]) -> dict[str, Domain]:
+        """The machines' domains; libvirt is left alone where no machine is or was its."""
+        once = {thing.name for thing in made if thing.kind == "domain"}
+        mine = [name for name in self._names if name in once or self._is_libvirts(name)]
+        if not mine:
+            return {}
+        libvirt = edges.libvirt(self._host)
+        found = ((name, libvirt.domain(name)) for name in mine)
+        return {name: domain for name, domain in found if domain is not None}
+
+    def _is_libvirts(self, name: str) -> bool:
+        machine = self._lab.machines.get(name)
+        return machine is not None and machine.backend == "libvirt" and machine.host == self._host
+
+
+def read_inventory(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> Inventory:
+    """What is there on a host of these machines, and its devices, in one round trip besides libvirt's.
+
+    :raise HostError: when the host or its libvirt does not answer.
+    """
+    about = InventoryQuestions(lab, host, names)
+    return about.inventory(ask(edges.host(host), about.questions), edges)
