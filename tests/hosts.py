@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from provision.facts.accelerators import Accelerators
+from provision.facts.accelerators import Accelerators, Failed
 from provision.facts.ip import Link
 from provision.facts.processes import Process
 from provision.facts.qemu import Emulator
@@ -40,7 +40,7 @@ EMPTY = HostState(
     access=Access(programs=frozenset({"ip", "ethtool", "qemu-img"})),
     capabilities=Capabilities(
         qemus={"vm": Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING)},
-        accelerators=Accelerators(tcg=500, kvm="none"),
+        accelerators=Accelerators(tcg=500, kvm=Failed("none")),
     ),
 )
 PID = "/var/lib/rscvm/lab/vm.pid"

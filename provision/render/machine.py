@@ -26,11 +26,15 @@ def printed(name: str, view: MachineView, **more: Any) -> str:
     return template(name, escape=is_xml, trim=not is_xml).render(**own, **derived, **more)
 
 
-def domain_xml(view: MachineView) -> str:
-    """The libvirt domain, with its HCK flags and any other property that libvirt has no word for as an override."""
+def domain_xml(view: MachineView, *, digest: bool = True) -> str:
+    """The libvirt domain, with its HCK flags and any other property that libvirt has no word for as an override.
+
+    :param digest: whether our mark has the digest of the machine's settings; of two texts that are to be compared neither
+        has.
+    """
     overrides = [nic for nic in view.nics if nic.override]
-    digest = spec_digest(view.spec)
-    return printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides, digest=digest)
+    mark = spec_digest(view.spec) if digest else ""
+    return printed("domain.xml.j2", view, namespace=NAMESPACE, overrides=overrides, digest=mark)
 
 
 def qemu_argv(view: MachineView, *, program: str = QEMU, foreground: bool = False) -> Argv:

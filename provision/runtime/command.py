@@ -70,7 +70,7 @@ class Result:
         if self.ok:
             return self
         program = self.argv[0]
-        if self.status == NOT_FOUND and f"{program}: not found" in self.err:
+        if self.status == NOT_FOUND and program != "sh":  # of a script it may be any program's status
             package = PACKAGES.get(program, program)
             raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
         words = (self.err or self.out).strip().splitlines()[-10:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from provision.facts.accelerators import Failed
 from provision.host.apply.session import HostSession
 from provision.host.read.capabilities import measure_accelerators, read_qemu
 from provision.host.read.devices import FEATURES
@@ -66,8 +67,8 @@ def _tools(state: HostState) -> Iterator[HostFinding]:
 
 
 def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
-    if isinstance(found.tcg, str):
-        yield HostFinding("tcg", "miss", found.tcg, f"reinstall QEMU: {QEMU} cannot run a boot sector")
+    if isinstance(found.tcg, Failed):
+        yield HostFinding("tcg", "miss", found.tcg.words, f"reinstall QEMU: {QEMU} cannot run a boot sector")
     else:
         yield HostFinding("tcg", "good", f"runs the boot sector in {found.tcg} ms")
     if found.kvm_is_of_use:
@@ -75,12 +76,12 @@ def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
     elif isinstance(found.kvm, int):
         seen = f"works, and is slower than TCG: {found.kvm} ms against {found.tcg} ms"
         yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
-    elif found.kvm.startswith("it did not run"):
-        seen = f"opens, and {found.kvm.removeprefix('it ')} (TCG: {found.tcg} ms)"
+    elif found.kvm.late:
+        seen = f"opens, and {found.kvm.words.removeprefix('it ')} (TCG: {found.tcg} ms)"
         yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
     else:
         fix = "switch virtualization on in the firmware, modprobe kvm_intel or kvm_amd; `accel: auto` takes TCG here"
-        yield HostFinding("kvm", "miss", found.kvm, fix)
+        yield HostFinding("kvm", "miss", found.kvm.words, fix)
 
 
 def _qemu(qemu: Emulator) -> Iterator[HostFinding]:

@@ -83,10 +83,11 @@ def _redefinition(lab: Lab, view: MachineView, domain: Domain, state: HostState)
     before = lab.model_copy(
         update={"machines": {**lab.machines, view.name: type(view.spec).model_validate(noted)}}
     )
-    made = domain_xml(resolved_view(before, view.name, state))
+    was = resolved_view(before, view.name, state)
+    made = domain_xml(was)
     if edits(made, domain.persistent_xml):  # by hand as well: what is there is what will change
         return edits(wanted, domain.persistent_xml)
-    return tuple(line for line in text_diff(made, wanted) if "digest=" not in line)
+    return text_diff(domain_xml(was, digest=False), domain_xml(view, digest=False))
 
 
 def definition_differs(xml: str, view: MachineView) -> bool:

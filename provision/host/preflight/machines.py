@@ -219,4 +219,4 @@ def _kvm_trouble(state: HostState) -> str:
         return "not measured"
     if isinstance(accelerators.kvm, int):
         return f"slower than TCG: {accelerators.kvm} ms against {accelerators.tcg} ms"
-    return accelerators.kvm
+    return accelerators.kvm.words

@@ -20,7 +20,7 @@ from provision.verbs.fix.taps import Change, ask_taps, done, name_of, refusals, 
 from provision.verify.collect.source import lab_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
@@ -76,7 +76,7 @@ def fix_lab(session: HostSession, names: Sequence[str], say: Say, *, dry_run: bo
         return plan
     with session.locked(say):
         repairs, plan = planned()  # whoever had the lock until now may have changed anything
-        asked = ask_taps(session.edges.host(session.host), repairs, say)
+        asked = ask_taps(session.edges, session.host, repairs, say)
         fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
         try:
             return replace(fixed, verdicts=check(source, Look()))
@@ -100,23 +100,23 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     changes = tuple(
         Change(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in edits
     )
-    notes = (*_told(repairs, lambda _: ()), *_definition_notes(domain, changes, repairs))
+    notes = [*map(_Note, _told(repairs, lambda _: ())), *_definition_notes(domain, changes, repairs)]
     if dry_run:
-        return Fixed(verdicts, tries(repairs) + changes, notes)
+        return Fixed(verdicts, tries(repairs) + changes, tuple(note.words for note in notes))
     _check_same_run(hypervisor, verdicts)
-    asked = ask_taps(place.edges.host(place.host), repairs, say)
+    asked = ask_taps(place.edges, place.host, repairs, say)
     waiting = bool(edits) or any(repair.pending for repair in repairs)
     redone = _Redone(holds=False, error=asked.error)
     if asked.error is None:
         redone = _redone(place, domain, [mend.edit for mend, _ in edits], restart if waiting else None, say)
-    notes = _after_notes(place, redone, notes) + refusals(asked.read)
+    said = _after_notes(place, redone, notes) + refusals(asked.read)
     changes = tuple(replace(change, backup=redone.path) for change in changes if redone.holds)
     changes = done(asked.read) + changes
     try:
         after = await_drivers_of(place.verdicts, restart) if redone.cycled and restart else place.verdicts()
     except HostError as error:  # what was done is told all the same
-        return Fixed((), changes, notes, redone.error or error)
-    return Fixed(after, changes, notes, redone.error)
+        return Fixed((), changes, said, redone.error or error)
+    return Fixed(after, changes, said, redone.error)
 
 
 def _check_same_run(hypervisor: Libvirt, verdicts: Sequence[NicVerdict]) -> None:
@@ -169,14 +169,23 @@ def _has(hypervisor: Libvirt, domain: Domain, edits: Sequence[Edit]) -> bool:
         return False
 
 
-def _after_notes(place: Place, redone: _Redone, notes: tuple[str, ...]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """Something to be said beside the changes."""
+
+    words: str
+    waits: bool = False
+    """Whether it is of what takes effect only after a power cycle."""
+
+
+def _after_notes(place: Place, redone: _Redone, notes: Sequence[_Note]) -> tuple[str, ...]:
     """What remains to be said once the definition was, or was not, made anew."""
-    if redone.cycled or not redone.holds:
-        notes = tuple(note for note in notes if POWER_CYCLE not in note)
+    nothing_waits = redone.cycled or not redone.holds
+    said = tuple(note.words for note in notes if not (note.waits and nothing_waits))
     if not redone.path:
-        return notes
+        return said
     back = shlex.join(("virsh", "-c", place.uri, "define", redone.path))
-    return (*notes, f"the definition as it was is in {redone.path}; `{back}` puts it back")
+    return (*said, f"the definition as it was is in {redone.path}; `{back}` puts it back")
 
 
 def _told(repairs: Sequence[Repair], words: Callable[[NicVerdict], Sequence[str]]) -> tuple[str, ...]:
@@ -190,16 +199,16 @@ def _told(repairs: Sequence[Repair], words: Callable[[NicVerdict], Sequence[str]
 
 def _definition_notes(
     domain: Domain, changes: Sequence[Change], repairs: Sequence[Repair]
-) -> tuple[str, ...]:
-    notes: list[str] = []
+) -> Iterator[_Note]:
     for repair in repairs:
         if repair.pending:
-            what = ", ".join(repair.pending)
-            notes.append(f"{name_of(repair.verdict)}: the definition has {what} already: {POWER_CYCLE}")
-    mark = parse_domain(domain.persistent_xml).mark if changes else None
-    if mark is not None:
-        notes.append(
+            what = f"{name_of(repair.verdict)}: the definition has {', '.join(repair.pending)} already"
+            yield _Note(f"{what}: {POWER_CYCLE}", waits=True)
+    if not changes:
+        return
+    if mark := parse_domain(domain.persistent_xml).mark:
+        yield _Note(
             f"{domain.name} is machine {mark.machine} of lab {mark.lab}: where its lab file says otherwise, "
             "`rscvm up` puts this edit back"
         )
-    return (*notes, *([f"{domain.name}'s definition: {POWER_CYCLE}"] if changes else []))
+    yield _Note(f"{domain.name}'s definition: {POWER_CYCLE}", waits=True)

@@ -5,19 +5,19 @@ A cause that has no row here is somebody else's to mend, and the verdict says wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from provision.tables.offloads import BY_NAME, TSO
+from provision.host.plan.taps import taken_by_host
+from provision.tables.offloads import TSO
 from provision.verbs.fix.definition import EDITED, Found, Mend, Pending, definition_rows
 from provision.verify.evidence import FAMILIES, Unasked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from provision.runtime.command import Argv
     from provision.runtime.protocols import Domain
-    from provision.verify.evidence import Family, NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
 BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "tap-segmentation-off"})
@@ -34,9 +34,8 @@ class Repair:
     cause: str = ""
     """The one that the TAP is asked about."""
     seen: str = ""
-    names: tuple[str, ...] = ()
+    switched: Mapping[str, bool] = field(default_factory=dict)
     """The TAP's features to ask for, or to switch off."""
-    switch: str = "on"
     mends: tuple[Mend, ...] = ()
     pending: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
@@ -49,8 +48,8 @@ class Repair:
     @property
     def command(self) -> Argv:
         """The one command for its TAP; nothing where none is called for."""
-        words = (word for name in self.names for word in (name, self.switch))
-        return ("ethtool", "-K", self.tap, *words) if self.names else ()
+        words = (word for name, on in self.switched.items() for word in (name, "on" if on else "off"))
+        return ("ethtool", "-K", self.tap, *words) if self.switched else ()
 
 
 def causes_of(verdict: NicVerdict) -> list[Found]:
@@ -70,23 +69,6 @@ def causes_of(verdict: NicVerdict) -> list[Found]:
     return [(cause, families or FAMILIES, seen) for cause, families, seen in found.values()]
 
 
-def _asked(nic: NicEvidence, families: Sequence[Family]) -> tuple[str, ...]:
-    """The TAP's features that are off and that nobody has asked for since; those a driver cannot change are left."""
-    if isinstance(nic.features, Unasked):
-        return ()
-    names = [
-        BY_NAME["guest_csum"].tap,
-        "tx-scatter-gather",
-        *(BY_NAME[TSO[family]].tap for family in families),
-    ]
-    found = {name: nic.features.get(name) for name in names}
-    return tuple(
-        name
-        for name, feature in found.items()
-        if feature is not None and not (feature.active or feature.requested or feature.fixed)
-    )
-
-
 def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
     """What to do about a NIC; without a domain its definition is not ours to edit here.
 
@@ -97,7 +79,7 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
     asking = _tap_repair(verdict, found)
     told = [row for row in rows if isinstance(row, str)]
     for cause, _, _ in found:
-        if cause.id not in {*EDITED, *BACK_ON, _WIRE_LIKE} or (cause.id in BACK_ON and not asking.names):
+        if cause.id not in {*EDITED, *BACK_ON, _WIRE_LIKE} or (cause.id in BACK_ON and not asking.switched):
             told.append(
                 f"{cause.id}: nothing that can be changed from here: {'; '.join(verdict.words(cause))}"
             )
@@ -114,8 +96,12 @@ def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
     about = [row for row in found if row[0].id in {*BACK_ON, _WIRE_LIKE}]
     if not about or not verdict.evidence.tap:
         return Repair(verdict)
-    families = [family for _, of, _ in about for family in of]
-    hck = about[0][0].id == _WIRE_LIKE
-    names = ("tx",) if hck else _asked(verdict.evidence, families)
     seen = "; ".join(dict.fromkeys(seen for _, _, seen in about))
-    return Repair(verdict, about[0][0].id, seen, names, "off" if hck else "on")
+    if about[0][0].id == _WIRE_LIKE:
+        return Repair(verdict, _WIRE_LIKE, seen, {"tx-checksumming": False})
+    features = verdict.evidence.features
+    if isinstance(features, Unasked):
+        return Repair(verdict)
+    tso = [TSO[family] for _, of, _ in about for family in of]
+    names = taken_by_host(features, dict.fromkeys(tso), negotiated=True)
+    return Repair(verdict, about[0][0].id, seen, dict.fromkeys(names, True))

@@ -6,11 +6,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.host.apply.execute import run_steps
+from provision.host.plan.taps import switch_step
 from provision.runtime.errors import CommandError, HostError
-from provision.runtime.interrupt import shield
 from provision.tables.offloads import BY_NAME
 from provision.verbs.fix.repair import BACK_ON, Repair
 from provision.verify.collect.taps import read_taps, with_tap
+from provision.verify.evidence import Unasked
 from provision.verify.judge.ladder import wire_like
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.host.plan.diff import Diff
-    from provision.runtime.command import Result, Say
-    from provision.runtime.protocols import Runner
+    from provision.host.plan.steps import Step
+    from provision.runtime.command import Say
+    from provision.runtime.protocols import Edges
     from provision.verify.collect.taps import TapsRead
 
 Read = tuple[Repair, NicVerdict]
@@ -49,7 +52,7 @@ class Asked:
     """Of those that ethtool did not even ask; they are not among those read."""
 
 
-def ask_taps(runner: Runner, repairs: Sequence[Repair], say: Say) -> Asked:
+def ask_taps(edges: Edges, host: str, repairs: Sequence[Repair], say: Say) -> Asked:
     """Switch the TAPs' features, and read them back at once: later something else may have changed them.
 
     That the guest has the last word is no failure.
@@ -59,12 +62,11 @@ def ask_taps(runner: Runner, repairs: Sequence[Repair], say: Say) -> Asked:
     asked = [repair for repair in repairs if repair.command]
     if not asked:
         return Asked()
-    for repair in asked:
-        say(shlex.join(repair.command))
-    with shield():
-        results = [runner.run(repair.command) for repair in asked]
-    taps = read_taps(runner)
-    errors = [_error(repair, result, taps) for repair, result in zip(asked, results, strict=True)]
+    steps = [_step(host, repair) for repair in asked]
+    results = run_steps(edges, steps, say, [])
+    taps = read_taps(edges.host(host))
+    said = {id(step): result.err.strip() for step, result in results}
+    errors = [_error(repair, host, said[id(step)], taps) for repair, step in zip(asked, steps, strict=True)]
     if all(errors) and errors[0]:
         raise errors[0]
     return Asked(
@@ -77,26 +79,39 @@ def ask_taps(runner: Runner, repairs: Sequence[Repair], say: Say) -> Asked:
     )
 
 
-def _error(repair: Repair, result: Result, taps: TapsRead) -> CommandError | None:
-    """Why ethtool did not ask; its failure is none where the kernel has noted the wish, as where the guest has it off."""
-    there = [taps.features.devices.get(repair.tap, {}).get(name) for name in repair.names]
-    if repair.switch == "on" and any(feature and (feature.active or feature.requested) for feature in there):
+def _step(host: str, repair: Repair) -> Step:
+    features = repair.verdict.evidence.features
+    words = (shlex.join(repair.command), repair.seen)
+    return switch_step(
+        (host, repair.verdict.evidence.machine),
+        repair.tap,
+        repair.switched,
+        {} if isinstance(features, Unasked) else features,
+        words,
+    )
+
+
+def _error(repair: Repair, host: str, said: str, taps: TapsRead) -> CommandError | None:
+    """Why ethtool did not ask; nothing where the kernel has noted the wish, also where the guest keeps it off."""
+    there = taps.features.devices.get(repair.tap, {})
+    noted = (
+        there[name].active is on or there[name].requested is on
+        for name, on in repair.switched.items()
+        if name in there
+    )
+    if any(noted):
         return None
-    try:
-        result.check()
-    except CommandError as error:
-        return error
-    return None
+    return CommandError(f"{shlex.join(repair.command)} failed on {host}: {said or 'it said nothing'}")
 
 
 def _resolved(repair: Repair, read: NicVerdict) -> str:
     """Which cause it was, by what asking has come to; empty where the guest or somebody else has it off still."""
-    if repair.switch == "off":
+    if not any(repair.switched.values()):
         return repair.cause if wire_like(read.evidence) else ""
     before = {f for f, found in repair.verdict.families.items() if found.cause and found.cause.id in BACK_ON}
     if not any(read.families[family].verdict == "ready" for family in before):
         return ""
-    checksum = BY_NAME["guest_csum"].tap in repair.names
+    checksum = BY_NAME["guest_csum"].tap in repair.switched
     return "host-disabled-checksum" if checksum else "host-disabled-segmentation"
 
 
@@ -107,9 +122,9 @@ def tries(repairs: Sequence[Repair]) -> tuple[Change, ...]:
 
 def done(read: Sequence[Read]) -> tuple[Change, ...]:
     """What was switched on TAPs, and took."""
-    told = {"on": "; asked for, it came on: the host had switched it off", "off": ""}
+    told = {True: "; asked for, it came on: the host had switched it off", False: ""}
     return tuple(
-        _change(repair, cause, repair.seen + told[repair.switch])
+        _change(repair, cause, repair.seen + told[any(repair.switched.values())])
         for repair, verdict in read
         if (cause := _resolved(repair, verdict))
     )
@@ -126,7 +141,7 @@ def refusals(read: Sequence[Read]) -> tuple[str, ...]:
     for repair, verdict in read:
         causes = {found.cause.id for found in verdict.families.values() if found.cause}
         ran = f"{name_of(verdict)}: `{shlex.join(repair.command)}`"
-        if repair.switch == "on" and "guest-disabled-rsc" in causes:
+        if any(repair.switched.values()) and "guest-disabled-rsc" in causes:
             notes.append(
                 f"{ran} did not take: the guest has it off, and the host cannot change that; the asking is undone "
                 "by the next start of the guest's driver"
