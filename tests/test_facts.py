@@ -142,10 +142,11 @@ def test_a_domain_of_ours_reads_back() -> None:
     ]
 
 
-def test_a_domain_with_an_entity_is_not_followed(tmp_path: object) -> None:
+def test_a_domain_with_an_entity_is_not_read(tmp_path: object) -> None:
     text = f'<!DOCTYPE d [<!ENTITY e SYSTEM "file://{tmp_path}">]><domain><name>&e;</name></domain>'
 
-    assert parse_domain(text).name == ""
+    with pytest.raises(UnreadableError):
+        parse_domain(text)
 
 
 def test_a_journal_reads_back() -> None:

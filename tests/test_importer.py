@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from provision.facts.domain_compare import differences
+from provision.facts.domain_tolerated import ABSENT, DEFAULTS, IGNORED
 from provision.facts.domain_tree import text_of
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
-from provision.verbs.importer.compare import differences
 from provision.verbs.importer.import_domain import import_domain
-from provision.verbs.importer.tolerated import ABSENT, DEFAULTS, IGNORED, WHY
+from provision.verbs.importer.reasons import WHY
 from tests.builders import lab_of
 from tests.domains import HERE, NIC, SMALL, STYLES, domain_of, fixture, rendered, small
 from tests.test_render import LAB

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_tree import QEMU, attribute, number, read_domain
-from provision.facts.overrides import aliases_asking_for_rsc_ext
+from provision.facts.overrides import aliases_with
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -106,7 +106,7 @@ def parse_domain(text: str) -> DomainFacts:
     :raise UnreadableError: when the text is no domain XML.
     """
     root = read_domain(text)
-    overridden = aliases_asking_for_rsc_ext(root)
+    overridden = frozenset(aliases_with(root, "guest_rsc_ext"))
     nics = tuple(_nic(element, overridden) for element in root.iterfind("devices/interface"))
     return DomainFacts(
         name=root.findtext("name", ""),

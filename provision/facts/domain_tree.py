@@ -84,43 +84,7 @@ def read_domain(text: str) -> _Element:
         root = etree.fromstring(text.encode(), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise UnreadableError("the domain's XML", text) from error
-    if root.tag != "domain":
+    # libvirt writes no DTD, and what its entities mean is not in the text.
+    if root.tag != "domain" or root.getroottree().docinfo.internalDTD is not None:
         raise UnreadableError("the domain's XML", text)
     return root
-
-
-def _named(element: _Element) -> str:
-    """An element's tag, with what tells it from its like.
-
-    libvirt gives every live device an alias; a NIC's is ours, and its target may be libvirt's.
-    """
-    tag = str(element.tag).replace(QEMU, "qemu:")
-    # Of other elements the name is what they are, and not which: a `<driver name=…>` for one.
-    own = tag in ("channel", "feature", "timer") or tag.startswith("qemu:")
-    names = [str(element.get("name", "")), str(element.get("alias", ""))] if own else []
-    names += [attribute(element, "alias", "name")] if tag == "interface" else []
-    names += [attribute(element, "target", "dev"), attribute(element, "target", "name")]
-    names += [str(element.get("type", ""))] if tag in ("controller", "input") else []
-    name = next(filter(None, names), "")
-    return f"{tag}[{name}]" if name else tag
-
-
-def flat_domain(text: str) -> dict[str, str]:
-    """Every attribute and text of a domain by its path, without metadata.
-
-    :raise UnreadableError: when the text is no domain XML.
-    """
-    found: dict[str, str] = {}
-
-    def walk(element: _Element, path: str) -> None:
-        for name in map(str, element.keys()):
-            found[f"{path}@{name}"] = str(element.get(name, ""))
-        if element.text and element.text.strip():
-            found[path] = element.text.strip()  # an element without text is there, too
-        found.setdefault(path, "")
-        for child in element.iterchildren("*"):
-            if child.tag != "metadata":
-                walk(child, f"{path}/{_named(child)}" if path else _named(child))
-
-    walk(read_domain(text), "")
-    return found

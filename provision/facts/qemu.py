@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from provision.runtime.errors import UnreadableError
 
+TRUE, FALSE = frozenset({"on", "yes", "true", "y"}), frozenset({"off", "no", "false", "n"})
+"""QEMU's words for a switch (qapi/string-input-visitor.c, qapi_bool_parse)."""
+
 
 def parse_version(text: str) -> str:
     """`7.2.22` out of `qemu-system-x86_64 --version`.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.verbs.importer.compare import differences
+from provision.facts.domain_compare import differences
 from tests.builders import FIXTURES
 from tests.real.conftest import GUEST, Lab
 from tests.real.hypervisor import Hypervisor, wait_for

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_tree import read_domain
-from provision.facts.overrides import overridden_aliases, overriding
+from provision.facts.overrides import Property, aliases_with, overrides
 from provision.tables.backends import INTERFACES
 from provision.tables.offloads import BY_NAME, HCK, TSO
-from provision.verbs.fix.domain_edit import DropOverride, Edit, SetValue, edited
+from provision.verbs.fix.domain_edit import DropOverride, Edit, SetValue, edited, laid_out
 from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:
@@ -71,10 +71,9 @@ class _Case:
         found = nic if not path else nic.find(path)
         return str(found.get(attribute, "")) if found is not None else ""
 
-    def overridden(self, root: _Element, name: str) -> str:
-        """What an override says of a property; empty where it says nothing."""
-        values = [str(e.get("value", "")) for e in overriding(root, self.alias) if e.get("name") == name]
-        return values[-1] if values else ""
+    def overridden(self, root: _Element, name: str) -> Property | None:
+        """What an override says of a property; None where it says nothing."""
+        return overrides(root).get(self.alias, {}).get(name)
 
     def mend(self, what: str, edit: Edit, why: str = "") -> Mend:
         """An edit for this cause."""
@@ -102,18 +101,22 @@ def _on(case: _Case) -> Iterator[Row]:
         element, attribute = place
         path = f"driver/{element}"
         kept, before = case.of(case.kept, path, attribute), case.of(case.live, path, attribute)
-        what, contrary = f"<driver><{element} {attribute}='on'/>", ("false", "off")
-        overridden = case.overridden(case.kept, name) in contrary
+        what = f"<driver><{element} {attribute}='on'/>"
+        overridden, was = (_is_off(case.overridden(root, name)) for root in (case.kept, case.live))
         if overridden:
             yield case.mend(f"no override of {name}", DropOverride(case.alias, (name,)))
         if kept == "off":
             yield case.mend(what, SetValue(case.index, ("driver", element), attribute, "on"))
-        elif not overridden and (before == "off" or case.overridden(case.live, name) in contrary):
+        elif not overridden and (before == "off" or was):
             yield Pending(f"{name} on")
         elif not overridden and not kept:
             yield case.mend(what, SetValue(case.index, ("driver", element), attribute, "on"))
         elif not overridden:
             yield f"its definition has {what}, and the device has {name} off: look into its <qemu:commandline>"
+
+
+def _is_off(said: Property | None) -> bool:
+    return said is not None and said.on is False
 
 
 def _virtio(case: _Case) -> Iterator[Row]:
@@ -140,12 +143,7 @@ def _virtio(case: _Case) -> Iterator[Row]:
 def _strays(case: _Case) -> list[str]:
     """Aliases that no device of the running machine bears, and under which an override asks for the engine."""
     borne = {str(alias.get("name")) for alias in case.live.iterfind("devices//alias")}
-    asking = [
-        alias
-        for alias in overridden_aliases(case.kept)
-        if any(each.get("name") == HCK for each in overriding(case.kept, alias))
-    ]
-    return [alias for alias in asking if alias not in borne]
+    return [alias for alias in aliases_with(case.kept, HCK) if alias not in borne]
 
 
 def _no_override(case: _Case) -> Iterator[Row]:
@@ -227,6 +225,6 @@ def edit_diffs(before: str, mends: Sequence[Mend]) -> list[tuple[Mend, Diff]]:
 
 
 def unified(before: str, after: str) -> Diff:
-    """A unified diff of two definitions; secrets are in neither, as libvirt leaves them out."""
-    old, new = before.splitlines(), after.splitlines()
+    """A unified diff of two definitions, both laid out alike; secrets are in neither, as libvirt leaves them out."""
+    old, new = (laid_out(text).splitlines() for text in (before, after))
     return tuple(difflib.unified_diff(old, new, "as it is", "mended", lineterm=""))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
-from provision.runtime.errors import HostError, RequestError
+from provision.runtime.errors import HostError, LostError, RequestError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.definition import edit_diffs
 from provision.verbs.fix.lab_keys import lab_words
@@ -90,8 +90,8 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     :raise RequestError: when there is no such domain.
     :raise HostError: when something cannot be asked; what ends it later is in the answer.
     """
-    hypervisor = place.edges.libvirt(place.host)
-    verdicts, domain = place.verdicts(), hypervisor.domain(place.name)
+    libvirt = place.edges.libvirt(place.host)
+    verdicts, domain = place.verdicts(), libvirt.domain(place.name)
     if domain is None:
         raise RequestError(f"no domain {place.name} at {place.uri}")
     repairs = [plan_repair(verdict, domain) for verdict in verdicts]
@@ -103,7 +103,7 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     notes = [*map(_Note, _told(repairs, lambda _: ())), *_definition_notes(domain, changes, repairs)]
     if dry_run:
         return Fixed(verdicts, tries(repairs) + changes, tuple(note.words for note in notes))
-    _check_same_run(hypervisor, verdicts)
+    _check_same_run(libvirt, verdicts)
     asked = ask_taps(place.edges, place.host, repairs, say)
     waiting = bool(edits) or any(repair.pending for repair in repairs)
     redone = _Redone(holds=False, error=asked.error)
@@ -119,12 +119,12 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     return Fixed(after, changes, said, redone.error)
 
 
-def _check_same_run(hypervisor: Libvirt, verdicts: Sequence[NicVerdict]) -> None:
+def _check_same_run(libvirt: Libvirt, verdicts: Sequence[NicVerdict]) -> None:
     """A machine that has ended may have left its TAP's name to another's.
 
     :raise HostError: when one is not in the run that was judged.
     """
-    now = hypervisor.runs()
+    now = libvirt.runs()
     for nic in (verdict.evidence for verdict in verdicts):
         if nic.run and nic.run != now.get(nic.machine):
             raise HostError(
@@ -148,23 +148,24 @@ def _redone(
     place: Place, domain: Domain, edits: Sequence[Edit], restart: Deadline | None, say: Say
 ) -> _Redone:
     """Define the domain with these edits, and power-cycle it by a deadline, if one is given."""
-    hypervisor, path = place.edges.libvirt(place.host), ""
+    libvirt, kept, path = place.edges.libvirt(place.host), None, ""
     try:
-        kept = redefine(hypervisor, domain, edits, place.keep) if edits else None
+        kept = redefine(libvirt, domain, edits, place.keep) if edits else None
         path = kept.path if kept else ""
         if kept:  # said at once: whoever interrupts what follows has it, too
             say(f"defined {domain.name} anew; as it was: {path}")
         if restart is not None:
-            power_cycle(hypervisor, domain.name, kept, restart, say)
+            power_cycle(libvirt, domain.name, kept, restart, say)
     except HostError as error:
-        return _Redone(_has(hypervisor, domain, edits), path, error=error)
+        perhaps = kept is not None or isinstance(error, LostError)  # else nothing was defined, or not kept
+        return _Redone(perhaps and _has(libvirt, domain, edits), path, error=error)
     return _Redone(path=path, cycled=restart is not None)
 
 
-def _has(hypervisor: Libvirt, domain: Domain, edits: Sequence[Edit]) -> bool:
+def _has(libvirt: Libvirt, domain: Domain, edits: Sequence[Edit]) -> bool:
     """Whether the edits hold; not, as far as anybody can say, where libvirt does not tell."""
     try:
-        return has_edits(hypervisor, domain.name, edits)
+        return has_edits(libvirt, domain, edits)
     except HostError:
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_compare import differences
 from provision.runtime.deadline import wait_for
 from provision.runtime.errors import HostError, WaitedError
 from provision.runtime.interrupt import shield
@@ -31,7 +32,7 @@ class Kept:
 
 
 def redefine(
-    hypervisor: Libvirt, domain: Domain, edits: Sequence[Edit], keep: Callable[[str, str], str]
+    libvirt: Libvirt, domain: Domain, edits: Sequence[Edit], keep: Callable[[str, str], str]
 ) -> Kept:
     """Define the domain with these edits; what is there must be what they were made for.
 
@@ -40,22 +41,22 @@ def redefine(
 
     :raise HostError: when the definition has changed meanwhile, cannot be kept, or is refused; it is as it was.
     """
-    before = hypervisor.definition(domain.name)
-    now = hypervisor.domain(domain.name)
+    before = libvirt.definition(domain.name)
+    now = libvirt.domain(domain.name)
     path = keep(domain.name, before) if now is not None and _same(now, domain) else ""
-    if not path or hypervisor.definition(domain.name) != before:
+    if not path or libvirt.definition(domain.name) != before:
         raise HostError(
             f"{domain.name}'s definition was changed by somebody else meanwhile: nothing was changed here",
             hint="run `rscvm fix` again",
         )
     with shield():
         try:
-            hypervisor.define(edited(before, edits))
+            libvirt.define(edited(before, edits))
         except HostError as error:
             raise HostError(
                 f"{error}", hint=error.hint or f"{domain.name}'s definition is as it was; a copy is in {path}"
             ) from error
-        if not has_edits(hypervisor, domain.name, edits):
+        if not has_edits(libvirt, domain, edits):
             raise HostError(
                 f"libvirt took {domain.name}'s new definition and did not keep the edit",
                 hint=f"the old one is in {path}",
@@ -63,30 +64,30 @@ def redefine(
     return Kept(before, path)
 
 
-def has_edits(hypervisor: Libvirt, name: str, edits: Sequence[Edit]) -> bool:
-    """Whether a domain's definition is as these edits make it."""
-    now = hypervisor.domain(name)
-    return now is not None and edited(now.persistent_xml, edits) == now.persistent_xml
+def has_edits(libvirt: Libvirt, domain: Domain, edits: Sequence[Edit]) -> bool:
+    """Whether a domain's definition is what these edits make of it, however libvirt has laid it out."""
+    now = libvirt.domain(domain.name)
+    return now is not None and not differences(edited(domain.persistent_xml, edits), now.persistent_xml)
 
 
 def _same(now: Domain, planned: Domain) -> bool:
     return now.persistent_xml == planned.persistent_xml
 
 
-def power_cycle(hypervisor: Libvirt, name: str, kept: Kept | None, deadline: Deadline, say: Say) -> None:
+def power_cycle(libvirt: Libvirt, name: str, kept: Kept | None, deadline: Deadline, say: Say) -> None:
     """Ask the guest to shut down, and start the machine when it has; nothing is ever pulled.
 
     :raise HostError: when it does not shut down, and runs on; or when it does not start with the new definition:
         the old one is put back, and it is started with that.
     """
-    domain = hypervisor.domain(name)
+    domain = libvirt.domain(name)
     if domain is None or domain.state != "running":
         state = domain.state if domain else "gone"
         raise HostError(f"{name} is {state} and is not restarted: only a running guest can shut down")
     say(f"shutting {name} down; up to {deadline.seconds:g} s")
     try:
-        hypervisor.shutdown(name)
-        wait_for(lambda: _off(hypervisor, name), deadline, f"{name} to shut down", every=0.5)
+        libvirt.shutdown(name)
+        wait_for(lambda: _off(libvirt, name), deadline, f"{name} to shut down", every=0.5)
     except WaitedError as error:
         raise HostError(
             f"{name} was asked to shut down, and still runs after {deadline.seconds:g} s; it is left running",
@@ -97,27 +98,27 @@ def power_cycle(hypervisor: Libvirt, name: str, kept: Kept | None, deadline: Dea
         say(f"{name} was asked to shut down and is not started again: virsh start {name}")
         raise
     with shield():
-        _start(hypervisor, name, kept, say)
+        _start(libvirt, name, kept, say)
 
 
-def _off(hypervisor: Libvirt, name: str) -> bool:
-    domain = hypervisor.domain(name)
+def _off(libvirt: Libvirt, name: str) -> bool:
+    domain = libvirt.domain(name)
     return domain is not None and domain.state == "off"
 
 
-def _start(hypervisor: Libvirt, name: str, kept: Kept | None, say: Say) -> None:
+def _start(libvirt: Libvirt, name: str, kept: Kept | None, say: Say) -> None:
     say(f"starting {name}")
     try:
-        hypervisor.start(name)
+        libvirt.start(name)
     except HostError as error:
-        now = hypervisor.domain(name)
+        now = libvirt.domain(name)
         if now is not None and now.state != "off":  # somebody else was faster
             return
         if kept is None:
             raise
-        hypervisor.define(kept.xml)
+        libvirt.define(kept.xml)
         try:
-            hypervisor.start(name)
+            libvirt.start(name)
         except HostError as again:
             raise HostError(
                 f"{name} is off: it starts neither with the edit nor without it, which was put back: {again}"

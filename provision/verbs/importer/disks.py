@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_normal import named_devices
 from provision.facts.domain_tree import attribute
 from provision.lab import spec
 from provision.render.view import image_format
-from provision.verbs.importer.compare import named_devices
 from provision.verbs.importer.keys import Keys, path_refusal
 
 if TYPE_CHECKING:

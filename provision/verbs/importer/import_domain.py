@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_compare import Difference, differences
 from provision.facts.domain_tree import read_domain
 from provision.facts.overrides import overrides
 from provision.lab.load import parse_lab
@@ -12,13 +13,12 @@ from provision.lab.spec import Host
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.safe_text import short
-from provision.verbs.importer.compare import Difference, differences
 from provision.verbs.importer.disks import imported_cdroms, imported_disks
 from provision.verbs.importer.interfaces import imported_nics
 from provision.verbs.importer.keys import Keys, refusal
 from provision.verbs.importer.lab_text import lab_text
 from provision.verbs.importer.machine import imported_machine, lab_name
-from provision.verbs.importer.tolerated import why
+from provision.verbs.importer.reasons import why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

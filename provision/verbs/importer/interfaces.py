@@ -6,18 +6,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from provision.facts.domain_interface import (
+    WITHOUT_HEADER,
+    effective_offloads,
+    is_virtio,
+    rsc_interval,
+)
+from provision.facts.domain_normal import named_devices
 from provision.facts.domain_tree import attribute
 from provision.facts.overrides import properties_of
 from provision.lab import spec
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import PROFILES, RSC_INTERVAL, wanted_offloads
-from provision.verbs.importer.compare import named_devices
-from provision.verbs.importer.interface_form import (
-    QEMUS_INTERVAL,
-    WITHOUT_HEADER,
-    effective_offloads,
-    is_virtio,
-)
 from provision.verbs.importer.keys import Keys, key_or_reason, refusal
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _rsc(at: _At, kind: str, queues: int) -> Keys:
     comments: dict[str, str] = {}
     if profile == "hck":
         comments["rsc"] = "QEMU's own engine, for one HLK test; unfit for any other traffic"
-        interval = properties.get("rsc_interval", QEMUS_INTERVAL)
+        interval = rsc_interval(properties)
         if interval != str(RSC_INTERVAL) and re.fullmatch(r"[0-9]{1,10}", interval) and int(interval) < 2**32:
             keys["rsc_interval"], comments["rsc_interval"] = int(interval), "nanoseconds"
     elif kind == "user":

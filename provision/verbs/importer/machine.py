@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_normal import kibibytes
 from provision.facts.domain_tree import attribute, text_of
 from provision.lab import spec
-from provision.verbs.importer.compare import kibibytes
 from provision.verbs.importer.keys import Keys, key_or_reason, path_refusal, refusal
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""TABLES: what does not count between two domains, and why the rest is not carried over.
+"""TABLES: what does not count between two domains that are the same machine.
 
 A path is an element's, with `@` before an attribute; of a device, its kind follows its tag: `devices/controller pci`.
 A pattern matches the path and all that is within.
@@ -65,8 +65,6 @@ DEFAULTS: tuple[tuple[str, frozenset[str]], ...] = tuple(
 )  # fmt: skip
 """Path, and the values that mean the same as saying nothing."""
 
-_BY_GUEST = "follows from `guest:` in a lab file"
-
 ABSENT: tuple[tuple[str, dict[str, str], str], ...] = (
     ("devices/controller usb", {"model": "none"}, "no USB at all"),
     ("devices/memballoon", {"model": "none"}, "no balloon"),
@@ -78,65 +76,27 @@ ABSENT: tuple[tuple[str, dict[str, str], str], ...] = (
 )
 """Devices that stand for none of their kind, or for what is there anyway: kind, attributes, and why."""
 
-WHY: tuple[tuple[str, str], ...] = (
-    ("title|description|metadata", "words about the domain, which a lab file has no place for"),
-    ("boot", "a lab file's machine boots its disks in their order, then its CDs"),
-    ("firmware", "`uefi` and `uefi-secure-boot` are libvirt's own choice of files for them"),
-    ("cpu", "a lab file has no CPU model: with KVM a machine has the host's CPU, with TCG QEMU's `max`"),
-    ("features/hyperv|clock|pm", _BY_GUEST),
-    ("features/(smm|vmport)", "a lab file's machine has SMM with secure boot, and no VMware port on q35"),
-    ("devices/(graphics [a-z]+|video|input tablet usb|controller usb)", f"{_BY_GUEST}: Windows has a VNC screen, Linux none"),
-    ("devices/(serial|console [a-z]+|channel org.qemu.guest_agent.0)", "every machine has a serial port and the agent's channel"),
-    ("devices/memballoon", "a lab file's machines have no balloon: their memory is theirs"),
-    ("currentMemory|maxMemory", "a lab file has one size of memory"),
-    ("vcpu", "a lab file has one number of vCPUs: those that are there now"),
-    ("devices/interface/driver@tx_queue_size", "QEMU 8.1 and later start with none but 256 on a TAP, older ones cut it down to that"),
-    ("devices/interface/source", "a lab file knows bridges, TAPs, macvtap and user"),
-    ("devices/interface/target@dev", "a TAP's name must not begin with what libvirt renames, nor be there twice"),
-    ("devices/interface/model@type", "a lab file knows virtio and e1000e"),
-    ("devices/disk [a-z]+/driver@.*", "left to QEMU's default"),
-    ("devices/disk [a-z]+/target@bus", "a lab file knows virtio and sata; the guest needs a driver for its new bus to boot"),
-    ("devices/controller scsi", "a lab file's disks are on virtio or sata"),
-    ("devices/tpm", "a lab file knows an emulated TPM 2.0 as tpm-crb"),
-    ("qemu:override", "an override of what a lab file has no word for"),
-    ("@type", "a lab file knows KVM and TCG"),
-    ("os/type", "a lab file's machines are x86_64 PCs"),
-)  # fmt: skip
-"""Path, and why it cannot be carried over; the first that matches."""
-
-_ANYTHING_ELSE = "a lab file has no word for it"
-_ALWAYS = "every machine of a lab file has it"
-
-
 _IGNORED = re.compile("|".join(f"(?:{pattern})(?:[/@]|$)" for pattern, _ in IGNORED))
 _TRITE = frozenset(value for _, values in DEFAULTS for value in values)
 
 
-def _bare(path: str) -> str:
+def bare(path: str) -> str:
     """A path without what tells elements of one tag apart."""
     return re.sub(r"\[[^\]/@]*\]", "", path)
 
 
 def ignored(path: str) -> bool:
     """Whether what stands at a path does not count."""
-    return _IGNORED.match(_bare(path)) is not None
+    return _IGNORED.match(bare(path)) is not None
 
 
 def goes_without_saying(path: str, value: str) -> bool:
     """Whether a value is what is meant where nothing is said."""
     return value in _TRITE and any(
-        value in values and re.fullmatch(pattern, _bare(path)) for pattern, values in DEFAULTS
+        value in values and re.fullmatch(pattern, bare(path)) for pattern, values in DEFAULTS
     )
 
 
 def is_absent(kind: str, attributes: Mapping[str, str]) -> bool:
     """Whether a device stands for none, or for what is there anyway."""
     return any((kind, attributes) == (other, values) for other, values, _ in ABSENT)
-
-
-def why(path: str, *, added: bool = False) -> str:
-    """Why what stands at a path is otherwise in a lab file's machine, or is there at all."""
-    otherwise = _ALWAYS if added else _ANYTHING_ELSE
-    bare = _bare(path)
-    matches = (reason for pattern, reason in WHY if re.match(rf"(?:{pattern})(?:[/@]|$)", bare))
-    return next(matches, otherwise)

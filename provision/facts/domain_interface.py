@@ -6,13 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_tree import attribute, flat
-from provision.facts.overrides import properties_of
+from provision.facts.overrides import Properties, properties_of
+from provision.facts.qemu import TRUE
 from provision.tables.backends import INTERFACES
 from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, unmet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from lxml.etree import _Element
 
 QEMUS_INTERVAL = "300000"
@@ -21,19 +20,25 @@ WITHOUT_HEADER = ("gso", "mrg_rxbuf", "ctrl_vq", "ctrl_guest_offloads")
 """What QEMU still offers of a NIC whose netdev has no vnet header."""
 
 
+def rsc_interval(properties: Properties) -> str:
+    """Nanoseconds that QEMU's engine holds a segment of a NIC with these overrides."""
+    found = properties.get("rsc_interval")
+    return found.value if found and not found.removed else QEMUS_INTERVAL
+
+
 def is_virtio(nic: _Element) -> bool:
     """Whether its model is a virtio one."""
     return attribute(nic, "model", "type").startswith("virtio")
 
 
-def effective_offloads(nic: _Element, properties: Mapping[str, str]) -> dict[str, bool]:
+def effective_offloads(nic: _Element, properties: Properties) -> dict[str, bool]:
     """Every offload of a virtio NIC as it comes to: an override before an attribute before QEMU's default."""
     found: dict[str, bool] = {}
     for row in OFFLOADS:
         place = row.libvirt
         word = attribute(nic, f"driver/{place[0]}", place[1]) if place else ""
-        word = properties.get(row.name, word)
-        found[row.name] = word in ("on", "true", "yes") if word and word != "removed" else row.default
+        said = properties[row.name].on if row.name in properties else word in TRUE if word else None
+        found[row.name] = row.default if said is None else said
     # One that lacks what it needs is void, and so what needs that; a chain of needs is never longer than the table.
     for _ in OFFLOADS:
         on = frozenset(name for name, is_on in found.items() if is_on)
@@ -76,6 +81,10 @@ def nic_values(root: _Element, nic: _Element) -> dict[str, str]:
             offloads = {name: on for name, on in offloads.items() if name in WITHOUT_HEADER}
         values |= {f"offloads@{name}": "on" if on else "off" for name, on in offloads.items()}
         if offloads.get(HCK):
-            values["offloads@rsc_interval"] = properties.get("rsc_interval", QEMUS_INTERVAL)
+            values["offloads@rsc_interval"] = rsc_interval(properties)
     own = {"rsc_interval", *(row.name for row in OFFLOADS)} if is_virtio(nic) else set()
-    return values | {f"property@{name}": value for name, value in properties.items() if name not in own}
+    return values | {
+        f"property@{name}": "removed" if found.removed else found.value
+        for name, found in properties.items()
+        if name not in own
+    }
