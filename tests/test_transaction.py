@@ -110,7 +110,7 @@ def take(host: NicHost, lab: Lab = LAB) -> tuple[Plan, list[str]]:
     said: list[str] = []
     edges = FakeEdges(runner=host)  # type: ignore[arg-type]
     try:
-        return apply_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []).plan, said
+        return apply_plan(edges, lab, plan_apply(lab, "hv", nic_found(lab)), said.append, []), said
     except HostError as error:
         return Plan(()), [*said, str(error), error.hint]
 

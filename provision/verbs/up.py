@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan, Step
-    from provision.host.state import Inventory
     from provision.runtime.command import Say
     from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
@@ -66,25 +65,22 @@ def _bring_up(
         done = apply_plan(session.edges, session.lab, plan, say, begun)
         if wait is not None:
             say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
-            verdicts = _await_drivers(session, names, wait, done.state)
+            verdicts = _await_drivers(session, names, wait)
         finish()
     except KeyboardInterrupt:
         undo_plan(session.edges, plan, begun, say)
         raise
-    return done.plan, verdicts
+    return done, verdicts
 
 
-def _await_drivers(
-    session: HostSession, names: Sequence[str], deadline: Deadline, read: Inventory | None
-) -> list[NicVerdict]:
+def _await_drivers(session: HostSession, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:
     """The verdicts once every virtio NIC has its driver, or when the deadline has passed.
 
-    :param read: the host as it was read after the machines were started, where it was.
     :raise HostError: when a machine ends meanwhile.
     """
     if not any(session.lab.machines[name].nics for name in names):
         return []
-    there = read or read_inventory(session.edges, session.lab, session.host, names)
+    there = read_inventory(session.edges, session.lab, session.host, names)
     lab = lab_as_started(session.lab, there)
 
     def settled() -> bool:

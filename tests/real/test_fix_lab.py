@@ -52,7 +52,9 @@ def test_an_hck_machines_tx_off_is_as_meant(hypervisor: Hypervisor, backend: str
     again = there.run("fix", "--json")
 
     assert done.returncode == again.returncode == 0, done.stderr
-    assert [change["what"] for change in json.loads(done.stdout)["changed"]] == [f"ethtool -K {tap} tx off"]
+    assert [change["what"] for change in json.loads(done.stdout)["changed"]] == [
+        f"ethtool -K {tap} tx-checksumming off"
+    ]
     assert json.loads(again.stdout)["changed"] == []
     assert hypervisor.ethtool_features(tap) == features
     assert there.run("down").returncode == 0

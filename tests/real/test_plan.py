@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from tests.real.conftest import HEAD, Lab, guest_machine
@@ -42,6 +43,7 @@ def test_a_domain_that_was_edited_by_hand_is_shown_and_mended(
     there = lab(with_libvirt, tmp_path, "libvirt")
     assert there.run("up", "--no-check").returncode == 0
     assert there.run("plan", "--exit-code").returncode == 0
+    [mac] = re.findall("<mac address='(.+?)'/>", with_libvirt.virsh("dumpxml", "vm"))
     edited = tmp_path / "edited.xml"
     edited.write_text(with_libvirt.virsh("dumpxml", "--inactive", "vm").replace("tso4='on'", "tso4='off'"))
     with_libvirt.virsh("define", str(edited))
@@ -49,10 +51,10 @@ def test_a_domain_that_was_edited_by_hand_is_shown_and_mended(
     status, plan = there.run("status"), there.run("plan", "--exit-code")
     up = there.run("up", "--no-check")
 
-    line = "+ devices/interface[ua-net0]/driver/guest@tso4: on"
+    line = f"+ devices/interface[{mac}]/offloads@guest_tso4: on"
     assert line in status.stdout
     assert line in plan.stdout
-    assert "- devices/interface[ua-net0]/driver/guest@tso4: off" in plan.stdout
+    assert line.replace("+", "-").replace(": on", ": off") in plan.stdout
     assert "define vm anew: it was edited by hand" in plan.stdout
     assert (plan.returncode, up.returncode) == (1, 0)
     assert there.run("plan", "--exit-code").returncode == 0

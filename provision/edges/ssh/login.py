@@ -108,4 +108,4 @@ def _kept_out(target: Target, route: Route, tried: list[str], useless: list[str]
     else:
         hint = f"name a key by hosts.{target.name}.identity, or hand one to an agent by ssh-add"
         words = f"{where}: there is no key to try"
-    return SshError("; ".join((words, *useless)), hint=hint)
+    return SshError("; ".join((words, *useless)), hint=hint, names_host=True)

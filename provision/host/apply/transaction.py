@@ -7,7 +7,7 @@ broke the very NIC by which we reach the host, it puts back what was found. What
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.host.apply.deadman import cancel, deadman_step, fire_left_over, patience
@@ -42,19 +42,10 @@ _AFTER = 40
 """Seconds that a host may take to be reached again once it has put back what was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A plan as it came out: what was tried in vain is a note."""
-
-    plan: Plan
-    state: HostState | None = None
-    """The whole host as it was read back; None where nothing of the host itself was done."""
-
-
-def apply_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> Applied:
+def apply_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) -> Plan:
     """Take every step of a host's plan; when one fails or did not take, what was done is undone.
 
-    The steps that were taken are added to `begun`, for a caller that may yet take them back by `undo_plan`.
+    Returned is the plan as it came out: what was tried in vain is a note. The steps that were taken are added to `begun`, for a caller that may yet take them back by `undo_plan`.
 
     :raise HostError: when a step fails, or what was set is not so when it is read back.
     """
@@ -66,7 +57,7 @@ def apply_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) 
             _take_guarded(edges, lab, plan, say, begun)
             opening = ()
         run_steps(edges, (*opening, *rest, *closing), say, begun)
-        state = _read_back(edges, lab, plan, rest)
+        state = _read_back(edges, lab, rest)
     except BaseException as error:
         try:
             if begun and _lost(error):
@@ -80,7 +71,7 @@ def apply_plan(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step]) 
     for _, sentence in vain:
         say(sentence)
     steps = tuple(step for step in plan.steps if not any(step is tried for tried, _ in vain))
-    return Applied(replace(plan, steps=steps, notes=(*plan.notes, *(why for _, why in vain))), state)
+    return replace(plan, steps=steps, notes=(*plan.notes, *(why for _, why in vain)))
 
 
 def _lost(error: BaseException) -> LostError | None:
@@ -129,7 +120,7 @@ def apply_plan_or_roll_back(edges: Edges, lab: Lab, plan: Plan, say: Say) -> Pla
     except KeyboardInterrupt:
         undo_plan(edges, plan, begun, say)
         raise
-    return done.plan
+    return done
 
 
 def undo_plan(edges: Edges, plan: Plan, begun: Sequence[Step], say: Say) -> None:
@@ -270,7 +261,7 @@ def _recover(edges: Edges, lab: Lab, plan: Plan, say: Say, lost: str) -> None:
         )
 
 
-def _read_back(edges: Edges, lab: Lab, plan: Plan, steps: Sequence[Step]) -> HostState | None:
+def _read_back(edges: Edges, lab: Lab, steps: Sequence[Step]) -> HostState | None:
     """Read the whole host after what was done of it without guard; None where nothing was, or tried.
 
     :raise HostError: when anything of the host itself is still to be done.
@@ -278,7 +269,7 @@ def _read_back(edges: Edges, lab: Lab, plan: Plan, steps: Sequence[Step]) -> Hos
     own = [step for step in steps if step.attempt or step.scope == HOST]
     if not own:
         return None
-    state = read_host(edges, lab, own[0].host, plan.machines)
+    state = read_host(edges, lab, own[0].host, ())
     if left := [step.what for step in plan_apply(lab, state.name, state).steps if step.scope == HOST]:
         raise HostError(
             "\n  ".join((f"{state.name}: not everything took:", *map(_still, left))), names_host=True

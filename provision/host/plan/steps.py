@@ -114,8 +114,6 @@ class Plan:
     """Brings the journal up to date; left out when a step before it failed. What is marked by then is known by its mark."""
     notes: tuple[str, ...] = ()
     drift: tuple[Drift, ...] = ()
-    machines: tuple[str, ...] = ()
-    """The machines that it was made for."""
     found: Inventory | None = None
     """The host as it was found, which the plan was made from."""
 

@@ -133,6 +133,4 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
     opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
-    return Plan(
-        tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift), tuple(names), state
-    )
+    return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift), state)
