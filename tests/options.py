@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
+
+from provision.render.machine import qemu_argv
+from provision.render.view import MachineView
+from provision.runtime.errors import RequestError
+
 # Options with key=value lists, by the key that a first value without one is for (qemu-options, qemu_opts_parse).
 _LISTS = {
     "-name": "guest", "-machine": "type", "-accel": "accel", "-m": "size", "-smp": "cpus", "-rtc": "",
@@ -14,6 +20,7 @@ _LISTS = {
 # Options that take one argument as it stands, whatever is in it.
 _PLAIN = ("-uuid", "-kernel", "-initrd", "-append", "-pidfile", "-serial", "-display", "-cpu")
 _FLAGS = ("-nodefaults", "-no-user-config", "-daemonize", "-S")
+HCK_FLAGS = ("guest_rsc_ext", "rsc_interval")
 
 
 def read_value(text: str, at: int) -> tuple[str, int]:
@@ -90,3 +97,13 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
     if len(ids) != len(set(ids)):
         raise ValueError("an id is there twice")
     return line
+
+
+def command_line(view: MachineView) -> CommandLine | None:
+    """A machine's command line taken apart, or None where only libvirt can make it, which must then be true."""
+    spec = view.spec
+    if any(nic.kind == "macvtap" for nic in spec.nics) or spec.tpm:
+        with pytest.raises(RequestError):
+            qemu_argv(view)
+        return None
+    return read_command_line(qemu_argv(view))

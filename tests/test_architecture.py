@@ -169,6 +169,16 @@ def test_files_and_functions_are_short(path: Path) -> None:
     assert not long
 
 
+def test_no_test_module_is_imported() -> None:
+    """What tests share stands in a module of its own, which promises nothing itself."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    imported = {
+        str(path.relative_to(ROOT)): {n for n in imports(path) if ".test_" in f".{n}"} for path in files
+    }
+
+    assert not {path: names for path, names in imported.items() if names}
+
+
 def test_changelog_knows_the_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 

@@ -14,8 +14,8 @@ from provision.render.machine import qemu_argv
 from provision.render.view import Choices, machine_view
 from provision.runtime.errors import RequestError
 from tests.builders import lab_of
+from tests.labs import HLK, hlk
 from tests.options import read_options
-from tests.test_expand import HLK, hlk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

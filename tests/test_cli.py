@@ -16,7 +16,7 @@ from provision.cli.output import Output
 from provision.cli.selection import chosen_hosts
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from tests.builders import lab_of
-from tests.test_render import LAB
+from tests.labs import THREE_VMS
 
 if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
@@ -28,7 +28,7 @@ HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinj
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     path = tmp_path / "lab.yaml"
-    path.write_text(LAB)
+    path.write_text(THREE_VMS)
     return path
 
 

@@ -29,7 +29,7 @@ from provision.verify.collect.machines import collect_lab
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, nic
 from tests.hosts import EMPTY, EVERYTHING, capable, runs
-from tests.test_expand import hlk
+from tests.labs import hlk
 
 DUT = "rsc-dut"
 

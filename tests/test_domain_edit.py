@@ -8,11 +8,7 @@ import pytest
 
 from provision.runtime.errors import UnreadableError
 from provision.verbs.fix.domain_edit import DropOverride, Edit, SetValue, edited, laid_out
-
-TSO4 = SetValue(0, ("driver", "guest"), "tso4", "on")
-VIRTIO = SetValue(0, ("model",), "type", "virtio")
-QEMU = SetValue(0, ("driver",), "name", "qemu")
-DROP = DropOverride("ua-net0", ("guest_rsc_ext", "rsc_interval"))
+from tests.repairs import DROP_HCK, SET_QEMU, SET_TSO4, SET_VIRTIO
 
 # As libvirt 9.0 writes it, with what may stand in metadata.
 LIBVIRTS = """\
@@ -67,7 +63,7 @@ def flat(text: str) -> str:
 
 
 def test_a_value_is_changed_and_nothing_beside_it() -> None:
-    assert lines(LIBVIRTS, edited(LIBVIRTS, [TSO4])) == [
+    assert lines(LIBVIRTS, edited(LIBVIRTS, [SET_TSO4])) == [
         "-         <guest csum='on' tso4='off' tso6='off'/>",
         "+         <guest csum='on' tso4='on' tso6='off'/>",
     ]
@@ -92,7 +88,7 @@ def test_a_missing_element_is_made_where_libvirt_writes_it() -> None:
 
 
 def test_an_override_goes_with_all_that_held_nothing_else() -> None:
-    after = edited(LIBVIRTS, [DROP])
+    after = edited(LIBVIRTS, [DROP_HCK])
 
     assert [line.removeprefix("- ").strip() for line in lines(LIBVIRTS, after)] == [
         line.strip()
@@ -104,7 +100,7 @@ def test_what_stands_beside_a_dropped_property_stays() -> None:
     more = "        <qemu:property name='x' type='bool' value='true'/>\n"
     before = LIBVIRTS.replace("      </qemu:frontend>", f"{more}      </qemu:frontend>")
 
-    after = edited(before, [DROP])
+    after = edited(before, [DROP_HCK])
 
     assert 'name="x"' in after
     assert "guest_rsc_ext" not in after
@@ -121,16 +117,16 @@ def test_an_edit_that_is_made_already_leaves_the_text_itself(edits: list[Edit]) 
 @pytest.mark.parametrize(
     ("inner", "edit", "wanted"),
     [
-        ("<model type='virtio'/>", TSO4, "<model type='virtio'/><driver><guest tso4='on'/></driver>"),
-        ("<driver/>", QEMU, "<driver name='qemu'/>"),
-        ("<driver></driver>", TSO4, "<driver><guest tso4='on'/></driver>"),
-        ("<driver\n name = 'vhost'/>", QEMU, "<driver name='qemu'/>"),
-        ("<driver xname='vhost'/>", QEMU, "<driver xname='vhost' name='qemu'/>"),
-        ("<driver><!-- a --></driver>", TSO4, "<driver><!-- a --><guest tso4='on'/></driver>"),
-        ("<mac/><link/>", VIRTIO, "<mac/><model type='virtio'/><link/>"),
-        ("<link/>", VIRTIO, "<model type='virtio'/><link/>"),
-        ("", VIRTIO, "<model type='virtio'/>"),
-        ("<model type='&#101;1000e'/>", VIRTIO, "<model type='virtio'/>"),
+        ("<model type='virtio'/>", SET_TSO4, "<model type='virtio'/><driver><guest tso4='on'/></driver>"),
+        ("<driver/>", SET_QEMU, "<driver name='qemu'/>"),
+        ("<driver></driver>", SET_TSO4, "<driver><guest tso4='on'/></driver>"),
+        ("<driver\n name = 'vhost'/>", SET_QEMU, "<driver name='qemu'/>"),
+        ("<driver xname='vhost'/>", SET_QEMU, "<driver xname='vhost' name='qemu'/>"),
+        ("<driver><!-- a --></driver>", SET_TSO4, "<driver><!-- a --><guest tso4='on'/></driver>"),
+        ("<mac/><link/>", SET_VIRTIO, "<mac/><model type='virtio'/><link/>"),
+        ("<link/>", SET_VIRTIO, "<model type='virtio'/><link/>"),
+        ("", SET_VIRTIO, "<model type='virtio'/>"),
+        ("<model type='&#101;1000e'/>", SET_VIRTIO, "<model type='virtio'/>"),
     ],
 )
 def test_however_it_is_spelled_it_is_edited(inner: str, edit: Edit, wanted: str) -> None:
@@ -142,7 +138,7 @@ def test_however_it_is_spelled_it_is_edited(inner: str, edit: Edit, wanted: str)
 def test_a_description_of_10_mb_costs_no_more_than_reading_it() -> None:
     before = LIBVIRTS.replace("<metadata>", f"<description>{'x ä ' * 2_500_000}</description>\n  <metadata>")
 
-    after = edited(before, [TSO4, QEMU, DROP])
+    after = edited(before, [SET_TSO4, SET_QEMU, DROP_HCK])
 
     assert len(after) < len(before)
     assert 'tso4="on"' in after
@@ -160,4 +156,4 @@ def test_a_description_of_10_mb_costs_no_more_than_reading_it() -> None:
 )
 def test_what_is_no_plain_domain_is_not_edited(text: str) -> None:
     with pytest.raises(UnreadableError):
-        edited(text, [TSO4])
+        edited(text, [SET_TSO4])

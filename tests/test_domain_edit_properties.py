@@ -8,7 +8,7 @@ from lxml import etree
 
 from provision.facts.domain_tree import read_domain
 from provision.verbs.fix.domain_edit import Edit, SetValue, edited
-from tests.test_domain_edit import DROP, QEMU, TSO4, VIRTIO
+from tests.repairs import DROP_HCK, SET_QEMU, SET_TSO4, SET_VIRTIO
 
 _JUNK = st.sampled_from(
     ["", "\n      ", "<!-- <model type='x'/> -->", "<link state='up'/>", "<!-- \" ' -->", "<?p <a> ?>", " "]
@@ -60,7 +60,7 @@ def documents(draw: st.DrawFn) -> str:
     )
 
 
-EDITS = st.sampled_from([TSO4, VIRTIO, QEMU, DROP])
+EDITS = st.sampled_from([SET_TSO4, SET_VIRTIO, SET_QEMU, DROP_HCK])
 
 
 def wanted_tree(text: str, edit: Edit) -> bytes:

@@ -18,7 +18,7 @@ from provision.edges.files.evidence_folder import (
 )
 from provision.runtime.errors import HostError, RequestError
 from provision.verify.saved.files import INDEX, as_files, parse_saved
-from tests.test_saved import found, ran, saved
+from tests.recordings import found, ran, saved
 
 ONE = saved(ran("features"), found("vm", "../../etc"))
 

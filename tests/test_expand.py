@@ -16,35 +16,16 @@ from provision.host.marks import device_mark
 from provision.host.plan.steps import Step
 from provision.host.plan.up import plan_up
 from provision.host.state import BRIDGE_FILTER, HostState
-from provision.lab.expand import lab_test_bridges
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import Choices, machine_view
 from provision.tables.topology import TOPOLOGIES
 from tests.builders import lab_of
 from tests.hosts import EMPTY, commands
+from tests.labs import HLK, hlk, networks
 from tests.options import read_command_line
 
-ROLE = "{guest: windows, memory: 4GiB, disks: [{image: /srv/win.qcow2}]BACKEND}"
-HLK = f"""\
-version: 1
-labs:
-  rsc: {{topology: hlk-two-machine, controller: {ROLE}, dut: {ROLE}, support: {ROLE}}}
-"""
 ENGINE = {"guest_rsc_ext": "on", "rsc_interval": "1000000"}
-
-
-def hlk(backend: str = "libvirt", **changes: str) -> Lab:
-    text = HLK.replace("BACKEND", f", backend: {backend}")
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    return lab_of(text)
-
-
-def networks(lab: Lab) -> tuple[str, str]:
-    """The control and the test bridge."""
-    [(_, test)] = lab_test_bridges(lab.name, lab)
-    return next(name for name in lab.host("local").bridges if name != test), test
 
 
 def test_a_lab_is_machines_that_are_for_hck_on_a_control_and_a_test_bridge() -> None:

@@ -2,116 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from provision.runtime.deadline import Deadline
-from provision.runtime.errors import HostError, LostError, RequestError
-from provision.runtime.protocols import Domain
+from provision.runtime.errors import HostError, RequestError
 from provision.verbs.fix.domain_edit import laid_out
-from provision.verbs.fix.fix import Fixed, Place, fix_domain
+from provision.verbs.fix.fix import Place, fix_domain
 from provision.verbs.fix.redefine import power_cycle
-from provision.verify.evidence import NicEvidence
 from provision.verify.judge.verdict import judge_nic
-from tests.builders import ON, FakeEdges, FakeHost, FakeLibvirt, features, nic
-from tests.test_repair import TSO4_OFF, xml
-
-PASSWORD = "<graphics type='vnc' passwd='geheim'/>"  # noqa: S105 - a test's
-OFF = nic(properties={**ON, "guest_tso4": False})
-
-
-@dataclass
-class Daemon(FakeLibvirt):
-    """A libvirt with one domain, and what happens to it beside us."""
-
-    there: Domain | None = None
-    meanwhile: Callable[[Daemon], None] = lambda _: None
-    """After the definition was read for the first time."""
-    refusals: list[str] = field(default_factory=list)
-    """What the next starts end in."""
-    deaf: bool = False
-    forgetful: bool = False
-    """Whether it accepts a definition and does not keep it."""
-    numbers: dict[str, str] = field(default_factory=dict)
-    lost_at: str = ""
-    """The verb from which on it does not answer."""
-    lost: bool = False
-    faster: bool = False
-    """Whether somebody else starts what we may not."""
-    interrupted: bool = False
-    """Whether Ctrl-C comes while a guest is asked to shut down."""
-
-    def answer(self) -> None:
-        if self.lost:
-            raise LostError("libvirt is gone", whole=False)
-
-    def runs(self) -> Mapping[str, str]:
-        self.answer()
-        return self.numbers
-
-    def domain(self, name: str) -> Domain | None:  # noqa: ARG002
-        self.answer()
-        return self.there
-
-    def definition(self, name: str) -> str:  # noqa: ARG002
-        found = self.there.persistent_xml.replace("</devices>", f"{PASSWORD}</devices>") if self.there else ""
-        happen, self.meanwhile = self.meanwhile, lambda _: None
-        happen(self)
-        return found
-
-    def define(self, xml: str) -> None:
-        self.lost = self.lost_at == "define"
-        self.answer()
-        super().define(xml)
-        if self.there is not None and not self.forgetful:
-            self.there = replace(self.there, persistent_xml=re.sub("<graphics[^>]*>", "", xml))
-
-    def shutdown(self, name: str) -> None:
-        super().shutdown(name)
-        if self.interrupted:
-            raise KeyboardInterrupt
-        if self.there is not None and not self.deaf:
-            self.there = replace(self.there, state="off")
-
-    def start(self, name: str, *, paused: bool = False) -> None:
-        super().start(name, paused=paused)
-        assert self.there is not None
-        if self.refusals:
-            self.there = replace(self.there, state="running") if self.faster else self.there
-            raise HostError(self.refusals.pop(0))
-        self.there = replace(self.there, state="running", live_xml=self.there.persistent_xml)
-
-
-def daemon(inner: str = TSO4_OFF, **more: Any) -> Daemon:
-    return Daemon(there=Domain("vm", "running", xml(inner), xml(inner)), **more)
-
-
-@dataclass
-class Fixture:
-    daemon: Daemon
-    host: FakeHost = field(default_factory=FakeHost)
-    kept: list[str] = field(default_factory=list)
-    evidence: NicEvidence = OFF
-
-    def fix(self, **options: Any) -> Fixed:
-        def keep_it(name: str, text: str) -> str:
-            self.kept.append(text)
-            return f"/backups/{name}.xml"
-
-        edges = FakeEdges(self.host, self.daemon)
-        place = Place(edges, "local", "qemu:///system", "vm", lambda: [judge_nic(self.evidence)], keep_it)
-        return fix_domain(place, lambda _: None, **{"dry_run": False, **options})
-
-    def said(self) -> list[str]:
-        return [verb for verb, _ in self.daemon.said]
+from tests.builders import FakeEdges, FakeHost, features, nic
+from tests.repairs import WITHOUT_TSO4, Daemon, Fixable, daemon, xml
 
 
 def test_what_is_defined_and_kept_has_the_passwords_and_what_is_shown_has_not() -> None:
-    there = Fixture(daemon())
+    there = Fixable(daemon())
 
     fixed = there.fix()
 
@@ -128,7 +34,7 @@ def test_a_definition_that_somebody_else_changed_meanwhile_is_not_touched(now: s
         assert libvirt.there is not None
         libvirt.there = replace(libvirt.there, persistent_xml=now) if now else None
 
-    there = Fixture(daemon(meanwhile=change))
+    there = Fixable(daemon(meanwhile=change))
 
     fixed = there.fix()
 
@@ -138,12 +44,14 @@ def test_a_definition_that_somebody_else_changed_meanwhile_is_not_touched(now: s
 
 
 def test_a_definition_that_cannot_be_kept_is_not_changed() -> None:
-    there = Fixture(daemon())
+    there = Fixable(daemon())
 
     def full(_name: str, _xml: str) -> str:
         raise OSError(28, "No space left on device")
 
-    place = Place(FakeEdges(there.host, there.daemon), "local", "x", "vm", lambda: [judge_nic(OFF)], full)
+    place = Place(
+        FakeEdges(there.host, there.daemon), "local", "x", "vm", lambda: [judge_nic(WITHOUT_TSO4)], full
+    )
     with pytest.raises(OSError, match="No space"):
         fix_domain(place, lambda _: None, dry_run=False)
 
@@ -151,14 +59,14 @@ def test_a_definition_that_cannot_be_kept_is_not_changed() -> None:
 
 
 def test_an_edit_that_libvirt_does_not_keep_is_not_called_done() -> None:
-    fixed = Fixture(daemon(forgetful=True)).fix()
+    fixed = Fixable(daemon(forgetful=True)).fix()
 
     assert "did not keep the edit" in str(fixed.error)
     assert fixed.changed == ()
 
 
 def test_a_dry_run_touches_nothing() -> None:
-    there = Fixture(daemon(), evidence=replace(OFF, features=features("host-tx-off")))
+    there = Fixable(daemon(), evidence=replace(WITHOUT_TSO4, features=features("host-tx-off")))
 
     fixed = there.fix(dry_run=True, restart=Deadline(1))
 
@@ -167,7 +75,7 @@ def test_a_dry_run_touches_nothing() -> None:
 
 
 def test_nothing_is_restarted_that_needs_none() -> None:
-    there = Fixture(daemon("<model type='virtio'/>"), evidence=nic())
+    there = Fixable(daemon("<model type='virtio'/>"), evidence=nic())
 
     there.fix(restart=Deadline(1))
 
@@ -175,7 +83,7 @@ def test_nothing_is_restarted_that_needs_none() -> None:
 
 
 def test_a_restart_makes_a_pending_edit_take_effect_without_another() -> None:
-    there = Fixture(daemon())
+    there = Fixable(daemon())
     assert there.daemon.there is not None
     there.daemon.there = replace(there.daemon.there, persistent_xml=xml())
 
@@ -186,7 +94,7 @@ def test_a_restart_makes_a_pending_edit_take_effect_without_another() -> None:
 
 
 def test_a_guest_that_does_not_shut_down_is_never_destroyed() -> None:
-    there = Fixture(daemon(deaf=True))
+    there = Fixable(daemon(deaf=True))
 
     fixed = there.fix(restart=Deadline(0))
 
@@ -209,7 +117,7 @@ def test_only_a_running_guest_is_asked_to_shut_down(state: str) -> None:
 
 
 def test_an_edit_that_does_not_start_is_put_back_and_the_machine_started() -> None:
-    there = Fixture(daemon(refusals=["no such bus"]))
+    there = Fixable(daemon(refusals=["no such bus"]))
 
     fixed = there.fix(restart=Deadline(1))
 
@@ -220,7 +128,7 @@ def test_an_edit_that_does_not_start_is_put_back_and_the_machine_started() -> No
 
 
 def test_a_machine_that_does_not_start_either_way_is_said_to_be_off() -> None:
-    fixed = Fixture(daemon(refusals=["no such bus", "no bridge"])).fix(restart=Deadline(1))
+    fixed = Fixable(daemon(refusals=["no such bus", "no bridge"])).fix(restart=Deadline(1))
 
     assert "vm is off: it starts neither with the edit nor without it" in str(fixed.error)
 
@@ -233,13 +141,13 @@ def test_a_machine_that_somebody_else_started_first_is_as_good() -> None:
 
 def test_a_domain_that_is_not_there_is_the_users_mistake() -> None:
     with pytest.raises(RequestError, match="no domain vm at qemu:///system"):
-        Fixture(Daemon()).fix()
+        Fixable(Daemon()).fix()
 
 
 def test_a_machine_that_was_started_anew_since_it_was_judged_is_left_alone() -> None:
     """Its TAP's name may be another machine's by then."""
-    there = Fixture(
-        daemon(numbers={"vm": "8"}), evidence=replace(OFF, run="7", features=features("host-tx-off"))
+    there = Fixable(
+        daemon(numbers={"vm": "8"}), evidence=replace(WITHOUT_TSO4, run="7", features=features("host-tx-off"))
     )
 
     with pytest.raises(HostError, match="vm ended or was started anew meanwhile: nothing was changed"):
@@ -251,7 +159,12 @@ def test_a_machine_that_was_started_anew_since_it_was_judged_is_left_alone() -> 
 def test_who_interrupts_the_power_cycle_knows_what_was_defined_and_what_is_left_to_do() -> None:
     libvirt, said = daemon(interrupted=True), list[str]()
     place = Place(
-        FakeEdges(FakeHost(), libvirt), "local", "x", "vm", lambda: [judge_nic(OFF)], lambda *_: "/b/vm"
+        FakeEdges(FakeHost(), libvirt),
+        "local",
+        "x",
+        "vm",
+        lambda: [judge_nic(WITHOUT_TSO4)],
+        lambda *_: "/b/vm",
     )
 
     with pytest.raises(KeyboardInterrupt):

@@ -15,8 +15,7 @@ from provision.runtime.errors import CommandError
 from provision.verbs.fix.fix import Place, fix_domain
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import FIXTURES, FakeEdges, FakeHost, features, nic
-from tests.test_fix import OFF, Fixture, daemon
-from tests.test_repair import TSO4_OFF
+from tests.repairs import TSO4_OFF, WITHOUT_TSO4, Fixable, daemon
 
 
 class Taps(FakeHost):
@@ -38,7 +37,7 @@ class Taps(FakeHost):
 def test_an_ethtool_that_may_not_ask_is_an_error_and_not_the_guests_doing() -> None:
     host = Taps()
     host.status, host.shows = 1, "tap-guest-dropped-rsc.json"
-    there = Fixture(
+    there = Fixable(
         daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
     )
 
@@ -49,7 +48,7 @@ def test_an_ethtool_that_may_not_ask_is_an_error_and_not_the_guests_doing() -> N
 def test_a_guest_that_keeps_it_off_is_named_and_nothing_is_called_changed() -> None:
     host = Taps()
     host.status, host.shows = 1, "tap-guest-dropped-rsc-host-asked.json"
-    there = Fixture(
+    there = Fixable(
         daemon("<model type='virtio'/>"), host, evidence=nic(features=features("guest-dropped-rsc"))
     )
     states = iter(["guest-dropped-rsc", "guest-dropped-rsc-host-asked"])
@@ -68,7 +67,7 @@ def test_what_the_guest_dropped_is_not_blamed_on_the_host_when_a_restart_brings_
     host = Taps()
     host.status, host.shows = 1, "tap-guest-dropped-rsc-host-asked.json"
     libvirt = daemon(TSO4_OFF)
-    dropped = replace(OFF, features=features("guest-dropped-rsc"))
+    dropped = replace(WITHOUT_TSO4, features=features("guest-dropped-rsc"))
 
     def verdicts() -> list[NicVerdict]:
         return [judge_nic(nic() if "start" in [verb for verb, _ in libvirt.said] else dropped)]
@@ -97,7 +96,7 @@ class TwoTaps(Taps):
 
 
 def test_what_was_asked_of_one_tap_is_told_though_another_could_not_be_asked() -> None:
-    off = replace(OFF, features=features("host-tx-off"))
+    off = replace(WITHOUT_TSO4, features=features("host-tx-off"))
     libvirt, host = daemon(), TwoTaps()
     verdicts = [judge_nic(off), judge_nic(replace(off, nic="net1", tap="tap1"))]
     place = Place(FakeEdges(host, libvirt), "local", "x", "vm", lambda: verdicts, lambda _name, _xml: "/b")
@@ -112,7 +111,7 @@ def test_what_was_asked_of_one_tap_is_told_though_another_could_not_be_asked() -
 def test_what_was_asked_of_a_tap_is_told_though_libvirt_is_lost_after_it() -> None:
     host = TwoTaps()
     libvirt = daemon(lost_at="define")
-    off = replace(OFF, features=features("host-tx-off"))
+    off = replace(WITHOUT_TSO4, features=features("host-tx-off"))
 
     def verdicts() -> list[NicVerdict]:
         libvirt.runs()

@@ -24,10 +24,9 @@ from provision.render.machine import domain_xml
 from provision.render.view import Choices, machine_view
 from provision.runtime.errors import LabFileError
 from tests.hosts import EMPTY
+from tests.labs import HOST, NIC, ROLE, ROLES, dut_only, hlk, load, machine, networks, refused
+from tests.options import HCK_FLAGS, command_line
 from tests.strategies import bounded, lab_files, loaded
-from tests.test_expand import hlk, networks
-from tests.test_refusals import HOST, NIC, ROLE, ROLES, dut_only, load, machine, refused
-from tests.test_render_properties import HCK_FLAGS, command_line
 
 ENGINE = f"e: {{{ROLE}, purpose: hck, nics: [{{bridge: b, rsc: hck}}]}}"
 WIRE = derived_bridge("lab", "r", "test")

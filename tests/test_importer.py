@@ -18,7 +18,7 @@ from provision.verbs.importer.import_domain import import_domain
 from provision.verbs.importer.reasons import WHY
 from tests.builders import lab_of
 from tests.domains import HERE, NIC, SMALL, STYLES, domain_of, fixture, rendered, small
-from tests.test_render import LAB
+from tests.labs import THREE_VMS
 
 Golden = Callable[[str, str], None]
 
@@ -46,7 +46,7 @@ def _digest(xml: str) -> str:
 @pytest.mark.parametrize("name", ["windows", "windows-argv", "dut"])
 def test_our_own_domains_come_back_as_they_are(name: str) -> None:
     """But for the digest: what was an overlay is now a disk of its own."""
-    xml = domain_xml(machine_view(lab_of(LAB), name))
+    xml = domain_xml(machine_view(lab_of(THREE_VMS), name))
 
     imported = import_domain(domain_of(xml), HERE)
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from provision.facts.virtio import VirtioFacts
-from provision.verify.evidence import NicEvidence, Traffic, Unasked
+from provision.verify.evidence import Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, virtio
+from tests.causes import CASES, HCK, without
 
 # What NetKVM takes, by its source (ParaNdis_Common.cpp): composed, no Windows runs here.
 NETKVM = frozenset(
@@ -23,34 +24,6 @@ IPXE = VirtioFacts(
     virtio("linux").status,
     vhost=False,
 )
-HCK = {"rsc": "hck", "purpose": "hck", "rsc_asked": True, "properties": {**ON, "guest_rsc_ext": True}}
-
-
-def without(facts: VirtioFacts, *names: str) -> VirtioFacts:
-    return replace(facts, offered=facts.offered - {f"VIRTIO_NET_F_{name}" for name in names})
-
-
-CASES: dict[str, tuple[NicEvidence, str, str]] = {
-    "machine-off": (nic(state="off", virtio=Unasked("off"), features=Unasked("off")), "unknown", "unknown"),
-    "machine-paused": (nic(state="paused", virtio=virtio("no-driver")), "unknown", "unknown"),
-    "not-virtio": (nic(model="e1000e", virtio=Unasked("-")), "not-ready", "not-ready"),
-    "no-vnet-header": (nic(virtio=without(virtio("linux"), "GUEST_CSUM", "GUEST_TSO4", "GUEST_TSO6")), "not-ready", "not-ready"),
-    "guest-offloads-off": (nic(properties={**ON, "guest_tso6": False}), "ready", "not-ready"),
-    "hck-flags-ineffective": (nic(**{**HCK, "properties": ON}), "not-ready", "not-ready"),
-    "hck-flags-in-production": (nic(virtio=virtio("hck-driver")), "ready", "ready"),
-    "not-offered": (nic(virtio=without(virtio("linux"), "GUEST_TSO4")), "not-ready", "ready"),
-    "driver-not-loaded": (nic(virtio=virtio("no-driver"), features=features("no-driver")), "unknown", "unknown"),
-    "driver-declined": (
-        nic(virtio=virtio("driver-without-tso"), features=features("driver-without-tso")), "not-ready", "not-ready"),
-    "tap-unreadable": (nic(kind="direct"), "unknown", "unknown"),
-    "host-disabled-checksum": (nic(features=features("host-tx-off")), "not-ready", "not-ready"),
-    "host-disabled-segmentation": (nic(features=features("host-sg-off")), "not-ready", "not-ready"),
-    "guest-disabled-rsc": (nic(features=features("guest-dropped-rsc-host-asked")), "not-ready", "not-ready"),
-    "tap-segmentation-off": (nic(features=features("guest-dropped-rsc")), "not-ready", "not-ready"),
-    "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
-    "offered-though-off": (nic(rsc="false"), "ready", "ready"),
-    "not-coalesced": (nic(traffic=Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)), "not-ready", "not-ready"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("cause", CASES)

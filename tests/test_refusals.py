@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from provision.lab.load import parse_lab
-from provision.runtime.errors import LabFileError
+from tests.labs import NIC, ROLE, ROLES, dut_only, load, machine, refused
 
-if TYPE_CHECKING:
-    from provision.lab.spec import Lab
-    from provision.runtime.errors import Fault
-
-HOST = "hosts: {h: {address: h.example.org}}\n"
-ROLE = "guest: linux, memory: 1GiB"
-ROLES = f"dut: {{{ROLE}}}"
-NIC = "machines.m.nics[0]"
 CONTROL = "must not have control characters"
 NOT_A_NAME = "must be 1 to 63 of letters, digits, `.`, `_` and `-`"
 NOT_A_TAP = "must be 1 to 15 of letters, digits, `_`, `.` and `-`"
@@ -26,22 +15,6 @@ NOT_AN_ADDRESS = "must be a host name or an IP address"
 RENAMED = "libvirt silently renames those"
 ABSOLUTE = "must be absolute: it is a path on h"
 EXACTLY_ONE = "needs exactly one of bridge, tap, macvtap and user"
-
-
-def load(text: str) -> Lab:
-    hosts = "" if "hosts:" in text else HOST
-    return parse_lab(f"version: 1\n{text}\n{hosts}", "lab.yaml", "/srv/lab", {})
-
-
-def refused(text: str) -> tuple[Fault, ...]:
-    with pytest.raises(LabFileError) as caught:
-        load(text)
-    assert len(str(caught.value).splitlines()) == len(caught.value.faults), "a fault is one line"
-    return caught.value.faults
-
-
-def machine(keys: str, name: str = "m") -> str:
-    return f"machines:\n  {name}: {{{ROLE}, {keys}}}\n"
 
 
 def nic(keys: str) -> str:
@@ -55,10 +28,6 @@ def hck(keys: str) -> str:
 def two(first: str, second: str, of: str = ROLE) -> str:
     a, b = f"{{{ROLE}, nics: [{{tap: on, {first}}}]}}", f"{{{of}, nics: [{{tap: on, {second}}}]}}"
     return f"machines: {{a: {a}, b: {b}}}\n"
-
-
-def dut_only(keys: str, name: str = "r") -> str:
-    return f"labs:\n  {name}: {{topology: dut-only, {keys}}}\n"
 
 
 REFUSED_NICS = {  # what the NIC says: its key that is blamed, and why

@@ -24,7 +24,7 @@ from provision.verify.judge.verdict import NicVerdict
 from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, saved_lab
 from provision.verify.saved.record import Recorder
 from tests.builders import FakeEdges, FakeHost, one_vm
-from tests.test_record import FEATURES, OneDomain, SayingHost, qemu
+from tests.recordings import FEATURES, OneDomain, SayingHost, qemu
 
 DOMAINS = Request(connect="qemu:///system", host="hv")
 LINK = {"ifname": "tap0", "ifindex": 7, "operstate": "UP", "flags": ["UP"], "mtu": 1500}

@@ -17,46 +17,9 @@ from provision.tables.guests import GUESTS
 from provision.tables.offloads import HCK, OFFLOADS
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of, one_vm
+from tests.labs import THREE_VMS
 
 Golden = Callable[[str, str], None]
-
-LAB = r"""
-version: 1
-hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24, mtu: 9000}}}}
-machines:
-  windows:
-    guest: windows
-    memory: 8GiB
-    vcpus: 4
-    firmware: uefi-secure-boot
-    tpm: true
-    disks: [{image: /srv/windows.qcow2}, {image: /srv/data.raw, bus: sata, overlay: false}]
-    cdroms: [/srv/virtio-win.iso]
-    nics:
-      - {bridge: br-lab, queues: 4, rx_queue_size: 1024, mtu: 9000, vhost: true}
-      - {macvtap: eno1}
-      - {user: true, rsc: false}
-      - {bridge: br-lab, model: e1000e}
-  windows-argv:
-    backend: qemu
-    guest: windows
-    memory: 8GiB
-    firmware: {code: /srv/CODE.fd, vars: /srv/VARS.fd}
-    disks: [{image: "/srv/a,b<&'.qcow2"}, {image: /srv/data.raw, bus: sata, overlay: false}]
-    cdroms: [/srv/1.iso, /srv/2.iso, /srv/3.iso, /srv/4.iso, /srv/5.iso, /srv/6.iso]
-    nics: [{bridge: br-lab, queues: 4, rx_queue_size: 1024, mtu: 9000}, {user: true, rsc: false}]
-  dut:
-    backend: qemu
-    purpose: hck
-    accel: tcg
-    guest: linux
-    memory: 512MiB
-    kernel: {image: /srv/vmlinuz, initrd: /srv/initrd.gz, cmdline: "console=ttyS0 a=<&>,$(x) 'y'"}
-    nics:
-      - {bridge: br-hck, rsc: hck}
-      - {tap: true, rsc: false}
-      - {bridge: br-lab, offloads: {guest_tso4: false, host_uso: false, ctrl_guest_offloads: false}}
-"""
 
 
 def devices(argv: tuple[str, ...]) -> list[str]:
@@ -69,22 +32,22 @@ def nic_of(argv: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize("name", ["windows", "windows-argv", "dut"])
 def test_domain_xml_is_as_it_was(name: str, golden: Golden) -> None:
-    golden(f"{name}.xml", domain_xml(machine_view(lab_of(LAB), name)))
+    golden(f"{name}.xml", domain_xml(machine_view(lab_of(THREE_VMS), name)))
 
 
 @pytest.mark.parametrize("name", ["windows-argv", "dut"])
 def test_argv_is_as_it_was(name: str, golden: Golden) -> None:
-    golden(f"{name}.argv.json", json.dumps(qemu_argv(machine_view(lab_of(LAB), name)), indent=1) + "\n")
+    golden(f"{name}.argv.json", json.dumps(qemu_argv(machine_view(lab_of(THREE_VMS), name)), indent=1) + "\n")
 
 
 @pytest.mark.parametrize("name", ["windows-argv", "dut"])
 def test_script_is_as_it_was(name: str, golden: Golden) -> None:
-    golden(f"{name}.sh", script(lab_of(LAB), name))
+    golden(f"{name}.sh", script(lab_of(THREE_VMS), name))
 
 
 @pytest.mark.parametrize("name", ["windows-argv", "dut"])
 def test_script_is_clean_shell(name: str) -> None:
-    text = script(lab_of(LAB), name)
+    text = script(lab_of(THREE_VMS), name)
 
     done = subprocess.run(
         ["shellcheck", "--severity=warning", "-"], input=text, capture_output=True, text=True, check=False
@@ -94,7 +57,7 @@ def test_script_is_clean_shell(name: str) -> None:
 
 
 def test_a_scripts_command_lines_are_the_rendered_ones() -> None:
-    lab = lab_of(LAB)
+    lab = lab_of(THREE_VMS)
     text = script(lab, "dut")
     sets = [line.strip() for line in text.splitlines() if line.strip().startswith("set -- ")]
 
@@ -105,7 +68,7 @@ def test_a_scripts_command_lines_are_the_rendered_ones() -> None:
 
 def test_hck_says_exactly_its_two_properties() -> None:
     hck, off, _ = [
-        words for words in devices(qemu_argv(machine_view(lab_of(LAB), "dut"))) if "virtio-net" in words
+        words for words in devices(qemu_argv(machine_view(lab_of(THREE_VMS), "dut"))) if "virtio-net" in words
     ]
 
     assert ",guest_rsc_ext=on,rsc_interval=1000000" in hck
@@ -113,12 +76,12 @@ def test_hck_says_exactly_its_two_properties() -> None:
 
 
 def test_hck_never_goes_with_vhost() -> None:
-    argv = qemu_argv(machine_view(lab_of(LAB), "dut", Choices(kvm=True, vhost=True)))
+    argv = qemu_argv(machine_view(lab_of(THREE_VMS), "dut", Choices(kvm=True, vhost=True)))
     netdevs = [argv[i + 1] for i, word in enumerate(argv) if word == "-netdev"]
 
     assert "vhost=off" in netdevs[0]
     assert "vhost=on" in netdevs[1]
-    root = etree.fromstring(domain_xml(machine_view(lab_of(LAB), "dut")).encode())
+    root = etree.fromstring(domain_xml(machine_view(lab_of(THREE_VMS), "dut")).encode())
     assert [driver.get("name") for driver in root.iterfind("devices/interface/driver")][:1] == ["qemu"]
 
 
@@ -145,7 +108,7 @@ def test_a_production_domain_is_not_tainted_by_an_override() -> None:
 
 
 def test_what_libvirt_has_no_word_for_goes_through_the_override() -> None:
-    text = domain_xml(machine_view(lab_of(LAB), "dut"))
+    text = domain_xml(machine_view(lab_of(THREE_VMS), "dut"))
 
     assert '<qemu:property name="host_uso" type="bool" value="false"/>' in text
     assert '<qemu:property name="ctrl_guest_offloads" type="bool" value="false"/>' in text
@@ -181,7 +144,7 @@ def test_rsc_false_leaves_nothing_behind_that_needs_it() -> None:
 
 
 def test_hostile_values_stay_values() -> None:
-    lab = lab_of(LAB)
+    lab = lab_of(THREE_VMS)
     argv = qemu_argv(machine_view(lab, "windows-argv"))
     root = etree.fromstring(domain_xml(machine_view(lab, "dut")).encode())
 
@@ -209,7 +172,7 @@ def test_queues_come_with_their_vectors() -> None:
 
 
 def test_tcg_has_no_enlightenments_and_every_cpu_feature() -> None:
-    view = machine_view(lab_of(LAB.replace("guest: linux", "guest: windows")), "dut")
+    view = machine_view(lab_of(THREE_VMS.replace("guest: linux", "guest: windows")), "dut")
 
     assert "<hyperv" not in domain_xml(view)
     assert '<cpu mode="maximum"/>' in domain_xml(view)
@@ -217,7 +180,7 @@ def test_tcg_has_no_enlightenments_and_every_cpu_feature() -> None:
 
 
 def test_every_enlightenment_of_the_table_is_said() -> None:
-    view = machine_view(lab_of(LAB), "windows-argv")
+    view = machine_view(lab_of(THREE_VMS), "windows-argv")
     root = etree.fromstring(domain_xml(view).encode())
     hyperv = root.find("features/hyperv")
     assert hyperv is not None
@@ -229,10 +192,10 @@ def test_every_enlightenment_of_the_table_is_said() -> None:
 
 def test_what_only_libvirt_can_make_is_refused_as_argv() -> None:
     with pytest.raises(RequestError, match="macvtap"):
-        qemu_argv(machine_view(lab_of(LAB), "windows"))
+        qemu_argv(machine_view(lab_of(THREE_VMS), "windows"))
 
 
 def test_the_same_lab_renders_the_same() -> None:
-    assert domain_xml(machine_view(lab_of(LAB), "windows")) == domain_xml(
-        machine_view(lab_of(LAB), "windows")
+    assert domain_xml(machine_view(lab_of(THREE_VMS), "windows")) == domain_xml(
+        machine_view(lab_of(THREE_VMS), "windows")
     )

@@ -8,7 +8,6 @@ import re
 import shlex
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
@@ -19,12 +18,10 @@ from provision.lab.spec import Lab, Machine, Nic
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import Choices, MachineView, machine_view
 from provision.runtime.command import QEMU
-from provision.runtime.errors import RequestError
 from provision.verbs.script import machine_script
-from tests.options import CommandLine, read_command_line
+from tests.options import HCK_FLAGS, CommandLine, command_line, read_command_line
 from tests.strategies import bounded, lab_files, loaded, said
 
-HCK_FLAGS = ("guest_rsc_ext", "rsc_interval")
 choices = st.builds(Choices, st.booleans(), st.booleans())
 
 
@@ -125,16 +122,6 @@ def assert_nic(line: CommandLine, nic: Nic, chosen: Choices) -> None:
     assert not left & {"mq", "vectors", "rx_queue_size", "host_mtu", "tx_queue_size", *HCK_FLAGS}
     assert virtio or not left
     assert {device[name] for name in left} <= {"on", "off"}
-
-
-def command_line(view: MachineView) -> CommandLine | None:
-    """A machine's command line taken apart, or None where only libvirt can make it, which must then be true."""
-    spec = view.spec
-    if any(nic.kind == "macvtap" for nic in spec.nics) or spec.tpm:
-        with pytest.raises(RequestError):
-            qemu_argv(view)
-        return None
-    return read_command_line(qemu_argv(view))
 
 
 def assert_machine(line: CommandLine, view: MachineView, data: dict[str, Any], lab: Lab) -> None:

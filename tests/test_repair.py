@@ -17,10 +17,8 @@ from provision.verbs.fix.repair import BACK_ON, Repair, plan_repair
 from provision.verify.evidence import NicEvidence
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, one_vm, virtio
-from tests.test_judge import CASES, HCK
-
-HEAD = "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>vm</name>"
-NIC = "<interface type='bridge'><mac address='52:54:00:12:34:56'/>{}<alias name='ua-net0'/></interface>"
+from tests.causes import CASES, HCK
+from tests.repairs import NIC, TSO4_OFF, xml
 
 
 def override(**properties: str) -> str:
@@ -29,10 +27,6 @@ def override(**properties: str) -> str:
         "<qemu:override><qemu:device alias='ua-net0'><qemu:frontend>"
         f"{inner}</qemu:frontend></qemu:device></qemu:override>"
     )
-
-
-def xml(inner: str = "<model type='virtio'/>", more: str = "", *, nics: str = NIC) -> str:
-    return f"{HEAD}<devices>{nics.replace('{}', inner)}</devices>{more}</domain>"
 
 
 def repaired(evidence: NicEvidence, live: str = "", kept: str | None = None) -> Repair:
@@ -107,7 +101,6 @@ def test_a_nic_that_shall_have_no_rsc_gets_none_by_the_way() -> None:
 
 
 GUEST = ("driver", "guest")
-TSO4_OFF = "<model type='virtio'/><driver><guest tso4='off'/></driver>"
 
 
 @pytest.mark.parametrize(

@@ -13,38 +13,17 @@ from hypothesis import strategies as st
 
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
-from provision.runtime.command import Result
 from provision.runtime.errors import RequestError
-from provision.runtime.protocols import Domain
 from provision.verify.saved.filenames import Files, command_name
-from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, restored_lab, saved_lab
+from provision.verify.saved.files import INDEX, Saved, as_files, parse_saved, restored_lab, saved_lab
 from provision.verify.saved.record import Failure, Question, Recorder, Row
 from tests.builders import FIXTURES, FakeEdges, lab_of, one_vm
-from tests.test_record import FEATURES, OneDomain, SayingHost, judged, qemu
-
-
-def saved(*rows: Row, **changes: Any) -> Saved:
-    fields: dict[str, Any] = {
-        "rscvm": "0.1.0",
-        "when": "2026-11-22T21:00:00+00:00",
-        "request": Request(connect="qemu:///system", host="hv"),
-        "tools": {"hv": {"ethtool": "ethtool version 6.1"}},
-        "rows": rows,
-    }
-    return Saved(**{**fields, **changes})
+from tests.recordings import FEATURES, OneDomain, SayingHost, found, judged, qemu, ran, saved
 
 
 def again(one: Saved) -> Saved:
     files = as_files(one)
     return parse_saved(files[INDEX], files.__getitem__)
-
-
-def ran(out: str = "", err: str = "", *, argv: tuple[str, ...] = ("ethtool", "--json", "-k", "*")) -> Row:
-    return Row(Question("hv", "run", argv), Result("hv", argv, 0, out, err))
-
-
-def found(*names: str, xml: str = "<domain/>") -> Row:
-    return Row(Question("hv", "domains"), tuple(Domain(name, "running", xml, "") for name in names))
 
 
 def test_a_whole_check_comes_back_as_it_was() -> None:

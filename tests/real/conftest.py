@@ -1,10 +1,10 @@
-"""Hypervisor hosts to run on, and the demo guest's files."""
+"""Hypervisor hosts to run on, lab files on them, and the demo guest's files."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.real.host_settings import Before, with_nic
-from tests.real.hypervisor import Hypervisor
+from tests.real.hypervisor import Hypervisor, Snapshot
 from tests.real.remote import Site, remote_site
 
 if TYPE_CHECKING:
@@ -74,6 +74,17 @@ HEAD = """version: 1
 hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24}}}}
 machines:
 """
+
+
+def lab_with(host: Hypervisor, tmp_path: Path, *machines: str) -> Lab:
+    path = tmp_path / "lab.yaml"
+    path.write_text(HEAD + "".join(machines))
+    return Lab(host, path)
+
+
+def comparable(snapshot: Snapshot) -> Snapshot:
+    """Without the kept probe of accelerators, which is no lab's."""
+    return replace(snapshot, files={k: v for k, v in snapshot.files.items() if k != "accelerators.json"})
 
 
 @pytest.fixture(scope="session")

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import HEAD, Lab, guest_machine
-from tests.real.hypervisor import Hypervisor, Snapshot
+from tests.real.conftest import HEAD, Lab, comparable, guest_machine
+from tests.real.hypervisor import Hypervisor
 
 KILLER = str(Path(__file__).parent / "killer.py")
 MOST_STEPS = 40
-
-
-def comparable(snapshot: Snapshot) -> Snapshot:
-    """Without the kept probe of accelerators, which is no lab's."""
-    return replace(
-        snapshot, files={name: what for name, what in snapshot.files.items() if name != "accelerators.json"}
-    )
 
 
 def lab(hypervisor: Hypervisor, backend: str, tmp_path: Path) -> Lab:

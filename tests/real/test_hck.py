@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.real.conftest import ROOT, SWITCHES, Lab, guest_machine
+from tests.real.conftest import ROOT, SWITCHES, Lab, comparable, guest_machine, lab_with
 from tests.real.hypervisor import Hypervisor
-from tests.real.test_machines import comparable, lab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,7 +178,7 @@ def test_a_script_refuses_the_engine_where_its_bridge_leads_elsewhere(
     hypervisor: Hypervisor, tmp_path: Path
 ) -> None:
     dut = guest_machine("qemu", "dut", nics="[{bridge: br-hck, rsc: hck}]", more="purpose: hck")
-    there = lab(hypervisor, tmp_path, dut)
+    there = lab_with(hypervisor, tmp_path, dut)
     script = there.rscvm("render", str(there.path), "dut", "--as", "script").stdout
     commands = ["link add name br-hck type bridge", "link add name eno9 type veth peer name out9"]
     for words in (*commands, "link set dev eno9 master br-hck"):
@@ -194,7 +193,7 @@ def test_a_script_refuses_the_engine_where_its_bridge_leads_elsewhere(
 
 def test_a_domain_for_hck_never_comes_up_by_itself(with_libvirt: Hypervisor, tmp_path: Path) -> None:
     dut = guest_machine("libvirt", "dut", nics="[{bridge: br-lab, rsc: hck}]", more="purpose: hck")
-    there = lab(with_libvirt, tmp_path, dut)
+    there = lab_with(with_libvirt, tmp_path, dut)
     assert there.run("up", "--no-check").returncode == 0
     assert "disable" in with_libvirt.virsh("dominfo", "dut")
 
@@ -215,7 +214,7 @@ def test_each_way_to_have_flags_that_do_not_work_or_must_not_be_is_named(
     machines = [
         guest_machine("libvirt", n, switch=SWITCHES["hck"], nics=nics, more=more) for n, nics in names.items()
     ]
-    there = lab(with_libvirt, tmp_path, *machines)
+    there = lab_with(with_libvirt, tmp_path, *machines)
     there.path.write_text(there.path.read_text().replace("br-lab:", "br-hck: {}, br-lab:"))
     assert there.run("up", "--no-check").returncode == 0
 

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.real.conftest import HEAD, SWITCHES, Lab, guest_machine
+from tests.real.conftest import SWITCHES, Lab, comparable, guest_machine, lab_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.real.hypervisor import Hypervisor, Snapshot
-
-
-def lab(host: Hypervisor, tmp_path: Path, *machines: str) -> Lab:
-    path = tmp_path / "lab.yaml"
-    path.write_text(HEAD + "".join(machines))
-    return Lab(host, path)
-
-
-def comparable(snapshot: Snapshot) -> Snapshot:
-    """Without the kept probe of accelerators, which is no lab's."""
-    return replace(snapshot, files={k: v for k, v in snapshot.files.items() if k != "accelerators.json"})
+    from tests.real.hypervisor import Hypervisor
 
 
 def test_a_lab_comes_up_ready_and_goes_down_without_a_trace(
     hypervisor: Hypervisor, backend: str, tmp_path: Path
 ) -> None:
     vm = guest_machine(backend, "vm", nics="[{bridge: br-lab, queues: 2}, {tap: true}]")
-    there = lab(hypervisor, tmp_path, vm)
+    there = lab_with(hypervisor, tmp_path, vm)
     before = comparable(hypervisor.snapshot())
 
     up = there.run("up", "--wait", "60")
@@ -63,7 +51,7 @@ def test_each_condition_gets_its_cause(hypervisor: Hypervisor, backend: str, tmp
     machines.append(
         guest_machine(backend, "off", nics="[{bridge: br-lab, rsc: off}, {user: true, rsc: off}]")
     )
-    there = lab(hypervisor, tmp_path, *machines)
+    there = lab_with(hypervisor, tmp_path, *machines)
 
     drivers = there.run("up", "willing", "declining", "dropping", "halved", "off", "--wait", "60")
     none = there.run("up", "driverless", "--wait", "2")
@@ -115,7 +103,7 @@ def test_an_hck_machine_offers_rsc_ext_and_is_held_to_be_wire_like(
     dut = guest_machine(
         backend, "dut", switch=SWITCHES["hck"], nics="[{bridge: br-lab, rsc: hck}]", more="purpose: hck"
     )
-    there = lab(hypervisor, tmp_path, dut)
+    there = lab_with(hypervisor, tmp_path, dut)
 
     up = there.run("up", "--wait", "60")
     nic = there.nics()["dut.net0"]
@@ -129,7 +117,7 @@ def test_an_hck_machine_offers_rsc_ext_and_is_held_to_be_wire_like(
 
 
 def test_a_machine_that_is_not_up_is_unknown(hypervisor: Hypervisor, backend: str, tmp_path: Path) -> None:
-    there = lab(hypervisor, tmp_path, guest_machine(backend, "vm", nics="[{bridge: br-lab}]"))
+    there = lab_with(hypervisor, tmp_path, guest_machine(backend, "vm", nics="[{bridge: br-lab}]"))
 
     check = there.run("check", "--json")
 
@@ -140,11 +128,11 @@ def test_a_machine_that_is_not_up_is_unknown(hypervisor: Hypervisor, backend: st
 def test_down_also_takes_machines_that_the_lab_file_has_lost(
     hypervisor: Hypervisor, backend: str, tmp_path: Path
 ) -> None:
-    there = lab(hypervisor, tmp_path, guest_machine(backend, "gone", nics="[{bridge: br-lab}]"))
+    there = lab_with(hypervisor, tmp_path, guest_machine(backend, "gone", nics="[{bridge: br-lab}]"))
     before = comparable(hypervisor.snapshot())
     assert there.run("up", "--no-check").returncode == 0
 
-    lab(hypervisor, tmp_path, guest_machine(backend, "other", nics="[{bridge: br-lab}]"))
+    lab_with(hypervisor, tmp_path, guest_machine(backend, "other", nics="[{bridge: br-lab}]"))
     down = there.run("down")
 
     assert down.returncode == 0, down.stderr
@@ -161,7 +149,7 @@ def test_an_overlay_leaves_its_base_image_alone(hypervisor: Hypervisor, backend:
         nics="[{bridge: br-lab}]",
         more=f'disks: [{{image: "{base}"}}, {{image: "{base}", bus: sata}}]',
     )
-    there = lab(hypervisor, tmp_path, vm)
+    there = lab_with(hypervisor, tmp_path, vm)
 
     assert there.run("up", "--no-check").returncode == 0
     overlay = json.loads(

@@ -18,9 +18,9 @@ from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of
+from tests.labs import THREE_VMS
 from tests.real.conftest import GUEST, HEAD, ROOT, Lab, guest_machine
 from tests.real.hypervisor import Hypervisor, wait_for
-from tests.test_render import LAB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ NAMES = ["windows", "windows-argv", "dut"]
 @pytest.mark.parametrize("name", NAMES)
 def test_domain_passes_libvirts_schema(tmp_path: Path, name: str) -> None:
     path = tmp_path / "domain.xml"
-    path.write_text(domain_xml(machine_view(lab_of(LAB), name)))
+    path.write_text(domain_xml(machine_view(lab_of(THREE_VMS), name)))
 
     done = subprocess.run(
         ["virt-xml-validate", str(path), "domain"], capture_output=True, text=True, check=False
@@ -47,7 +47,7 @@ def test_libvirtd_defines_every_kind_of_domain_and_keeps_all_of_it(
     """As domains of type qemu: this libvirtd has no KVM, and Hyper-V enlightenments need no KVM to be defined."""
     for name in NAMES:
         path = tmp_path / f"{name}.xml"
-        text = domain_xml(machine_view(lab_of(LAB), name)).replace('type="kvm"', 'type="qemu"')
+        text = domain_xml(machine_view(lab_of(THREE_VMS), name)).replace('type="kvm"', 'type="qemu"')
         path.write_text(text.replace('mode="host-passthrough"', 'mode="maximum"'))
         with_libvirt.virsh("define", "--validate", str(path))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import HEAD, Lab, guest_machine
-from tests.real.hypervisor import Hypervisor, Snapshot
+from tests.real.conftest import HEAD, Lab, comparable, guest_machine
+from tests.real.hypervisor import Hypervisor
 
 KILLER = str(Path(__file__).parent / "killer.py")
 
@@ -24,13 +23,6 @@ def lab(host: Hypervisor, tmp_path: Path, backend: str) -> Lab:
         HEAD + guest_machine(backend, "vm", nics="[{bridge: br-lab}]", more=f"disks: [{{image: {base}}}]")
     )
     return Lab(host, path)
-
-
-def comparable(snapshot: Snapshot) -> Snapshot:
-    """Without the kept probe of accelerators, which is no lab's."""
-    return replace(
-        snapshot, files={name: what for name, what in snapshot.files.items() if name != "accelerators.json"}
-    )
 
 
 @pytest.mark.parametrize("options", ["size=4k,nr_inodes=100", "ro"])
