@@ -48,6 +48,8 @@ class Daemon(FakeLibvirt):
     lost: bool = False
     faster: bool = False
     """Whether somebody else starts what we may not."""
+    graphics: str = PASSWORD
+    """What only a reading with passwords shows."""
     interrupted: bool = False
     """Whether Ctrl-C comes while a guest is asked to shut down."""
 
@@ -64,7 +66,11 @@ class Daemon(FakeLibvirt):
         return self.there
 
     def definition(self, name: str) -> str:  # noqa: ARG002
-        found = self.there.persistent_xml.replace("</devices>", f"{PASSWORD}</devices>") if self.there else ""
+        found = (
+            self.there.persistent_xml.replace("</devices>", f"{self.graphics}</devices>")
+            if self.there
+            else ""
+        )
         happen, self.meanwhile = self.meanwhile, lambda _: None
         happen(self)
         return found

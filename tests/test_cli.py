@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from provision.cli import rscvm, run
 from provision.cli.fleet import on_hosts
 from provision.cli.output import Output
 from provision.cli.selection import chosen_hosts
+from provision.runtime import interrupt
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from tests.builders import lab_of
 from tests.labs import THREE_VMS
@@ -50,6 +53,24 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
     assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
+
+
+def test_an_interruption_is_one_though_a_library_makes_another_error_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pydantic's core does, while it builds what checks a lab file."""
+
+    @click.command
+    def build() -> None:
+        try:
+            interrupt._arrived(signal.SIGTERM, None)
+        except KeyboardInterrupt as error:
+            raise ValueError("building a validator") from error
+
+    monkeypatch.setitem(rscvm.commands, "build", build)
+
+    assert run(["build"]) == 130
+    assert capsys.readouterr().err == "rscvm: interrupted\n"
 
 
 @pytest.mark.parametrize("command", [*rscvm.commands, "export schema", "export autohck", "hck disarm"])

@@ -13,7 +13,7 @@ from provision.verbs.fix.fix import Place, fix_domain
 from provision.verbs.fix.redefine import power_cycle
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, FakeHost, features, nic
-from tests.repairs import WITHOUT_TSO4, Daemon, Fixable, daemon, xml
+from tests.repairs import PASSWORD, WITHOUT_TSO4, Daemon, Fixable, daemon, xml
 
 
 def test_what_is_defined_and_kept_has_the_passwords_and_what_is_shown_has_not() -> None:
@@ -41,6 +41,20 @@ def test_a_definition_that_somebody_else_changed_meanwhile_is_not_touched(now: s
     assert "changed by somebody else meanwhile: nothing was changed here" in str(fixed.error)
     assert there.said() == []
     assert fixed.changed == ()
+
+
+def test_a_password_that_was_changed_meanwhile_is_not_put_back() -> None:
+    """It is in no reading but the definition itself."""
+
+    def change(libvirt: Daemon) -> None:
+        libvirt.graphics = PASSWORD.replace("geheim", "anders")
+
+    there = Fixable(daemon(meanwhile=change))
+
+    fixed = there.fix()
+
+    assert "changed by somebody else meanwhile: nothing was changed here" in str(fixed.error)
+    assert there.said() == []
 
 
 def test_a_definition_that_cannot_be_kept_is_not_changed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision.host.journal import Journal, parse_journal
-from provision.host.plan.commands import tolerant
+from provision.host.plan.commands import set_features, tolerant
 from provision.host.plan.down import plan_down
 from provision.host.plan.nics import WHY, nic_notes, nic_steps, nm_command
 from provision.host.plan.settings import plan_apply
@@ -47,6 +47,18 @@ def ethtool(step: Step, *, undo: bool = False) -> list[str]:
     argvs = [run.argv for run in runs(step.undo if undo else step.do)]
     assert all(argv[:4] == tolerant().argv for argv in argvs)
     return [" ".join(argv[4:]) for argv in argvs]
+
+
+def test_a_group_is_set_before_what_it_would_overrule() -> None:
+    run = set_features(
+        "eth0", {"tx-checksum-ipv4": True, "tx-tcp-segmentation": True, "tx-checksumming": False}
+    )
+
+    assert run.argv[-6:] == (
+        *("tx-checksumming", "off"),
+        *("tx-checksum-ipv4", "on"),
+        *("tx-tcp-segmentation", "on"),
+    )
 
 
 def test_only_what_is_otherwise_than_wanted_is_set_and_shown_with_its_reason() -> None:

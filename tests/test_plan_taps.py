@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from provision.facts.ethtool_features import Feature
 from provision.host.plan.settings import plan_apply
-from provision.host.plan.taps import tap_steps_back_on
+from provision.host.plan.taps import taken_by_host, tap_steps_back_on
+from provision.tables.offloads import BY_NAME
 from tests.builders import features, one_vm
 from tests.hosts import EMPTY, TAP, commands, running
 
@@ -41,6 +43,19 @@ def test_what_is_tried_on_a_tap(state: str, names: str) -> None:
     words = " ".join(f"{name} on" for name in names.split())
 
     assert tried(state) == ([f"ethtool -K tap0 {words}"] if words else [])
+
+
+@pytest.mark.parametrize("off", ["tx-checksum-ip-generic", "tx-scatter-gather"])
+def test_tso_that_nobody_asks_for_is_not_tried_without_what_it_needs(off: str) -> None:
+    """Checksum or scatter-gather that is off takes TSO with it; only beside both may the host have taken TSO itself."""
+    there = {**features("driver-without-tso")}
+    there[off] = Feature(active=False, requested=False, fixed=False)
+
+    offered = ["guest_tso4", "guest_tso6"]
+    tso = {BY_NAME[name].tap for name in offered}
+
+    assert tso <= {*taken_by_host(features("driver-without-tso"), offered)}
+    assert not tso & {*taken_by_host(there, offered)}
 
 
 def test_what_the_lab_file_does_not_offer_is_not_asked_for() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.edges.ssh.host import sudoers_hint
-from provision.edges.ssh.known_hosts import HostKeyError, trust
+from provision.edges.ssh.known_hosts import HostKeyError, fingerprint, trust
 from provision.edges.ssh.route import Route, _read_route, ssh_options
 from provision.edges.ssh.transport import Line
 from provision.runtime.protocols import Target
@@ -74,6 +74,35 @@ def test_a_file_of_known_hosts_with_a_blank_in_its_name_is_one_before_it_is_ther
     ).stdout  # fmt: skip
 
     assert _read_route(Target("h", "hv"), text).known_hosts[:2] == said
+
+
+@pytest.mark.parametrize("revoked", ["hv", "*", "h?,other"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_revoked_key_does_not_pass_though_another_line_knows_it(
+    tmp_path: Path, revoked: str, *, first: bool
+) -> None:
+    lines = [f"@revoked {revoked} {KIND} {KEY}", f"hv {KIND} {KEY}"]
+    file = tmp_path / "known_hosts"
+    file.write_text("\n".join((*(lines if first else reversed(lines)), "")))
+
+    error = refusal(route(file))
+
+    assert f"has revoked: ED25519 {fingerprint(BLOB)}" in str(error)
+    assert error.hint == ""
+
+
+def test_a_key_that_is_revoked_for_others_passes(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"@revoked other {KIND} {KEY}\nhv {KIND} {KEY}\n")
+
+    trust("h", route(file), KIND, BLOB)
+
+
+def test_a_key_that_is_revoked_without_a_port_does_not_pass_at_another(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"@revoked hv {KIND} {KEY}\n")
+
+    assert "is not known" in str(refusal(route(file, port=2222)))
 
 
 def test_an_authority_that_vouches_for_the_host_is_told_of(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from provision.cli.status import status
 from provision.cli.up import up
 from provision.cli.validate import validate
 from provision.runtime.errors import RscvmError
-from provision.runtime.interrupt import listen
+from provision.runtime.interrupt import listen, told
 
 # pydantic would look for plugins in the metadata of every package that is installed, and we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -78,8 +78,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         return int(rscvm.main(arguments, prog_name="rscvm", standalone_mode=False) or 0)
     except (KeyboardInterrupt, click.Abort):
-        complain("interrupted")
-        return _INTERRUPTED
+        return _interrupted()
     except (BrokenPipeError, SystemExit):  # click makes the second of the first
         sys.stdout = None  # whoever read us has gone; nothing is left to flush to
         return _BROKEN_PIPE
@@ -87,6 +86,11 @@ def run(arguments: list[str] | None = None) -> int:
         if os.environ.get("RSCVM_DEBUG") == "1":
             raise
         return _explained(error)
+
+
+def _interrupted() -> int:
+    complain("interrupted")
+    return _INTERRUPTED
 
 
 def _explained(error: Exception) -> int:
@@ -102,6 +106,8 @@ def _explained(error: Exception) -> int:
         case OSError():
             complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
             return 3
+    if told():
+        return _interrupted()
     complain(
         f"internal error: {type(error).__name__}: {error}", hint="RSCVM_DEBUG=1 shows where; please report it"
     )

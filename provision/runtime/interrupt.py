@@ -69,6 +69,11 @@ def look() -> None:
         raise KeyboardInterrupt
 
 
+def told() -> bool:
+    """Whether this thread has been told to end: a library may have made another error of that (pydantic's core does)."""
+    return _OWN.told
+
+
 @contextmanager
 def shield() -> Iterator[None]:
     """Hold interruptions off until the end of the block; shields may nest.
