@@ -169,8 +169,9 @@ def test_kvm_is_of_use_only_when_it_is_not_slower() -> None:
     assert not parse_accelerators("tcg 590\nkvm failed no such device\n").kvm_is_of_use
 
 
-def test_a_kept_probe_holds_for_its_key_alone() -> None:
-    probe = parse_accelerators("tcg 590\nkvm failed no such device\n")
+@pytest.mark.parametrize("kvm", ["failed no such device", "late it ran for 9 s", "3900"])
+def test_a_kept_probe_holds_for_its_key_alone(kvm: str) -> None:
+    probe = parse_accelerators(f"tcg 590\nkvm {kvm}\n")
     text = written_accelerators("boot qemu", probe)
 
     assert kept_accelerators("boot qemu", text) == probe

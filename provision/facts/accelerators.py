@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from provision.runtime.errors import UnreadableError
 
@@ -32,7 +32,7 @@ class Accelerators:
         return not isinstance(self.tcg, int) or self.kvm <= self.tcg
 
 
-_KINDS = {"failed": False, "late": True}
+_LATE = {"failed": False, "late": True}
 """The words of the probe for what did not run, and whether that was late."""
 
 
@@ -54,34 +54,27 @@ def _took(said: str) -> int | Failed:
     if said.isdecimal():
         return int(said)
     kind, _, words = said.partition(" ")
-    return Failed(words, _KINDS[kind]) if kind in _KINDS else Failed(said)
+    return Failed(words, _LATE[kind]) if kind in _LATE else Failed(said)
+
+
+def _said(took: int | Failed) -> str:
+    return str(took) if isinstance(took, int) else f"{'late' if took.late else 'failed'} {took.words}"
 
 
 def written_accelerators(key: str, found: Accelerators) -> str:
     """The probe's answer as it is kept; `key` says for which QEMU and since which boot it holds."""
-    kept = {
-        name: took if isinstance(took, int) else asdict(took)
-        for name, took in (("tcg", found.tcg), ("kvm", found.kvm))
-    }
-    return json.dumps({"key": key, **kept}) + "\n"
+    return json.dumps({"key": key, "tcg": _said(found.tcg), "kvm": _said(found.kvm)}) + "\n"
 
 
 def kept_accelerators(key: str, text: str) -> Accelerators | None:
-    """The probe's answer as it was kept, or None where it is for another QEMU or boot, or unreadable."""
+    """The probe's answer as it was kept, or None where it is for another QEMU or boot, or unreadable.
+
+    0.1.0 kept numbers as such, and mere words of what failed.
+    """
     try:
         data = json.loads(text)
-        return Accelerators(_kept(data["tcg"]), _kept(data["kvm"])) if data["key"] == key else None
+        return (
+            Accelerators(*(_took(str(data[name])) for name in ("tcg", "kvm"))) if data["key"] == key else None
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _kept(took: object) -> int | Failed:
-    """One answer; 0.1.0 kept mere words of what failed."""
-    match took:
-        case int():
-            return took
-        case str():
-            return Failed(took)
-        case {"words": str(words), "late": bool(late)}:
-            return Failed(words, late)
-    raise TypeError(took)

@@ -26,11 +26,13 @@ class RscvmError(Exception):
     verbatim = False
     """Whether its message stands without our name before it, as compilers' do."""
 
+    names_host = False
+    """Whether the message begins with the host that it is about."""
+
     def __init__(self, message: str, *, hint: str = "", names_host: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
-        self.names_host = names_host
-        """Whether the message begins with the host that it is about."""
+        self.names_host |= names_host
 
 
 class RequestError(RscvmError):

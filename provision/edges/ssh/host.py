@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from provision.edges.local import SBIN
 from provision.edges.shell import ShellHost
-from provision.edges.ssh.login import SshError, log_in
-from provision.edges.ssh.route import PATIENCE, route_to
+from provision.edges.ssh.login import log_in
+from provision.edges.ssh.route import PATIENCE, SshError, route_to
 from provision.edges.ssh.stream import SshStream, whole
 from provision.edges.ssh.transport import Line
 from provision.runtime.errors import HostError
@@ -107,10 +107,10 @@ class SshHost:
             group, complaint = _answer(stream, token.encode())
         except (ConnectionError, TimeoutError) as error:
             stream.kill()
-            raise SshError(f"host {name} started no shell: {error}", names_host=True) from error
+            raise SshError(f"host {name} started no shell: {error}") from error
         if not group:
             stream.kill()
-            raise NoShellError(f"host {name} gives {self.route.user} no shell: {complaint}", names_host=True)
+            raise NoShellError(f"host {name} gives {self.route.user} no shell: {complaint}")
         stream.end_all = lambda: self._end(command, group)
         return stream
 
@@ -144,10 +144,9 @@ class SshHost:
             raise SshError(
                 f"host {name}: sshd opens no further session: {error.text}",
                 hint="MaxSessions in its sshd_config must be 4 or more",
-                names_host=True,
             ) from error
         except (SSHException, EOFError, OSError) as error:
-            raise SshError(f"host {name}: sshd starts no shell: {error}", names_host=True) from error
+            raise SshError(f"host {name}: sshd starts no shell: {error}") from error
         finally:
             patience.cancel()
 

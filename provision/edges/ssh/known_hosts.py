@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.runtime.errors import HostError
+from provision.edges.ssh.route import SshError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HASHED = "|1|"
 
 
-class HostKeyError(HostError):
+class HostKeyError(SshError):
     """A host's key is not known, or another one than is known; we go no further."""
 
 
@@ -82,9 +82,7 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
     shown = f"{_kind(kind)} {fingerprint(blob)}"
     same = [key for key in known if key.blob == blob]
     if any(key.revoked for key in same):
-        raise HostKeyError(
-            f"host {host} shows a key that {same[0].file} has revoked: {shown}", names_host=True
-        )
+        raise HostKeyError(f"host {host} shows a key that {same[0].file} has revoked: {shown}")
     if same:
         return
     if (
@@ -101,7 +99,6 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
             f"host {host}: its host key has CHANGED: {old}, {route.known_as} shows {shown};"
             " somebody may stand between us",
             hint=f"only if you know why it changed, forget the old key: {command}",
-            names_host=True,
         )
     authority, line = _authority(route), f"{route.known_as} {kind} {base64.b64encode(blob).decode()}"
     raise HostKeyError(
@@ -109,7 +106,6 @@ def trust(host: str, route: Route, kind: str, blob: bytes) -> None:
         + (f"; {authority} has a @cert-authority for it, which rscvm does not take" if authority else ""),
         hint=f"compare this with what `ssh-keygen -lf /etc/ssh/ssh_host_{_kind(kind).lower()}_key.pub` says there;"
         f" if they are the same, {_acceptance(host, route, line)}",
-        names_host=True,
     )
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.edges.ssh.identities import our_keys
 from provision.edges.ssh.known_hosts import known_keys, trust
-from provision.edges.ssh.route import PATIENCE, PULSE
-from provision.runtime.errors import HostError
+from provision.edges.ssh.route import PATIENCE, PULSE, SshError
 
 if TYPE_CHECKING:
     from paramiko import Transport
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
     from provision.edges.ssh.route import Route
     from provision.edges.ssh.transport import Line
     from provision.runtime.protocols import Target
-
-
-class SshError(HostError):
-    """A host cannot be reached by SSH, or does not let us in."""
 
 
 def log_in(target: Target, route: Route, line: Line) -> Transport:
@@ -61,7 +56,6 @@ def _greeted(target: Target, route: Route, line: Line) -> Transport:
         raise SshError(
             f"host {target.name}: {route.host} port {route.port}{through} did not answer as an SSH server: {words}",
             hint="is it sshd that listens there, and does it accept more connections?",
-            names_host=True,
         ) from error
     return transport
 
@@ -108,4 +102,4 @@ def _kept_out(target: Target, route: Route, tried: list[str], useless: list[str]
     else:
         hint = f"name a key by hosts.{target.name}.identity, or hand one to an agent by ssh-add"
         words = f"{where}: there is no key to try"
-    return SshError("; ".join((words, *useless)), hint=hint, names_host=True)
+    return SshError("; ".join((words, *useless)), hint=hint)

@@ -36,6 +36,12 @@ _STRICT = (
 _LONGEST = 60
 
 
+class SshError(HostError):
+    """A host cannot be reached by SSH, or does not let us in."""
+
+    names_host = True
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """What `ssh` would do."""
@@ -82,10 +88,9 @@ def route_to(target: Target) -> Route:
     :raise HostError: when its configuration cannot be read, or the identity is not there.
     """
     if target.identity and not os.access(target.identity, os.R_OK):
-        raise HostError(
+        raise SshError(
             f"host {target.name}: cannot read the identity {target.identity}",
             hint=f"hosts.{target.name}.identity is the path of a private key",
-            names_host=True,
         )
     argv = ["ssh", "-G", *ssh_options(target), *_place(target), "--", target.address]
     try:
@@ -102,12 +107,10 @@ def route_to(target: Target) -> Route:
             "ssh not found: it reads the SSH configuration", hint="install it (Debian: openssh-client)"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise HostError(
-            f"host {target.name}: ssh took too long to read its configuration", names_host=True
-        ) from error
+        raise SshError(f"host {target.name}: ssh took too long to read its configuration") from error
     if done.returncode != 0:
         words = done.stderr.decode("utf-8", "replace").strip()
-        raise HostError(f"host {target.name}: ssh cannot read its configuration: {words}", names_host=True)
+        raise SshError(f"host {target.name}: ssh cannot read its configuration: {words}")
     return _read_route(target, done.stdout.decode("utf-8", "surrogateescape"))
 
 

@@ -11,8 +11,7 @@ import tempfile
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from provision.edges.ssh.route import PATIENCE, PULSE
-from provision.runtime.errors import HostError
+from provision.edges.ssh.route import PATIENCE, PULSE, SshError
 
 if TYPE_CHECKING:
     from provision.edges.ssh.route import Route
@@ -112,24 +111,20 @@ def _direct(name: str, route: Route) -> socket.socket:
             (route.host, route.port), PATIENCE, (route.bind, 0) if route.bind else None
         )
     except socket.gaierror as error:
-        raise HostError(
+        raise SshError(
             f"host {name}: no address of {route.host} is known: {error.strerror}",
             hint=f"hosts.{name}.address is a name, an address, or a Host of ~/.ssh/config",
-            names_host=True,
         ) from error
     except ConnectionRefusedError as error:
-        raise HostError(
-            f"{where} refuses connections", hint="does sshd run there, at this port?", names_host=True
-        ) from error
+        raise SshError(f"{where} refuses connections", hint="does sshd run there, at this port?") from error
     except TimeoutError as error:
-        raise HostError(
+        raise SshError(
             f"{where} does not answer within {PATIENCE} s",
             hint="is it on, and does a firewall let us through?",
-            names_host=True,
         ) from error
     except OSError as error:
-        raise HostError(
-            f"{where} cannot be reached: {error.strerror}", hint="is there a way to it?", names_host=True
+        raise SshError(
+            f"{where} cannot be reached: {error.strerror}", hint="is there a way to it?"
         ) from error
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK * 1000)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
