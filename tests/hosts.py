@@ -13,9 +13,13 @@ from provision.facts.qemu import Emulator
 from provision.host.journal import Journal, Thing
 from provision.host.marks import device_mark
 from provision.host.plan.resolved import daemon_argv, resolved_view
+from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Action, Plan, Step
+from provision.host.plan.up import plan_up
+from provision.host.preflight.machines import missing, missing_for_settings
 from provision.host.state import Access, Capabilities, HostState
 from provision.lab.identity import spec_as_noted
+from provision.lab.spec import Lab
 from provision.runtime.command import Run
 from provision.tables.offloads import OFFLOADS
 from tests.builders import one_vm
@@ -71,6 +75,16 @@ def capable(state: HostState, **changes: Any) -> HostState:
 
 def noting(found: HostState, thing: Thing) -> Journal:
     return replace(found.journal, things=(*found.journal.things, thing))
+
+
+def lacking(lab: Lab, names: Sequence[str], state: HostState) -> tuple[str, ...]:
+    """What stands in the way of `up`."""
+    return missing(lab, names, state, plan_up(lab, state.name, names, state))
+
+
+def lacking_for_settings(lab: Lab, state: HostState) -> tuple[str, ...]:
+    """What stands in the way of `apply`."""
+    return missing_for_settings(lab, state, plan_apply(lab, state.name, state))
 
 
 def every(plan: Plan) -> tuple[Step, ...]:

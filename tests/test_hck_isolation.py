@@ -15,7 +15,6 @@ from provision.facts.domain import parse_domain
 from provision.facts.ip import Link
 from provision.host.journal import Journal
 from provision.host.marks import device_mark
-from provision.host.preflight.machines import missing
 from provision.host.state import HostState
 from provision.lab.derived import derived_bridge, derived_mac
 from provision.lab.identity import spec_as_noted
@@ -23,7 +22,7 @@ from provision.lab.spec import Lab
 from provision.render.machine import domain_xml
 from provision.render.view import Choices, machine_view
 from provision.runtime.errors import LabFileError
-from tests.hosts import EMPTY
+from tests.hosts import EMPTY, lacking
 from tests.labs import HOST, NIC, ROLE, ROLES, dut_only, hlk, load, machine, networks, refused
 from tests.options import HCK_FLAGS, command_line
 from tests.strategies import bounded, lab_files, loaded
@@ -107,7 +106,7 @@ def noted(name: str, purpose: str) -> Journal:
 
 
 def why_refused(found: HostState, name: str = "rsc-dut") -> list[str]:
-    return [sentence for sentence in missing(LAB, "local", [name], found) if "rsc: hck" in sentence]
+    return [sentence for sentence in lacking(LAB, [name], found) if "rsc: hck" in sentence]
 
 
 INTRUDERS: dict[str, tuple[HostState, str]] = {
@@ -161,9 +160,7 @@ def test_a_tap_of_its_own_that_somebody_has_bridged_is_looked_at_where_it_is() -
     lab = load(machine("backend: qemu, purpose: hck, nics: [{tap: on, rsc: hck, ifname: t0}]"))
     links = {"t0": port("t0"), TEST: host().links[TEST], "eno1": port("eno1", kind="", tap=False)}
 
-    assert f"{TEST} has an uplink: eno1" in " ".join(
-        missing(lab, "local", ["m"], replace(EMPTY, links=links))
-    )
+    assert f"{TEST} has an uplink: eno1" in " ".join(lacking(lab, ["m"], replace(EMPTY, links=links)))
 
 
 def test_a_tap_of_the_engine_under_something_is_refused() -> None:
@@ -171,8 +168,8 @@ def test_a_tap_of_the_engine_under_something_is_refused() -> None:
     over = replace(port("mv0", kind="macvtap"), master="", lower="t0")
     found = replace(EMPTY, links={"t0": replace(port("t0"), master=""), "mv0": over})
 
-    assert "m.net0 is `rsc: hck`, and its TAP t0 is under mv0 (macvtap), which leads elsewhere" in missing(
-        lab, "local", ["m"], found
+    assert "m.net0 is `rsc: hck`, and its TAP t0 is under mv0 (macvtap), which leads elsewhere" in lacking(
+        lab, ["m"], found
     )
 
 
@@ -187,12 +184,12 @@ def test_a_production_machine_does_not_join_an_engine_that_still_runs() -> None:
     runs = replace(EMPTY, links=links, journal=journal)
     why = "m.net0 is on b, which carries t0 of e: that runs with `rsc: hck`"
 
-    assert why in missing(now, "local", ["m"], runs)
-    assert why not in missing(now, "local", ["e"], runs)
+    assert why in lacking(now, ["m"], runs)
+    assert why not in lacking(now, ["e"], runs)
     ended = {**links, "t0": replace(held, carrier=False)}
-    assert why not in missing(now, "local", ["m"], replace(runs, links=ended))
+    assert why not in lacking(now, ["m"], replace(runs, links=ended))
     disarmed = replace(journal, disarmed=frozenset({"e"}))
-    assert why not in missing(now, "local", ["m"], replace(runs, journal=disarmed))
+    assert why not in lacking(now, ["m"], replace(runs, journal=disarmed))
 
 
 @st.composite

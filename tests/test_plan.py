@@ -14,13 +14,26 @@ from provision.host.plan.down import plan_down
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Drift
 from provision.host.plan.up import plan_up
-from provision.host.preflight.machines import missing, missing_for_settings
 from provision.host.state import HostState
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
 from tests.builders import one_vm
-from tests.hosts import BRIDGE, EMPTY, EVERYTHING, LAB, TAP, allowed, capable, commands, every, running, whats
+from tests.hosts import (
+    BRIDGE,
+    EMPTY,
+    EVERYTHING,
+    LAB,
+    TAP,
+    allowed,
+    capable,
+    commands,
+    every,
+    lacking,
+    lacking_for_settings,
+    running,
+    whats,
+)
 
 
 def test_up_makes_what_is_missing_and_notes_it_first() -> None:
@@ -114,7 +127,7 @@ def test_a_bridge_that_somebody_made_in_place_of_ours_is_used_and_not_removed() 
 def test_another_lab_file_of_the_same_name_is_refused() -> None:
     theirs = replace(running(), journal=replace(running().journal, file="/home/other/lab.yaml"))
 
-    assert "is of another lab file, /home/other/lab.yaml" in missing(LAB, "local", ["vm"], theirs)[0]
+    assert "is of another lab file, /home/other/lab.yaml" in lacking(LAB, ["vm"], theirs)[0]
 
 
 def test_a_libvirt_machine_is_defined_and_started() -> None:
@@ -150,7 +163,7 @@ def test_a_later_measurement_of_accelerators_makes_no_other_machine_of_one_that_
 def test_a_domain_that_was_made_at_another_libvirt_stands_in_the_way() -> None:
     elsewhere = replace(EMPTY, journal=Journal(things=(Thing("domain", "vm", "vm", "qemu:///session"),)))
 
-    assert any("made at qemu:///session" in s for s in missing(one_vm("libvirt"), "local", ["vm"], elsewhere))
+    assert any("made at qemu:///session" in s for s in lacking(one_vm("libvirt"), ["vm"], elsewhere))
 
 
 def test_an_uplink_of_another_bridge_is_not_taken_away_from_it() -> None:
@@ -161,9 +174,9 @@ def test_an_uplink_of_another_bridge_is_not_taken_away_from_it() -> None:
 
     for found, taken in (({}, True), ({"br-lab": ours}, True), ({"br-lab": theirs}, False)):
         host = replace(EMPTY, links={"eno1": eno1, **found})
-        assert (words in missing(lab, "local", ["vm"], host)) is taken
-        assert (words in missing(lab, "local", [], host)) is taken, "also where no machine is on it"
-        assert (words in missing_for_settings(lab, "local", host)) is taken
+        assert (words in lacking(lab, ["vm"], host)) is taken
+        assert (words in lacking(lab, [], host)) is taken, "also where no machine is on it"
+        assert (words in lacking_for_settings(lab, host)) is taken
 
 
 def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
@@ -193,18 +206,18 @@ def test_an_old_qemu_is_told_nothing_of_uso_and_that_is_said() -> None:
     ],
 )
 def test_what_the_host_lacks_is_said_before_anything_is_touched(found: HostState, words: str) -> None:
-    assert any(words in sentence for sentence in missing(LAB, "local", ["vm"], found))
+    assert any(words in sentence for sentence in lacking(LAB, ["vm"], found))
 
 
 def test_a_state_directory_that_leaves_no_room_for_a_socket_stands_in_the_way() -> None:
     deep = LAB.model_copy(update={"state_dir": "/" + "d" * 100})
 
-    assert any("too long a name for a socket" in s for s in missing(deep, "local", ["vm"], EMPTY))
+    assert any("too long a name for a socket" in s for s in lacking(deep, ["vm"], EMPTY))
 
 
 def test_a_host_that_has_all_lacks_nothing() -> None:
-    assert missing(LAB, "local", ["vm"], EMPTY) == ()
-    assert missing(LAB, "local", ["vm"], running()) == ()
+    assert lacking(LAB, ["vm"], EMPTY) == ()
+    assert lacking(LAB, ["vm"], running()) == ()
 
 
 @pytest.mark.parametrize(
@@ -222,4 +235,4 @@ def test_a_host_that_has_all_lacks_nothing() -> None:
 def test_what_the_lab_file_asks_for_and_the_host_cannot(changes: dict[str, str], words: str) -> None:
     old = capable(EMPTY, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
 
-    assert any(words in sentence for sentence in missing(one_vm(**changes), "local", ["vm"], old))
+    assert any(words in sentence for sentence in lacking(one_vm(**changes), ["vm"], old))

@@ -10,12 +10,11 @@ from provision.facts.ip import Link
 from provision.host.journal import Journal, Thing, parse_journal, written_journal
 from provision.host.plan.down import plan_down
 from provision.host.plan.up import plan_up
-from provision.host.preflight.machines import missing
 from provision.runtime.command import Run
 from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
 from tests.builders import one_vm
-from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, noting, running, whats
+from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, lacking, noting, running, whats
 
 
 def test_an_unmarked_device_of_another_boot_is_not_ours() -> None:
@@ -26,7 +25,7 @@ def test_an_unmarked_device_of_another_boot_is_not_ours() -> None:
     assert not any(
         "remove" in what and "'s" not in what for what in whats(plan_down(LAB, None, rebooted).steps)
     )
-    assert any("tap0 is there and is not ours" in words for words in missing(LAB, "local", ["vm"], rebooted))
+    assert any("tap0 is there and is not ours" in words for words in lacking(LAB, ["vm"], rebooted))
 
 
 def test_a_device_that_somebody_made_after_a_reboot_is_forgotten_and_stays_for_every_later_run() -> None:

@@ -14,10 +14,9 @@ from provision.host.plan.down import plan_down
 from provision.host.plan.nics import WHY, nic_notes, nic_steps, nm_command
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Plan, Step
-from provision.host.preflight.machines import missing_for_settings
 from provision.lab.spec import Lab
 from provision.render.link_file import link_file_head, link_path
-from tests.hosts import allowed, commands, runs
+from tests.hosts import allowed, commands, lacking_for_settings, runs
 from tests.nics import (
     MAC,
     NM_EXTERNALLY,
@@ -182,8 +181,8 @@ def test_a_nic_is_set_by_root_and_needs_no_tun() -> None:
     without_tun = allowed(there, tun="/dev/net/tun cannot be opened: not there")
     without_flags = allowed(there, root=False)
 
-    assert missing_for_settings(lab, "hv", without_tun) == ()
-    assert missing_for_settings(lab, "hv", without_flags) == (
+    assert lacking_for_settings(lab, without_tun) == ()
+    assert lacking_for_settings(lab, without_flags) == (
         "setting bridges and NICs needs root (CAP_NET_ADMIN)",
     )
 

@@ -10,11 +10,11 @@ import pytest
 from provision.cli.apply import _done
 from provision.facts.ip import Link
 from provision.host.plan.settings import plan_apply
-from provision.host.preflight.machines import missing, missing_for_settings, refuse
+from provision.host.preflight.machines import refuse
 from provision.host.state import Access, HostState
 from provision.runtime.errors import HostError
 from tests.builders import lab_of
-from tests.hosts import EMPTY, allowed
+from tests.hosts import EMPTY, allowed, lacking, lacking_for_settings
 from tests.nics import found as nic_found
 from tests.nics import lab_with
 
@@ -47,15 +47,15 @@ def test_plan_and_up_refuse_what_apply_refuses(bridges: str, changes: dict[str, 
     links = {"nic0": Link("nic0", "veth", "", up=True, mtu=1500, master="")}
     there = allowed(replace(EMPTY, name="hv", links=links), **changes)
 
-    assert missing_for_settings(lab, "hv", there) == ((words,) if words else ())
-    assert set(missing_for_settings(lab, "hv", there)) <= set(missing(lab, "hv", [], there))
+    assert lacking_for_settings(lab, there) == ((words,) if words else ())
+    assert set(lacking_for_settings(lab, there)) <= set(lacking(lab, [], there))
 
 
 def test_up_refuses_to_set_nics_without_root() -> None:
     lab = lab_with("{features: {generic-receive-offload: off}}")
     there = allowed(nic_found(lab), root=False, programs=frozenset({"ip", "ethtool"}))
 
-    assert missing(lab, "hv", [], there) == ("setting bridges and NICs needs root (CAP_NET_ADMIN)",)
+    assert lacking(lab, [], there) == ("setting bridges and NICs needs root (CAP_NET_ADMIN)",)
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_who_lacks_root_on_another_host_is_told_how_to_be_it(name: str, *, root:
 def test_a_host_that_has_no_way_to_qemus_monitor_is_refused_before_anything_starts() -> None:
     lab = lab_of(FAR)
     there = replace(EMPTY, name="hv")
-    [sentence] = [words for words in missing(lab, "hv", ["vm"], there) if "monitor" in words]
+    [sentence] = [words for words in lacking(lab, ["vm"], there) if "monitor" in words]
 
     assert sentence.startswith("vm: QEMU's monitor is reached by one of python3, perl, socat, and none")
     assert not any(
         "monitor" in words
-        for words in missing(lab, "hv", ["vm"], allowed(there, programs=there.access.programs | {"perl"}))
+        for words in lacking(lab, ["vm"], allowed(there, programs=there.access.programs | {"perl"}))
     )
 
 

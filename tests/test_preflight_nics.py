@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from provision.facts.ip import Link
-from provision.host.preflight.machines import missing_for_settings
 from provision.host.preflight.nics import nic_obstacles
 from provision.host.state import HostState
+from tests.hosts import lacking_for_settings
 from tests.nics import composed_coalesce, failed, found, lab_with
 
 OBSTACLES = [
@@ -53,7 +53,7 @@ def test_what_stands_in_the_way_is_said_before_anything_is_touched(
 
     assert [words in obstacle for obstacle in obstacles] == ([True] if words else [])
     assert all(obstacle.startswith("hosts.hv.nics.eth0") for obstacle in obstacles)
-    assert set(obstacles) <= set(missing_for_settings(lab, "hv", found(lab, **answers)))
+    assert set(obstacles) <= set(lacking_for_settings(lab, found(lab, **answers)))
 
 
 def test_a_device_that_is_not_there() -> None:

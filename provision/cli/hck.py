@@ -44,7 +44,7 @@ def disarm(output: Output, lab: str, *, restart: bool, as_json: bool) -> int:
         read,
         list(hosts),
         "hck disarm",
-        lambda site, say: disarm_machines(site, hosts[site.host], say, restart=restart),
+        lambda session, say: disarm_machines(session, hosts[session.host], say, restart=restart),
     )
     plans = [outcome.value for outcome in outcomes if outcome.value]
     notes = [note for plan in plans for note in plan.notes]

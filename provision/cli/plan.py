@@ -36,7 +36,9 @@ def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, 
     hosts = by_host(read, chosen(read, machines))
     if not machines:
         hosts |= {name: hosts.get(name, []) for name, host in read.hosts.items() if host.nics or host.bridges}
-    outcomes = on_hosts(output, read, list(hosts), "plan", lambda site, _: planned(site, hosts[site.host]))
+    outcomes = on_hosts(
+        output, read, list(hosts), "plan", lambda session, _: planned(session, hosts[session.host])
+    )
     plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value}
     if as_json:
         rows = [

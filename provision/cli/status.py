@@ -32,7 +32,7 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     read = read_lab(lab)
     hosts = all_hosts(read)
     outcomes = on_hosts(
-        output, read, list(hosts), "status", lambda site, _: host_status(site, hosts[site.host])
+        output, read, list(hosts), "status", lambda session, _: host_status(session, hosts[session.host])
     )
     found = [outcome.value for outcome in outcomes if outcome.value]
     if as_json:

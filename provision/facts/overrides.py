@@ -60,10 +60,15 @@ def aliases_with(root: _Element, name: str) -> list[str]:
     ]
 
 
+def is_kept(alias: str) -> bool:
+    """Whether libvirt keeps an alias that a definition gives; any other it replaces by one of its own."""
+    return _ALIAS.fullmatch(alias) is not None
+
+
 def _alias(nic: _Element) -> str:
-    """The alias by which an override finds a NIC; libvirt takes no other for its own."""
+    """The alias by which an override finds a NIC of a definition."""
     alias = attribute(nic, "alias", "name")
-    return alias if _ALIAS.fullmatch(alias) else ""
+    return alias if is_kept(alias) else ""
 
 
 def taken_overrides(root: _Element) -> frozenset[str]:

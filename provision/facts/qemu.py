@@ -12,6 +12,11 @@ TRUE, FALSE = frozenset({"on", "yes", "true", "y"}), frozenset({"off", "no", "fa
 """QEMU's words for a switch (qapi/string-input-visitor.c, qapi_bool_parse)."""
 
 
+def switches_on(name: str, word: str) -> bool:
+    """Whether a word of QEMU's command line switches a property on: in `-device`, `-global` or JSON."""
+    return re.search(rf'{re.escape(name)}"?\s*[=:]\s*"?(?:{"|".join(sorted(TRUE))})\b', word) is not None
+
+
 def parse_version(text: str) -> str:
     """`7.2.22` out of `qemu-system-x86_64 --version`.
 

@@ -21,9 +21,11 @@ def planned_settings(session: HostSession) -> Plan:
 
     :raise HostError: with everything that the host lacks, or cannot be set to; nothing has been touched.
     """
-    state = read_host(session.edges, session.lab, session.host, ())
-    refuse(session.host, state, missing_for_settings(session.lab, session.host, state))
-    return plan_apply(session.lab, session.host, state)
+    lab, host = session.lab, session.host
+    state = read_host(session.edges, lab, host, ())
+    plan = plan_apply(lab, host, state)
+    refuse(host, state, missing_for_settings(lab, state, plan))
+    return plan
 
 
 def set_up(session: HostSession, say: Say) -> Plan:

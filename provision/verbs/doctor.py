@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from provision.facts.accelerators import Failed
-from provision.host.apply.session import HostSession
 from provision.host.read.capabilities import measure_accelerators, read_qemu
 from provision.host.read.devices import FEATURES
 from provision.host.read.host import read_host
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from provision.facts.accelerators import Accelerators
     from provision.facts.qemu import Emulator
     from provision.host.state import HostState
-    from provision.runtime.protocols import Edges
+    from provision.runtime.protocols import ReadingEdges
 
 _OLDEST_QEMU = (7, 2)
 _OVERRIDES_SINCE = (8, 2)
@@ -103,7 +102,7 @@ def _qemu(qemu: Emulator) -> Iterator[HostFinding]:
         )
 
 
-def _libvirt(edges: Edges, host: str) -> HostFinding:
+def _libvirt(edges: ReadingEdges, host: str) -> HostFinding:
     try:
         version = edges.libvirt(host).version()
     except HostError as error:
@@ -122,7 +121,7 @@ def _bridges(lab: Lab, state: HostState) -> Iterator[HostFinding]:
         )
 
 
-def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> list[HostFinding]:
+def examine(edges: ReadingEdges, lab: Lab | None, host: str, names: Sequence[str]) -> list[HostFinding]:
     """Look at everything a host needs; with a lab at what its machines need of it."""
     read = lab or Lab(version=1, name="doctor")
     machines = [read.machines[name] for name in names]
@@ -144,14 +143,14 @@ def examine(edges: Edges, lab: Lab | None, host: str, names: Sequence[str]) -> l
     findings += _bridges(read, state)
     if lab and names and (answers.state == "good" or not libvirt):
         try:
-            sentences = lacks(HostSession(edges, lab, host), names)
+            sentences = lacks(edges, lab, host, names)
         except HostError as error:
             sentences = (str(error),)
         findings += (HostFinding("lab", "miss", sentence) for sentence in sentences)
     return findings
 
 
-def _programs(edges: Edges, lab: Lab, host: str, *, kvm: bool) -> Iterator[HostFinding]:
+def _programs(edges: ReadingEdges, lab: Lab, host: str, *, kvm: bool) -> Iterator[HostFinding]:
     """QEMU and the accelerators that it has."""
     runner = edges.host(host)
     try:

@@ -13,20 +13,17 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
-    from provision.host.state import HostState
+    from provision.lab.spec import Lab
+    from provision.runtime.protocols import ReadingEdges
 
 
-def _prepared(session: HostSession, names: Sequence[str]) -> HostState:
-    """The host with what would run these machines."""
-    return read_host(session.edges, session.lab, session.host, names)
-
-
-def lacks(session: HostSession, names: Sequence[str]) -> tuple[str, ...]:
+def lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> tuple[str, ...]:
     """Everything that the host lacks for these machines.
 
     :raise HostError: when the host or its libvirt does not answer.
     """
-    return missing(session.lab, session.host, names, _prepared(session, names))
+    state = read_host(edges, lab, host, names)
+    return missing(lab, names, state, plan_up(lab, host, names, state))
 
 
 def planned(session: HostSession, names: Sequence[str]) -> Plan:
@@ -34,6 +31,8 @@ def planned(session: HostSession, names: Sequence[str]) -> Plan:
 
     :raise HostError: with everything that the host lacks; nothing has been touched.
     """
-    state = _prepared(session, names)
-    refuse(session.host, state, missing(session.lab, session.host, names, state))
-    return plan_up(session.lab, session.host, names, state)
+    lab, host = session.lab, session.host
+    state = read_host(session.edges, lab, host, names)
+    plan = plan_up(lab, host, names, state)
+    refuse(host, state, missing(lab, names, state, plan))
+    return plan

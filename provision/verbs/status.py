@@ -62,8 +62,9 @@ def host_status(session: HostSession, names: Sequence[str]) -> HostStatus:
     """
     lab, host = session.lab, session.host
     state = read_host(session.edges, lab, host, names)
-    refused = missing_for_settings(lab, host, state)
-    plan = Plan(()) if refused else plan_apply(lab, host, state)
+    plan = plan_apply(lab, host, state)
+    if refused := missing_for_settings(lab, state, plan):
+        plan = Plan(())
     rows = [_machine(lab, name, state) for name in names]
     forgotten = sorted(state.journal.machines - set(lab.machines))
     there = read_inventory(session.edges, lab, host, forgotten) if forgotten else state
@@ -73,8 +74,9 @@ def host_status(session: HostSession, names: Sequence[str]) -> HostStatus:
 
 
 def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
-    refused = missing(lab, state.name, [name], state)
-    plan = Plan(()) if refused else plan_up(lab, state.name, [name], state)
+    plan = plan_up(lab, state.name, [name], state)
+    if refused := missing(lab, [name], state, plan):
+        plan = Plan(())
     own = tuple(step for step in plan.steps if step.scope)
     backend = lab.machines[name].backend
     warnings = dict.fromkeys(PROFILES[nic.profile].warning for nic in lab.machines[name].nics)

@@ -101,7 +101,7 @@ def named_apart(nics: Sequence[NicEvidence]) -> list[NicEvidence]:
     return list(found.values())
 
 
-_HEADERS = 14 + 4 + 12
+HEADERS = 14 + 4 + 12
 """Bytes that a TAP may count beside what the MTU limits: Ethernet, a VLAN tag, and (older kernels) the vnet header."""
 
 
@@ -115,4 +115,4 @@ _NEAR = 0.9
 
 def in_bulk(traffic: Traffic) -> bool:
     """Whether many frames came, and of the MTU's size: a TCP stream that is not coalesced looks so, and others, too."""
-    return traffic.frames >= _ENOUGH and _NEAR * traffic.mtu <= traffic.mean <= traffic.mtu + _HEADERS
+    return traffic.frames >= _ENOUGH and _NEAR * traffic.mtu <= traffic.mean <= traffic.mtu + HEADERS

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from provision.edges.local import SBIN
 from provision.edges.shell import ShellHost
 from provision.edges.ssh.login import log_in
+from provision.edges.ssh.paramiko_import import load_paramiko
 from provision.edges.ssh.route import PATIENCE, SshError, route_to
 from provision.edges.ssh.stream import SshStream, whole
 from provision.edges.ssh.transport import Line
@@ -168,8 +169,7 @@ class SshHost:
             self.close()
             self._line = Line(self._target.name, self.route)
             try:
-                import provision.edges.ssh.paramiko_import  # noqa: F401, PLC0415 - while sshd starts, and before any of paramiko
-
+                load_paramiko()  # while sshd starts, and before any of it
                 self._transport = log_in(self._target, self.route, self._line)
             except BaseException:
                 self.close()

@@ -6,15 +6,19 @@ it does without where invoke is missing.
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 _WITHHELD = "invoke"
 
-if _WITHHELD in sys.modules:
-    import paramiko
-else:
+
+def load_paramiko() -> None:
+    """Load paramiko, where that has not been done."""
+    if _WITHHELD in sys.modules:
+        importlib.import_module("paramiko")
+        return
     sys.modules[_WITHHELD] = None  # type: ignore[assignment] # Python's own way to say that there is none
     try:
-        import paramiko  # noqa: F401
+        importlib.import_module("paramiko")
     finally:
         del sys.modules[_WITHHELD]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
+from provision.facts.qemu import switches_on
 from provision.lab.identity import spec_as_noted, spec_digest
 from provision.lab.paths import LabPaths
 from provision.tables.offloads import HCK
@@ -39,7 +40,7 @@ def runs_without_flags(lab: Lab, name: str, state: Inventory) -> bool:
     process = state.processes.get(LabPaths(lab.state_dir, lab.name).pidfile(name))
     machine, journal = lab.machines[name], state.journal
     noted = name in journal.disarmed and journal.specs.get(name) == spec_as_noted(without_flags(machine))
-    return process is not None and noted and not any(f"{HCK}=on" in word for word in process.argv)
+    return process is not None and noted and not any(switches_on(HCK, word) for word in process.argv)
 
 
 def is_defined_without_flags(lab: Lab, name: str, xml: str, state: Inventory) -> bool:

@@ -130,10 +130,10 @@ def _coalesce_runs(device: str, values: Mapping[str, int | bool]) -> Runs:
 
 
 def _set(
-    host: str, device: str, do: Runs, was: Mapping[str, Mapping[str, Any]], lines: Iterator[str]
+    where: tuple[str, str], do: Runs, was: Mapping[str, Mapping[str, Any]], lines: Iterator[str], **more: Any
 ) -> Step:
     """A step that sets something of a NIC, of which the journal notes how it `was`."""
-    [what] = was
+    (host, device), [what] = where, was
     return Step(
         host,
         HOST,
@@ -145,6 +145,7 @@ def _set(
         tuple(lines),
         exclusive=False,
         guarded=True,
+        **more,
     )
 
 
@@ -157,11 +158,11 @@ def nic_steps(lab: Lab, host: str, state: HostState) -> Iterator[Step]:
         if features := wrong_features(settings, nic.features):
             asked = {"features": _asked_for(nic.features, features)}
             lines = _lines(device, nic.features, features)
-            yield _set(host, device, (set_features(device, features),), asked, lines)
+            yield _set((host, device), (set_features(device, features),), asked, lines, features=features)
         if nic.coalesce and (values := wrong_coalesce(settings, nic.coalesce)):
             shown = {name: setting_word(value) for name, value in nic.coalesce.items()}
             had = {"coalesce": {name: nic.coalesce[name] for name in values}}
-            yield _set(host, device, _coalesce_runs(device, values), had, _lines(device, shown, values))
+            yield _set((host, device), _coalesce_runs(device, values), had, _lines(device, shown, values))
         yield from _link_steps(lab, host, device, nic)
 
 

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.qemu import Emulator
 from provision.host.marks import is_our_domain, is_our_link
-from provision.host.plan.bridges import bridge_steps
-from provision.host.plan.nics import nic_steps
 from provision.host.plan.resolved import resolved_view
+from provision.host.plan.steps import HOST
 from provision.host.preflight.hck_isolation import not_isolated
 from provision.host.preflight.nics import nic_obstacles
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
 from provision.lab.spec import FirmwareFiles
-from provision.runtime.command import PACKAGES, RELAYS
+from provision.runtime.command import PACKAGES, QEMU, RELAYS
 from provision.runtime.errors import HostError
 from provision.tables.offloads import HCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from provision.host.plan.steps import Plan
     from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
 
-def missing(lab: Lab, host: str, names: Sequence[str], state: HostState) -> tuple[str, ...]:
-    """One sentence for each thing that stands in the way of `up`."""
+def missing(lab: Lab, names: Sequence[str], state: HostState, plan: Plan) -> tuple[str, ...]:
+    """One sentence for each thing that stands in the way of `up`, whose plan for these machines this is."""
+    host = state.name
     views = [resolved_view(lab, name, state) for name in names]
     sentences = [*another_lab(lab, state), *_programs(views, state), *_networks(lab, host, views, state)]
-    sentences += missing_for_settings(lab, host, state)
+    sentences += missing_for_settings(lab, state, plan)
     if names and not state.access.writable:
         sentences.append(_unwritable(lab))
     if host != "local" and not state.access.programs & {*RELAYS}:
@@ -44,8 +46,9 @@ def missing(lab: Lab, host: str, names: Sequence[str], state: HostState) -> tupl
     return tuple(dict.fromkeys(sentences))
 
 
-def missing_for_settings(lab: Lab, host: str, state: HostState) -> tuple[str, ...]:
-    """One sentence for each thing that stands in the way of a host's own settings."""
+def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, ...]:
+    """One sentence for each thing that stands in the way of a host's own settings, which are in this plan."""
+    host = state.name
     sentences = [*another_lab(lab, state), *nic_obstacles(lab, host, state)]
     declared = lab.host(host)
     sentences += [
@@ -57,7 +60,7 @@ def missing_for_settings(lab: Lab, host: str, state: HostState) -> tuple[str, ..
     for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
         if program not in state.access.programs:
             sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
-    if any((*bridge_steps(lab, host, state), *nic_steps(lab, host, state))):
+    if any(step.scope == HOST for step in plan.steps):
         if not state.access.root:
             sentences.append("setting bridges and NICs needs root (CAP_NET_ADMIN)")
         if not state.access.writable:
@@ -171,7 +174,7 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
 
 
 def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
-    name, qemu = view.name, state.capabilities.qemus.get(view.name)
+    name, qemu = view.name, state.capabilities.qemus.get(view.name, Emulator(QEMU))
     if (
         view.spec.accel == "kvm"
         and state.capabilities.accelerators
@@ -180,13 +183,9 @@ def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
         yield f"{name}: accel is kvm, and KVM is of no use here ({_kvm_trouble(state)}): `rscvm doctor` tells more"
     for nic in view.nics:
         spec = nic.spec
-        for prop in spec.unknown_to(qemu.properties) if qemu and qemu.version else ():
+        for prop in spec.unknown_to(qemu.properties) if qemu.version else ():
             why = "rsc: hck" if prop in (HCK, "rsc_interval") else "the lab file"
-            yield (
-                f"{name}.{spec.name}: {qemu.program} {qemu.version} has no {prop}, which {why} asks for"
-                if qemu
-                else ""
-            )
+            yield f"{name}.{spec.name}: {qemu.program} {qemu.version} has no {prop}, which {why} asks for"
         if spec.vhost == "true" and not state.access.vhost:
             yield f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)"
         link = state.links.get(spec.ifname) if spec.ifname else None

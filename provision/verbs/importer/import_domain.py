@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.domain_compare import Difference, differences
 from provision.facts.domain_tree import read_domain
-from provision.facts.overrides import overrides
+from provision.facts.overrides import is_kept, overrides
 from provision.lab.load import parse_lab
 from provision.lab.spec import Host
 from provision.render.machine import domain_xml
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NAMES = (
     "a lab file's names are 1 to 63 of letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
 )
-_VOID = "libvirt finds no device by an alias that does not begin with ua-: it does nothing"
+_VOID = "libvirt finds no device by an alias that is not ua- with letters, digits, - and _: it does nothing"
 _USUAL = "qemu:///system"
 _MOST = 100
 """Characters of a name or value from outside."""
@@ -127,7 +127,7 @@ def _drafted(domain: Domain, target: Target) -> _Draft:
     left_out = {*reasons, *(path for part in (*nics, *disks) if not part.keys for path in part.reasons)}
     for part in (said, *nics, *disks):
         reasons |= part.reasons
-    reasons |= {f"qemu:override[{alias}]": _VOID for alias in overrides(root) if not alias.startswith("ua-")}
+    reasons |= {f"qemu:override[{alias}]": _VOID for alias in overrides(root) if not is_kept(alias)}
     host, hosts, more = _where(target)
     name = lab_name(domain.name, "machine")
     lists: dict[str, Iterable[Keys | str]] = {

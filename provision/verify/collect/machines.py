@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
+from provision.facts.qemu import switches_on
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.runtime.protocols import Domain, Monitor, ReadingEdges
-
-
-_ON = re.compile(rf'{HCK}"?\s*[=:]\s*"?(?:on|true|yes|y)\b')
-"""The engine in QEMU's arguments: `-device` and `-global` take any of these words, JSON `true`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ def collect_domain(
         return nics
     nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
     if not monitor:
-        asked_for = any(_ON.search(word) for word in facts.arguments)
+        asked_for = any(switches_on(HCK, word) for word in facts.arguments)
         blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
         return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
     try:

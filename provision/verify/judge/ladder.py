@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from provision.tables.backends import INTERFACES, Interface
 from provision.tables.offloads import BY_NAME, HCK, TSO
-from provision.verify.evidence import _HEADERS, FAMILIES, Family, NicEvidence, Traffic, Unasked, in_bulk
+from provision.verify.evidence import FAMILIES, HEADERS, Family, NicEvidence, Traffic, Unasked, in_bulk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +177,7 @@ def coalesced(evidence: NicEvidence) -> bool | None:
     traffic = evidence.traffic
     if not isinstance(traffic, Traffic) or not INTERFACES.get(evidence.kind, _TAPLESS).tap:
         return None
-    if traffic.mean > traffic.mtu + _HEADERS:
+    if traffic.mean > traffic.mtu + HEADERS:
         return True
     return False if in_bulk(traffic) and (traffic.tcp or 0) >= _MOSTLY else None
 
