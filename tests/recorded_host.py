@@ -14,7 +14,7 @@ from provision.host.apply.session import HostSession
 from provision.lab.spec import Lab
 from provision.runtime.command import QEMU, Result, Run
 from provision.runtime.errors import HostError, RefusedError
-from provision.runtime.interrupt import _arrived
+from provision.runtime.interrupt import _arrived, forget
 from provision.runtime.protocols import Domain, Monitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
@@ -246,5 +246,6 @@ def brought_up(**settings: Any) -> RecordedEdges:
     """It with both machines up, and what changed it forgotten."""
     edges = RecordedEdges(**settings)
     bring_up(session_on(edges), [*LAB.machines], lambda _: None)
+    forget()  # what comes is another command
     edges.runner.said, edges.runner.did, edges.daemon.said = [], [], []
     return edges
