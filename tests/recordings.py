@@ -57,6 +57,8 @@ def changed_lab(*changes: tuple[str, str], text: str = LAB_TEXT) -> Lab:
 
 
 LAB, NIC_LAB = lab_of(LAB_TEXT), lab_of(NIC_TEXT)
+WITHOUT_VM = LAB.model_copy(update={"machines": {"dom": LAB.machines["dom"]}})
+"""The lab file once it has lost a machine."""
 
 
 def asked(argv: Sequence[str]) -> tuple[str, ...]:
