@@ -18,7 +18,7 @@ from provision.runtime.interrupt import _arrived, forget
 from provision.runtime.protocols import Domain, Monitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
-from tests.recordings import LAB, OVERLAYS, PATHS, THEIR_FILES, asked, recorded, rows
+from tests.recordings import LAB, OVERLAYS, PATHS, THEIR_FILES, asked, is_tolerated, recorded, rows
 
 MADE = rows("links-up.json")
 MORE = recorded("more.json")
@@ -66,7 +66,10 @@ class RecordedHost:
         if self.interrupted_at and self.interrupted_at in words:
             _arrived(signal.SIGINT, None)  # as the handler does while a step is under way
         if self.fails_at and self.fails_at in words:
-            return Result(self.name, tuple(argv), 1, "", MORE["refused"].get(self.fails_at, "no such luck"))
+            status = int(not is_tolerated(argv))
+            return Result(
+                self.name, tuple(argv), status, "", MORE["refused"].get(self.fails_at, "no such luck")
+            )
         if answer := self._write(words, stdin):
             self.did.append(words)
         return Result(

@@ -69,6 +69,11 @@ def asked(argv: Sequence[str]) -> tuple[str, ...]:
     return tuple(argv[4:]) if name == "tolerant" else (name, *argv[4:])
 
 
+def is_tolerated(argv: Sequence[str]) -> bool:
+    """Whether it ends with status 0 whatever the program's own is."""
+    return commands._TOLERANT in argv[:3]
+
+
 def recorded(name: str) -> Any:
     """A document of the recording."""
     text = (RECORDED / name).read_text()

@@ -226,7 +226,9 @@ def test_a_setting_that_was_not_put_back_is_told_and_stays_in_the_journal() -> N
     set_up(session_on(edges, NIC_LAB), lambda _: None)
     edges.runner.fails_at = "-K"
 
-    with pytest.raises(HostError, match="not everything could be removed"):
+    with pytest.raises(
+        HostError, match="eth0 on local is not as it was found: generic-receive-offload is on"
+    ):
         take_down(session_on(edges, NIC_LAB), None, lambda _: None)
 
     assert noted(edges) == {("nic", "eth0")}
