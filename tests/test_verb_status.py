@@ -110,6 +110,27 @@ def test_what_forbids_the_hosts_own_settings_is_told_of_the_host_and_of_its_mach
     assert all(sentence in row.refused and row.steps == () for row in status.machines)
 
 
+def test_where_nothing_can_be_noted_no_step_of_the_host_is_told_but_why() -> None:
+    edges = RecordedEdges()
+    edges.runner.answers[f'["writable", "{PATHS.directory}"]'] = [1, "", ""]
+
+    status = host_status(session_on(edges), BOTH)
+
+    assert status.refused == (f"{PATHS.directory} cannot be written",)
+    assert status.steps == ()
+
+
+def test_a_tap_whose_offloads_the_host_has_switched_off_is_its_machines_and_not_the_hosts() -> None:
+    edges = brought_up()
+    edges.runner.run(("ethtool", "-K", "tap0", "tx-tcp-segmentation", "off"))
+
+    status = host_status(session_on(edges), BOTH)
+
+    assert [[step.what for step in row.steps] for row in status.machines] == [
+        ["switch tap0's offloads back on"], []]  # fmt: skip
+    assert status.steps == ()
+
+
 def test_a_machine_that_the_lab_file_has_lost_is_told_with_its_state_and_the_way_to_remove_it() -> None:
     edges = brought_up()
 
