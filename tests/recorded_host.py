@@ -1,4 +1,4 @@
-"""A host in memory that answers as a real one did, and changes by what it is told as that one was seen to change."""
+"""A host in memory: answers as a real one did, and changes by what it is told as that one did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was recorded of a real host (tests/fixtures/recorded-host), and the lab files that it was recorded with."""
+"""What was recorded of a real host (fixtures/recorded-host), and the lab files it was recorded with."""
 
 from __future__ import annotations
 

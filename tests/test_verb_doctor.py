@@ -1,4 +1,4 @@
-"""`doctor` on a recorded host: what is a miss, what is only worth knowing, and what is said of a probe that came late."""
+"""`doctor` on a recorded host: what is a miss, what only worth knowing, and what of a late probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`down` on a recorded host: what it removes, what it leaves, and what it remembers when something stays."""
+"""`down` on a recorded host: what it removes, what it leaves, and what it remembers then."""
 
 from __future__ import annotations
 

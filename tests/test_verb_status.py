@@ -1,4 +1,4 @@
-"""`status` on a recorded host: what each machine is, what `up` would do or refuse, and that nothing is changed."""
+"""`status` on a recorded host: what each machine is, and what `up` would do to it, or refuse."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def record() -> None:
         plan, verdicts = bring_up(session, names, print, Deadline(180))
         assert [verdict.verdict for verdict in verdicts] == ["ready", "ready"], verdicts
         edges.stage = "up"
-        host_status(session, names)
+        assert [(row.steps, row.drift) for row in host_status(session, names).machines] == [((), ())] * 2
         nvram = sorted(map(str, Path("/var/lib/libvirt/qemu/nvram").iterdir()))
         refused = _refused(edges, plan)
         edges.stage = "removing"
