@@ -18,7 +18,7 @@ from provision.runtime.interrupt import _arrived, forget
 from provision.runtime.protocols import Domain, Monitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
-from tests.recordings import LAB, OVERLAYS, PATHS, THEIR_FILES, asked, is_tolerated, recorded, rows
+from tests.recorded_answers import LAB, OVERLAYS, PATHS, THEIR_FILES, asked, is_tolerated, recorded, rows
 
 MADE = rows("links-up.json")
 MORE = recorded("more.json")

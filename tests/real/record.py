@@ -25,7 +25,7 @@ from provision.verbs.down import take_down
 from provision.verbs.status import host_status
 from provision.verbs.up import bring_up
 from tests.real.hypervisor import Hypervisor
-from tests.recordings import LAB, NIC_LAB, RECORDED, asked
+from tests.recorded_answers import LAB, NIC_LAB, RECORDED, asked
 
 GUEST = Path(__file__).parent.parent.parent / "build" / "guest"
 FURNISH = """
