@@ -19,6 +19,23 @@ def test_firmware_that_libvirt_was_left_to_choose_is_no_edit() -> None:
     assert edits(domain(LEFT), domain(CHOSEN)) == ()
 
 
+def running(loader: str) -> str:
+    """As libvirt 9 tells of a domain that runs: the files, and no longer that it has chosen them."""
+    return domain(loader).replace(" firmware='efi'", "").replace("<domain", "<domain id='1'")
+
+
+@pytest.mark.parametrize("loader", [LEFT, "<loader secure='no'/>"])
+def test_firmware_that_libvirt_has_chosen_for_a_domain_that_runs_is_an_edit_only_where_it_is_another_kind(
+    loader: str,
+) -> None:
+    secure, plain = CHOSEN, CHOSEN.replace("secure='yes' ", "")
+    same, other = (secure, plain) if loader is LEFT else (plain, secure)
+
+    assert edits(domain(loader), running(same)) == ()
+    assert edits(domain(loader), running(other))
+    assert edits(domain(loader), running(same).replace(" id='1'", "")), "in its definition somebody named it"
+
+
 @pytest.mark.parametrize("there", [CHOSEN.replace("CODE", "MINE"), LEFT])
 def test_firmware_that_was_named_and_is_another_is_an_edit(there: str) -> None:
     named, other = (domain(loader).replace(" firmware='efi'", "") for loader in (CHOSEN, there))

@@ -153,13 +153,28 @@ def _is_spelled_out(change: Difference) -> bool:
     return change.kind == "os/type@machine" and (change.now or "").startswith(f"pc-{change.was}-")
 
 
+_LEFT_TO_LIBVIRT = {"uefi": "", "uefi-secure-boot": ", secure boot"}
+"""Firmware whose files libvirt chooses, and how they end in words."""
+
+
+def _is_chosen(change: Difference) -> bool:
+    """Whether libvirt has chosen the files of firmware that it was left to choose."""
+    end = _LEFT_TO_LIBVIRT.get(change.was or "")
+    files = re.fullmatch(r"files .*?(, secure boot)?", change.now or "")
+    return change.kind == "firmware" and end is not None and files is not None and (files[1] or "") == end
+
+
 def changed_by_hand(defined: str, there: str) -> tuple[Difference, ...]:
     """What a domain has otherwise than it was defined with (`was`); what libvirt has added to it does not count.
 
     :raise UnreadableError: when one of them is no domain XML.
     """
+    runs = (
+        read_domain(there).get("id") is not None
+    )  # only then libvirt 9 tells the files, and no longer `efi`
     return tuple(
         found
         for found in differences(defined, there)
-        if not _is_spelled_out(found) and (found.was is not None or _is_foreign(found))
+        if not (_is_spelled_out(found) or (runs and _is_chosen(found)))
+        and (found.was is not None or _is_foreign(found))
     )

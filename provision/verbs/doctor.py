@@ -11,7 +11,7 @@ from provision.host.read.devices import FEATURES
 from provision.host.read.host import read_host
 from provision.lab.spec import Lab
 from provision.runtime.command import PACKAGES, QEMU
-from provision.runtime.errors import HostError
+from provision.runtime.errors import HostError, LostError
 from provision.runtime.questions import ask
 from provision.tables.offloads import HCK, OFFLOADS
 from provision.verbs.plan import lacks
@@ -67,7 +67,9 @@ def _tools(state: HostState) -> Iterator[HostFinding]:
 
 def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
     if isinstance(found.tcg, Failed):
-        yield HostFinding("tcg", "miss", found.tcg.words, f"reinstall QEMU: {QEMU} cannot run a boot sector")
+        broken = f"reinstall QEMU: {QEMU} cannot run a boot sector"
+        busy = "see what else keeps this host busy: a quiet one takes seconds"
+        yield HostFinding("tcg", "miss", found.tcg.words, busy if found.tcg.late else broken)
     else:
         yield HostFinding("tcg", "good", f"runs the boot sector in {found.tcg} ms")
     if found.kvm_is_of_use:
@@ -76,7 +78,8 @@ def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
         seen = f"works, and is slower than TCG: {found.kvm} ms against {found.tcg} ms"
         yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
     elif found.kvm.late:
-        seen = f"opens, and {found.kvm.words.removeprefix('it ')} (TCG: {found.tcg} ms)"
+        beside = f" (TCG: {found.tcg} ms)" if isinstance(found.tcg, int) else ""
+        seen = f"opens, and {found.kvm.words.removeprefix('it ')}{beside}"
         yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
     else:
         fix = "switch virtualization on in the firmware, modprobe kvm_intel or kvm_amd; `accel: auto` takes TCG here"
@@ -159,7 +162,14 @@ def _programs(edges: ReadingEdges, lab: Lab, host: str, *, kvm: bool) -> Iterato
         yield HostFinding("qemu", "miss", str(error), f"apt install --reinstall {PACKAGES[QEMU]}")
         return
     yield from _qemu(qemu)
-    if qemu.version:
+    if not qemu.version:
+        return
+    try:
         found = measure_accelerators(runner, lab)
-        for finding in _accelerator(found):
-            yield _if_needed(finding, needed=kvm or finding.name != "kvm")
+    except LostError:
+        raise
+    except HostError as error:
+        yield HostFinding("accelerators", "miss", f"they could not be measured: {error}", error.hint)
+        return
+    for finding in _accelerator(found):
+        yield _if_needed(finding, needed=kvm or finding.name != "kvm")
