@@ -65,7 +65,7 @@ def test_an_override_that_finds_no_device_does_not_count_for_the_nic() -> None:
 
     assert "hck" not in imported.text.partition("# What")[0]
     assert [note.why for note in imported.notes if note.path == "qemu:override[net0]"] == [
-        "libvirt finds no device by an alias that does not begin with ua-: it does nothing"
+        "libvirt finds no device by an alias that is not ua- with letters, digits, - and _: it does nothing"
     ]
 
 

@@ -6,8 +6,8 @@ from provision.runtime.deadline import Deadline
 from provision.verbs.apply import set_up
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
-from tests.recorded_host import MADE, RecordedEdges, RecordedHost, session_on
 from tests.recorded_answers import LAB, NIC_LAB, PATHS, recorded, rows
+from tests.recorded_host import MADE, RecordedEdges, RecordedHost, session_on
 
 
 def test_up_makes_the_devices_and_the_journal_that_it_made_of_the_real_host() -> None:

@@ -13,8 +13,8 @@ from provision.lab.spec import Lab
 from provision.runtime.errors import HostError
 from provision.runtime.interrupt import _arrived
 from provision.verbs.apply import planned_settings, set_up
-from tests.recorded_host import RecordedEdges, brought_up, session_on
 from tests.recorded_answers import LAB, NIC_LAB, NIC_TEXT, PATHS, THEIR_FILES, changed_lab, rows
+from tests.recorded_host import RecordedEdges, brought_up, session_on
 
 GRO = "generic-receive-offload"
 SET, BACK = (("ethtool", "-K", "eth0", GRO, word) for word in ("on", "off"))

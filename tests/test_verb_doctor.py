@@ -11,8 +11,8 @@ from provision.lab.spec import Lab
 from provision.runtime.command import QEMU
 from provision.runtime.errors import HostError
 from provision.verbs.doctor import HostFinding, examine
-from tests.recorded_host import RecordedEdges, brought_up
 from tests.recorded_answers import LAB, PATHS, changed_lab, recorded
+from tests.recorded_host import RecordedEdges, brought_up
 
 PROBE = json.dumps(["probe", QEMU])
 VERSION = json.dumps([QEMU, "--version"])

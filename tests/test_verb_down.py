@@ -11,8 +11,8 @@ from provision.runtime.errors import HostError, RequestError
 from provision.verbs.apply import set_up
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
-from tests.recorded_host import NVRAM, RecordedEdges, brought_up, session_on
 from tests.recorded_answers import LAB, NIC_LAB, OVERLAYS, PATHS, THEIR_FILES, WITHOUT_VM, recorded, rows
+from tests.recorded_host import NVRAM, RecordedEdges, brought_up, session_on
 
 VARS = PATHS.firmware("vm")
 STATE = {NVRAM, VARS, *OVERLAYS}

@@ -10,8 +10,8 @@ from provision.runtime.errors import HostError
 from provision.verbs.apply import set_up
 from provision.verbs.down import take_down
 from provision.verbs.status import MachineStatus, host_status
-from tests.recorded_host import RecordedEdges, brought_up, session_on
 from tests.recorded_answers import LAB, NIC_LAB, PATHS, WITHOUT_VM, changed_lab, recorded, rows
+from tests.recorded_host import RecordedEdges, brought_up, session_on
 
 BOTH = [*LAB.machines]
 

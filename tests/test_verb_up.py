@@ -15,8 +15,8 @@ from provision.runtime.interrupt import _arrived
 from provision.runtime.protocols import Monitor
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
-from tests.recorded_host import MORE, RecordedEdges, brought_up, session_on
 from tests.recorded_answers import LAB, PATHS, THEIR_FILES, changed_lab, rows
+from tests.recorded_host import MORE, RecordedEdges, brought_up, session_on
 
 BOTH = [*LAB.machines]
 FIRST = f"note in {PATHS.journal} what is to be made"
