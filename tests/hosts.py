@@ -41,7 +41,7 @@ EMPTY = HostState(
     "local",
     boot="boot-1",
     files=frozenset({"/srv/vmlinuz", "/srv/initrd.gz"}),
-    access=Access(programs=frozenset({"ip", "ethtool", "qemu-img"})),
+    access=Access(root=True, writable=True, programs=frozenset({"ip", "ethtool", "qemu-img"})),
     capabilities=Capabilities(
         qemus={"vm": Emulator("qemu-system-x86_64", "7.2.22", EVERYTHING)},
         accelerators=Accelerators(tcg=500, kvm=Failed("none")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.ip import Link
 from provision.host.read.nics import NicQuestions
-from provision.host.state import HostState
+from provision.host.state import Access, HostState
 from provision.runtime.command import Result, Run
 from provision.runtime.questions import ask
 from tests.builders import FIXTURES, lab_of
@@ -121,4 +121,5 @@ def found(lab: Lab, **answers: Any) -> HostState:
     about = NicQuestions(lab, "hv")
     nics = about.nics(ask(said, about.questions))
     links = {name: Link(name, "", "", up=True, mtu=1500, master="") for name in nics}
-    return HostState("hv", links=links, nics=nics, boot="boot-1")
+    access = Access(root=True, writable=True)
+    return HostState("hv", links=links, nics=nics, boot="boot-1", access=access)

@@ -143,11 +143,12 @@ def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) ->
     from rich.text import Text
 
     from provision.cli.steps import diff_lines
+    from provision.verbs.fix.taps import Edited
 
     lines: list[Text] = []
     for change in changes:
         head = f"{change.nic}: would " if dry_run else f"{change.nic}: "
-        verb = "define" if change.diff else "run"
+        verb = "define" if isinstance(change, Edited) else "run"
         did = verb if dry_run else {"define": "defined", "run": "ran"}[verb]
         lines.append(Text.assemble(head, did, " ", (change.what, "bold"), f" ({change.cause})"))
         lines.append(Text(f"  why: {change.why}"))

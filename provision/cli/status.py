@@ -17,8 +17,8 @@ from provision.lab.file import read_lab
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.plan.steps import Drift, Step
-    from provision.verbs.status import MachineStatus
+    from provision.host.plan.steps import Drift
+    from provision.verbs.status import HostStatus, MachineStatus
 
 
 @click.command(short_help="What is there, and what has drifted.")
@@ -52,35 +52,32 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
     for status in found:
         if status.steps or status.refused or status.notes:
             output.line(f"{status.host}  the host itself")
-            _show_status(output, status.refused, status.steps, (), verb="apply")
-            for note in status.notes:
-                output.line(f"  note: {note}")
+            _show_status(output, status, "apply")
         for row in status.machines:
             output.line(f"{row.machine}  {row.backend} on {row.host}  {row.state}")
-            _show_status(output, row.refused, row.steps, row.drift, whole=row.state != "absent")
-            for note in row.notes:
-                output.line(f"  note: {note}")
+            _show_status(output, row, "up", row.drift, whole=row.state != "absent")
     return worst(outcomes)
 
 
 def _show_status(
     output: Output,
-    refused: Sequence[str],
-    steps: Sequence[Step],
-    drifts: Sequence[Drift],
+    of: HostStatus | MachineStatus,
+    verb: str,
+    drifts: Sequence[Drift] = (),
     *,
     whole: bool = True,
-    verb: str = "up",
 ) -> None:
     """What would be refused, what would be done, and what differs and is left alone; diffs where something is there."""
-    for sentence in refused:
+    for sentence in of.refused:
         output.line(f"  `{verb}` would refuse: {sentence}")
-    for step in steps:
+    for step in of.steps:
         output.line(f"  `{verb}` would {step.what}: {step.why}")
         output.show(diff_lines(step.diff if whole else ()))
     for drift in drifts:
         output.line(f"  differs: {drift.what}")
         output.show(diff_lines(drift.diff))
+    for note in of.notes:
+        output.line(f"  note: {note}")
 
 
 def _machine_row(row: MachineStatus) -> dict[str, object]:

@@ -52,12 +52,12 @@ class NicState(NicSettings):
 class Access:
     """What we may do on a host, and with which programs."""
 
-    root: bool = True
+    root: bool = False
     """Whether devices can be set up there (CAP_NET_ADMIN)."""
     tun: str = ""
     """Why TAPs cannot be made; empty where they can."""
     vhost: bool = False
-    writable: bool = True
+    writable: bool = False
     """Whether the state directory can be written."""
     programs: frozenset[str] = frozenset()
     """Programs that were looked for and are there."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.ethtool_features import GROUPS
 from provision.host.journal import Journal, written_journal
-from provision.runtime.command import Run, shell
+from provision.runtime.command import Argv, Run, shell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,11 +82,20 @@ def tolerant(*argv: str) -> Run:
     return shell(_TOLERANT, *argv)
 
 
-def set_features(device: str, features: Mapping[str, bool]) -> Run:
-    """Set a device's features, a group before what it has in it; whether that took is for reading back to tell."""
+def features_argv(device: str, features: Mapping[str, bool]) -> Argv:
+    """Ethtool's command that sets a device's features, a group before what it has in it."""
     groups_first = sorted(features.items(), key=lambda row: row[0] not in GROUPS)
-    words = (word for name, on in groups_first for word in (name, "on" if on else "off"))
-    return tolerant("ethtool", "-K", device, *words)
+    return (
+        "ethtool",
+        "-K",
+        device,
+        *(word for name, on in groups_first for word in (name, "on" if on else "off")),
+    )
+
+
+def set_features(device: str, features: Mapping[str, bool]) -> Run:
+    """Set a device's features; whether that took is for reading back to tell."""
+    return tolerant(*features_argv(device, features))
 
 
 def write_file(path: str, text: str) -> Run:

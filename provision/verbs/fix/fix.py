@@ -16,7 +16,7 @@ from provision.verbs.fix.definition import edit_diffs
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
 from provision.verbs.fix.repair import plan_repair
-from provision.verbs.fix.taps import Change, ask_taps, done, name_of, refusals, tries
+from provision.verbs.fix.taps import Change, Edited, ask_taps, done, name_of, refusals, tries
 from provision.verify.collect.source import lab_source
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     repairs = [plan_repair(verdict, domain) for verdict in verdicts]
     mends = [mend for repair in repairs for mend in repair.mends]
     edits = edit_diffs(domain.persistent_xml, mends) if mends else []
-    changes = tuple(
-        Change(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in edits
+    changes: tuple[Change, ...] = tuple(
+        Edited(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in edits
     )
     notes = [*map(_Note, _told(repairs, lambda _: ())), *_definition_notes(domain, changes, repairs)]
     if dry_run:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from provision.host.plan.commands import features_argv
 from provision.host.plan.taps import taken_by_host
 from provision.tables.offloads import TSO
 from provision.verbs.fix.definition import EDITED, Found, Mend, Pending, definition_rows
@@ -48,8 +49,7 @@ class Repair:
     @property
     def command(self) -> Argv:
         """The one command for its TAP; nothing where none is called for."""
-        words = (word for name, on in self.switched.items() for word in (name, "on" if on else "off"))
-        return ("ethtool", "-K", self.tap, *words) if self.switched else ()
+        return features_argv(self.tap, self.switched) if self.switched else ()
 
 
 def causes_of(verdict: NicVerdict) -> list[Found]:

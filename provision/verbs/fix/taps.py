@@ -44,6 +44,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Edited(Change):
+    """An edit of a domain's definition; any other change is a command that is run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What came of asking TAPs."""
 

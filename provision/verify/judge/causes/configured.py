@@ -65,8 +65,9 @@ def not_virtio(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "configured",
-    "put the NIC on a TAP: `bridge:` or `tap: true` in the lab file, <interface type='bridge'> in libvirt",
-    "on bare QEMU leave out vnet_hdr=off",
+    Fix("put the NIC on a TAP by `bridge:` or `tap: true`", "lab"),
+    Fix("put the NIC on a TAP by <interface type='bridge'>", "libvirt"),
+    Fix("put the NIC on a TAP, and leave out vnet_hdr=off", "qemu"),
     POWER_CYCLE,
     seen="live XML or -netdev: type user, or vnet_hdr=off; or qom-get of guest_csum is true and "
     "host-features of x-query-virtio-status lack VIRTIO_NET_F_GUEST_CSUM",

@@ -9,7 +9,8 @@ from provision.verify.judge.ladder import loaded, missing_features
 
 @cause(
     "negotiated",
-    "wait for the guest to boot; a Windows guest needs NetKVM from virtio-win",
+    "wait for the guest to boot",
+    Fix("a Windows guest needs NetKVM from virtio-win", "guest"),
     unknown=lambda nic: not nic.waited,
     seen=f"{VIRTIO_STATUS}: no VIRTIO_CONFIG_S_DRIVER_OK, or guest-features with no more than a firmware takes (MAC, VERSION_1, …)",
     source="virtio specification, device status field; iPXE sets DRIVER_OK having taken MAC and VERSION_1 (measured)",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import POWER_CYCLE, RSC_DRAIN_SEG, VIRTIO_NET_C, VIRTIO_STATUS, cause
+from provision.verify.judge.cause import POWER_CYCLE, RSC_DRAIN_SEG, VIRTIO_NET_C, VIRTIO_STATUS, Fix, cause
 from provision.verify.judge.ladder import missing_features
 
 
 @cause(
     "offered",
-    "take guest_rsc_ext off the device (libvirt: remove its <qemu:override>), or mark the machine `purpose: hck`",
+    Fix("take `rsc: hck` off the NIC, or mark the machine `purpose: hck`", "lab"),
+    Fix("remove the <qemu:override> of guest_rsc_ext", "libvirt"),
+    Fix("leave out guest_rsc_ext=on", "qemu"),
     POWER_CYCLE,
     scope="beside",
     seen=f"{VIRTIO_STATUS}: VIRTIO_NET_F_RSC_EXT in host-features",
