@@ -126,7 +126,7 @@ def test_down_leaves_a_domain_that_is_not_ours() -> None:
     plan = plan_down(one_vm("libvirt"), None, found)
 
     assert not any("vm" in what.split() for what in whats(plan.steps))
-    assert plan.notes == ("domain vm does not bear this lab's mark: left alone",)
+    assert plan.kept == ("domain vm does not bear this lab's mark: left alone",)
 
 
 def test_keep_disks_keeps_them_and_remembers_them() -> None:

@@ -66,6 +66,17 @@ def flat(element: _Element, *, leave_out: Sequence[str] = ()) -> dict[str, str]:
     return values
 
 
+def paths_in(text: str) -> frozenset[str]:
+    """Every absolute path that a domain's XML names, whatever for.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    words = (
+        word for element in read_domain(text).iter("*") for word in (element.text or "", *element.values())
+    )
+    return frozenset(str(word).strip() for word in words if str(word).strip().startswith("/"))
+
+
 def number(element: _Element, path: str, name: str) -> int | None:
     """An attribute that is a whole number."""
     words = attribute(element, path, name)

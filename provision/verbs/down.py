@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_tree import paths_in
 from provision.host.apply.execute import run_what_can
 from provision.host.plan.down import plan_down
 from provision.host.preflight.machines import another_lab
@@ -11,7 +12,7 @@ from provision.host.read.inventory import read_inventory
 from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
@@ -25,6 +26,28 @@ def _read_with_forgotten(session: HostSession) -> Inventory:
     there = read_inventory(session.edges, session.lab, session.host, known)
     lost = sorted(there.journal.machines - set(known))
     return read_inventory(session.edges, session.lab, session.host, [*known, *lost]) if lost else there
+
+
+def _users(session: HostSession, there: Inventory) -> Mapping[str, set[str]]:
+    """The domains that name each disk of the lab's, by its path; whoever defined them.
+
+    :raise HostError: when libvirt does not answer, and machines of the lab are or were its.
+    """
+    disks = {thing.name for thing in there.journal.things if thing.kind == "disk"}
+    users: dict[str, set[str]] = {}
+    if not disks:
+        return users
+    try:
+        libvirt = session.edges.libvirt(session.host)
+        for name in [domain.name for domain in libvirt.domains(())]:
+            domain = libvirt.domain(name)
+            for text in filter(None, (domain.live_xml, domain.persistent_xml) if domain else ()):
+                for path in disks & paths_in(text):
+                    users.setdefault(path, set()).add(name)
+    except HostError:
+        if there.domains or any(thing.kind == "domain" for thing in there.journal.things):
+            raise
+    return users
 
 
 def take_down(
@@ -45,8 +68,11 @@ def _take_down(session: HostSession, names: Sequence[str] | None, say: Say, *, k
     for name in names or ():
         if name not in {*session.lab.machines, *there.journal.machines}:
             raise RequestError(f"no machine {name} in this lab file, nor among what `up` made")
-    plan = plan_down(session.lab, names, there, keep_disks=keep_disks)
-    errors = run_what_can(session.edges, plan, say)
+    users = {} if keep_disks else _users(session, there)
+    plan = plan_down(session.lab, names, there, users, keep_disks=keep_disks)
+    errors = [*plan.kept, *run_what_can(session.edges, plan, say)]
     if errors:
+        for note in plan.notes:
+            say(note)
         raise HostError("not everything could be removed:\n  " + "\n  ".join(map(str, errors)))
     return plan

@@ -42,6 +42,24 @@ _OVERLAY = 'umask 077 && qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" &&
 _COPY = 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
 _WRITE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && mv -f -- "$1.new" "$1"'
 _TOLERANT = '"$@" || [ $? -lt 126 ]'
+# A process that ends has lost its arguments before its descriptors, hence the patience.
+_REMOVE_UNUSED = r"""
+user() {
+    # shellcheck disable=SC3013,SC2044 # -ef as in the lock; the names that find tells are numbers
+    for u in $(find -L /proc/[0-9]*/fd -maxdepth 1 -inum "$(stat -Lc %i -- "$1")" 2>/dev/null); do
+        [ ! "$u" -ef "$1" ] || { u=${u#/proc/} && echo "${u%%/*}" && return; }
+    done
+}
+for f do
+    i=0
+    while [ -e "$f" ] && p=$(user "$f") && [ -n "$p" ]; do
+        i=$((i + 1))
+        [ "$i" -le 20 ] || { echo "process $p ($(cat "/proc/$p/comm")) has $f open: it stays" >&2; exit 1; }
+        sleep 0.1
+    done
+done
+rm -f -- "$@"
+"""
 _REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- "$1" ;; esac'
 
 SCRIPTS = {
@@ -52,6 +70,7 @@ SCRIPTS = {
     "overlay": _OVERLAY,
     "copy": _COPY,
     "marked": _REMOVE_MARKED,
+    "unused": _REMOVE_UNUSED,
     "tolerant": _TOLERANT,
 }
 """Every constant script above, for the linter."""
@@ -75,6 +94,11 @@ def copy_file(source: str, path: str) -> Run:
 def remove_files(*paths: str) -> Run:
     """Remove files and what was to become them, whether they are there or not."""
     return Run(("rm", "-f", "--", *(name for path in paths for name in (path, f"{path}.new"))))
+
+
+def remove_unused(path: str) -> Run:
+    """Remove a disk, and what was to become it; not while any process has it open."""
+    return shell(_REMOVE_UNUSED, path, f"{path}.new")
 
 
 def tolerant(*argv: str) -> Run:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from provision.facts.domain import parse_domain
 from provision.host.journal import Kind, Thing
 from provision.host.marks import is_our_domain, is_our_link, marked_machine, taps_of_our_domains
-from provision.host.plan.commands import forget_lab, remove_files, remove_marked, stop_qemu, write_journal
+from provision.host.plan.commands import (
+    forget_lab,
+    remove_files,
+    remove_marked,
+    remove_unused,
+    stop_qemu,
+    write_journal,
+)
 from provision.host.plan.nics import put_back
 from provision.host.plan.steps import HOST, Action, Destroy, Plan, ReadBack, Step, Undefine
 from provision.lab.paths import LabPaths
@@ -18,7 +26,7 @@ from provision.runtime.command import Run
 from provision.runtime.safe_text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
@@ -134,8 +142,10 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
     elif thing.kind in ("tap", "bridge") and thing.name in state.links:
         yield Run(("ip", "link", "del", "dev", thing.name))
         yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, state))
-    elif thing.kind in ("file", "disk"):
+    elif thing.kind == "file":
         yield remove_files(thing.name)
+    elif thing.kind == "disk":
+        yield remove_unused(thing.name)
     elif thing.kind == "link-file":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
     elif thing.kind == "nic" and thing.name in state.links:
@@ -143,8 +153,34 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
         yield ReadBack(thing.name, thing.was)
 
 
-def plan_down(lab: Lab, names: Sequence[str] | None, state: Inventory, *, keep_disks: bool = False) -> Plan:
-    """What has to go so that nothing of these machines (of the lab, without names) is left on the host."""
+def _disks_kept(
+    doomed: Sequence[Thing], alone: Mapping[Thing, str], users: Mapping[str, Collection[str]]
+) -> dict[Thing, str]:
+    """The disks and firmware's variables that must stay, and why: a domain that stays may be using them."""
+    machines = {domain.machine: why for domain, why in alone.items()}
+    going = {thing.name for thing in doomed if thing.kind == "domain"}
+    kept: dict[Thing, str] = {}
+    for thing in (thing for thing in doomed if thing.kind == "disk"):
+        others = {*users.get(thing.name, ())} - going
+        if thing.machine in machines:
+            kept[thing] = f"{thing.name} stays: {machines[thing.machine]}"
+        elif others:
+            kept[thing] = f"{thing.name} stays: domain {min(others)} names it"
+    return kept
+
+
+def plan_down(
+    lab: Lab,
+    names: Sequence[str] | None,
+    state: Inventory,
+    users: Mapping[str, Collection[str]] = MappingProxyType({}),
+    *,
+    keep_disks: bool = False,
+) -> Plan:
+    """What has to go so that nothing of these machines (of the lab, without names) is left on the host.
+
+    :param users: by its path, the domains that name a disk.
+    """
     things = things_there(lab, state)
     machines = {thing.machine for thing in things if thing.machine}
     going = machines if names is None else machines & set(names)
@@ -153,6 +189,9 @@ def plan_down(lab: Lab, names: Sequence[str] | None, state: Inventory, *, keep_d
         doomed = [thing for thing in doomed if thing.kind != "disk"]
     notes = {thing: note for thing in doomed if (note := _left_alone(lab, thing, state))}
     doomed = [thing for thing in doomed if thing not in notes]
+    alone = {thing: notes.pop(thing) for thing in [*notes] if thing.kind == "domain"}
+    stays = alone | _disks_kept(doomed, alone, users)
+    doomed = [thing for thing in doomed if thing not in stays]
     steps = _steps(lab, doomed, state, keep_disks=keep_disks)
     kept = {thing for thing in doomed if keep_disks and _keeps_state(thing, state)}
     notes |= {
@@ -165,7 +204,7 @@ def plan_down(lab: Lab, names: Sequence[str] | None, state: Inventory, *, keep_d
         if (thing not in doomed or thing in kept) and not _is_anothers(lab, thing, state)
     )
     closing = _closing(lab, left, going, state) if things else None
-    return Plan(steps, None, closing, tuple(notes.values()))
+    return Plan(steps, None, closing, tuple(notes.values()), kept=tuple(stays.values()))
 
 
 def _goes(thing: Thing, going: set[str], machines: set[str], *, whole: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
-from provision.host.plan.commands import copy_file, make_overlay, remove_files
+from provision.host.plan.commands import copy_file, make_overlay, remove_unused
 from provision.host.plan.diff import added
 from provision.host.plan.steps import Step
 
@@ -44,7 +44,7 @@ def file_steps(view: MachineView, state: HostState) -> Iterator[Step]:
     for path, source, what, why, action in files_of(view) if not runs(view, state) else ():
         if path not in state.files:
             thing = Thing("disk", path, view.name)
-            undo = (remove_files(path),)
+            undo = (remove_unused(path),)
             lines = added(path, source)
             yield Step(
                 view.spec.host, view.name, what, why, (action,), undo, (thing,), lines, exclusive=False

@@ -116,6 +116,8 @@ class Plan:
     drift: tuple[Drift, ...] = ()
     found: Inventory | None = None
     """The host as it was found, which the plan was made from."""
+    kept: tuple[str, ...] = ()
+    """What was to go and must stay, with the reason: the plan is not all that was asked for."""
 
     @property
     def whats(self) -> list[str]:

@@ -1,0 +1,73 @@
+"""`down` beside careless admins: what it leaves alone keeps its disks, on real hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.real.conftest import Lab, comparable, guest_machine, lab_with
+from tests.real.hypervisor import Hypervisor
+
+DISK = "/var/lib/rscvm/lab/vm-0.qcow2"
+
+
+def with_overlay(host: Hypervisor, backend: str, tmp_path: Path) -> Lab:
+    base = tmp_path / "base.qcow2"
+    host.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    nics, disks = "[{bridge: br-lab}]", f'disks: [{{image: "{base}"}}]'
+    return lab_with(host, tmp_path, guest_machine(backend, "vm", nics=nics, more=disks))
+
+
+def lose_mark(host: Hypervisor) -> None:
+    host.virsh("metadata", "vm", "--uri", "urn:rscvm:domain:1", "--remove", "--live", "--config")
+
+
+def rename(host: Hypervisor) -> None:
+    host.virsh("destroy", "vm")
+    host.virsh("domrename", "vm", "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("happen", "domain", "words"),
+    [
+        (lose_mark, "vm", "domain vm does not bear this lab's mark: left alone"),
+        (rename, "elsewhere", "domain elsewhere names it"),
+    ],
+)
+def test_the_disk_of_a_domain_that_is_left_alone_stays_until_that_has_gone(
+    with_libvirt: Hypervisor, tmp_path: Path, happen: Callable[[Hypervisor], None], domain: str, words: str
+) -> None:
+    there = with_overlay(with_libvirt, "libvirt", tmp_path)
+    before = comparable(with_libvirt.snapshot())
+    assert there.run("up", "--no-check").returncode == 0
+    happen(with_libvirt)
+
+    downs = [there.run("down") for _ in range(2)]
+
+    assert [down.returncode for down in downs] == [3, 3]
+    assert all(f"{DISK} stays: {words}" in down.stderr for down in downs)
+    assert with_libvirt.run(["test", "-e", DISK]).returncode == 0
+    with_libvirt.run(["virsh", "destroy", domain])
+    with_libvirt.virsh("undefine", domain)
+    assert there.run("down").returncode == 0
+    assert comparable(with_libvirt.snapshot()) == before
+
+
+def test_a_disk_that_a_process_has_open_stays_until_that_has_ended(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path
+) -> None:
+    there = with_overlay(hypervisor, backend, tmp_path)
+    before = comparable(hypervisor.snapshot())
+    assert there.run("up", "--no-check").returncode == 0
+    holder = hypervisor.output(["sh", "-c", 'sleep 600 <"$1" >/dev/null 2>&1 & echo $!', "sh", DISK])
+
+    down = there.run("down")
+
+    assert down.returncode == 3
+    assert f"process {holder.strip()} (sleep) has {DISK} open: it stays" in down.stderr
+    assert hypervisor.run(["test", "-e", DISK]).returncode == 0
+    hypervisor.output(["kill", holder.strip()])
+    assert there.run("down").returncode == 0
+    assert comparable(hypervisor.snapshot()) == before
