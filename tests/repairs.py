@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from provision.runtime.errors import HostError, LostError
+from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.protocols import Domain
 from provision.verbs.fix.domain_edit import DropOverride, SetValue
 from provision.verbs.fix.fix import Fixed, Place, fix_domain
@@ -43,6 +43,9 @@ class Daemon(FakeLibvirt):
     forgetful: bool = False
     """Whether it accepts a definition and does not keep it."""
     numbers: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, int] = field(default_factory=dict)
+    """By verb, for how many of the next readings it does not answer once that was asked of it."""
+    mute: int = 0
     lost_at: str = ""
     """The verb from which on it does not answer."""
     lost: bool = False
@@ -63,6 +66,9 @@ class Daemon(FakeLibvirt):
 
     def domain(self, name: str) -> Domain | None:  # noqa: ARG002
         self.answer()
+        if self.mute:
+            self.mute -= 1
+            raise DeadlineError("libvirt does not answer", whole=False)
         return self.there
 
     def definition(self, name: str) -> str:  # noqa: ARG002
@@ -86,12 +92,16 @@ class Daemon(FakeLibvirt):
         super().shutdown(name)
         if self.interrupted:
             raise KeyboardInterrupt
+        self.mute = self.silent.pop("shutdown", 0)
         if self.there is not None and not self.deaf:
             self.there = replace(self.there, state="off")
 
     def start(self, name: str, *, paused: bool = False) -> None:
         super().start(name, paused=paused)
         assert self.there is not None
+        if readings := self.silent.pop("start", 0):
+            self.mute = readings
+            raise DeadlineError("libvirt does not answer", whole=False)
         if self.refusals:
             self.there = replace(self.there, state="running") if self.faster else self.there
             raise HostError(self.refusals.pop(0))

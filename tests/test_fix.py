@@ -147,6 +147,37 @@ def test_a_machine_that_does_not_start_either_way_is_said_to_be_off() -> None:
     assert "vm is off: it starts neither with the edit nor without it" in str(fixed.error)
 
 
+@pytest.mark.parametrize(
+    ("silent", "said"),
+    [
+        ({"shutdown": 3}, ["define", "shutdown", "start"]),
+        ({"start": 3}, ["define", "shutdown", "start", "start"]),
+    ],
+)
+def test_a_libvirt_that_is_silent_for_a_while_leaves_no_machine_off(
+    silent: dict[str, int], said: list[str]
+) -> None:
+    there = Fixable(daemon(silent=silent))
+
+    fixed = there.fix(restart=Deadline(30))
+
+    assert fixed.error is None
+    assert there.said() == said
+    assert there.daemon.there is not None
+    assert there.daemon.there.state == "running"
+
+
+@pytest.mark.parametrize("verb", ["shutdown", "start"])
+def test_who_is_left_with_a_machine_that_may_be_off_is_told_so_first_and_how_to_start_it(verb: str) -> None:
+    there = Fixable(daemon(silent={verb: 10**9}))
+
+    fixed = there.fix(restart=Deadline(0))
+
+    assert fixed.error is not None
+    assert str(fixed.error).startswith("this command has shut vm down, and cannot start it again")
+    assert "virsh start vm" in fixed.error.hint
+
+
 def test_a_machine_that_somebody_else_started_first_is_as_good() -> None:
     there = daemon(refusals=["domain is already running"], faster=True)
 

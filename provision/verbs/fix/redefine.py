@@ -9,6 +9,7 @@ from provision.facts.domain_compare import differences
 from provision.runtime.deadline import wait_for
 from provision.runtime.errors import HostError, WaitedError
 from provision.runtime.interrupt import shield
+from provision.runtime.protocols import Domain
 from provision.verbs.fix.domain_edit import edited
 from provision.verify.judge.ladder import may_yet_load
 from provision.verify.judge.verdict import judge_nic
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from provision.runtime.command import Say
     from provision.runtime.deadline import Deadline
-    from provision.runtime.protocols import Domain, Libvirt
+    from provision.runtime.protocols import Libvirt
     from provision.verbs.fix.domain_edit import Edit
     from provision.verify.judge.verdict import NicVerdict
 
@@ -77,8 +78,10 @@ def _same(now: Domain, planned: Domain) -> bool:
 def power_cycle(libvirt: Libvirt, name: str, kept: Kept | None, deadline: Deadline, say: Say) -> None:
     """Ask the guest to shut down, and start the machine when it has; nothing is ever pulled.
 
+    A libvirt that is silent meanwhile is waited for until the deadline.
+
     :raise HostError: when it does not shut down, and runs on; or when it does not start with the new definition:
-        the old one is put back, and it is started with that.
+        the old one is put back, and it is started with that; or when libvirt is silent, and it may be off.
     """
     domain = libvirt.domain(name)
     if domain is None or domain.state != "running":
@@ -87,45 +90,97 @@ def power_cycle(libvirt: Libvirt, name: str, kept: Kept | None, deadline: Deadli
     say(f"shutting {name} down; up to {deadline.seconds:g} s")
     try:
         libvirt.shutdown(name)
-        wait_for(lambda: _off(libvirt, name), deadline, f"{name} to shut down", every=0.5)
+        _await_off(libvirt, name, deadline)
+    except KeyboardInterrupt:
+        say(f"{name} was asked to shut down and is not started again: virsh start {name}")
+        raise
+    with shield():
+        _start(libvirt, name, kept, deadline, say)
+
+
+def _answer(libvirt: Libvirt, name: str) -> Domain | HostError | None:
+    """The domain, or why libvirt does not tell."""
+    try:
+        return libvirt.domain(name)
+    except HostError as error:
+        return error
+
+
+def _await_off(libvirt: Libvirt, name: str, deadline: Deadline) -> None:
+    """Wait until a machine that was asked to shut down is off; a libvirt that is silent meanwhile is asked again.
+
+    :raise HostError: when it is not off at the deadline, or nobody knows.
+    """
+    said: Domain | HostError | None = None
+
+    def is_off() -> bool:
+        nonlocal said
+        said = _answer(libvirt, name)
+        return isinstance(said, Domain) and said.state == "off"
+
+    try:
+        wait_for(is_off, deadline, f"{name} to shut down", every=0.5)
     except WaitedError as error:
+        if isinstance(said, HostError):
+            raise _left_off(name, said) from error
         raise HostError(
             f"{name} was asked to shut down, and still runs after {deadline.seconds:g} s; it is left running",
             hint=f"shut it down from inside and start it again: the definition waits for that. Pulling its plug "
             f"(virsh destroy {name}) may cost it data, and is left to you",
         ) from error
-    except KeyboardInterrupt:
-        say(f"{name} was asked to shut down and is not started again: virsh start {name}")
-        raise
-    with shield():
-        _start(libvirt, name, kept, say)
 
 
-def _off(libvirt: Libvirt, name: str) -> bool:
-    domain = libvirt.domain(name)
-    return domain is not None and domain.state == "off"
+def _left_off(name: str, why: HostError) -> HostError:
+    return HostError(
+        f"this command has shut {name} down, and cannot start it again: {why}",
+        hint=f"as soon as libvirt answers: virsh domstate {name}, and where that is off: virsh start {name}",
+    )
 
 
-def _start(libvirt: Libvirt, name: str, kept: Kept | None, say: Say) -> None:
+def _start(libvirt: Libvirt, name: str, kept: Kept | None, deadline: Deadline, say: Say) -> None:
     say(f"starting {name}")
     try:
-        libvirt.start(name)
+        _start_when_it_answers(libvirt, name, deadline)
     except HostError as error:
-        now = libvirt.domain(name)
-        if now is not None and now.state != "off":  # somebody else was faster
-            return
-        if kept is None:
+        if kept is None or isinstance(error.__cause__, WaitedError):
             raise
-        libvirt.define(kept.xml)
         try:
-            libvirt.start(name)
+            libvirt.define(kept.xml)
+            _start_when_it_answers(libvirt, name, deadline)
         except HostError as again:
             raise HostError(
-                f"{name} is off: it starts neither with the edit nor without it, which was put back: {again}"
+                f"{name} is off: it starts neither with the edit nor without it, which was put back: {again}",
+                hint=f"this command has shut it down; to start it: virsh start {name}",
             ) from error
         raise HostError(
             f"{name} does not start with the edit; the old definition was put back, and it runs with that: {error}"
         ) from error
+
+
+def _start_when_it_answers(libvirt: Libvirt, name: str, deadline: Deadline) -> None:
+    """Start a machine that is off; a libvirt that is silent is asked again, and one that refuses is not.
+
+    :raise HostError: when it refuses, or is silent still at the deadline, which is the error's cause then.
+    """
+    while True:
+        try:
+            libvirt.start(name)
+        except HostError as error:
+            now = _answer(libvirt, name)
+            if isinstance(now, Domain) and now.state != "off":  # it had taken, or somebody else was faster
+                return
+            if not isinstance(now, HostError):
+                raise
+            _await_answer(libvirt, name, deadline, error)
+        else:
+            return
+
+
+def _await_answer(libvirt: Libvirt, name: str, deadline: Deadline, why: HostError) -> None:
+    try:
+        wait_for(lambda: not isinstance(_answer(libvirt, name), HostError), deadline, "libvirt", every=0.5)
+    except WaitedError as error:
+        raise _left_off(name, why) from error
 
 
 def await_drivers_of(verdicts: Callable[[], list[NicVerdict]], deadline: Deadline) -> list[NicVerdict]:
