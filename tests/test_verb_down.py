@@ -77,10 +77,15 @@ def test_what_somebody_else_has_under_our_names_stays_and_is_told() -> None:
     theirs = recorded("dom-running.xml").replace('lab="lab"', 'lab="another"')
     edges.daemon.found["dom"] = replace(edges.daemon.found["dom"], live_xml=theirs, persistent_xml=theirs)
 
-    plan = take_down(session_on(edges), None, lambda _: None)
+    said: list[str] = []
+    with pytest.raises(HostError) as caught:
+        take_down(session_on(edges), None, said.append)
 
-    for name in ("br-lab", "tap0", "domain dom"):
-        assert f"{name} does not bear this lab's mark: left alone" in plan.notes
+    for name in ("br-lab", "tap0"):
+        assert f"{name} does not bear this lab's mark: left alone" in said
+    assert "domain dom does not bear this lab's mark: left alone" in str(caught.value)
+    assert "dom-0.qcow2 stays: domain dom is left alone" in str(caught.value)
+    assert any("dom-0.qcow2" in path for path in edges.runner.files)
     assert {"br-lab", "tap0"} <= edges.runner.links.keys()
     assert edges.daemon.found["dom"].state == "running"
     assert edges.daemon.said == []

@@ -11,7 +11,11 @@ LONGEST_SOCKET = 107
 
 @dataclass(frozen=True, slots=True)
 class LabPaths:
-    """Every file that a lab may leave on a host, by its name."""
+    """Every file that a lab may leave on a host, by its name.
+
+    What machines and labs are called begins with a letter or digit, and what shares a directory with their files
+    with a dot, but for the lock and the journal, which are no machine's files whatever it is called.
+    """
 
     state_dir: str
     lab: str
@@ -29,7 +33,7 @@ class LabPaths:
     @property
     def undo(self) -> str:
         """How the host itself puts back what was found, while it does not know that all went well."""
-        return f"{self.directory}/undo"
+        return f"{self.directory}/.undo"
 
     @property
     def lock(self) -> str:
@@ -39,7 +43,7 @@ class LabPaths:
     @property
     def accelerators(self) -> str:
         """Which accelerator of this host works, as last measured; shared by all labs."""
-        return f"{self.state_dir}/accelerators.json"
+        return f"{self.state_dir}/.accelerators.json"
 
     def overlay(self, machine: str, index: int) -> str:
         """A disk's overlay over its base image."""

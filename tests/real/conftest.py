@@ -84,7 +84,7 @@ def lab_with(host: Hypervisor, tmp_path: Path, *machines: str) -> Lab:
 
 def comparable(snapshot: Snapshot) -> Snapshot:
     """Without the kept probe of accelerators, which is no lab's."""
-    return replace(snapshot, files={k: v for k, v in snapshot.files.items() if k != "accelerators.json"})
+    return replace(snapshot, files={k: v for k, v in snapshot.files.items() if k != ".accelerators.json"})
 
 
 @pytest.fixture(scope="session")

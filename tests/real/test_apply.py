@@ -144,7 +144,7 @@ def test_killed_between_setting_and_confirming_the_host_puts_it_back(site: Site)
 
     with impatient(site):
         killed_between_setting_and_confirming(site, path)
-        wait_for(lambda: "lab/undo.fired" in leftovers(site), time.monotonic() + 90, "the host's own undo")
+        wait_for(lambda: "lab/.undo.fired" in leftovers(site), time.monotonic() + 90, "the host's own undo")
     wait_for(lambda: not ours(site.remote), time.monotonic() + 10, "its end")
 
     assert site.remote.ethtool_features("nic0") == before

@@ -49,7 +49,7 @@ def test_sshd_killed_in_the_middle_of_the_writes_and_back_later(
         if what == "all of it":
             site.sshd.pop(22).wait()
             wait_for(
-                lambda: not site.remote.path("/var/lib/rscvm/lab/undo").exists(), apply.soon(), "the undo"
+                lambda: not site.remote.path("/var/lib/rscvm/lab/.undo").exists(), apply.soon(), "the undo"
             )
             site.start_sshd()
         done = apply.ended()

@@ -32,7 +32,7 @@ def rename(host: Hypervisor) -> None:
 @pytest.mark.parametrize(
     ("happen", "domain", "words"),
     [
-        (lose_mark, "vm", "domain vm does not bear this lab's mark: left alone"),
+        (lose_mark, "vm", "domain vm is left alone"),
         (rename, "elsewhere", "domain elsewhere names it"),
     ],
 )

@@ -52,7 +52,7 @@ def comparable(host: Hypervisor) -> Snapshot:
     """Without the kept probe of accelerators, and without sshd's processes and our cable, which settle as they like."""
     found = host.snapshot()
     links = {name: link for name, link in found.links.items() if not name.startswith("wire")}
-    files = {name: what for name, what in found.files.items() if name != "accelerators.json"}
+    files = {name: what for name, what in found.files.items() if name != ".accelerators.json"}
     processes = tuple(line for line in found.processes if "sshd" not in line)
     return replace(found, files=files, processes=processes, links=links)
 

@@ -26,8 +26,9 @@ _TRIES = 5
 HOLD = f"""
 command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
 [ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
-command : >>"$1" || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
+(umask 077 && : >>"$1") || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
 command exec 9>>"$1" || exit {_REMOVED}
+chmod 0600 -- "$1" || exit {_REMOVED}
 flock -w 1 -E {_BUSY} 9
 s=$?
 [ $s = {_BUSY} ] && head -c 400 -- "$1"
@@ -42,6 +43,7 @@ rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"
 true"""
 """Holds the lock while it runs what its input says, then removes its file, and the lab's directory if that is all there was.
 
+flock takes a descriptor that only reads, too, so the file is its owner's alone (0.1.0's was everybody's to read).
 What it runs does not inherit the lock, which a QEMU would hold for ever; and it ends only after the last command has,
 so that nothing of a killed run happens after somebody else has the lock. One second of patience is for such a rest.
 """

@@ -140,8 +140,9 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
         if domain.persistent_xml and not (keep_disks and _keeps_state(thing, state)):
             yield Undefine(thing.name)
     elif thing.kind in ("tap", "bridge") and thing.name in state.links:
-        yield Run(("ip", "link", "del", "dev", thing.name))
+        # The uplinks first: they are known by the bridge that they are on.
         yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, state))
+        yield Run(("ip", "link", "del", "dev", thing.name))
     elif thing.kind == "file":
         yield remove_files(thing.name)
     elif thing.kind == "disk":
@@ -154,16 +155,16 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
 
 
 def _disks_kept(
-    doomed: Sequence[Thing], alone: Mapping[Thing, str], users: Mapping[str, Collection[str]]
+    doomed: Sequence[Thing], alone: Collection[Thing], users: Mapping[str, Collection[str]]
 ) -> dict[Thing, str]:
     """The disks and firmware's variables that must stay, and why: a domain that stays may be using them."""
-    machines = {domain.machine: why for domain, why in alone.items()}
+    machines = {domain.machine: domain.name for domain in alone}
     going = {thing.name for thing in doomed if thing.kind == "domain"}
     kept: dict[Thing, str] = {}
     for thing in (thing for thing in doomed if thing.kind == "disk"):
         others = {*users.get(thing.name, ())} - going
         if thing.machine in machines:
-            kept[thing] = f"{thing.name} stays: {machines[thing.machine]}"
+            kept[thing] = f"{thing.name} stays: domain {machines[thing.machine]} is left alone"
         elif others:
             kept[thing] = f"{thing.name} stays: domain {min(others)} names it"
     return kept
