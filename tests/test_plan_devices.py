@@ -146,7 +146,7 @@ def test_down_removes_a_bridge_whose_uplink_the_lab_file_has_lost_and_sets_down_
     plan = plan_down(lab, None, given("eno1", "eno2"))
 
     assert [commands(step) for step in plan.steps] == [
-        [("ip", "link", "del", "dev", "br-lab"), (*SET, "eno2", "down")]
+        [(*SET, "eno2", "down"), ("ip", "link", "del", "dev", "br-lab")]
     ]
     assert plan.notes == ()
 
