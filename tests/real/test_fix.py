@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.real.conftest import SWITCHES
 from tests.real.foreign import GOOD, OVERRIDE, Vm, domain_xml
+from tests.real.hypervisor import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +105,25 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     restarted, document = vm.fix("--restart")
     assert restarted.returncode == 0
     assert "shutting" not in restarted.stderr
+
+
+def test_a_libvirtd_that_is_away_while_the_guest_shuts_down_leaves_no_machine_off(
+    with_libvirt: Hypervisor, tmp_path: Path
+) -> None:
+    vm = Vm(with_libvirt, tmp_path, domain_xml(tmp_path, f"{GOOD}<driver><guest tso4='off'/></driver>"))
+
+    def runs() -> bool:
+        return any("qemu-system" in argv[0] for argv in with_libvirt.processes().values())
+
+    with ThreadPoolExecutor(1) as pool:
+        fixing = pool.submit(vm.fix, "--restart", "--wait", "90")
+        wait_for(lambda: not runs(), time.monotonic() + 60, "the guest's end")
+        with_libvirt.restart_libvirtd()
+        done, document = fixing.result()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert causes(document) == [None]
+    assert with_libvirt.virsh("domstate", "vm").strip() == "running"
 
 
 MODEL_EDIT = ["-      <model type='e1000e'/>", "+      <model type='virtio'/>"]

@@ -184,12 +184,20 @@ def _await_answer(libvirt: Libvirt, name: str, deadline: Deadline, why: HostErro
 
 
 def await_drivers_of(verdicts: Callable[[], list[NicVerdict]], deadline: Deadline) -> list[NicVerdict]:
-    """The verdicts once every NIC has its driver, or at the deadline."""
+    """The verdicts once every NIC has its driver, or at the deadline; a libvirt that is silent is asked again.
+
+    :raise HostError: when it is silent still at the deadline.
+    """
     found: list[NicVerdict] = []
 
     def settled() -> bool:
         nonlocal found
-        found = verdicts()
+        try:
+            found = verdicts()
+        except HostError:
+            if deadline.expired:
+                raise
+            return False
         return not any(may_yet_load(verdict.evidence) for verdict in found)
 
     try:
