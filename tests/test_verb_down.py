@@ -237,3 +237,15 @@ def test_a_setting_that_was_not_put_back_is_told_and_stays_in_the_journal() -> N
         take_down(session_on(edges, NIC_LAB), None, lambda _: None)
 
     assert noted(edges) == {("nic", "eth0")}
+
+
+def test_a_journal_that_cannot_be_read_is_not_written_over() -> None:
+    edges = brought_up()
+    edges.runner.files[PATHS.journal] = "half a jour"
+    edges.runner.did.clear()
+
+    with pytest.raises(HostError, match="cannot read the lab's journal"):
+        take_down(session_on(edges), None, lambda _: None)
+
+    assert edges.runner.did == []
+    assert edges.runner.files[PATHS.journal] == "half a jour"

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from provision.runtime.errors import HostError
 from provision.verbs.apply import set_up
+from provision.verbs.check import Look, check
 from provision.verbs.down import take_down
 from provision.verbs.status import MachineStatus, host_status
+from provision.verify.collect.source import lab_source
 from tests.recorded_answers import LAB, NIC_LAB, PATHS, WITHOUT_VM, changed_lab, recorded, rows
 from tests.recorded_host import RecordedEdges, brought_up, session_on
 
@@ -206,9 +207,25 @@ def test_it_reads_a_host_whole_once() -> None:
     assert edges.runner.whole_reads == 1
 
 
-def test_a_journal_that_cannot_be_read_is_an_error_and_not_an_empty_host() -> None:
+def test_a_journal_that_cannot_be_read_is_why_nothing_would_be_done_and_not_an_empty_host() -> None:
     edges = brought_up()
     edges.runner.files[PATHS.journal] = "half a jour"
 
-    with pytest.raises(HostError, match="cannot read the lab's journal"):
-        host_status(session_on(edges), BOTH)
+    found = host_status(session_on(edges), BOTH)
+
+    assert [row.state for row in found.machines] == ["running", "running"]
+    for refused in (found.refused, *(row.refused for row in found.machines)):
+        assert any("cannot read the lab's journal" in sentence for sentence in refused)
+    assert found.steps == ()
+    assert [row.steps for row in found.machines] == [(), ()]
+
+
+def test_a_journal_that_cannot_be_read_keeps_nobody_from_checking() -> None:
+    edges = brought_up()
+    edges.runner.files[PATHS.journal] = "half a jour"
+
+    verdicts = check(lab_source(edges, LAB, "local", BOTH), Look())
+
+    assert [verdict.verdict for verdict in verdicts] == ["ready", "ready"]
+    for verdict in verdicts:
+        assert any("cannot read the lab's journal" in note for note in verdict.evidence.notes)

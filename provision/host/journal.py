@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import HostError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,8 @@ class Journal:
     """Whether each was made for KVM: what `auto` came to then."""
     disarmed: frozenset[str] = frozenset()
     """Machines that `hck disarm` has made ordinary since they were last brought up."""
+    trouble: str = ""
+    """Why it could not be read: what is only looked at is looked at all the same, and nothing is changed."""
 
     @property
     def machines(self) -> set[str]:
@@ -88,7 +90,12 @@ def merged(old: Thing | None, new: Thing) -> Thing:
 
 
 def written_journal(journal: Journal) -> str:
-    """The journal's text."""
+    """The journal's text.
+
+    :raise HostError: for one that could not be read, which must not be written over.
+    """
+    if journal.trouble:
+        raise HostError(journal.trouble, hint=_LOST)
     head = {
         "journal": 1,
         "file": journal.file,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_tree import paths_in
 from provision.host.apply.execute import run_what_can
 from provision.host.plan.down import plan_down
-from provision.host.preflight.machines import another_lab
+from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.inventory import read_inventory
 from provision.runtime.errors import HostError, RequestError
 
@@ -63,7 +63,7 @@ def take_down(
 
 def _take_down(session: HostSession, names: Sequence[str] | None, say: Say, *, keep_disks: bool) -> Plan:
     there = _read_with_forgotten(session)
-    for sentence in another_lab(session.lab, there):
+    for sentence in journal_obstacles(session.lab, there):
         raise HostError(sentence)
     for name in names or ():
         if name not in {*session.lab.machines, *there.journal.machines}:

@@ -29,7 +29,11 @@ def missing(lab: Lab, names: Sequence[str], state: HostState, plan: Plan) -> tup
     """One sentence for each thing that stands in the way of `up`, whose plan for these machines this is."""
     host = state.name
     views = [resolved_view(lab, name, state) for name in names]
-    sentences = [*another_lab(lab, state), *_programs(views, state), *_networks(lab, host, views, state)]
+    sentences = [
+        *journal_obstacles(lab, state),
+        *_programs(views, state),
+        *_networks(lab, host, views, state),
+    ]
     sentences += missing_for_settings(lab, state, plan)
     if names and not state.access.writable:
         sentences.append(_unwritable(lab))
@@ -49,7 +53,7 @@ def missing(lab: Lab, names: Sequence[str], state: HostState, plan: Plan) -> tup
 def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, ...]:
     """One sentence for each thing that stands in the way of a host's own settings, which are in this plan."""
     host = state.name
-    sentences = [*another_lab(lab, state), *nic_obstacles(lab, host, state)]
+    sentences = [*journal_obstacles(lab, state), *nic_obstacles(lab, host, state)]
     declared = lab.host(host)
     sentences += [
         f"hosts.{host}.bridges.{name}: {name} is there and is no bridge"
@@ -85,9 +89,11 @@ def refuse(host: str, state: HostState, sentences: Sequence[str]) -> None:
         )
 
 
-def another_lab(lab: Lab, state: Inventory) -> Iterator[str]:
-    """Whether the journal of this lab's name is another lab file's, whose things must not be taken for ours."""
+def journal_obstacles(lab: Lab, state: Inventory) -> Iterator[str]:
+    """Whether the journal cannot be read, or is another lab file's, whose things must not be taken for ours."""
     file, paths = state.journal.file, LabPaths(lab.state_dir, lab.name)
+    if state.journal.trouble:
+        yield state.journal.trouble
     if file and file != lab.file:
         yield (
             f"{paths.journal} is of another lab file, {file}: rename one of them or give it a state_dir of its own "

@@ -12,7 +12,7 @@ from provision.host.read.devices import FEATURES, LINKS
 from provision.host.state import Inventory
 from provision.lab.paths import LabPaths
 from provision.runtime.command import Run, shell
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.questions import Question, ask
 
 if TYPE_CHECKING:
@@ -51,7 +51,11 @@ def _boot(answer: Result) -> str:
 
 
 def _journal(answer: Result) -> Journal:
-    return Journal() if answer.status == _ABSENT else parse_journal(answer.check().out)
+    """The journal, also one that cannot be read."""
+    try:
+        return Journal() if answer.status == _ABSENT else parse_journal(answer.check().out)
+    except HostError as error:
+        return Journal(trouble=f"{error} ({error.hint})" if error.hint else str(error))
 
 
 BOOT = Question(Run(("cat", "/proc/sys/kernel/random/boot_id")), _boot)

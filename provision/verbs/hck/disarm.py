@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.apply.transaction import apply_plan_or_roll_back
 from provision.host.marks import is_our_domain
-from provision.host.preflight.machines import another_lab
+from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.host import read_host
 from provision.runtime.errors import HostError
 from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
@@ -42,7 +42,7 @@ def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: boo
 
 def obstacles(lab: Lab, names: Sequence[str], state: HostState) -> Iterator[str]:
     """Why these machines are not ours to disarm."""
-    yield from another_lab(lab, state)
+    yield from journal_obstacles(lab, state)
     for name in names:
         domain = state.domains.get(name)
         if lab.machines[name].backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.host.plan.hck_flags import lab_as_started
@@ -47,7 +47,9 @@ def lab_source(
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         chosen = some or names
         there = read_inventory(edges, lab, host, chosen)
-        return collect_lab(edges, lab_as_started(lab, there), chosen, there, monitor=monitor)
+        nics = collect_lab(edges, lab_as_started(lab, there), chosen, there, monitor=monitor)
+        trouble = there.journal.trouble and f"whether it was disarmed is not known: {there.journal.trouble}"
+        return [replace(nic, notes=(*nic.notes, trouble)) for nic in nics] if trouble else nics
 
     return MachineSource(edges, host, ask)
 
