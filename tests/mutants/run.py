@@ -89,12 +89,13 @@ def _in_copy(copy: Path, work: Callable[[], int], limit: float | None = None) ->
 
     process = _FORK.Process(target=body)
     process.start()
-    process.join(limit)
-    if process.exitcode is None:
-        os.killpg(process.pid or 0, signal.SIGKILL)
-        process.join()
-        return None
-    return process.exitcode
+    try:
+        process.join(limit)
+        return process.exitcode
+    finally:
+        if process.is_alive():
+            os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
 
 
 def _measure() -> int:

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from difflib import unified_diff
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -98,15 +99,18 @@ def _changed(source: str, operator: str, occurrence: int) -> str:
 
 
 def mutants(root: Path, seed: int, size: int) -> list[Mutant]:
-    """Each spot is as likely as any other, and is changed in one of its ways."""
-    random = Random(seed)  # noqa: S311 - a sample that can be drawn again
+    """Each spot is as likely as any other, is changed in one of its ways, and is drawn again where its line is as it was."""
     files = {path: path.read_text() for name in PACKAGES for path in sorted((root / name).rglob("*.py"))}
-    spots = [(path, start, ways) for path, text in files.items() for start, ways in _spots(text).items()]
-    random.shuffle(spots)
-    drawn: list[Mutant] = []
-    for path, (line, _), ways in spots:
-        if changed := _changed(files[path], *random.choice(ways)):
-            drawn.append(Mutant(str(path.relative_to(root)), line, files[path], changed))
-        if len(drawn) == size:
-            break
-    return drawn
+    spots = []
+    for path, text in files.items():
+        lines = text.splitlines()
+        for (line, column), ways in _spots(text).items():
+            name = str(path.relative_to(root))
+            random = Random(f"{seed} {name} {column} {lines[line - 1]}")  # noqa: S311 - to be drawn again
+            spots.append((random.random(), name, line, text, random.choice(ways)))
+    changed = (
+        Mutant(name, line, text, after)
+        for _, name, line, text, way in sorted(spots)
+        if (after := _changed(text, *way))
+    )
+    return list(islice(changed, size))
