@@ -204,3 +204,16 @@ def test_a_domain_that_has_gone_needs_nothing() -> None:
     plan = plan_down(one_vm("libvirt"), None, replace(of_libvirt(), domains={}))
 
     assert (plan.steps, plan.notes) == ((), ())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_nic_that_has_gone_is_not_put_back(*, there: bool) -> None:
+    link = Link("eno1", "", "", up=True, mtu=1500, master="")
+    was = '{"features": {"generic-receive-offload": true}}'
+    found = replace(
+        EMPTY,
+        links={"eno1": link} if there else {},
+        journal=Journal(LAB.file, (Thing("nic", "eno1", was=was),)),
+    )
+
+    assert whats(plan_down(LAB, None, found).steps) == (["put eno1's settings back"] if there else [])
