@@ -4,6 +4,8 @@
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
 # make bench  what it costs, as ratios against peers in the same run, into bench/RESULTS.md
+# make mutants  which of 300 small changes to the product the unit tests notice, into build/mutants/RESULTS.md;
+#             SEED=2 draws others, SAMPLE=50 fewer
 # All install what is missing (Debian packages by apt-get, Python packages into .venv) and need root
 # or sudo: TAPs, bridges and namespaces are made.
 
@@ -19,8 +21,10 @@ BENCH_PACKAGES := virtinst
 NEXT_PACKAGES := mmdebstrap
 
 NEXT ?= tests/real
+SEED ?= 1
+SAMPLE ?= 300
 
-.PHONY: demo check test test-next bench bench-peers guest host packages test-packages clean
+.PHONY: demo check test test-next bench bench-peers mutants guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -51,6 +55,15 @@ bench-peers: build/bench-venv/.installed
 build/bench-venv/.installed: bench/constraints.txt | packages
 	$(PYTHON) -m venv build/bench-venv
 	build/bench-venv/bin/pip install --quiet --constraint bench/constraints.txt ansible-core pyinfra
+	@touch $@
+
+mutants: build/mutants-venv/.installed
+	build/mutants-venv/bin/python -m tests.mutants.run --seed $(SEED) --sample $(SAMPLE)
+
+build/mutants-venv/.installed: pyproject.toml constraints.txt tests/mutants/constraints.txt | test-packages
+	$(PYTHON) -m venv build/mutants-venv
+	build/mutants-venv/bin/pip install --quiet --constraint constraints.txt --constraint tests/mutants/constraints.txt \
+	    --editable '.[dev]' cosmic-ray coverage
 	@touch $@
 
 guest: packages

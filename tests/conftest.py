@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from provision.runtime.interrupt import forget
 
@@ -18,6 +18,15 @@ HERE = Path(__file__).parent
 
 # A test says what is so, and never how long this machine took over it.
 settings.register_profile("rscvm", deadline=None)
+# For `make mutants`: the same few examples for each, and the first that fails is enough.
+settings.register_profile(
+    "mutants",
+    deadline=None,
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile("rscvm")
 
 

@@ -19,9 +19,12 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 def bounded(examples: int) -> settings:
-    """The same examples in every run: a suite that fails once in a while is not believed."""
+    """The same examples in every run: a suite that fails once in a while is not believed.
+
+    A profile says how many of a hundred.
+    """
     return settings(
-        max_examples=examples,
+        max_examples=max(1, examples * settings().max_examples // 100),
         derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -141,6 +141,8 @@ def test_the_test_bridge_is_made_like_a_wire_and_the_control_bridge_like_any() -
                    "forward_delay", "0", "nf_call_iptables", "0", "nf_call_ip6tables", "0", "nf_call_arptables", "0")  # fmt: skip
     assert no_link_local[-1] == test
     assert not any("address" in words[:2] for words in commands(steps[test]))
+    assert steps[test].diff == (f"+ bridge {test}", "+   a wire: no address, txqueuelen 11000, nf_call_* 0")
+    assert steps[control].diff == (f"+ bridge {control}",)
     assert commands(steps[control])[0][-4:] == ("stp_state", "0", "forward_delay", "0")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.facts.accelerators import kept_accelerators, parse_accelerators, written_accelerators
+from provision.facts.accelerators import Failed, kept_accelerators, parse_accelerators, written_accelerators
 from provision.facts.domain import parse_domain
 from provision.facts.ethtool_features import Feature, parse_features
 from provision.facts.ip import parse_links
@@ -225,3 +225,65 @@ def test_a_counter_that_no_kernel_has_is_unreadable(octets: int) -> None:
 
     with pytest.raises(UnreadableError):
         parse_links(json.dumps([link]))
+
+
+def test_what_ip_does_not_tell_of_a_device_is_nothing(fixture_text: Read) -> None:
+    [bare] = parse_links('[{"ifname": "eth0", "flags": [], "mtu": 1500}]').values()
+
+    assert (bare.sent_bytes, bare.sent_packets, bare.received_bytes, bare.received_packets) == (0, 0, 0, 0)
+    assert (bare.tap, bare.multi_queue, bare.up, bare.carrier) == (False, False, False, False)
+    assert parse_links(fixture_text("iproute2-6.1/links.json"))["br-lab"].filters == ()
+
+
+def test_a_bridges_filters_are_those_of_its_switches_that_are_on() -> None:
+    data = {"stp_state": 1, "nf_call_iptables": 1, "nf_call_ip6tables": 0}
+    link = {"ifname": "br0", "flags": [], "mtu": 1500, "linkinfo": {"info_kind": "bridge", "info_data": data}}
+
+    assert parse_links(json.dumps([link]))["br0"].filters == ("nf_call_iptables",)
+
+
+@pytest.mark.parametrize("line", ["42\tqemu -pidfile a", "42\t!!!!", "42 cWVtdQA=", "pid\tcWVtdQA="])
+def test_a_line_that_is_no_pid_and_base64_is_unreadable(line: str) -> None:
+    with pytest.raises(UnreadableError):
+        parse_processes(line)
+
+
+def test_only_a_probe_that_said_so_was_late() -> None:
+    words = {
+        "late": Failed("it took too long", late=True),
+        "failed": Failed("it took too long"),
+        "strange": Failed("strange it took too long"),
+    }
+    for kind, expected in words.items():
+        found = parse_accelerators(f"tcg 590\nkvm {kind} it took too long\n").kvm
+        assert found == expected
+        assert isinstance(found, Failed)
+        assert found.late is (kind == "late")
+    old = kept_accelerators("0.1.0", '{"key": "0.1.0", "tcg": 590, "kvm": "no such device"}')
+    assert old is not None
+    assert isinstance(old.kvm, Failed)
+    assert (old.kvm.words, old.kvm.late) == ("no such device", False)
+
+
+@pytest.mark.parametrize(
+    ("models", "alias", "asked"),
+    [
+        (["virtio", "e1000e"], "net0", [True, False]),
+        (["e1000e", "virtio"], "net0", [False, True]),
+        (["virtio", "virtio"], "net0", [False, False]),
+        (["e1000e"], "net0", [False]),
+        (["virtio", "virtio"], "ua-1", [False, True]),
+    ],
+)
+def test_an_override_of_no_devices_alias_counts_for_the_one_nic_that_it_can_mean(
+    models: list[str], alias: str, asked: list[bool]
+) -> None:
+    nics = "".join(
+        f"<interface type='user'><model type='{model}'/><alias name='ua-{at}'/></interface>"
+        for at, model in enumerate(models)
+    )
+    rsc_ext = f"<q:device alias='{alias}'><q:frontend><q:property name='guest_rsc_ext' type='bool' value='true'/></q:frontend></q:device>"
+    space = "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
+    xml = f"<domain><devices>{nics}</devices><q:override {space}>{rsc_ext}</q:override></domain>"
+
+    assert [nic.rsc_asked for nic in parse_domain(xml).nics] == asked

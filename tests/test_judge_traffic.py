@@ -109,7 +109,9 @@ def test_without_monitor_the_tap_alone_makes_a_nic_ready() -> None:
     ("changes", "cause"),
     [
         ({"features": features("no-driver")}, None),
+        ({"features": features("host-tx-off")}, None),
         ({"features": features("guest-dropped-rsc")}, "tap-segmentation-off"),
+        ({"features": features("guest-dropped-rsc-host-asked")}, "tap-segmentation-off"),
         ({"features": features("host-sg-off")}, "host-disabled-segmentation"),
         ({"kind": "direct"}, "tap-unreadable"),
         ({"kind": "user", "features": Unasked("there is no TAP")}, "no-vnet-header"),

@@ -13,6 +13,22 @@ def host(declared: str, more: str = "") -> str:
 
 
 REFUSED = {
+    "version: 1\nhosts: {h: {address: h}, local: {}, i: {}}\n": (
+        "hosts.i.address",
+        "is required for every host but",
+    ),
+    "version: 1\nhosts: {h: {address: h}, local: {port: 22}}\n": (
+        "hosts.local.port",
+        "has no meaning on local",
+    ),
+    host("bridges: {br0: {address: 999.9.0.1/24}}"): (
+        "hosts.h.bridges.br0.address",
+        "must be an address with its prefix length, such as 10.9.0.1/24, not",
+    ),
+    host("bridges: {br0: {address: 10.9.0.1/33}}"): (
+        "hosts.h.bridges.br0.address",
+        "must be an address with its prefix length",
+    ),
     host("bridges: {br0: {uplink: eno1}, br1: {uplink: eno1}}"): (
         "hosts.h.bridges.br1.uplink",
         "eno1 is already the uplink of br0",

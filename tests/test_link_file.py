@@ -212,3 +212,10 @@ def test_a_tap_has_no_permanent_address(fixture_text: Read) -> None:
 def test_what_is_no_permanent_address_is_unreadable(text: str) -> None:
     with pytest.raises(UnreadableError):
         parse_permanent_mac(text)
+
+
+def test_only_switching_off_a_group_is_refused_for_what_systemd_misses_of_it() -> None:
+    refused = {(row.name, on) for row in FEATURES for on in (True, False)
+               if link_refusals(HostNic(features={row.name: on}))}  # fmt: skip
+
+    assert refused == {("tcp-segmentation-offload", False)}

@@ -249,3 +249,14 @@ def test_no_paste_makes_a_traceback_or_a_ready(lines: list[str]) -> None:
 
     assert exit_status(verdicts) in (1, 4)
     assert len(as_json(verdicts)["nics"]) == len(nics)
+
+
+@pytest.mark.parametrize(
+    ("words", "requested"),
+    [("on", True), ("off", False), ("off [requested on]", True), ("on [requested off]", False),
+     ("on [not requested]", False)],
+)  # fmt: skip
+def test_what_was_asked_for_is_what_the_note_says(words: str, *, requested: bool) -> None:
+    found = features(f"Features for tap0:\ntx-tcp-segmentation: {words}\n")["tx-tcp-segmentation"]
+
+    assert (found.active, found.requested) == (words.startswith("on"), requested)

@@ -15,6 +15,7 @@ from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Drift
 from provision.host.plan.up import plan_up
 from provision.host.state import HostState
+from provision.lab.identity import spec_as_noted
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
@@ -42,6 +43,7 @@ def test_up_makes_what_is_missing_and_notes_it_first() -> None:
     assert [what.split(" ")[0:2] for what in whats(every(plan))] == [
         ["note", "in"], ["make", "bridge"], ["make", "TAP"], ["start", "vm"], ["note", "that"]]  # fmt: skip
     assert all(step.why for step in plan.steps)
+    assert plan.notes == ()
 
 
 def test_up_changes_nothing_where_all_is_there() -> None:
@@ -58,6 +60,7 @@ def test_a_tap_is_multi_queue_if_and_only_if_it_has_queues(queues: int, flags: t
     step = next(s for s in plan_up(lab, "local", ["vm"], EMPTY).steps if "TAP" in s.what)
 
     assert commands(step)[0] == ("ip", "tuntap", "add", "dev", "tap0", "mode", "tap", *flags)
+    assert step.diff == (f"+ tap tap0 {' '.join(flags)}", "+   bridge br-lab")
 
 
 def test_a_machine_that_runs_otherwise_is_drift_and_not_touched() -> None:
@@ -143,7 +146,15 @@ def test_a_domain_of_an_older_lab_file_is_defined_anew_while_off() -> None:
     on = replace(off, domains={"vm": Domain("vm", "running", xml, xml)})
 
     assert whats(plan_up(lab, "local", ["vm"], off).steps) == ["start vm"]
-    assert whats(plan_up(newer, "local", ["vm"], off).steps) == ["define vm anew", "start vm"]
+    define, start = plan_up(newer, "local", ["vm"], off).steps
+    assert [define.what, start.what] == ["define vm anew", "start vm"]
+    noted = replace(off, journal=Journal(lab.file, specs={"vm": spec_as_noted(lab.machines["vm"])}))
+    told = plan_up(newer, "local", ["vm"], noted).steps[0].diff
+    assert [line.split() for line in told if line[0] in "+-"] == [
+        ["-", "<memory", 'unit="KiB">262144</memory>'],
+        ["+", "<memory", 'unit="KiB">524288</memory>'],
+    ]
+    assert define.diff == ("- memory: 262144 KiB", "+ memory: 524288 KiB"), "with no journal by what is there"
     assert plan_up(newer, "local", ["vm"], on).steps == ()
     assert plan_up(newer, "local", ["vm"], on).drift
 
@@ -215,6 +226,18 @@ def test_a_state_directory_that_leaves_no_room_for_a_socket_stands_in_the_way() 
     assert any("too long a name for a socket" in s for s in lacking(deep, ["vm"], EMPTY))
 
 
+def test_a_sockets_name_is_its_machines_as_long_as_the_kernel_takes_it() -> None:
+    """sun_path has 108 bytes, and the last is a NUL."""
+    longest, own, short = 107, len("/lab/vm.agent"), len("/0123456789ab.agent")
+    for length in (longest - own, longest - own + 1, longest - short, longest - short + 1):
+        lab = LAB.model_copy(update={"state_dir": "/" + "d" * (length - 1)})
+        socket = resolved_view(lab, "vm", EMPTY).socket("agent")
+        refused = any("too long a name" in s for s in lacking(lab, ["vm"], EMPTY))
+
+        assert socket.endswith("/lab/vm.agent") is (length + own <= longest)
+        assert refused is (len(socket) > longest)
+
+
 def test_a_host_that_has_all_lacks_nothing() -> None:
     assert lacking(LAB, ["vm"], EMPTY) == ()
     assert lacking(LAB, ["vm"], running()) == ()
@@ -236,3 +259,15 @@ def test_what_the_lab_file_asks_for_and_the_host_cannot(changes: dict[str, str],
     old = capable(EMPTY, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
 
     assert any(words in sentence for sentence in lacking(one_vm(**changes), ["vm"], old))
+
+
+@pytest.mark.parametrize(
+    ("nic", "missed"),
+    [("rsc: true", ()), ("rsc: false", ()), ("rsc: hck", ("guest_rsc_ext", "rsc_interval"))],
+)
+def test_the_engines_properties_are_missed_where_the_engine_is_asked_for(
+    nic: str, missed: tuple[str, ...]
+) -> None:
+    lab = one_vm(**{"ifname: tap0": f"ifname: tap0, {nic}", "guest: linux": "guest: linux\n    purpose: hck"})
+
+    assert lab.machines["vm"].nics[0].unknown_to(EVERYTHING - {"guest_rsc_ext", "rsc_interval"}) == missed

@@ -157,3 +157,32 @@ def test_an_address_is_the_same_however_it_is_written() -> None:
     there = replace(found, links={**found.links, "br-lab": replace(BRIDGE, addresses=("fd00::1/64",))})
 
     assert plan_up(lab, "local", ["vm"], there).steps == ()
+
+
+def test_a_tap_that_is_made_anew_is_not_put_right_besides() -> None:
+    half_made = replace(TAP, alias="", up=False, master="")
+    found = replace(running(), links={"br-lab": BRIDGE, "tap0": half_made}, processes={})
+
+    assert whats(plan_up(LAB, "local", ["vm"], found).steps) == ["make TAP tap0", "start vm"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "noted"),
+    [
+        ("{}", {"uplinks": {}, "addresses": {}, "mtus": {}}),
+        ("{mtu: 9000}", {"uplinks": {}, "addresses": {}, "mtus": {"9000": True}}),
+        ("{address: 10.9.0.1/24}", {"uplinks": {}, "addresses": {"10.9.0.1/24": True}, "mtus": {}}),
+        ("{uplink: eno1}", {"uplinks": {"eno1": False}, "addresses": {}, "mtus": {}}),
+    ],
+)
+def test_what_a_bridge_has_from_us_is_noted_so_that_it_can_be_taken_from_it(
+    declared: str, noted: dict[str, Any]
+) -> None:
+    lab = one_vm(**{"{address: 10.9.0.1/24}": declared})
+    eno1 = Link("eno1", "", "", up=False, mtu=1500, master="")
+
+    [step] = plan_apply(lab, "local", replace(EMPTY, links={"eno1": eno1})).steps
+
+    assert [json.loads(thing.was) for thing in step.makes] == [noted]
+    words = declared.strip("{}").replace(":", "")
+    assert step.diff == ("+ bridge br-lab", *([f"+   {words}"] if words else []))

@@ -9,12 +9,16 @@ import pytest
 from provision.facts.ip import Link
 from provision.host.journal import Journal, Thing, parse_journal, written_journal
 from provision.host.plan.down import plan_down
+from provision.host.plan.resolved import resolved_view
+from provision.host.plan.steps import Action, Destroy, Undefine
 from provision.host.plan.up import plan_up
+from provision.host.state import HostState
+from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
 from tests.builders import one_vm
-from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, lacking, noting, running, whats
+from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, lacking, noting, running, runs, whats
 
 
 def test_an_unmarked_device_of_another_boot_is_not_ours() -> None:
@@ -149,3 +153,66 @@ def test_a_journal_that_cannot_be_read_tells_the_way_on(was: str | None) -> None
         parse_journal(text)
 
     assert "move journal.json out of the lab's directory" in caught.value.hint
+
+
+def of_libvirt(state: str = "running", *, defined: bool = True, keys: str = "firmware: uefi") -> HostState:
+    """A host where the machine is a domain of ours."""
+    lab = one_vm("libvirt", **{"accel: tcg": f"accel: tcg\n    {keys}", "kernel:": "#"})
+    xml = domain_xml(resolved_view(lab, "vm", EMPTY))
+    journal = Journal(lab.file, (Thing("domain", "vm", "vm", "qemu:///system"),))
+    return replace(EMPTY, domains={"vm": Domain("vm", state, xml, xml if defined else "")}, journal=journal)
+
+
+@pytest.mark.parametrize(
+    ("found", "keep_disks", "actions"),
+    [
+        (of_libvirt(), False, (Destroy("vm"), Undefine("vm"))),
+        (of_libvirt("off"), False, (Undefine("vm"),)),
+        (of_libvirt(keys="firmware: bios"), True, (Destroy("vm"), Undefine("vm"))),
+        (of_libvirt(defined=False), False, (Destroy("vm"),)),
+        (of_libvirt(defined=False), True, (Destroy("vm"),)),
+    ],
+)
+def test_a_domain_goes_with_its_definition_where_it_has_one(
+    found: HostState, actions: tuple[Action, ...], *, keep_disks: bool
+) -> None:
+    plan = plan_down(one_vm("libvirt"), None, found, keep_disks=keep_disks)
+
+    [step] = plan.steps
+    assert step.do == actions
+    assert plan.notes == ()
+    assert plan.closing is not None
+    assert "bring" in plan.closing.what
+    assert not any(run.stdin for run in runs(plan.closing.do)), "nothing is left to be noted"
+
+
+@pytest.mark.parametrize(("state", "actions"), [("running", [(Destroy("vm"),)]), ("off", [])])
+def test_with_its_disks_a_domain_keeps_the_definition_that_its_firmwares_variables_go_with(
+    state: str, actions: list[tuple[Action, ...]]
+) -> None:
+    plan = plan_down(one_vm("libvirt"), None, of_libvirt(state), keep_disks=True)
+
+    assert [step.do for step in plan.steps] == actions
+    assert plan.notes == ("domain vm stays defined: libvirt keeps its firmware or TPM state with it",)
+    assert plan.closing is not None
+    [written] = runs(plan.closing.do)
+    assert [thing.name for thing in parse_journal(written.stdin).things] == ["vm"]
+
+
+def test_a_domain_that_has_gone_needs_nothing() -> None:
+    plan = plan_down(one_vm("libvirt"), None, replace(of_libvirt(), domains={}))
+
+    assert (plan.steps, plan.notes) == ((), ())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_nic_that_has_gone_is_not_put_back(*, there: bool) -> None:
+    link = Link("eno1", "", "", up=True, mtu=1500, master="")
+    was = '{"features": {"generic-receive-offload": true}}'
+    found = replace(
+        EMPTY,
+        links={"eno1": link} if there else {},
+        journal=Journal(LAB.file, (Thing("nic", "eno1", was=was),)),
+    )
+
+    assert whats(plan_down(LAB, None, found).steps) == (["put eno1's settings back"] if there else [])

@@ -14,8 +14,10 @@ from provision.host.plan.down import plan_down
 from provision.host.plan.nics import WHY, nic_notes, nic_steps, nm_command
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Plan, Step
+from provision.host.state import NicState
 from provision.lab.spec import Lab
 from provision.render.link_file import link_file_head, link_path
+from tests.builders import lab_of
 from tests.hosts import allowed, commands, lacking_for_settings, runs
 from tests.nics import (
     MAC,
@@ -266,3 +268,17 @@ def test_a_nic_that_networkmanager_only_watches_is_not_its_own() -> None:
 
     assert steps(lab, owner=f"{NM_EXTERNALLY}252\n") != []
     assert list(nic_notes(lab, "hv", found(lab, owner=f"{NM_EXTERNALLY}252\n"))) == []
+
+
+def test_a_nic_that_is_not_there_keeps_no_other_from_being_set() -> None:
+    gro = "{features: {generic-receive-offload: off}}"
+    lab = lab_of(f"version: 1\nhosts: {{hv: {{address: hv, nics: {{gone: {gro}, eth0: {gro}}}}}}}\n")
+    there = found(lab)
+
+    plans = [
+        [*nic_steps(lab, "hv", replace(there, nics=nics))]
+        for nics in ({"eth0": there.nics["eth0"]}, {**there.nics, "gone": NicState()})
+    ]
+
+    for [step] in plans:
+        assert ethtool(step) == ["ethtool -K eth0 generic-receive-offload off"]

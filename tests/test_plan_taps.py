@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from provision.facts.ethtool_features import Feature
+from provision.host.plan.readback import in_vain
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.taps import taken_by_host, tap_steps_back_on
+from provision.host.plan.up import plan_up
 from provision.tables.offloads import BY_NAME
 from tests.builders import features, one_vm
-from tests.hosts import EMPTY, TAP, commands, running
+from tests.hosts import EMPTY, LAB, TAP, commands, running
 
 OFF = "offloads: {guest_tso6: off}"
 
@@ -106,3 +108,25 @@ def test_the_step_is_tried_shown_and_never_guarded() -> None:
     assert (step.attempt, step.guarded, step.makes) == (True, False, ())
     assert step.diff == ("  tap0", "-   tx-checksum-ip-generic: off", "+   tx-checksum-ip-generic: on")
     assert step.undo
+
+
+CHECKSUM = "tx-checksum-ip-generic"
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (Feature(active=True, requested=True, fixed=False), ""),
+        (Feature(active=False, requested=True, fixed=False), "the guest's negotiation has the last word"),
+        (Feature(active=False, requested=False, fixed=False), "the host did not take it"),
+    ],
+)
+def test_what_was_tried_in_vain_is_told_with_whose_doing_that_is(now: Feature, why: str) -> None:
+    found = replace(running(), features={"tap0": features("host-tx-off")})
+    steps = [*tap_steps_back_on(one_vm(), ["vm"], found)]
+    others = plan_up(LAB, "local", ["vm"], EMPTY).steps
+
+    vain = in_vain({"tap0": {**features("host-tx-off"), CHECKSUM: now}}, [*others, *steps])
+
+    assert vain == ([(steps[0], f"tap0: {CHECKSUM} stays {now}: {why}")] if why else [])
+    assert in_vain({}, steps) == [], "a TAP that has gone has refused nothing"

@@ -199,3 +199,12 @@ def test_the_same_lab_renders_the_same() -> None:
     assert domain_xml(machine_view(lab_of(THREE_VMS), "windows")) == domain_xml(
         machine_view(lab_of(THREE_VMS), "windows")
     )
+
+
+def test_each_device_has_a_port_of_its_own_eight_to_a_slot() -> None:
+    """Where a device is, Windows knows it by: no version moves one."""
+    lab = one_vm(**{"nics: [": "nics: [" + "{user: true, rsc: false}, " * 8})
+
+    ports = list(machine_view(lab, "vm").ports.values())
+
+    assert ports == [*(f"2.{function}" for function in range(8)), "3.0", "3.1"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from provision.lab import spec
 from provision.lab.schema import lab_schema
@@ -176,3 +176,14 @@ def test_each_default_that_editors_offer_is_itself_valid() -> None:
         if not Draft202012Validator({**data, "$defs": schema["$defs"]}).is_valid(data["default"])
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("size", [0, 255, 256, 257, 511, 512, 1023, 1024, 1025, 2048])
+def test_it_accepts_the_ring_sizes_that_the_loader_accepts(size: int) -> None:
+    data = with_nic(rx_queue_size=size)
+    try:
+        spec.LabFile.model_validate(data)
+    except ValidationError:
+        assert not valid(data)
+    else:
+        assert valid(data)

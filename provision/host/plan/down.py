@@ -126,7 +126,8 @@ def _to_set_down(thing: Thing, state: Inventory) -> list[str]:
 def _keeps_state(thing: Thing, state: Inventory) -> bool:
     """Whether a domain must stay defined so that its firmware's variables or its TPM's state stay its own."""
     domain = state.domains.get(thing.name) if thing.kind == "domain" else None
-    return domain is not None and parse_domain(domain.persistent_xml or domain.live_xml).keeps_state
+    defined = domain.persistent_xml if domain is not None else ""
+    return bool(defined) and parse_domain(defined).keeps_state
 
 
 def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> Iterator[Action]:
