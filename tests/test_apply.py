@@ -66,7 +66,8 @@ class LostHost(FakeHost):
 
 
 def device(name: str, alias: str) -> dict[str, object]:
-    return {"ifname": name, "ifalias": alias, "flags": ["UP"], "mtu": 1500}
+    tap = {"info_kind": "tun", "info_data": {"type": "tap"}}
+    return {"ifname": name, "ifalias": alias, "flags": ["UP"], "mtu": 1500, "linkinfo": tap}
 
 
 @pytest.mark.parametrize("theirs", [False, True])

@@ -81,8 +81,8 @@ def test_its_devices_are_ours(lab: Lab) -> None:
     ours = {name for name, link in links.items() if is_our_link(lab, link, Journal(), "")}
 
     assert ours == {"br-lab", "60bf55a-test", "172c489-control", "19935af6-bare"}
-    assert marked_machine(lab, links["19935af6-bare"]) == "bare"
-    assert marked_machine(lab, links["br-lab"]) == ""
+    assert marked_machine(lab, links["19935af6-bare"], Journal()) == "bare"
+    assert marked_machine(lab, links["br-lab"], Journal()) == ""
 
 
 def test_its_link_file_is_ours() -> None:

@@ -34,19 +34,32 @@ def device_mark(lab: Lab, machine: str, name: str) -> str:
     return f"rscvm {lab.name} {machine or '-'} {name} {digest}"
 
 
-def marked_machine(lab: Lab, link: Link) -> str | None:
-    """The machine that a device's mark names, empty for the lab's own; None where it bears no mark of this lab."""
-    _, name, machine, _, digest, *more = [*link.alias.split(" "), *[""] * 5][:6]
+def marked_machine(lab: Lab, link: Link, journal: Journal) -> str | None:
+    """The machine that a device's mark names, empty for the lab's own; None where it bears no mark of this lab.
+
+    Anybody who may name a device may copy an alias, so it counts only on the device that it was made for.
+    """
+    _, name, machine, what, digest, *more = [*link.alias.split(" "), *[""] * 5][:6]
     ours = device_mark(lab, "", "-").split(" ")
     if any(more) or (name, digest) != (ours[1], ours[4]) or not link.alias.startswith("rscvm "):
         return None
-    return "" if machine == "-" else machine
+    if machine == "-":
+        return "" if link.kind == "bridge" and link.name == what else None
+    return machine if link.tap and _is_tap_of(lab, machine, what, link.name, journal) else None
+
+
+def _is_tap_of(lab: Lab, machine: str, nic: str, device: str, journal: Journal) -> bool:
+    """Whether the lab file gives that NIC this TAP, or the journal says that it did."""
+    meant = lab.machines[machine].nics if machine in lab.machines else ()
+    return any((each.name, each.ifname) == (nic, device) for each in meant) or any(
+        (thing.kind, thing.name, thing.machine) == ("tap", device, machine) for thing in journal.things
+    )
 
 
 def is_our_link(lab: Lab, link: Link, journal: Journal, boot: str) -> bool:
     """Whether a device bears our mark, or none at all and we were about to make it in this boot."""
     if link.alias:
-        return marked_machine(lab, link) is not None
+        return marked_machine(lab, link, journal) is not None
     return any(
         thing.name == link.name and thing.kind in ("tap", "bridge") and thing.boot == boot
         for thing in journal.things

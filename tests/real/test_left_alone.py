@@ -71,3 +71,27 @@ def test_a_disk_that_a_process_has_open_stays_until_that_has_ended(
     hypervisor.output(["kill", holder.strip()])
     assert there.run("down").returncode == 0
     assert comparable(hypervisor.snapshot()) == before
+
+
+def test_devices_that_bear_a_copy_of_our_marks_stay(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path
+) -> None:
+    nics = "[{bridge: br-lab, ifname: t0}]"
+    there = lab_with(hypervisor, tmp_path, guest_machine(backend, "vm", nics=nics))
+    assert there.run("up", "--no-check").returncode == 0
+    links = hypervisor.links()
+    marks = [link["ifalias"] for link in links.values() if link.get("ifalias", "").startswith("rscvm ")]
+    assert len(marks) == {"qemu": 2, "libvirt": 1}[backend], "libvirt makes its own TAP"
+    for number, mark in enumerate(marks):
+        hypervisor.output(["ip", "tuntap", "add", "dev", f"tap-x{number}", "mode", "tap"])
+        hypervisor.output(["ip", "link", "add", f"veth-x{number}", "type", "veth", "peer", f"peer-x{number}"])
+        hypervisor.output(["ip", "link", "add", f"br-x{number}", "type", "bridge"])
+        for name in (f"tap-x{number}", f"veth-x{number}", f"br-x{number}"):
+            hypervisor.output(["ip", "link", "set", "dev", name, "alias", mark])
+    theirs = hypervisor.links().keys() - links.keys()
+
+    down = there.run("down")
+
+    assert down.returncode == 0, down.stderr
+    assert theirs <= hypervisor.links().keys()
+    assert not {"t0", "br-lab"} & hypervisor.links().keys()

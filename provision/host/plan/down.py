@@ -57,7 +57,7 @@ def things_there(lab: Lab, state: Inventory) -> tuple[Thing, ...]:
 
 def _marked(lab: Lab, state: Inventory) -> Iterator[Thing]:
     for link in state.links.values():
-        machine = marked_machine(lab, link)
+        machine = marked_machine(lab, link, state.journal)
         if machine is not None:
             yield Thing("bridge" if link.kind == "bridge" else "tap", link.name, machine)
     for domain in state.domains.values():

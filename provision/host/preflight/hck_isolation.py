@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.ip import Link
+    from provision.host.journal import Journal
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
@@ -30,7 +31,10 @@ def not_isolated(lab: Lab, views: Sequence[MachineView], state: Inventory) -> It
             bridge = state.links.get(nic.spec.bridge or (own.master if own else ""))
             others = [link for link in state.links.values() if link.name != nic.spec.ifname]
             if nic.spec.profile == "hck":
-                for why in (*_above(nic.spec.ifname, others), *_carried(lab, bridge, others, owners)):
+                for why in (
+                    *_above(nic.spec.ifname, others),
+                    *_carried(lab, bridge, others, owners, state.journal),
+                ):
                     yield f"{name} is `rsc: hck`, and {why}"
             elif view.spec.purpose != "hck" and bridge:
                 for why in _beside(bridge, others, {tap: of for tap, of in armed.items() if of != view.name}):
@@ -74,7 +78,7 @@ def _owners(lab: Lab, state: Inventory) -> dict[str, _Owner]:
 
 
 def _carried(
-    lab: Lab, bridge: Link | None, others: Sequence[Link], owners: Mapping[str, _Owner]
+    lab: Lab, bridge: Link | None, others: Sequence[Link], owners: Mapping[str, _Owner], journal: Journal
 ) -> Iterator[str]:
     if bridge is None:
         return
@@ -87,7 +91,7 @@ def _carried(
         if link.master == name and not link.tap:
             yield f"{name} has an uplink: {link.name} ({link.kind or 'a physical NIC'})"
         elif link.master == name:
-            foreign = bool(link.alias) and marked_machine(lab, link) is None
+            foreign = bool(link.alias) and marked_machine(lab, link, journal) is None
             machine, purpose = owners.get(link.name, ("", "")) if not foreign else ("", "")
             if not machine:
                 yield f"{name} carries {link.name}, and nothing says that its machine is `purpose: hck`"
