@@ -192,6 +192,17 @@ def test_a_production_machine_does_not_join_an_engine_that_still_runs() -> None:
     assert why not in lacking(now, ["m"], replace(runs, journal=disarmed))
 
 
+def test_a_production_machine_does_not_join_the_engine_of_another_lab_file() -> None:
+    now = load(f"machines: {{m: {{{ROLE}, nics: [{{bridge: b}}]}}}}")
+    theirs = Journal("/labs/hlk.yaml", specs={"m": {"nics": [{"ifname": "t0", "rsc": "hck"}]}})
+    links = {"b": replace(host().links[TEST], name="b"), "t0": replace(port("t0"), master="b", carrier=True)}
+    runs = replace(EMPTY, links=links, neighbours=(theirs,))
+
+    [sentence] = [each for each in lacking(now, ["m"], runs) if "rsc: hck" in each]
+
+    assert sentence == "m.net0 is on b, which carries t0 of m (of /labs/hlk.yaml): that runs with `rsc: hck`"
+
+
 @st.composite
 def tangled(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Any:
     """Lab files whose NICs stand on few bridges, whoever they are; not all of them are accepted."""

@@ -113,6 +113,12 @@ def _is_readable(was: str) -> bool:
     return isinstance(said, dict) and all(isinstance(values, dict) for values in said.values())
 
 
+def _is_spec(spec: object) -> bool:
+    """Whether it tells of a machine and its NICs, as every version notes them."""
+    nics = spec.get("nics", ()) if isinstance(spec, dict) else None
+    return isinstance(nics, list | tuple) and all(isinstance(nic, dict) for nic in nics)
+
+
 def parse_journal(text: str) -> Journal:
     """The journal out of its text.
 
@@ -126,7 +132,9 @@ def parse_journal(text: str) -> Journal:
         things = tuple(Thing(**row) for row in rows)
         if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
             raise UnreadableError("the lab's journal", text, hint=_LOST)
+        if not all(map(_is_spec, data["specs"].values())):
+            raise UnreadableError("the lab's journal", text, hint=_LOST)
         disarmed = frozenset(map(str, data.get("disarmed", ())))
         return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), disarmed)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnreadableError("the lab's journal", text, hint=_LOST) from error

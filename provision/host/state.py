@@ -99,6 +99,8 @@ class HostState(Inventory):
 
     files: frozenset[str] = frozenset()
     """Which of the paths that machines need exist."""
+    neighbours: tuple[Journal, ...] = ()
+    """Of other labs with the same state directory."""
     nics: Mapping[str, NicState] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
     capabilities: Capabilities = field(default_factory=Capabilities)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.real.conftest import ROOT, SWITCHES, Lab, comparable, guest_machine, lab_with
+from tests.real.conftest import HEAD, ROOT, SWITCHES, Lab, comparable, guest_machine, lab_with
 from tests.real.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
@@ -232,3 +232,25 @@ def test_each_way_to_have_flags_that_do_not_work_or_must_not_be_is_named(
 
     causes = {name: nic["cause"] for name, nic in there.nics().items()}
     assert causes == {"armed.net0": "hck-flags-in-production", "lost.net0": "hck-flags-ineffective"}
+
+
+def test_a_production_machine_of_another_lab_file_does_not_join_a_running_test_bridge(
+    hypervisor: Hypervisor, backend: str, tmp_path: Path
+) -> None:
+    hck = guest_machine(backend, "dut", nics="[{bridge: br-lab, rsc: hck}]", more="purpose: hck")
+    dut = lab_with(hypervisor, tmp_path, hck)
+    other = tmp_path / "other.yaml"
+    other.write_text(
+        HEAD.replace("{br-lab: {address: 10.9.0.1/24}}", "{}")
+        + guest_machine(backend, "vm", nics="[{bridge: br-lab}]")
+    )
+    assert dut.run("up", "--no-check").returncode == 0
+    before = hypervisor.links().keys()
+
+    up = Lab(hypervisor, other).run("up", "--no-check")
+
+    assert up.returncode == 3
+    assert f"of dut (of {dut.path}): that runs with `rsc: hck`" in up.stderr
+    assert hypervisor.links().keys() == before
+    assert dut.run("down").returncode == 0
+    assert Lab(hypervisor, other).run("up", "--no-check").returncode == 3, "the bridge has gone with its lab"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from provision.facts.ip import Link
     from provision.host.journal import Journal
-    from provision.host.state import Inventory
+    from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
@@ -19,7 +19,7 @@ _Owner = tuple[str, str]
 """A machine and its purpose."""
 
 
-def not_isolated(lab: Lab, views: Sequence[MachineView], state: Inventory) -> Iterator[str]:
+def not_isolated(lab: Lab, views: Sequence[MachineView], state: HostState) -> Iterator[str]:
     """Why these machines must not come up: what is beside a NIC with `rsc: hck`, of theirs or one that runs.
 
     A bridge that is not there yet carries nothing; what the lab file says of it was checked when it was read.
@@ -53,12 +53,13 @@ def _above(tap: str, others: Sequence[Link]) -> Iterator[str]:
             yield f"its TAP {tap} is under {link.name} ({link.kind}), which leads elsewhere"
 
 
-def _armed(state: Inventory) -> dict[str, str]:
-    """TAPs that somebody holds, of machines that were last started with the engine, whatever the lab file says since."""
+def _armed(state: HostState) -> dict[str, str]:
+    """TAPs that somebody holds, of machines that were last started with the engine, whatever their lab file says since."""
     return {
-        name: machine
-        for machine, spec in state.journal.specs.items()
-        if machine not in state.journal.disarmed
+        name: machine if journal is state.journal else f"{machine} (of {journal.file})"
+        for journal in (*state.neighbours, state.journal)
+        for machine, spec in journal.specs.items()
+        if machine not in journal.disarmed
         for nic in spec.get("nics", ())
         if nic.get("rsc") == "hck" and (name := str(nic.get("ifname", ""))) in state.links
         if state.links[name].carrier
