@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from provision.host.apply.lock import LockError
 from provision.host.apply.transaction import apply_plan, undo_plan
+from provision.host.marks import is_our_link
 from provision.host.plan.hck_flags import lab_as_started
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, WaitedError
 from provision.runtime.interrupt import finish
+from provision.tables.backends import BACKENDS
 from provision.verbs.check import Look, check
 from provision.verbs.plan import planned
 from provision.verify.collect.machines import collect_lab
@@ -20,7 +22,7 @@ from provision.verify.evidence import Unasked
 from provision.verify.judge.ladder import may_yet_load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan, Step
@@ -63,6 +65,12 @@ def _bring_up(
     verdicts: list[NicVerdict] = []
     try:
         done = apply_plan(session.edges, session.lab, plan, say, begun)
+        if plan.steps and (gone := [*_vanished(session, names)]):
+            undo_plan(session.edges, plan, begun, say)
+            raise HostError(
+                f"{', '.join(gone)} went while it was brought up: what was done is taken back",
+                hint="who removes TAPs here? `ip monitor link` shows when",
+            )
         if wait is not None:
             say(f"waiting up to {wait.seconds:g} s for the guests' drivers")
             verdicts = _await_drivers(session, names, wait)
@@ -71,6 +79,19 @@ def _bring_up(
         undo_plan(session.edges, plan, begun, say)
         raise
     return done, verdicts
+
+
+def _vanished(session: HostSession, names: Sequence[str]) -> Iterator[str]:
+    """TAPs of bare QEMUs that are not there, or not ours: QEMU makes one by itself where there is none of the name."""
+    lab = session.lab
+    there = read_inventory(session.edges, lab, session.host, names)
+    for name in names:
+        for nic in lab.machines[name].nics if lab.machines[name].backend == "qemu" else ():
+            link = there.links.get(nic.ifname)
+            if BACKENDS[nic.kind].netdev == "tap" and not (
+                link and is_our_link(lab, link, there.journal, there.boot)
+            ):
+                yield f"{name}'s TAP {nic.ifname}"
 
 
 def _await_drivers(session: HostSession, names: Sequence[str], deadline: Deadline) -> list[NicVerdict]:

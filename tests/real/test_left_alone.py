@@ -95,3 +95,20 @@ def test_devices_that_bear_a_copy_of_our_marks_stay(
     assert down.returncode == 0, down.stderr
     assert theirs <= hypervisor.links().keys()
     assert not {"t0", "br-lab"} & hypervisor.links().keys()
+
+
+def test_up_ends_as_failed_where_a_tap_vanished_meanwhile(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    nics = "[{bridge: br-lab, ifname: t0}]"
+    there = lab_with(hypervisor, tmp_path, guest_machine("qemu", "vm", nics=nics))
+    before = comparable(hypervisor.snapshot())
+    remove = (
+        'until [ "$(cat /sys/class/net/t0/carrier 2>/dev/null)" = 1 ] && ip link del t0; do sleep 0.01; done'
+    )
+    hypervisor.output(["sh", "-c", f"({remove}) >/dev/null 2>&1 & :"])
+
+    up = there.run("up", "--no-check")
+
+    assert up.returncode == 3
+    assert "vm's TAP t0 went while it was brought up: what was done is taken back" in up.stderr
+    assert there.run("down").returncode == 0
+    assert comparable(hypervisor.snapshot()) == before
