@@ -289,8 +289,8 @@ class Hypervisor:
 
 
 def _without_clocks(link: Mapping[str, Any]) -> dict[str, Any]:
-    """A bridge reports what is left on its timers, which differs with every look."""
-    kept = {key: value for key, value in link.items() if not key.endswith("_timer")}
+    """A bridge reports what is left on its timers and what it has learned, which differ with every look."""
+    kept = {key: value for key, value in link.items() if not key.endswith(("_timer", "_learned"))}
     return {key: _without_clocks(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 

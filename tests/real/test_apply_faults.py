@@ -41,7 +41,7 @@ def test_sshd_killed_in_the_middle_of_the_writes_and_back_later(
 ) -> None:
     """What had been started would still set the NIC long after, when everybody believes that it is put back."""
     path = str(lab(site, GRO))
-    victims = ["-f", "sshd: roo[t]"] if what == "session" else ["sshd"]
+    victims = ["-f", "^sshd.*: roo[t]"] if what == "session" else ["sshd"]
 
     with impatient(site), misbehaving(site, slow(60)), running(site, "apply", path) as apply:
         apply.when("begun")

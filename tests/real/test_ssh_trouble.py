@@ -108,7 +108,7 @@ def test_a_connection_that_dies_in_the_middle_of_a_batch_is_a_lost_host_and_what
     kill = """
     pkill -9 -o -x sshd
     for _ in $(seq 100); do [ -n "$(ss -Hltn 'sport = :22')" ] || break; sleep 0.1; done
-    pkill -9 -x sshd"""
+    pkill -9 -x 'sshd(-session)?'"""
     killer = threading.Thread(target=_when_asleep, args=(site, kill))
     killer.start()
 
@@ -122,7 +122,7 @@ def test_a_connection_that_dies_in_the_middle_of_a_batch_is_a_lost_host_and_what
 
 
 def test_only_the_connection_died_so_the_next_command_makes_another(site: Site) -> None:
-    killer = threading.Thread(target=_when_asleep, args=(site, "pkill -9 -f 'sshd: roo[t]'"))
+    killer = threading.Thread(target=_when_asleep, args=(site, "pkill -9 -f '^sshd.*: roo[t]'"))
     killer.start()
 
     lost, again = site.ask(run("sleep", "30"), run("echo", "again"))
@@ -149,7 +149,11 @@ def test_a_host_that_reads_no_more_is_given_up(site: Site, through: str) -> None
     """Frozen is its sshd, or the program here that leads there."""
     if through == "socat":
         site.configure(f"Host box\n HostKeyAlias {REMOTE}\n ProxyCommand socat - TCP:{REMOTE}:22\n")
-    freezing = ("sh", "-c", f"(sleep 0.5; pkill -STOP -x {through}) </dev/null >/dev/null 2>&1 &")
+    freezing = (
+        "sh",
+        "-c",
+        f"(sleep 0.5; pkill -STOP -x '{through}(-session)?') </dev/null >/dev/null 2>&1 &",
+    )
 
     *_, lost = site.ask(
         run("true"),

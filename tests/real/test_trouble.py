@@ -73,7 +73,7 @@ def test_a_libvirtd_that_is_restarted_in_the_middle(
     """After each step in turn: what was done is taken back, or all is done, and the next run does the rest."""
     there = lab(with_libvirt, tmp_path, "libvirt")
     before = comparable(with_libvirt.snapshot())
-    refused = 0
+    restarts = 0
 
     for step in range(1, 12):
         if verb == "down":
@@ -82,30 +82,41 @@ def test_a_libvirtd_that_is_restarted_in_the_middle(
         said = done.stderr.decode()
         if b"restarted" not in done.stdout:
             break
-        if done.returncode:
-            refused += 1
+        restarts += 1
+        if done.returncode:  # where the connection's end had been noticed before, it was opened anew
             assert "hung up" in said
         if verb == "up" and done.returncode:
             assert comparable(with_libvirt.snapshot()) == before, (step, said)
         assert there.run("down").returncode == 0
         assert comparable(with_libvirt.snapshot()) == before, (step, said)
 
-    assert refused
+    assert restarts > 1
+
+
+def seconds_of_up(there: Lab) -> float:
+    """What a whole `up` takes, and `down` after it; this machine may be ten times as quick as another."""
+    started = time.monotonic()
+    assert there.run("up", "--no-check").returncode == 0
+    took = time.monotonic() - started
+    assert there.run("down").returncode == 0
+    return took
 
 
 @pytest.mark.parametrize("number", ["INT", "TERM"])
 def test_ctrl_c_at_any_moment_takes_back_or_changes_nothing(
     hypervisor: Hypervisor, backend: str, tmp_path: Path, number: str
 ) -> None:
-    """Interrupted after 0.3 s, 0.5 s, …, until `up` is through before it is interrupted."""
+    """At each tenth of the time that a whole `up` takes here, until one is through before it is interrupted."""
     there = lab(hypervisor, tmp_path, backend)
     before = comparable(hypervisor.snapshot())
+    tenth = seconds_of_up(there) / 10
     interrupted = 0
 
-    for tenths in range(3, 40, 2):
+    for tenths in range(3, 40):
         command = [sys.executable, "-m", "provision", "up", str(there.path), "--no-check"]
+        moment = f"{tenths * tenth:.3f}"
         done = hypervisor.run(
-            ["timeout", "--foreground", "--preserve-status", "-s", number, str(tenths / 10), *command]
+            ["timeout", "--foreground", "--preserve-status", "-s", number, moment, *command]
         )
         if done.returncode == 0 or there.run("plan", "--exit-code").returncode == 0:
             break  # `up` was through; a TERM that comes while Python itself ends still ends it by the signal
