@@ -91,6 +91,27 @@ def test_it_ends_the_session_that_armed_it_and_nobody_who_has_its_number_by_then
     assert carried_out(undo) == 1
 
 
+def test_who_keeps_the_lock_is_ended_with_all_that_it_runs_and_the_undo_comes_at_its_time(undo: Path) -> None:
+    written(undo)
+    lock = undo.parent / "lock"
+    keeps = (
+        'exec 9>>"$1"; flock 9; echo kept; sh -c "echo \\$\\$; exec sleep 600" 9>&-; echo over >>"$1.over"'
+    )
+    with subprocess.Popen(
+        ["sh", "-c", keeps, "sh", str(lock)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == "kept\n"
+        inner = int(keeper.stdout.readline())
+
+        fire(undo)
+
+        assert keeper.wait(10) == -9
+    assert carried_out(undo) == 1
+    wait_for(lambda: not alive(inner), Deadline(30), "the end of what it ran")
+    assert not lock.exists()
+
+
 def test_what_was_disarmed_meanwhile_does_nothing_and_leaves_nothing(undo: Path) -> None:
     fire(undo)
 

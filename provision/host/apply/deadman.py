@@ -1,7 +1,7 @@
 """The host's own undo: a process there that puts back what was found unless it hears from us in time.
 
-It first ends whatever still works for us, so that nothing is set after it, and then takes the lab's lock. Whoever has
-the lock next settles what it finds armed: its owner has gone, or it would hold the lock.
+It first ends whatever still works for us, so that nothing is set after it, and then takes the lab's lock, from whoever
+keeps it. Whoever has the lock next settles what it finds armed: its owner has gone, or it would hold the lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _EACH = 5
 """Seconds that a driver may take for one setting: some reset their NIC for it."""
 
 # A process group's number may be another's by then, so its leader's start is noted with it. What lies there may be
-# armed by a later run: only the process that it names fires it.
+# armed by a later run: only the process that it names fires it. Whoever settles what is left over has the lock for a
+# moment; who keeps it is ended, with all that it runs: the undo comes at its time, and nothing is set after it.
 _FIRE = r"""
 echo $$
 exec >/dev/null 2>&1
@@ -35,9 +36,20 @@ sleep "$2"
 [ "$(cat -- "$1.pid" 2>/dev/null)" = $$ ] || exit 0
 [ -z "$4" ] || [ "$(cut -d ' ' -f 22 "/proc/$3/stat" 2>/dev/null)" != "$4" ] || kill -9 "-$3"
 lock=${1%/*}/lock
+umask 077
+group() { cut -d ' ' -f 5 "/proc/$1/stat"; }
+oust() {
+    # shellcheck disable=SC2044 # numbers
+    for fd in $(find -L /proc/[0-9]*/fd -maxdepth 1 -inum "$(stat -Lc %i /proc/self/fd/9)" 9>&-); do
+        p=${fd#/proc/}
+        g=$(group "${p%%/*}")
+        # shellcheck disable=SC3013 # as in the lock
+        [ ! "$fd" -ef /proc/self/fd/9 ] || [ "${g:-0}" -le 1 ] || [ "$g" = "$(group $$)" ] || kill -9 "-$g"
+    done
+}
 while :; do
     exec 9>>"$lock"
-    flock 9 || exit 1
+    until flock -w 2 9; do oust; done
     [ "$(stat -c %i -- "$lock" 2>/dev/null)" != "$(stat -Lc %i /proc/self/fd/9)" ] || break
 done
 echo "its host, which puts back what a run found that was cut off" >"$lock"
