@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.real.conftest import Lab, comparable, guest_machine, lab_with
-from tests.real.hypervisor import Hypervisor
+from tests.real.hypervisor import Hypervisor, wait_for
 
 DISK = "/var/lib/rscvm/lab/vm-0.qcow2"
 
@@ -111,4 +113,34 @@ def test_up_ends_as_failed_where_a_tap_vanished_meanwhile(hypervisor: Hypervisor
     assert up.returncode == 3
     assert "vm's TAP t0 went while it was brought up: what was done is taken back" in up.stderr
     assert there.run("down").returncode == 0
+    assert comparable(hypervisor.snapshot()) == before
+
+
+def test_down_ends_our_qemu_and_nobody_who_only_says_to_be_it(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    there = lab_with(hypervisor, tmp_path, guest_machine("qemu", "vm", nics="[{bridge: br-lab}]"))
+    before = comparable(hypervisor.snapshot())
+    assert there.run("up", "--no-check").returncode == 0
+    pidfile = "/var/lib/rscvm/lab/vm.pid"
+    user = f"setpriv --reuid=65534 --clear-groups -- {sys.executable} -c 'import time; time.sleep(600)'"
+    contained = "mount -t tmpfs none /var/lib/rscvm; mkdir /var/lib/rscvm/lab; exec qemu-system-x86_64 -S -display none"
+    for liar in (
+        f"{user} -pidfile {pidfile}",
+        f"unshare --mount --pid --fork sh -c '{contained} -nodefaults -machine none -pidfile {pidfile}'",
+    ):
+        hypervisor.output(["sh", "-c", f"({liar}) >/dev/null 2>&1 </dev/null & :"])
+
+    def telling() -> set[int]:
+        return {pid for pid, argv in hypervisor.processes().items() if pidfile in argv}
+
+    wait_for(lambda: len(telling()) >= 3, time.monotonic() + 30, "everybody")
+    ours = int(hypervisor.output(["cat", pidfile]))
+    theirs = telling() - {ours}
+
+    down = there.run("down")
+
+    assert down.returncode == 0, down.stderr
+    assert telling() == theirs
+    for pid in theirs:
+        hypervisor.output(["kill", "-9", str(pid)])
+    wait_for(lambda: not telling(), time.monotonic() + 30, "their end")
     assert comparable(hypervisor.snapshot()) == before

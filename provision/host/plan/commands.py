@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 STOP_QEMU = r"""
-ours() { tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e -pidfile | grep -qxF -e "$2"; }
+ours() {
+    tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e -pidfile | grep -qxF -e "$2" || return 1
+    [ "$(stat -c %u "/proc/$1" 2>/dev/null)" = "$(id -u)" ] || return 1
+    case $(readlink "/proc/$1/exe") in */qemu-* | */kvm*) ;; *) return 1 ;; esac
+    for n in mnt net pid; do
+        [ "$(readlink "/proc/$1/ns/$n")" = "$(readlink "/proc/self/ns/$n")" ] || return 1
+    done
+}
 for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
     p=${c#/proc/}
     p=${p%/cmdline}
@@ -30,6 +37,8 @@ for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
     done
 done"""
 """Ends the QEMU that has this pidfile among its arguments: asks for 10 s, then does not ask.
+
+Anybody may give a process these arguments, so the kernel is asked: it must be a QEMU, ours, and in our namespaces.
 
 By /proc and not by the pidfile, which a QEMU that has just been started has not written yet.
 """
