@@ -30,6 +30,7 @@ SAMPLE ?= 300
 demo: .venv/.installed guest
 	@$(ROOT) unshare --net --mount --pid --fork --mount-proc --kill-child sh -c ' \
 	    ip link set lo up; \
+	    mount -t tmpfs none /var/lib; \
 	    $(BIN)/rscvm up examples/demo.yaml; status=$$?; \
 	    $(BIN)/rscvm down examples/demo.yaml || status=$$?; \
 	    exit $$status'

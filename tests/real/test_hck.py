@@ -20,12 +20,11 @@ ENGINE = ("guest_rsc_ext", "rsc_interval")
 
 @pytest.fixture
 def hlk(hypervisor: Hypervisor, backend: str, tmp_path: Path) -> Lab:
-    """The example, in a directory where the demo guest is where it says, and with its state where others' is."""
+    """The example, in a directory where the demo guest is where it says."""
     (tmp_path / "build").symlink_to(ROOT / "build")
     (tmp_path / "examples").mkdir()
     path = tmp_path / "examples" / "hlk-demo.yaml"
-    state_dir = next(line for line in EXAMPLE.splitlines() if line.startswith("state_dir:"))
-    path.write_text(EXAMPLE.replace(state_dir, "").replace("${BACKEND}", backend))
+    path.write_text(EXAMPLE.replace("${BACKEND}", backend))
     return Lab(hypervisor, path)
 
 

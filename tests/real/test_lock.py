@@ -78,3 +78,46 @@ def test_a_lock_file_that_nobody_holds_is_taken_over(there: Lab) -> None:
     assert there.run("up", "--no-check").returncode == 0
     assert there.run("down").returncode == 0
     assert not [name for name in there.host.snapshot().files if name.startswith("lab")]
+
+
+@pytest.mark.parametrize(
+    ("loosen", "why"),
+    [
+        ("chmod 0777 /var/lib/rscvm", "/var/lib/rscvm can be written by others (mode 777)"),
+        ("chmod 0775 /var/lib/rscvm/lab", "/var/lib/rscvm/lab can be written by others (mode 775)"),
+        ("chown 65534 /var/lib/rscvm/lab", "/var/lib/rscvm/lab belongs to uid 65534"),
+        (
+            "chown 65534 /var/lib/rscvm/lab/journal.json",
+            "/var/lib/rscvm/lab/journal.json belongs to uid 65534",
+        ),
+        ("chmod 0666 /var/lib/rscvm/lab/journal.json", "journal.json can be written by others (mode 666)"),
+        ("chmod 1775 /var/lib/rscvm && chown 65534 /var/lib/rscvm", "/var/lib/rscvm belongs to uid 65534"),
+    ],
+)
+def test_what_others_can_write_is_not_believed(there: Lab, loosen: str, why: str) -> None:
+    host = there.host
+    assert there.run("up", "--no-check").returncode == 0
+    modes = "find /var/lib/rscvm -maxdepth 2 -printf 'chown %U %p; chmod %m %p; '"
+    tighten = host.output(["sh", "-c", modes])
+    host.output(["sh", "-c", loosen])
+    before = host.snapshot()
+
+    downs = [there.run("down"), there.run("up", "--no-check")]
+
+    assert [done.returncode for done in downs] == [3, 3]
+    assert all(f"is not believed: {why}" in done.stderr or why in done.stderr for done in downs)
+    assert host.snapshot() == before
+    assert there.run("status").returncode == 0
+    host.output(["sh", "-c", tighten])
+    assert there.run("down").returncode == 0
+
+
+def test_a_sticky_directory_of_roots_and_the_one_of_sudos_user_are_believed(there: Lab) -> None:
+    there.host.output(["sh", "-c", "mkdir -p /var/lib/rscvm && chmod 1777 /var/lib/rscvm"])
+    assert there.run("up", "--no-check").returncode == 0
+    assert there.run("down").returncode == 0
+    there.host.output(["sh", "-c", "chmod 0755 /var/lib/rscvm && chown 65534 /var/lib/rscvm"])
+
+    assert there.run("up", "--no-check").returncode == 3
+    command = [sys.executable, "-m", "provision", "up", str(there.path), "--no-check"]
+    assert there.host.run(command, env={"SUDO_UID": "65534"}).returncode == 0

@@ -21,11 +21,24 @@ if TYPE_CHECKING:
 
 _BUSY = 75
 _REMOVED = 76
+_LOOSE = 77
 _TRIES = 5
 
 HOLD = f"""
 command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
 [ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
+loose() {{
+    d=$(cd -P -- "${{1%/*}}" && pwd -P)
+    set -- "$d/journal.json" "$d/.undo" "$d/lock" "$d" /
+    while [ -n "${{d%/*}}" ]; do d=${{d%/*}} && set -- "$@" "$d"; done
+    stat -Lc '%u %a %n' -- "$@" 2>/dev/null | while read -r user mode name; do
+        case " 0 $(id -u) ${{SUDO_UID:-0}} " in *" $user "*) ;; *) echo "$name belongs to uid $user" && break ;; esac
+        case $user$mode in 0[1357]???) continue ;; esac
+        case $mode in *[2367] | *[2367]?) echo "$name can be written by others (mode $mode)" && break ;; esac
+    done
+}}
+why=$(loose "$1")
+[ -z "$why" ] || {{ echo "$why" >&2; exit {_LOOSE}; }}
 (umask 077 && : >>"$1") || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
 command exec 9>>"$1" || exit {_REMOVED}
 chmod 0600 -- "$1" || exit {_REMOVED}
@@ -43,6 +56,8 @@ rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"
 true"""
 """Holds the lock while it runs what its input says, then removes its file, and the lab's directory if that is all there was.
 
+What lies beside the lock is believed, so owners and modes are looked at first, as sshd does with StrictModes; a sticky
+directory of root's is no fault, and under sudo what is its user's counts as root's.
 flock takes a descriptor that only reads, too, so the file is its owner's alone (0.1.0's was everybody's to read).
 What it runs does not inherit the lock, which a QEMU would hold for ever; and it ends only after the last command has,
 so that nothing of a killed run happens after somebody else has the lock. One second of patience is for such a rest.
@@ -70,6 +85,12 @@ def locked(runner: Runner, paths: LabPaths, who: str) -> Iterator[None]:
             holder = answer.out.strip() or "somebody"
             raise LockError(
                 f"lab {paths.lab} is being changed by {holder}", hint="try again when that has ended"
+            )
+        if answer.status == _LOOSE:
+            raise LockError(
+                f"{paths.directory} on {runner.name} is not believed: {answer.err.strip()}",
+                hint="what lies there tells what to remove and to run: it and every directory above must be root's or "
+                "yours, and no others' to write (chmod go-w); or name another state_dir",
             )
         if answer.status == NOT_FOUND:
             raise LockError(f"flock not found on {runner.name}", hint="install it (Debian: util-linux)")
