@@ -83,14 +83,13 @@ def _bring_up(
 
 def _vanished(session: HostSession, names: Sequence[str]) -> Iterator[str]:
     """TAPs of bare QEMUs that are not there, or not ours: QEMU makes one by itself where there is none of the name."""
-    lab = session.lab
-    there = read_inventory(session.edges, lab, session.host, names)
-    for name in names:
-        for nic in lab.machines[name].nics if lab.machines[name].backend == "qemu" else ():
+    bare = [name for name in names if session.lab.machines[name].backend == "qemu"]
+    there = read_inventory(session.edges, session.lab, session.host, bare)
+    for name in bare:
+        for nic in session.lab.machines[name].nics:
             link = there.links.get(nic.ifname)
-            if BACKENDS[nic.kind].netdev == "tap" and not (
-                link and is_our_link(lab, link, there.journal, there.boot)
-            ):
+            ours = link is not None and is_our_link(session.lab, link, there.journal, there.boot)
+            if BACKENDS[nic.kind].netdev == "tap" and not ours:
                 yield f"{name}'s TAP {nic.ifname}"
 
 
