@@ -62,12 +62,13 @@ def test_sshd_killed_in_the_middle_of_the_writes_and_back_later(
 
 def test_who_keeps_the_lock_does_not_keep_the_host_from_its_undo(site: Site, before: Before) -> None:
     path = str(lab(site, GRO))
-    keep = "setsid flock /var/lib/rscvm/lab/lock sleep 600 >/dev/null 2>&1 & :"
+    keep = "setsid flock /var/lib/rscvm/lab/lock sleep 600 >/dev/null 2>&1 &"
 
     with impatient(site), misbehaving(site, slow(60)), running(site, "apply", path) as apply:
         apply.when("begun")
         site.remote.output(["sh", "-c", f"{keep} pkill -9 -f '^sshd.*: roo[t]'"])
         done = apply.ended()
+    site.remote.run(["pkill", "-9", "-f", "sleep 600"])  # the keeper, where it came too late for the lock
 
     assert done.returncode == 3
     assert "its own undo has put back what was found, which was read back" in done.stderr
