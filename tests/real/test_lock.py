@@ -112,6 +112,16 @@ def test_what_others_can_write_is_not_believed(there: Lab, loosen: str, why: str
     assert there.run("down").returncode == 0
 
 
+def test_a_directory_that_is_not_believed_is_left_as_it_was(there: Lab) -> None:
+    there.host.output(["sh", "-c", "mkdir -p /var/lib/rscvm && chmod 0777 /var/lib/rscvm"])
+    before = there.host.snapshot()
+
+    up = there.run("up", "--no-check")
+
+    assert up.returncode == 3
+    assert there.host.snapshot() == before
+
+
 def test_a_sticky_directory_of_roots_and_the_one_of_sudos_user_are_believed(there: Lab) -> None:
     there.host.output(["sh", "-c", "mkdir -p /var/lib/rscvm && chmod 1777 /var/lib/rscvm"])
     assert there.run("up", "--no-check").returncode == 0

@@ -28,7 +28,7 @@ _EACH = 5
 
 # A process group's number may be another's by then, so its leader's start is noted with it. What lies there may be
 # armed by a later run: only the process that it names fires it. Whoever settles what is left over has the lock for a
-# moment; who keeps it is ended, with all that it runs: the undo comes at its time, and nothing is set after it.
+# moment; who keeps it is ended, with all that it runs: the undo comes at its time, if need be without the lock.
 _FIRE = r"""
 echo $$
 exec >/dev/null 2>&1
@@ -49,7 +49,7 @@ oust() {
 }
 while :; do
     exec 9>>"$lock"
-    until flock -w 2 9; do oust; done
+    for _ in 1 2 3; do flock -w 2 9 && break || oust; done
     [ "$(stat -c %i -- "$lock" 2>/dev/null)" != "$(stat -Lc %i /proc/self/fd/9)" ] || break
 done
 echo "its host, which puts back what a run found that was cut off" >"$lock"

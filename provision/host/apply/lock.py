@@ -38,7 +38,7 @@ loose() {{
     done
 }}
 why=$(loose "$1")
-[ -z "$why" ] || {{ echo "$why" >&2; exit {_LOOSE}; }}
+[ -z "$why" ] || {{ echo "$why" >&2; rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"; exit {_LOOSE}; }}
 (umask 077 && : >>"$1") || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
 command exec 9>>"$1" || exit {_REMOVED}
 chmod 0600 -- "$1" || exit {_REMOVED}
