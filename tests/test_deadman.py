@@ -112,6 +112,21 @@ def test_who_keeps_the_lock_is_ended_with_all_that_it_runs_and_the_undo_comes_at
     assert not lock.exists()
 
 
+def test_a_keeper_of_the_lock_that_cannot_be_ended_does_not_stop_the_undo(undo: Path) -> None:
+    """It is of the undo's own process group, which it leaves alone."""
+    written(undo)
+    with subprocess.Popen(["flock", str(undo.parent / "lock"), "sh", "-c", "echo kept; exec sleep 600"],
+                          stdout=subprocess.PIPE, text=True) as keeper:  # fmt: skip
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == "kept\n"
+        sleeper = int(Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text())
+
+        fire(undo)
+
+        os.kill(sleeper, 9)
+    assert carried_out(undo) == 1
+
+
 def test_what_was_disarmed_meanwhile_does_nothing_and_leaves_nothing(undo: Path) -> None:
     fire(undo)
 
