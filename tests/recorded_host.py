@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +11,13 @@ from typing import Any
 
 from provision.host.apply.session import HostSession
 from provision.lab.spec import Lab
-from provision.runtime.command import QEMU, Result, Run
+from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RefusedError
 from provision.runtime.interrupt import _arrived, forget
 from provision.runtime.protocols import Domain, Monitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
+from tests.processes import proc_text
 from tests.recorded_answers import LAB, OVERLAYS, PATHS, THEIR_FILES, asked, is_tolerated, recorded, rows
 
 MADE = rows("links-up.json")
@@ -110,9 +110,9 @@ class RecordedHost:
                 out = "".join(f"{path}\0" for path in paths if path in self.files)
             case ("qemu-img", *_, path) if path in OVERLAYS and path in self.files:
                 out = recorded("up.json")[json.dumps(words)][1]
-            case ("processes",):
-                lines = ("\0".join((*argv, "")).encode() for argv in self.qemus.values())
-                out = "".join(f"7\t{base64.b64encode(line).decode()}\n" for line in lines)
+            case ("processes", *pidfiles):
+                named = (argv for pidfile, argv in self.qemus.items() if pidfile in pidfiles)
+                out = proc_text({7 + i: argv for i, argv in enumerate(named)})
             case _:
                 return None
         return 0, out, ""
@@ -125,8 +125,8 @@ class RecordedHost:
                 self.files[path] = stdin
             case ("rm", "-f", "--", *paths) | ("forget" | "disarm" | "unused", *paths):
                 self.files = {path: text for path, text in self.files.items() if path not in paths}
-            case (program, *_, "-daemonize") if program == QEMU:
-                self.qemus[words[words.index("-pidfile") + 1]] = words
+            case ("start", pidfile, *argv):
+                self.qemus[pidfile] = tuple(argv)
             case ("stop", pidfile):
                 self.qemus.pop(pidfile, None)
             case ("ip", *_) if "show" not in words:

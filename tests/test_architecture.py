@@ -45,6 +45,7 @@ NAMESAKES = {
     "up": "cli/X and verbs/X, and its plan",
     "domains": "libvirt's domains: listed, and defined",
     "hck": "machines for the HCK test: the command, and what a lab file may not say of them",
+    "processes": "the QEMUs of a host: read, and parsed",
     "host": "one host: over SSH, and read",
     "link_file": "systemd's .link file: parsed, and rendered",
     "machine": "a machine: rendered, and imported",

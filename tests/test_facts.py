@@ -156,13 +156,6 @@ def test_a_journal_reads_back() -> None:
     assert parse_journal(written_journal(journal)) == journal
 
 
-def test_processes_are_read_with_their_arguments() -> None:
-    found = parse_processes("42\tcWVtdQAtcGlkZmlsZQAvcnVuL2EgYi5waWQA\n43\tZ3JlcAAtcGlkZmlsZQA=\n")
-
-    assert found["/run/a b.pid"].pid == 42
-    assert found["/run/a b.pid"].argv == ("qemu", "-pidfile", "/run/a b.pid")
-
-
 def test_kvm_is_of_use_only_when_it_is_not_slower() -> None:
     assert parse_accelerators("tcg 590\nkvm 40\n").kvm_is_of_use
     assert not parse_accelerators("tcg 590\nkvm 3900\n").kvm_is_of_use

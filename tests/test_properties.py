@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.errors import Fault, LabFileError, UnreadableError
 from tests.builders import FIXTURES, one_vm
+from tests.processes import proc_text
 from tests.strategies import anything, bounded, lab_files, loaded, mutated
 from tests.written import Written
 
@@ -161,11 +161,6 @@ def read(name: str) -> str:
     return (FIXTURES / name).read_text()
 
 
-def processes() -> str:
-    rows = [b"qemu\0-pidfile\0/run/a b.pid\0", b"grep\0-pidfile\0"]
-    return "".join(f"{pid}\t{base64.b64encode(row).decode()}\n" for pid, row in enumerate(rows, 42))
-
-
 JOURNAL = Journal(
     "/srv/lab.yaml", (Thing("tap", "tap0", "vm", boot="b"), Thing("file", "/x")), {"vm": {"vcpus": 1}}
 )
@@ -181,7 +176,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "version": (parse_version, read("qemu-7.2.22/version.txt")),
     "image": (parse_image_info, read("qemu-7.2.22/image-info.json")),
     "domain": (parse_domain, domain_xml(machine_view(one_vm("libvirt"), "vm"))),
-    "processes": (parse_processes, processes()),
+    "processes": (parse_processes, proc_text({42: ("qemu", "-pidfile", "/run/a b.pid"), 43: ("grep",)})),
     "accelerators": (parse_accelerators, "tcg 590\nkvm failed no such device\n"),
     "journal": (parse_journal, written_journal(JOURNAL)),
 }

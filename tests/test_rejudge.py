@@ -24,6 +24,7 @@ from provision.verify.judge.verdict import NicVerdict
 from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, saved_lab
 from provision.verify.saved.record import Recorder
 from tests.builders import FakeEdges, FakeHost, one_vm
+from tests.processes import proc_text
 from tests.recordings import FEATURES, OneDomain, SayingHost, qemu
 
 DOMAINS = Request(connect="qemu:///system", host="hv")
@@ -81,7 +82,11 @@ class LabHost(SayingHost):
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         result, text = super().run(argv, stdin=stdin, timeout=timeout), " ".join(argv)
-        said = {"boot_id": "0f0e0d0c-0b0a-4908-8706-050403020100\n", "CapEff": "CapEff: 0\n"}
+        said = {
+            "base64": proc_text({}),
+            "boot_id": "0f0e0d0c-0b0a-4908-8706-050403020100\n",
+            "CapEff": "CapEff: 0\n",
+        }
         out = next((said[word] for word in said if word in text), result.out)
         return Result(result.host, result.argv, 44 if "exit 44" in text else 0, out, "")
 

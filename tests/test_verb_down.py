@@ -140,7 +140,7 @@ def test_what_was_kept_is_used_by_the_next_up_and_goes_with_the_next_down() -> N
 @pytest.mark.parametrize(
     ("fails_at", "stays"),
     [
-        (PATHS.pidfile("vm"), {("process", PATHS.pidfile("vm")), ("disk", VARS), ("tap", "tap0")}),
+        ("stop", {("process", PATHS.pidfile("vm")), ("disk", VARS), ("tap", "tap0")}),
         (VARS, {("disk", VARS)}),
     ],
 )
@@ -164,7 +164,7 @@ def test_what_could_not_be_removed_is_told_and_stays_in_the_journal_for_the_next
 
 def test_a_qemu_that_does_not_end_keeps_its_tap_and_its_files() -> None:
     edges = brought_up()
-    edges.runner.fails_at = PATHS.pidfile("vm")
+    edges.runner.fails_at = "stop"
 
     with pytest.raises(HostError):
         take_down(session_on(edges), None, lambda _: None)

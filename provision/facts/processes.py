@@ -1,34 +1,136 @@
-"""Parses the list of QEMU processes that our script makes from /proc."""
+"""Parses what our script reads of QEMU processes in /proc: what the kernel says, and their own words."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from provision.runtime.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(deleted\))?")
+"""A QEMU's executable, as distributions name it; NixOS wraps it, and an update deletes the one that runs."""
+
+_STARTED = 19
+"""Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
+
+_FILE = re.compile(r"/proc/(\d+|self)/(.+)", re.DOTALL)
+_TAP = re.compile(r"^iff:\s*(\S+)$", re.MULTILINE)
+_UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+_MACVTAP = re.compile(r".*/tap(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A running QEMU of ours."""
+    """A process, by what the kernel says of it; its arguments are its own words."""
 
     pid: int
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
+    program: str = ""
+    """Its executable; empty where we may not see it."""
+    uid: int | None = None
+    started: int | None = None
+    """Clock ticks after the host's boot; with the pid it tells one process from all others of a boot."""
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    """As `net:[4026531840]`, by their names; empty where we may not see them."""
+    taps: Mapping[int, str] = field(default_factory=dict)
+    """The TAPs that it has open, by descriptor; a macvtap as `ifindex N`."""
+    sockets: frozenset[int] = frozenset()
+    """Inodes."""
+
+    @property
+    def is_qemu(self) -> bool:
+        """Whether its executable is a QEMU that runs machines."""
+        return _QEMU.fullmatch(self.program.rpartition("/")[2]) is not None
+
+    @property
+    def pidfile(self) -> str:
+        """The file that it says to write its pid into; empty where it does not say so."""
+        return self.argv[self.argv.index("-pidfile") + 1] if "-pidfile" in self.argv[:-1] else ""
 
 
-def parse_processes(text: str) -> dict[str, Process]:
-    """QEMUs by their pidfile argument, from lines of pid and command line in base64.
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The QEMUs of a host, and who looked at them."""
 
-    :raise UnreadableError: when a line is not of that form.
+    reader: Process | None
+    """None where they were read by rscvm 0.1.0, which looked at arguments alone."""
+    found: tuple[Process, ...] = ()
+    noted: Mapping[str, str] = field(default_factory=dict)
+    """What stands in the files that name a machine's process, by their paths."""
+
+
+def parse_processes(text: str) -> Processes:
+    """The processes out of files of /proc, each a path and what is in it, all in one base64; or as 0.1.0 listed them.
+
+    A process that ended, or became another one, while it was read is left out.
+
+    :raise UnreadableError: when it is not that.
     """
-    found: dict[str, Process] = {}
-    for line in text.splitlines():
-        try:
-            pid, encoded = line.split("\t")
-            argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")[:-1]
-            process = Process(int(pid), tuple(argv))
-        except ValueError as error:
-            raise UnreadableError("the list of processes", text) from error
-        if "-pidfile" in argv[:-1]:
-            found[argv[argv.index("-pidfile") + 1]] = process
-    return found
+    if "\t" in text:
+        return Processes(None, tuple(map(_of_0_1, text.splitlines())))
+    try:
+        words = base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace").split("\0")
+    except ValueError as error:
+        raise UnreadableError("the list of processes", text) from error
+    files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    noted: dict[str, str] = {}
+    for path, said in zip(words[::2], words[1::2], strict=False):
+        if place := _FILE.fullmatch(path):
+            files[place[1]][place[2]].append(said)
+        else:
+            noted[path] = said.strip()
+    reader = _process(0, files.pop("self", {}))
+    if reader is None:
+        raise UnreadableError("the list of processes", text)
+    found = (_process(int(pid), said) for pid, said in files.items())
+    return Processes(
+        reader, tuple(each for each in found if each and each.argv and each.started is not None), noted
+    )
+
+
+def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
+    """One process; None where it is not the same one in all that was read."""
+    said = {name: rows[-1] for name, rows in files.items()}
+    started = {_started(stat) for stat in files.get("stat", ())}
+    uid = _UID.search(said.get("status", ""))
+    if len(started) > 1 or not uid:
+        return None
+    links = {name.removeprefix("fd/"): link for name, link in said.items() if name.startswith("fd/")}
+    taps = {name.removeprefix("fdinfo/"): _TAP.search(row) for name, row in said.items() if "fdinfo/" in name}
+    macvtaps = {
+        int(name): f"ifindex {tap[1]}" for name, link in links.items() if (tap := _MACVTAP.fullmatch(link))
+    }
+    sockets = (_SOCKET.fullmatch(link) for link in links.values())
+    return Process(
+        pid,
+        tuple(files.get("cmdline", ())),
+        said.get("exe", ""),
+        int(uid[1]),
+        next(iter(started), None),
+        {name.removeprefix("ns/"): link for name, link in said.items() if name.startswith("ns/")},
+        {**macvtaps, **{int(name): tap[1] for name, tap in taps.items() if tap}},
+        frozenset(int(inode[1]) for inode in sockets if inode),
+    )
+
+
+def _started(stat: str) -> int | None:
+    """The start time; the command's name before it may hold anything, brackets and line breaks too."""
+    words = stat.rpartition(") ")[2].split()
+    return int(words[_STARTED]) if len(words) > _STARTED and words[_STARTED].isdigit() else None
+
+
+def _of_0_1(line: str) -> Process:
+    """A line of pid and command line in base64."""
+    try:
+        pid, encoded = line.split("\t")
+        argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")[:-1]
+        return Process(int(pid), tuple(argv))
+    except ValueError as error:
+        raise UnreadableError("the list of processes", line) from error

@@ -1,7 +1,8 @@
 """Tells whose a device or a domain is, by the marks that we leave on them.
 
 TAPs and bridges carry a mark as their alias, set last, so that what is marked is complete. Domains carry our metadata
-and a UUID of ours. Files lie in the lab's own directory. A QEMU names our pidfile in its command line.
+and a UUID of ours. Files lie in the lab's own directory. What a QEMU is by the kernel's word,
+`host.read.processes` tells.
 """
 
 from __future__ import annotations

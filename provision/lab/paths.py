@@ -57,6 +57,10 @@ class LabPaths:
         """Where QEMU writes its process id."""
         return f"{self.directory}/{machine}.pid"
 
+    def started(self, machine: str) -> str:
+        """Which process QEMU was when it was started: its pid, and its start time as the kernel tells it."""
+        return f"{self.directory}/{machine}.started"
+
     def console(self, machine: str) -> str:
         """What the guest says on its serial console."""
         return f"{self.directory}/{machine}.log"
@@ -71,4 +75,4 @@ class LabPaths:
     def machine_files(self, machine: str) -> tuple[str, ...]:
         """What a machine's QEMU leaves besides disks."""
         sockets = (self.socket(machine, what) for what in ("qmp", "agent", "vnc"))
-        return (self.pidfile(machine), self.console(machine), *sockets)
+        return (self.pidfile(machine), self.started(machine), self.console(machine), *sockets)

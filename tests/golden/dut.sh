@@ -75,7 +75,7 @@ if [ "$accel" = kvm ] && [ -c /dev/vhost-net ] && (: <>/dev/vhost-net) 2>/dev/nu
 directory=/var/lib/rscvm/lab
 mkdir -p -- "$directory"
 later 'rmdir --ignore-fail-on-non-empty -- "$directory"'
-later 'rm -f -- /var/lib/rscvm/lab/dut.pid /var/lib/rscvm/lab/dut.log /var/lib/rscvm/lab/dut.qmp /var/lib/rscvm/lab/dut.agent /var/lib/rscvm/lab/dut.vnc'
+later 'rm -f -- /var/lib/rscvm/lab/dut.pid /var/lib/rscvm/lab/dut.started /var/lib/rscvm/lab/dut.log /var/lib/rscvm/lab/dut.qmp /var/lib/rscvm/lab/dut.agent /var/lib/rscvm/lab/dut.vnc'
 
 if ! ip link show dev br-lab >/dev/null 2>&1; then
     ip link add name br-lab type bridge stp_state 0 forward_delay 0

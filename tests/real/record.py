@@ -204,8 +204,8 @@ def _write(edges: Recorder, more: Mapping[str, Any]) -> None:
 
 def _changes(words: Sequence[str]) -> bool:
     """Whether a command changes the host, which the one in memory does by itself."""
-    told = ("arm", "disarm", "replace", "keep", "overlay", "copy", "forget")
-    return words[0] in told or words[1:2] in (["-K"], ["link"], ["tuntap"]) or "-daemonize" in words
+    told = ("arm", "disarm", "replace", "keep", "overlay", "copy", "forget", "start")
+    return words[0] in told or words[1:2] in (["-K"], ["link"], ["tuntap"])
 
 
 def _json(name: str, document: object) -> None:

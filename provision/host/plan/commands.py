@@ -14,11 +14,25 @@ if TYPE_CHECKING:
     from provision.lab.paths import LabPaths
 
 
-STOP_QEMU = r"""
+_STARTED = r"""
+started() { sed -n '$s/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d " " -f 20; }"""
+"""The start time of a process: field 22 of proc_pid_stat(5), counted after its name, which may hold anything."""
+
+_START = f"""{_STARTED}
+pidfile=$1 note=${{1%.pid}}.started
+shift
+rm -f -- "$note" && "$@" && p=$(cat -- "$pidfile") && umask 077 && echo "$p $(started "$p")" >"$note.new" && mv -f -- "$note.new" "$note"
+"""
+"""Starts a QEMU in the background and notes which process it is."""
+
+STOP_QEMU = (
+    _STARTED
+    + r"""
 ours() {
     tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e -pidfile | grep -qxF -e "$2" || return 1
-    [ "$(stat -c %u "/proc/$1" 2>/dev/null)" = "$(id -u)" ] || return 1
+    [ "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null)" = "$(id -u)" ] || return 1
     case $(readlink "/proc/$1/exe") in */qemu-* | */kvm*) ;; *) return 1 ;; esac
+    [ ! -s "${2%.pid}.started" ] || { [ "$(cat "${2%.pid}.started")" = "$1 $(started "$1")" ] && return 0 || return 1; }
     for n in mnt net pid; do
         [ "$(readlink "/proc/$1/ns/$n")" = "$(readlink "/proc/self/ns/$n")" ] || return 1
     done
@@ -36,9 +50,11 @@ for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
         sleep 0.1
     done
 done"""
+)
 """Ends the QEMU that has this pidfile among its arguments: asks for 10 s, then does not ask.
 
-Anybody may give a process these arguments, so the kernel is asked: it must be a QEMU, ours, and in our namespaces.
+Anybody may give a process these arguments, so the kernel is asked: it must be a QEMU, ours, and the process that was
+noted at its start; where none was noted, in our namespaces (`host.read.processes` tells the same of what runs).
 
 By /proc and not by the pidfile, which a QEMU that has just been started has not written yet.
 """
@@ -72,6 +88,7 @@ rm -f -- "$@"
 _REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- "$1" ;; esac'
 
 SCRIPTS = {
+    "start": _START,
     "stop": STOP_QEMU,
     "replace": _REPLACE,
     "write": _WRITE,
@@ -83,6 +100,11 @@ SCRIPTS = {
     "tolerant": _TOLERANT,
 }
 """Every constant script above, for the linter."""
+
+
+def start_qemu(pidfile: str, argv: Argv) -> Run:
+    """Start a QEMU that goes into the background and has this pidfile, and note which process it is."""
+    return shell(_START, pidfile, *argv)
 
 
 def stop_qemu(pidfile: str) -> Run:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
-from provision.host.plan.commands import stop_qemu
+from provision.host.plan.commands import start_qemu, stop_qemu
 from provision.host.plan.diff import argv_lines, text_diff
 from provision.host.plan.resolved import daemon_argv
 from provision.host.plan.steps import Action, Define, Destroy, Start, Step
 from provision.render.machine import domain_xml
-from provision.runtime.command import Run
 
 if TYPE_CHECKING:
     from provision.lab.spec import Lab
@@ -33,8 +32,8 @@ def process_step(views: Views, words: Words) -> Step:
         view.spec.host,
         view.name,
         *words,
-        (stop, Run(after)),
-        (stop, Run(before)),
+        (stop, start_qemu(pidfile, after)),
+        (stop, start_qemu(pidfile, before)),
         (Thing("process", pidfile, view.name),),
         text_diff("\n".join(argv_lines(before)), "\n".join(argv_lines(after)), around=0),
         exclusive=False,

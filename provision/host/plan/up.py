@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.host.journal import Thing
 from provision.host.plan.bridges import bridge_steps
-from provision.host.plan.commands import remove_files, stop_qemu
+from provision.host.plan.commands import remove_files, start_qemu, stop_qemu
 from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
 from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
@@ -27,7 +27,6 @@ from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import drifted_tap_steps, tap_steps, tap_steps_back_on
 from provision.lab.identity import spec_as_noted
 from provision.render.machine import domain_xml
-from provision.runtime.command import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +48,7 @@ def _qemu_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]
             view.name,
             f"start {view.name}",
             "its QEMU is not running",
-            (Run(argv),),
+            (start_qemu(pidfile, argv),),
             (stop_qemu(pidfile), remove_files(*files)),
             (*(Thing("file", path, view.name) for path in files), Thing("process", pidfile, view.name)),
             (

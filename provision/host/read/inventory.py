@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_features import FeaturesRead
-from provision.facts.processes import parse_processes
+from provision.facts.processes import Processes
 from provision.host.journal import Journal, parse_journal
 from provision.host.read.devices import FEATURES, LINKS
+from provision.host.read.processes import our_machines, processes_question
 from provision.host.state import Inventory
 from provision.lab.paths import LabPaths
 from provision.runtime.command import Run, shell
@@ -27,18 +28,11 @@ if TYPE_CHECKING:
 _ABSENT = 44
 """How our script says that there is no journal, which is not the same as one that cannot be read."""
 
-_PROCESSES = r"""
-cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
-for c in $(grep -lzxF -e -pidfile /proc/[0-9]*/cmdline 2>/dev/null); do
-    p=${c#/proc/}
-    words=$(base64 -w0 2>/dev/null <"$c") && [ -n "$words" ] && printf '%s\t%s\n' "${p%/cmdline}" "$words"
-done
-true"""
 _JOURNAL = f'if [ -e "$1" ]; then cat -- "$1"; else exit {_ABSENT}; fi'
 _BRIDGE_FILTER = "cat /proc/sys/net/bridge/bridge-nf-call-*tables 2>/dev/null; true"
 _UUID = re.compile("[0-9a-f-]{36}")
 
-SCRIPTS = {"processes": _PROCESSES, "journal": _JOURNAL, "filter": _BRIDGE_FILTER}
+SCRIPTS = {"journal": _JOURNAL, "filter": _BRIDGE_FILTER}
 """Every constant script above, for the linter."""
 
 
@@ -61,7 +55,6 @@ def _journal(answer: Result) -> Journal:
 BOOT = Question(Run(("cat", "/proc/sys/kernel/random/boot_id")), _boot)
 """Tells one boot of a host from another."""
 
-_QEMUS = Question(shell(_PROCESSES), lambda answer: parse_processes(answer.check().out))
 _FILTER = Question(shell(_BRIDGE_FILTER), lambda answer: "1" in answer.out)
 
 
@@ -71,14 +64,16 @@ class InventoryQuestions:
     def __init__(self, lab: Lab, host: str, names: Sequence[str]) -> None:
         """Of no machines only the host's own devices and the journal are asked."""
         self._lab, self._host, self._names = lab, host, names
-        self._journal = Question(shell(_JOURNAL, LabPaths(lab.state_dir, lab.name).journal), _journal)
+        self._paths = LabPaths(lab.state_dir, lab.name)
+        self._journal = Question(shell(_JOURNAL, self._paths.journal), _journal)
+        self._processes = processes_question(map(self._paths.pidfile, names))
 
     @property
     def questions(self) -> list[Question[Any]]:
         """Every question, for the one batch that they go in."""
         guests = self._names or any(machine.host == self._host for machine in self._lab.machines.values())
         own: list[Question[Any]] = [LINKS, self._journal, BOOT, _FILTER]
-        return [*own, *([_QEMUS] if self._names else []), *([FEATURES] if guests else [])]
+        return [*own, *([self._processes] if self._names else []), *([FEATURES] if guests else [])]
 
     def inventory(self, answers: Answers, edges: ReadingEdges) -> Inventory:
         """The inventory; libvirt is asked for the machines' domains.
@@ -86,8 +81,7 @@ class InventoryQuestions:
         :raise HostError: when something cannot be read, or libvirt does not answer.
         """
         journal = answers[self._journal]
-        pidfiles = {LabPaths(self._lab.state_dir, self._lab.name).pidfile(name) for name in self._names}
-        running = answers.get(_QEMUS, {})
+        running = answers.get(self._processes, Processes(None))
         return Inventory(
             name=self._host,
             boot=answers[BOOT],
@@ -95,7 +89,7 @@ class InventoryQuestions:
             links=answers[LINKS],
             features=answers.get(FEATURES, FeaturesRead({})).devices,
             bridge_filter=answers[_FILTER],
-            processes={pidfile: qemu for pidfile, qemu in running.items() if pidfile in pidfiles},
+            processes=our_machines(running, self._paths, self._names),
             domains=self._domains(edges, journal.things),
         )
 

@@ -1,0 +1,84 @@
+"""Reads the QEMU processes of a host from /proc, and tells which of them are machines of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.facts.processes import parse_processes
+from provision.runtime.command import shell
+from provision.runtime.questions import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provision.facts.processes import Process, Processes
+    from provision.lab.paths import LabPaths
+    from provision.runtime.command import Run
+
+_PROCESSES = r"""
+# shellcheck disable=SC2015,SC2086 # the words that are split are paths of /proc, which end in numbers
+cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
+read='' links='' fds='' stat=''
+for p in $(grep -lzxF "$@" /proc/[0-9]*/cmdline 2>/dev/null); do
+    p=${p%/cmdline}
+    read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
+done
+taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%p\n' 2>/dev/null | sed 's,/fd/,/fdinfo/,')
+{
+    grep -azHZ '' $stat /proc/self/status $read $taps
+    find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
+    [ -z "$fds" ] || find $fds -maxdepth 1 \( -lname 'socket:*' -o -lname '*/tap[0-9]*' \) -printf '%p\0%l\0'
+    [ -z "$stat" ] || grep -azHZ '' $stat
+    for f do
+        f=${f%.pid}.started
+        [ ! -s "$f" ] || { printf '%s\0' "$f" && head -c 100 -- "$f" && printf '\0'; }
+    done
+} 2>/dev/null | base64 -w0"""
+"""What the kernel says of the processes that name these pidfiles (each after `-e`), and which was noted of each.
+
+Start times first and last, so that a pid that became another process's meanwhile is seen.
+"""
+
+SCRIPTS = {"processes": _PROCESSES}
+"""Every constant script above, for the linter."""
+
+_IN = ("mnt", "net", "pid")
+"""The namespaces that a machine of ours shares with whoever looks at it; a container's differ."""
+
+
+def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
+    """Every process that names one of these pidfiles among its arguments, whoever's it is."""
+    words = (word for pidfile in pidfiles for word in ("-e", pidfile))
+    return Question(shell(_PROCESSES, *words), lambda answer: parse_processes(answer.check().out))
+
+
+def is_about_processes(run: Run) -> bool:
+    """Whether a command is the one that asks for processes, whichever."""
+    return run.argv[:3] == ("sh", "-c", _PROCESSES)
+
+
+def is_our_machine(process: Process, reader: Process | None, noted: str) -> bool:
+    """Whether a process that names our pidfile is the machine, by what the kernel says.
+
+    Its user and executable must be right, and it must be the one that was noted when it was started; where that was
+    not noted (`up` was killed, or was 0.1.0), it must be in our namespaces. What we may not see of root's processes is
+    taken for right: root could do anything anyway.
+    """
+    if reader is None:  # 0.1.0 read no more, so its evidence is judged as it judged
+        return True
+    unseen = not process.program and process.uid == 0
+    if not unseen and not (process.is_qemu and process.uid == reader.uid):
+        return False
+    if noted:
+        return noted == f"{process.pid} {process.started}"
+    return unseen or all(process.namespaces.get(name) == reader.namespaces.get(name) for name in _IN)
+
+
+def our_machines(read: Processes, paths: LabPaths, names: Iterable[str]) -> dict[str, Process]:
+    """Those that run of these machines, by their pidfiles."""
+    noted = {paths.pidfile(name): read.noted.get(paths.started(name), "") for name in names}
+    return {
+        process.pidfile: process
+        for process in read.found
+        if process.pidfile in noted and is_our_machine(process, read.reader, noted[process.pidfile])
+    }
