@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from provision.facts.processes import Process
 from provision.facts.qemu import Emulator
 from provision.host.journal import Journal, Thing
 from provision.host.marks import device_mark
+from provision.host.plan import making
 from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Action, Plan, Step
@@ -53,8 +54,8 @@ PID = "/var/lib/rscvm/lab/vm.pid"
 def running(found: HostState = EMPTY) -> HostState:
     argv = daemon_argv(resolved_view(LAB, "vm", found))
     things = (
-        Thing("bridge", "br-lab", boot="boot-1"),
-        Thing("tap", "tap0", "vm", boot="boot-1"),
+        Thing("bridge", "br-lab"),
+        Thing("tap", "tap0", "vm"),
         Thing("process", PID, "vm"),
         Thing("file", PID, "vm"),
     )
@@ -101,4 +102,17 @@ def runs(actions: Sequence[Action]) -> list[Run]:
 
 
 def commands(step: Step) -> list[tuple[str, ...]]:
-    return [run.argv for run in runs(step.do)]
+    """What a step runs; of what makes a device under another name first, the command with the device's own name."""
+    return [plain(run.argv) for run in runs(step.do)]
+
+
+def plain(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if making.SCRIPTS["make"] not in argv:
+        return argv
+    name, made = argv[4:6]
+    return tuple(name if word == made else word for word in argv[8:])
+
+
+def unmade(said: Iterable[tuple[str, ...]]) -> list[str]:
+    """The devices that were removed, in this order, where they were ours."""
+    return [argv[4] for argv in said if making.SCRIPTS["unmake"] in argv]

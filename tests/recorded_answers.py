@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from provision.host.apply import deadman, lock
-from provision.host.plan import bridges, commands
+from provision.host.plan import commands, making
 from provision.host.read import capabilities, host, inventory, nics, processes
 from provision.lab.paths import LabPaths
 from provision.lab.spec import Lab
@@ -40,7 +40,7 @@ THEIR_FILES = (
     "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",
 )  # fmt: skip
 """What was there before, and is needed."""
-_MODULES = (deadman, bridges, commands, capabilities, host, inventory, nics, processes)
+_MODULES = (deadman, making, commands, capabilities, host, inventory, nics, processes)
 _NAMES = {text: name for module in _MODULES for name, text in module.SCRIPTS.items()} | {
     lock.HOLD: "hold",
     host._OPENS: "opens",

@@ -129,6 +129,12 @@ class RecordedHost:
                 self.qemus[pidfile] = tuple(argv)
             case ("stop", pidfile):
                 self.qemus.pop(pidfile, None)
+            case ("make", name, made, mark, _, *argv):
+                self._device(tuple(name if word == made else word for word in argv))
+                self.links[name]["ifalias"] = mark
+            case ("unmake", name, _, mark):
+                if self.links.get(name, {}).get("ifalias") == mark:
+                    del self.links[name]
             case ("ip", *_) if "show" not in words:
                 self._device(words)
             case _:

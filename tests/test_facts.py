@@ -150,7 +150,7 @@ def test_a_domain_with_an_entity_is_not_read(tmp_path: object) -> None:
 
 
 def test_a_journal_reads_back() -> None:
-    things = (Thing("tap", "tap0", "vm", boot="boot-1"), Thing("domain", "vm", "vm", "qemu:///system"))
+    things = (Thing("tap", "tap0", "vm"), Thing("domain", "vm", "vm", "qemu:///system"))
     journal = Journal("/srv/lab.yaml", things, {"vm": {"memory": 1}}, {"vm": True})
 
     assert parse_journal(written_journal(journal)) == journal

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 
-from provision.host.apply import deadman, lock
-from provision.host.plan import bridges, commands
-from provision.host.read import capabilities, host, inventory, nics
+import provision
+from provision.host.apply import lock
 
-ROOMS = (commands, host, inventory, capabilities, nics, deadman, bridges)
+MODULES = [
+    import_module(each.name)
+    for each in walk_packages(provision.__path__, "provision.")
+    if "__main__" not in each.name
+]
+SCRIPTS = {name: text for module in MODULES for name, text in getattr(module, "SCRIPTS", {}).items()}
 ROOT = Path(__file__).parent.parent
 
 
@@ -50,8 +56,8 @@ def test_shell_scripts_are_clean(path: str, shell: str) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [*(script for room in ROOMS for script in room.SCRIPTS.values()), lock.HOLD],
-    ids=[*(name for room in ROOMS for name in room.SCRIPTS), "lock"],
+    [*SCRIPTS.values(), lock.HOLD],
+    ids=[*SCRIPTS, "lock"],
 )
 def test_constant_scripts_are_clean(script: str) -> None:
     assert shellcheck(script) == ""

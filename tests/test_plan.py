@@ -10,6 +10,7 @@ from provision.facts.accelerators import Accelerators
 from provision.facts.ip import Link
 from provision.facts.qemu import Emulator
 from provision.host.journal import Journal, Thing, parse_journal
+from provision.host.marks import unfinished_name
 from provision.host.plan.down import plan_down
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Drift
@@ -41,7 +42,7 @@ def test_up_makes_what_is_missing_and_notes_it_first() -> None:
     plan = plan_up(LAB, "local", ["vm"], EMPTY)
 
     assert [what.split(" ")[0:2] for what in whats(every(plan))] == [
-        ["note", "in"], ["make", "bridge"], ["make", "TAP"], ["start", "vm"], ["note", "that"]]  # fmt: skip
+        ["note", "in"], ["make", "bridge"], ["make", "TAP"], ["start", "vm"]]  # fmt: skip
     assert all(step.why for step in plan.steps)
     assert plan.notes == ()
 
@@ -82,15 +83,30 @@ def test_what_auto_came_to_is_no_drift() -> None:
     assert plan_up(one_vm(), "local", ["vm"], later).drift == ()
 
 
-@pytest.mark.parametrize("device", ["tap0", "br-lab"])
-def test_a_device_that_was_left_half_made_is_made_anew(device: str) -> None:
+@pytest.mark.parametrize(("device", "what"), [("tap0", "TAP tap0"), ("br-lab", "bridge br-lab")])
+def test_a_device_that_was_left_half_made_is_made_anew_and_removed(device: str, what: str) -> None:
+    """A killed run leaves it under the name that it has until it is marked."""
     found = replace(running(), processes={})
-    half = replace(found, links={**found.links, device: replace(found.links[device], alias="")})
+    name = unfinished_name(LAB, device)
+    links = {each: link for each, link in found.links.items() if each != device}
+    half = replace(found, links={**links, name: replace(found.links[device], name=name, alias="")})
 
-    step = plan_up(LAB, "local", ["vm"], half).steps[0]
+    assert f"make {what}" in whats(plan_up(LAB, "local", ["vm"], half).steps)
+    assert f"remove {what.partition(' ')[0]} {name}" in whats(plan_down(LAB, None, half).steps)
+    theirs = replace(half, journal=Journal())
+    assert f"remove {what.partition(' ')[0]} {name}" not in whats(plan_down(LAB, None, theirs).steps)
 
-    assert commands(step)[0] == ("ip", "link", "del", "dev", device)
-    assert commands(step)[-1][:6] == ("ip", "link", "set", "dev", device, "alias")
+
+@pytest.mark.parametrize("device", ["tap0", "br-lab"])
+def test_what_bears_a_noted_name_without_our_mark_is_somebody_elses(device: str) -> None:
+    """However it came there while an `up` was killed: ours would have been marked before it got that name."""
+    found = replace(running(), processes={})
+    theirs = replace(found, links={**found.links, device: replace(found.links[device], alias="")})
+
+    assert not any(
+        f"make TAP {device}" in what for what in whats(plan_up(LAB, "local", ["vm"], theirs).steps)
+    )
+    assert not any(device in what for what in whats(plan_down(LAB, None, theirs).steps))
 
 
 def test_a_qemu_that_has_lost_its_tap_is_drift_and_gets_none() -> None:
@@ -112,8 +128,8 @@ def test_an_overlay_that_a_running_machine_has_lost_is_drift_and_not_made_anew()
 
 def test_a_bridge_that_somebody_made_in_place_of_ours_is_used_and_not_removed() -> None:
     plan = plan_up(LAB, "local", ["vm"], EMPTY)
-    assert plan.closing is not None
-    [written] = [action for action in plan.closing.do if isinstance(action, Run)]
+    assert plan.opening is not None
+    [written] = [action for action in plan.opening.do if isinstance(action, Run)]
     theirs = replace(
         running(), journal=parse_journal(written.stdin), links={"br-lab": replace(BRIDGE, alias="")}
     )

@@ -159,11 +159,11 @@ def test_an_address_is_the_same_however_it_is_written() -> None:
     assert plan_up(lab, "local", ["vm"], there).steps == ()
 
 
-def test_a_tap_that_is_made_anew_is_not_put_right_besides() -> None:
-    half_made = replace(TAP, alias="", up=False, master="")
+def test_a_tap_that_an_interrupted_run_left_without_its_settings_is_put_right() -> None:
+    half_made = replace(TAP, up=False, master="")
     found = replace(running(), links={"br-lab": BRIDGE, "tap0": half_made}, processes={})
 
-    assert whats(plan_up(LAB, "local", ["vm"], found).steps) == ["make TAP tap0", "start vm"]
+    assert whats(plan_up(LAB, "local", ["vm"], found).steps) == ["start vm", "put TAP tap0 right"]
 
 
 @pytest.mark.parametrize(

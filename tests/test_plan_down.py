@@ -21,7 +21,7 @@ from tests.builders import one_vm
 from tests.hosts import BRIDGE, EMPTY, LAB, TAP, every, lacking, noting, running, runs, whats
 
 
-def test_an_unmarked_device_of_another_boot_is_not_ours() -> None:
+def test_an_unmarked_device_is_not_ours() -> None:
     found = running()
     unmarked = {name: replace(link, alias="") for name, link in found.links.items()}
     rebooted = replace(found, links=unmarked, boot="boot-2", processes={})
@@ -74,13 +74,6 @@ def test_down_leaves_devices_of_our_names_that_are_not_ours() -> None:
 
     assert not any("TAP" in what or "bridge" in what for what in whats(plan.steps))
     assert any("tap0 does not bear this lab's mark" in note for note in plan.notes)
-
-
-def test_down_takes_an_unmarked_tap_only_where_the_journal_knows_it() -> None:
-    unmarked = {"tap0": replace(TAP, alias="")}
-
-    assert "remove TAP tap0" in whats(plan_down(LAB, None, replace(running(), links=unmarked)).steps)
-    assert "remove TAP tap0" not in whats(plan_down(LAB, None, replace(EMPTY, links=unmarked)).steps)
 
 
 def test_down_leaves_a_bridge_that_carries_others() -> None:

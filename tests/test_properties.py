@@ -161,9 +161,7 @@ def read(name: str) -> str:
     return (FIXTURES / name).read_text()
 
 
-JOURNAL = Journal(
-    "/srv/lab.yaml", (Thing("tap", "tap0", "vm", boot="b"), Thing("file", "/x")), {"vm": {"vcpus": 1}}
-)
+JOURNAL = Journal("/srv/lab.yaml", (Thing("tap", "tap0", "vm"), Thing("file", "/x")), {"vm": {"vcpus": 1}})
 PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "features": (parse_features, read("ethtool-6.1/tap-negotiated-by-linux.json")),
     "coalesce": (parse_coalesce, read("ethtool-6.1/coalesce-tap.txt")),

@@ -78,7 +78,7 @@ def test_its_domains_are_ours_and_unchanged(lab: Lab, name: str) -> None:
 
 def test_its_devices_are_ours(lab: Lab) -> None:
     links = parse_links((KEPT / "links.json").read_text())
-    ours = {name for name, link in links.items() if is_our_link(lab, link, Journal(), "")}
+    ours = {name for name, link in links.items() if is_our_link(lab, link, Journal())}
 
     assert ours == {"br-lab", "60bf55a-test", "172c489-control", "19935af6-bare"}
     assert marked_machine(lab, links["19935af6-bare"], Journal()) == "bare"

@@ -38,9 +38,6 @@ class Thing:
     """The machine that it belongs to; empty for what belongs to the whole lab."""
     where: str = ""
     """The libvirt URI of a domain."""
-    boot: str = ""
-    """The host's boot in which it was made: a device without a mark is only ours within it."""
-
     was: str = ""
     """How a device was before us: JSON, by what was changed of it and then by name. Of a bridge: what we gave it."""
 
@@ -129,6 +126,7 @@ def parse_journal(text: str) -> Journal:
         if data["journal"] != 1:
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         rows = ({**row, "kind": _KINDS_OF_0_1.get(row["kind"], row["kind"])} for row in data["things"])
+        rows = ({key: value for key, value in row.items() if key != "boot"} for row in rows)  # 0.1.0's
         things = tuple(Thing(**row) for row in rows)
         if not all(thing.kind in get_args(Kind) and _is_readable(thing.was) for thing in things):
             raise UnreadableError("the lab's journal", text, hint=_LOST)

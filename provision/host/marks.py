@@ -1,6 +1,7 @@
 """Tells whose a device or a domain is, by the marks that we leave on them.
 
-TAPs and bridges carry a mark as their alias, set last, so that what is marked is complete. Domains carry our metadata
+TAPs and bridges carry a mark as their alias. They are made under a name that nobody else gives, and get their own when
+they are marked, so that what bears it without our mark is somebody else's, also after a kill. Domains carry our metadata
 and a UUID of ours. Files lie in the lab's own directory. What a QEMU is by the kernel's word,
 `host.read.processes` tells.
 """
@@ -35,6 +36,11 @@ def device_mark(lab: Lab, machine: str, name: str) -> str:
     return f"rscvm {lab.name} {machine or '-'} {name} {digest}"
 
 
+def unfinished_name(lab: Lab, name: str) -> str:
+    """What a TAP or bridge is called until it is marked; it tells labs and devices apart."""
+    return "rscvm" + hashlib.sha256(f"{lab.state_dir}\0{lab.name}\0{name}".encode()).hexdigest()[:10]
+
+
 def marked_machine(lab: Lab, link: Link, journal: Journal) -> str | None:
     """The machine that a device's mark names, empty for the lab's own; None where it bears no mark of this lab.
 
@@ -45,26 +51,41 @@ def marked_machine(lab: Lab, link: Link, journal: Journal) -> str | None:
     if any(more) or (name, digest) != (ours[1], ours[4]) or not link.alias.startswith("rscvm "):
         return None
     if machine == "-":
-        return "" if link.kind == "bridge" and link.name == what else None
-    return machine if link.tap and _is_tap_of(lab, machine, what, link.name, journal) else None
+        return "" if link.kind == "bridge" and _is_called(lab, link, what) else None
+    return machine if link.tap and _is_tap_of(lab, machine, what, link, journal) else None
 
 
-def _is_tap_of(lab: Lab, machine: str, nic: str, device: str, journal: Journal) -> bool:
+def _is_called(lab: Lab, link: Link, name: str) -> bool:
+    """Whether a device has this name, or will have it when it is finished."""
+    return link.name in (name, unfinished_name(lab, name))
+
+
+def _is_tap_of(lab: Lab, machine: str, nic: str, link: Link, journal: Journal) -> bool:
     """Whether the lab file gives that NIC this TAP, or the journal says that it did."""
     meant = lab.machines[machine].nics if machine in lab.machines else ()
-    return any((each.name, each.ifname) == (nic, device) for each in meant) or any(
-        (thing.kind, thing.name, thing.machine) == ("tap", device, machine) for thing in journal.things
-    )
-
-
-def is_our_link(lab: Lab, link: Link, journal: Journal, boot: str) -> bool:
-    """Whether a device bears our mark, or none at all and we were about to make it in this boot."""
-    if link.alias:
-        return marked_machine(lab, link, journal) is not None
-    return any(
-        thing.name == link.name and thing.kind in ("tap", "bridge") and thing.boot == boot
+    return any(each.name == nic and _is_called(lab, link, each.ifname) for each in meant) or any(
+        (thing.kind, thing.machine) == ("tap", machine) and _is_called(lab, link, thing.name)
         for thing in journal.things
     )
+
+
+def machine_of_link(lab: Lab, link: Link, journal: Journal) -> str | None:
+    """The machine that a device of ours is for, empty for the lab's own; None where it is not ours.
+
+    It bears our mark, or has the name of one that we were about to make, and had not marked yet.
+    """
+    if link.alias:
+        return marked_machine(lab, link, journal)
+    kind = "bridge" if link.kind == "bridge" else "tap"
+    return next(
+        (t.machine for t in journal.things if t.kind == kind and link.name == unfinished_name(lab, t.name)),
+        None,
+    )
+
+
+def is_our_link(lab: Lab, link: Link, journal: Journal) -> bool:
+    """Whether we made a device."""
+    return machine_of_link(lab, link, journal) is not None
 
 
 def is_our_domain(lab: Lab, domain: Domain) -> bool:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from provision.host.plan.bridges import bridge_steps
+from provision.host.plan.bridges import made_bridge
 from provision.host.plan.overlays import file_steps
-from provision.host.plan.taps import tap_steps
+from provision.host.plan.taps import made_tap
 from provision.host.state import HostState
 from provision.render.machine import printed, qemu_argv
 from provision.render.view import Choices, machine_view
 from provision.runtime.command import QEMU, Argv, Run
 
 if TYPE_CHECKING:
-    from provision.host.plan.steps import Step
+    from provision.host.plan.making import Made
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
 
@@ -26,9 +26,9 @@ _OUTCOMES = {
 """What `auto` may come to when the script runs; it carries one command line for each."""
 
 
-def _lines(step: Step, *, undo: bool = False) -> list[str]:
-    actions = step.undo if undo else step.do
-    return [shlex.join(action.argv) for action in actions if isinstance(action, Run)]
+def _lines(made: Made) -> tuple[list[str], list[str]]:
+    """What makes a device, and what removes it."""
+    return [shlex.join(argv) for argv in made.commands], [shlex.join(("ip", "link", "del", "dev", made.name))]
 
 
 def _fences(lab: Lab, view: MachineView) -> dict[str, list[str]]:
@@ -51,19 +51,20 @@ def machine_script(lab: Lab, name: str) -> str:
         outcome: qemu_argv(machine_view(lab, name, choices), foreground=True)
         for outcome, choices in _OUTCOMES.items()
     }
-    bare = HostState(view.spec.host)
     used = {nic.spec.bridge for nic in view.nics}
-    made = {step.makes[0].name: step for step in bridge_steps(lab, view.spec.host, bare)}
-    bridges = {device: step for device, step in made.items() if device in used}
-    files = {step.makes[0].name: step for step in file_steps(view, bare)}
+    bridges = lab.host(view.spec.host).bridges.items()
+    files = {step.makes[0].name: step for step in file_steps(view, HostState(view.spec.host))}
     return printed(
         "machine.sh.j2",
         view,
         argvs=argvs,
         program=QEMU,
-        bridges={device: (_lines(step), _lines(step, undo=True)) for device, step in bridges.items()},
-        taps=[(_lines(step), _lines(step, undo=True)) for step in tap_steps(lab, view, bare)],
+        bridges={name: _lines(made_bridge(lab, name, bridge)) for name, bridge in bridges if name in used},
+        taps=[_lines(made_tap(lab, name, nic.spec)) for nic in view.nics if nic.backend.netdev == "tap"],
         fences=_fences(lab, view),
-        kept={path: _lines(step) for path, step in files.items()},
+        kept={
+            path: [shlex.join(run.argv) for run in step.do if isinstance(run, Run)]
+            for path, step in files.items()
+        },
         own=view.paths.machine_files(name),
     )

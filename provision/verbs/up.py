@@ -88,7 +88,7 @@ def _vanished(session: HostSession, names: Sequence[str]) -> Iterator[str]:
     for name in bare:
         for nic in session.lab.machines[name].nics:
             link = there.links.get(nic.ifname)
-            ours = link is not None and is_our_link(session.lab, link, there.journal, there.boot)
+            ours = link is not None and is_our_link(session.lab, link, there.journal)
             if BACKENDS[nic.kind].netdev == "tap" and not ours:
                 yield f"{name}'s TAP {nic.ifname}"
 

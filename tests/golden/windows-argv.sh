@@ -78,10 +78,9 @@ later 'rmdir --ignore-fail-on-non-empty -- "$directory"'
 later 'rm -f -- /var/lib/rscvm/lab/windows-argv.pid /var/lib/rscvm/lab/windows-argv.started /var/lib/rscvm/lab/windows-argv.log /var/lib/rscvm/lab/windows-argv.qmp /var/lib/rscvm/lab/windows-argv.agent /var/lib/rscvm/lab/windows-argv.vnc'
 
 if ! ip link show dev br-lab >/dev/null 2>&1; then
-    ip link add name br-lab type bridge stp_state 0 forward_delay 0
+    ip link add name br-lab address 52:82:e2:ef:a8:ec type bridge stp_state 0 forward_delay 0
     later 'ip link del dev br-lab'
     ip link set dev br-lab mtu 9000
-    ip link set dev br-lab address 52:82:e2:ef:a8:ec
     ip address add 10.9.0.1/24 dev br-lab
     ip link set dev br-lab up
     ip link set dev br-lab alias 'rscvm lab - br-lab 0489e345dea9'

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent.parent
 GUEST = ROOT / "build" / "guest"
+KILLER = str(Path(__file__).parent / "killer.py")
 
 # Kernel command line switches of the demo guest, by what they make it do.
 SWITCHES = {

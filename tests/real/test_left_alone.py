@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import Lab, comparable, guest_machine, lab_with
+from tests.real.conftest import KILLER, Lab, comparable, guest_machine, lab_with
 from tests.real.hypervisor import Hypervisor, wait_for
 
 DISK = "/var/lib/rscvm/lab/vm-0.qcow2"
@@ -150,3 +150,25 @@ def test_nobody_who_only_says_to_be_our_qemu_is_taken_for_it_or_ended(
         hypervisor.output(["kill", "-9", str(pid)])
     wait_for(lambda: not telling(), time.monotonic() + 30, "their end")
     assert comparable(hypervisor.snapshot()) == before
+
+
+def test_what_an_admin_made_under_our_names_after_a_killed_up_stays(
+    hypervisor: Hypervisor, tmp_path: Path
+) -> None:
+    nics = "[{bridge: br-lab, ifname: t0}]"
+    there = lab_with(hypervisor, tmp_path, guest_machine("qemu", "vm", nics=nics))
+    killed = hypervisor.run([sys.executable, KILLER, "up", str(there.path), "1", "after"])
+    assert killed.returncode != 0
+    assert "lab/journal.json" in hypervisor.snapshot().files
+    assert not {"br-lab", "t0"} & hypervisor.links().keys(), "noted, and not made"
+    hypervisor.output(["ip", "link", "add", "br-lab", "type", "bridge"])
+    hypervisor.output(["ip", "tuntap", "add", "dev", "t0", "mode", "tap"])
+    theirs = hypervisor.links()
+
+    up, down = there.run("up", "--no-check"), there.run("down")
+
+    assert up.returncode == 3
+    assert "a device t0 is there and is not ours" in up.stderr
+    assert down.returncode == 0, down.stderr
+    assert hypervisor.links() == theirs
+    assert not [name for name in hypervisor.snapshot().files if name.startswith("lab")]

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import HEAD, Lab, comparable, guest_machine
+from tests.real.conftest import HEAD, KILLER, Lab, comparable, guest_machine
 from tests.real.hypervisor import Hypervisor
-
-KILLER = str(Path(__file__).parent / "killer.py")
 
 
 def lab(host: Hypervisor, tmp_path: Path, backend: str) -> Lab:

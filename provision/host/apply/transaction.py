@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from provision.host.apply.deadman import cancel, deadman_step, fire_left_over, patience
 from provision.host.apply.execute import run_steps, undo_steps
 from provision.host.apply.lock import locked
-from provision.host.marks import is_our_link
+from provision.host.marks import is_our_link, unfinished_name
 from provision.host.plan.bridges import bridge_steps
 from provision.host.plan.readback import in_vain, not_as_found, not_taken
 from provision.host.plan.settings import plan_apply
@@ -103,8 +103,8 @@ def _undo_lost(edges: Edges, lab: Lab, plan: Plan, begun: Sequence[Step], say: S
 def _may_be_ours(lab: Lab, step: Step, there: Inventory) -> bool:
     """Whether there is anything of a step to be taken back: a device that it makes may not be there, or another's."""
     devices = [thing.name for thing in step.makes if thing.kind in ("tap", "bridge") and step.exclusive]
-    links = [there.links.get(name) for name in devices]
-    return all(link and is_our_link(lab, link, there.journal, there.boot) for link in links)
+    found = [[there.links.get(each) for each in (name, unfinished_name(lab, name))] for name in devices]
+    return all(any(link and is_our_link(lab, link, there.journal) for link in links) for links in found)
 
 
 def apply_plan_or_roll_back(edges: Edges, lab: Lab, plan: Plan, say: Say) -> Plan:

@@ -10,13 +10,12 @@ from provision.host.journal import Thing, noted
 from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.device_drift import (
     DeviceDrift,
-    is_complete,
     link_drift,
-    made_anew,
     put_right,
     set_link,
 )
 from provision.host.plan.diff import added
+from provision.host.plan.making import Made
 from provision.host.plan.steps import HOST, Step
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.derived import derived_mac
@@ -40,30 +39,22 @@ _WIRE_FILTER = tuple(
 )
 
 
-# A kernel without IPv6 knows no such mode, and makes no such address.
-_NO_LINK_LOCAL = '[ ! -e /proc/sys/net/ipv6 ] || ip link set dev "$1" addrgenmode none'
-
-
-SCRIPTS = {"no-link-local": _NO_LINK_LOCAL}
-"""Every constant script above, for the linter."""
-
-
-def bridge_commands(lab: Lab, name: str, bridge: Bridge) -> list[Argv]:
-    """Make a bridge and, last, mark it."""
+def made_bridge(lab: Lab, name: str, bridge: Bridge) -> Made:
+    """How a bridge is made."""
     queue, options = (("txqueuelen", str(_WIRE_QUEUE)), _WIRE_FILTER) if bridge.wire else ((), ())
+    # Without an address of its own it would take the lowest of its ports', a new one whenever a TAP comes.
+    address = () if bridge.uplink else ("address", derived_mac(lab.name, "bridge", name))
     kind = ("type", "bridge", "stp_state", "0", "forward_delay", "0", *options)
-    do: list[Argv] = [("ip", "link", "add", "name", name, *queue, *kind)]
-    if bridge.wire:
-        do.append(("sh", "-c", _NO_LINK_LOCAL, "sh", name))
+    more: list[Argv] = []
     if bridge.mtu:
-        do.append(set_link(name, "mtu", str(bridge.mtu)))
+        more.append(set_link(name, "mtu", str(bridge.mtu)))
     if bridge.uplink:
-        do += [set_link(bridge.uplink, "master", name), set_link(bridge.uplink, "up")]
-    else:  # else the bridge would take the lowest address of its ports, a new one whenever a TAP comes
-        do.append(set_link(name, "address", derived_mac(lab.name, "bridge", name)))
+        more += [set_link(bridge.uplink, "master", name), set_link(bridge.uplink, "up")]
     if bridge.address:
-        do.append(("ip", "address", "add", bridge.address, "dev", name))
-    return [*do, set_link(name, "up"), set_link(name, "alias", device_mark(lab, "", name))]
+        more.append(("ip", "address", "add", bridge.address, "dev", name))
+    add = ("ip", "link", "add", "name", name, *address, *queue, *kind)
+    mark = device_mark(lab, "", name)
+    return Made(name, mark, add, (*more, set_link(name, "up")), silent=bridge.wire)
 
 
 def _bridge_thing(name: str, bridge: Bridge, state: Inventory) -> Thing:
@@ -80,22 +71,21 @@ def _bridge_thing(name: str, bridge: Bridge, state: Inventory) -> Thing:
 def bridge_steps(lab: Lab, host: str, state: Inventory) -> Iterator[Step]:
     """Declared bridges: made where the host does not have them, ours put right."""
     for name, bridge in lab.host(host).bridges.items():
-        if is_complete(name, state):
-            if is_our_link(lab, state.links[name], state.journal, state.boot):
+        if name in state.links:
+            if is_our_link(lab, state.links[name], state.journal):
                 drifts = [*_no_longer(name, bridge, state), *_bridge_drift(name, bridge, state)]
                 thing = _bridge_thing(name, bridge, state)
                 yield from put_right(host, HOST, f"bridge {name}", drifts, bridge=thing)
         else:
-            undo = ("ip", "link", "del", "dev", name)
-            uplink = state.links.get(bridge.uplink or "")
+            made, uplink = made_bridge(lab, name, bridge), state.links.get(bridge.uplink or "")
             down = (Run(set_link(uplink.name, "down")),) if uplink and not uplink.up else ()
             yield Step(
                 host,
                 HOST,
                 f"make bridge {name}",
                 f"hosts.{host}.bridges declares it, and it is not there",
-                made_anew(lab, state, name, bridge_commands(lab, name, bridge), undo),
-                (Run(undo), *down),
+                made.make(lab),
+                (*down, made.unmake(lab)),
                 (_bridge_thing(name, bridge, state),),
                 added(
                     f"bridge {name}",
@@ -171,7 +161,7 @@ def bridge_notes(lab: Lab, host: str, state: Inventory) -> Iterator[str]:
     for name, bridge in lab.host(host).bridges.items():
         if bridge.wire and state.bridge_filter:
             yield f"{name}: {BRIDGE_FILTER}"
-        if name in state.links and not is_our_link(lab, state.links[name], state.journal, state.boot):
+        if name in state.links and not is_our_link(lab, state.links[name], state.journal):
             drifts = [*_bridge_drift(name, bridge, state)]
             if drifts:
                 seen = ", ".join(

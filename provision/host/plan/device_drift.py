@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.host.marks import is_our_link
-from provision.host.plan.steps import Action, Step
+from provision.host.plan.steps import Step
 from provision.runtime.command import Run
 
 if TYPE_CHECKING:
@@ -14,27 +13,12 @@ if TYPE_CHECKING:
 
     from provision.facts.ip import Link
     from provision.host.journal import Thing
-    from provision.host.state import Inventory
-    from provision.lab.spec import Lab
     from provision.runtime.command import Argv
 
 
 def set_link(device: str, *words: str) -> Argv:
     """`ip link set` of a device."""
     return ("ip", "link", "set", "dev", device, *words)
-
-
-def made_anew(lab: Lab, state: Inventory, device: str, do: list[Argv], undo: Argv) -> tuple[Action, ...]:
-    """The commands that make a device, behind one that removes what an interrupted run left half made."""
-    half_made = device in state.links and is_our_link(lab, state.links[device], state.journal, state.boot)
-    return tuple(map(Run, [undo, *do] if half_made else do))
-
-
-def is_complete(device: str, state: Inventory) -> bool:
-    """Whether a device is there and whole: the mark is set last. What is there and not ours counts as whole."""
-    link = state.links.get(device)
-    noted = any(thing.name == device and thing.boot == state.boot for thing in state.journal.things)
-    return link is not None and (bool(link.alias) or not noted)
 
 
 @dataclass(frozen=True, slots=True)

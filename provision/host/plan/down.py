@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from provision.facts.domain import parse_domain
 from provision.host.journal import Kind, Thing
-from provision.host.marks import is_our_domain, is_our_link, marked_machine, taps_of_our_domains
+from provision.host.marks import is_our_domain, is_our_link, machine_of_link, taps_of_our_domains
 from provision.host.plan.commands import (
     forget_lab,
     remove_files,
@@ -57,7 +57,7 @@ def things_there(lab: Lab, state: Inventory) -> tuple[Thing, ...]:
 
 def _marked(lab: Lab, state: Inventory) -> Iterator[Thing]:
     for link in state.links.values():
-        machine = marked_machine(lab, link, state.journal)
+        machine = machine_of_link(lab, link, state.journal)
         if machine is not None:
             yield Thing("bridge" if link.kind == "bridge" else "tap", link.name, machine)
     for domain in state.domains.values():
@@ -72,7 +72,7 @@ def _marked(lab: Lab, state: Inventory) -> Iterator[Thing]:
 def _is_anothers(lab: Lab, thing: Thing, state: Inventory) -> bool:
     """Whether a device of this name is somebody else's by now; it must be forgotten, or it would pass for ours."""
     link = state.links.get(thing.name) if thing.kind in ("tap", "bridge") else None
-    return link is not None and not is_our_link(lab, link, state.journal, state.boot)
+    return link is not None and not is_our_link(lab, link, state.journal)
 
 
 def _left_alone(lab: Lab, thing: Thing, state: Inventory) -> str:
@@ -93,7 +93,7 @@ def _left_alone(lab: Lab, thing: Thing, state: Inventory) -> str:
 
 def _device_left_alone(lab: Lab, thing: Thing, state: Inventory) -> str:
     def ours(name: str) -> bool:
-        return is_our_link(lab, state.links[name], state.journal, state.boot)
+        return is_our_link(lab, state.links[name], state.journal)
 
     if thing.name not in state.links:
         return ""

@@ -1,4 +1,4 @@
-"""The two steps that write the journal, before and after all others. Pure."""
+"""The step that writes the journal, before all others. Pure."""
 
 from __future__ import annotations
 
@@ -19,17 +19,14 @@ if TYPE_CHECKING:
     from provision.lab.spec import Lab
 
 
-def journal_steps(
+def journal_step(
     lab: Lab, host: str, steps: Sequence[Step], state: HostState, disarmed: Iterable[str] = ()
-) -> tuple[Step, Step]:
-    """Write down what the steps are about to make, so that `down` finds it whatever happens; and that it is made.
-
-    From then on a device of ours is known by its mark only: one without is somebody else's.
-    """
+) -> Step:
+    """Write down what the steps are about to make, so that `down` finds it whatever happens."""
     paths = LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in state.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
-        made[thing.key] = merged(made.get(thing.key), replace(thing, boot=state.boot))
+        made[thing.key] = merged(made.get(thing.key), thing)
     begun = {step.scope for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)}
     specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
     journal = replace(
@@ -41,7 +38,7 @@ def journal_steps(
         kvm={**state.journal.kvm, **{name: resolved_view(lab, name, state).choices.kvm for name in specs}},
     )
     undo = write_journal(paths, state.journal) if state.journal.things else forget_lab(paths)
-    opening = Step(
+    return Step(
         host,
         HOST,
         f"note in {paths.journal} what is to be made",
@@ -50,8 +47,3 @@ def journal_steps(
         (undo,),
         exclusive=False,
     )
-    whole = replace(journal, things=tuple(replace(thing, boot="") for thing in journal.things))
-    closing = Step(
-        host, HOST, "note that it is made", "its marks tell it from now on", (write_journal(paths, whole),)
-    )
-    return opening, closing

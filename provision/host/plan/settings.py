@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.plan.bridges import bridge_notes, bridge_steps
-from provision.host.plan.journal_steps import journal_steps
+from provision.host.plan.journal_steps import journal_step
 from provision.host.plan.nics import nic_notes, nic_steps
 from provision.host.plan.readback import no_longer_said
 from provision.host.plan.steps import Plan
@@ -30,5 +30,5 @@ def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
         *tap_steps_back_on(lab, names, state),
     ]
     notes = host_notes(lab, host, state)
-    opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
-    return Plan(tuple(steps), opening, closing, notes, found=state)
+    opening = journal_step(lab, host, steps, state) if steps else None
+    return Plan(tuple(steps), opening, notes=notes, found=state)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from provision.host.journal import Thing
 from provision.host.marks import device_mark, is_our_link, taps_of_our_domains
 from provision.host.plan.commands import set_features
-from provision.host.plan.device_drift import is_complete, link_drift, made_anew, put_right, set_link
+from provision.host.plan.device_drift import link_drift, put_right, set_link
 from provision.host.plan.diff import added
+from provision.host.plan.making import Made
 from provision.host.plan.steps import Step
-from provision.runtime.command import Run
 from provision.tables.offloads import BY_NAME, TSO
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provision.facts.ethtool_features import Feature, Features
     from provision.facts.ip import Link
     from provision.host.state import HostState
-    from provision.lab.spec import Lab, Machine
+    from provision.lab.spec import Lab, Machine, Nic
     from provision.render.view import MachineView
     from provision.runtime.command import Argv
 
@@ -83,7 +83,7 @@ def _is_anothers(lab: Lab, machine: Machine, link: Link | None, state: HostState
     """Whether a device of that name is known not to be the machine's: we mark what we make, and libvirt does not."""
     if link is None or not (link.alias or machine.backend == "qemu"):
         return False
-    return not is_our_link(lab, link, state.journal, state.boot)
+    return not is_our_link(lab, link, state.journal)
 
 
 def taken_by_host(features: Features, offered: Iterable[str], *, negotiated: bool = False) -> list[str]:
@@ -111,33 +111,42 @@ def _is_plainly_off(feature: Feature) -> bool:
     return not (feature.active or feature.requested or feature.fixed)
 
 
+def _flags(nic: Nic) -> tuple[str, ...]:
+    return ("vnet_hdr", *(("multi_queue",) if nic.queues > 1 else ()))
+
+
+def made_tap(lab: Lab, machine: str, nic: Nic) -> Made:
+    """How a NIC's TAP is made."""
+    name = nic.ifname
+    more: list[Argv] = []
+    if nic.mtu:
+        more.append(set_link(name, "mtu", str(nic.mtu)))
+    if nic.bridge:
+        more.append(set_link(name, "master", nic.bridge))
+    add = ("ip", "tuntap", "add", "dev", name, "mode", "tap", *_flags(nic))
+    return Made(name, device_mark(lab, machine, nic.name), add, (*more, set_link(name, "up")))
+
+
 def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     """TAPs of a machine that QEMU is started on; libvirt makes its own."""
     if view.paths.pidfile(view.name) in state.processes:
         return  # a QEMU that runs has its TAPs open; one that has gone comes back with a power cycle only
     for nic in view.nics:
         spec, name = nic.spec, nic.spec.ifname
-        if nic.backend.netdev != "tap" or is_complete(name, state):
+        if nic.backend.netdev != "tap" or name in state.links:
             continue
-        flags = ("vnet_hdr", *(("multi_queue",) if spec.queues > 1 else ()))
-        do: list[Argv] = [("ip", "tuntap", "add", "dev", name, "mode", "tap", *flags)]
-        if spec.mtu:
-            do.append(set_link(name, "mtu", str(spec.mtu)))
-        if spec.bridge:
-            do.append(set_link(name, "master", spec.bridge))
-        do += [set_link(name, "up"), set_link(name, "alias", device_mark(lab, view.name, spec.name))]
-        undo = ("ip", "link", "del", "dev", name)
+        made = made_tap(lab, view.name, spec)
         yield Step(
             view.spec.host,
             view.name,
             f"make TAP {name}",
             f"{view.name}'s nic {spec.name} is on it"
             + (f", bridged to {spec.bridge}" if spec.bridge else ""),
-            made_anew(lab, state, name, do, undo),
-            (Run(undo),),
+            made.make(lab),
+            (made.unmake(lab),),
             (Thing("tap", name, view.name),),
             added(
-                f"tap {name} {' '.join(flags)}",
+                f"tap {name} {' '.join(_flags(spec))}",
                 f"bridge {spec.bridge}" if spec.bridge else "",
                 f"mtu {spec.mtu}" if spec.mtu else "",
             ),
@@ -149,8 +158,8 @@ def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator
     libvirts = taps_of_our_domains(lab, state) if view.name in state.domains else set()
     for nic in view.nics:
         spec, link = nic.spec, state.links.get(nic.spec.ifname)
-        if nic.backend.netdev != "tap" or link is None or not is_complete(spec.ifname, state):
+        if nic.backend.netdev != "tap" or link is None:
             continue
-        if spec.ifname in libvirts or is_our_link(lab, link, state.journal, state.boot):
+        if spec.ifname in libvirts or is_our_link(lab, link, state.journal):
             drifts = [*link_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
             yield from put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)

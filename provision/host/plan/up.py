@@ -17,7 +17,7 @@ from provision.host.plan.hck_flags import (
     runs_without_flags,
     without_flags,
 )
-from provision.host.plan.journal_steps import journal_steps
+from provision.host.plan.journal_steps import journal_step
 from provision.host.plan.nics import nic_steps
 from provision.host.plan.overlays import file_steps, files_of, runs
 from provision.host.plan.power_cycle import process_step
@@ -131,5 +131,5 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
         drift += _drift(lab, view, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
-    opening, closing = journal_steps(lab, host, steps, state) if steps else (None, None)
-    return Plan(tuple(steps), opening, closing, tuple(dict.fromkeys(notes)), tuple(drift), state)
+    opening = journal_step(lab, host, steps, state) if steps else None
+    return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift), state)

@@ -137,7 +137,7 @@ def _uplinks(lab: Lab, host: str, state: HostState) -> Iterator[str]:
     """What forbids to put declared uplinks under bridges of ours, made or to be made."""
     for name, bridge in lab.host(host).bridges.items():
         there, link = state.links.get(name), state.links.get(bridge.uplink or "")
-        if not bridge.uplink or (there and not is_our_link(lab, there, state.journal, state.boot)):
+        if not bridge.uplink or (there and not is_our_link(lab, there, state.journal)):
             continue
         if link is None and there is None:
             yield f"bridge {name}: its uplink {bridge.uplink} is not there"
@@ -196,7 +196,7 @@ def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
             yield f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)"
         link = state.links.get(spec.ifname) if spec.ifname else None
         running = (domain := state.domains.get(name)) is not None and domain.state != "off"
-        if link is not None and not running and not is_our_link(lab, link, state.journal, state.boot):
+        if link is not None and not running and not is_our_link(lab, link, state.journal):
             yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
     yield from _elsewhere(lab, view, state)
     socket = view.socket("agent")

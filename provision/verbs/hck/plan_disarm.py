@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.plan.domains import definition_differs
 from provision.host.plan.hck_flags import lab_without_flags, runs_without_flags
-from provision.host.plan.journal_steps import journal_steps
+from provision.host.plan.journal_steps import journal_step
 from provision.host.plan.power_cycle import Views, definition_step, process_step
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Plan, Step
@@ -50,8 +50,8 @@ def plan_disarm(lab: Lab, host: str, names: Sequence[str], state: HostState, *, 
                     f"{name} runs on with its flags until its next power cycle (a reboot from inside keeps them): "
                     "--restart does it now"
                 )
-    opening, closing = journal_steps(plain, host, steps, state, names) if steps else (None, None)
-    return Plan(tuple(steps), opening, closing, tuple(notes), found=state)
+    opening = journal_step(plain, host, steps, state, names) if steps else None
+    return Plan(tuple(steps), opening, notes=tuple(notes), found=state)
 
 
 def _definition(lab: Lab, views: Views, state: HostState, *, restart: bool) -> Iterator[Step]:
