@@ -110,7 +110,7 @@ class RecordedHost:
                 out = "".join(f"{path}\0" for path in paths if path in self.files)
             case ("qemu-img", *_, path) if path in OVERLAYS and path in self.files:
                 out = recorded("up.json")[json.dumps(words)][1]
-            case ("processes", *pidfiles):
+            case ("processes", "-xF", *pidfiles):
                 named = (argv for pidfile, argv in self.qemus.items() if pidfile in pidfiles)
                 out = proc_text({7 + i: argv for i, argv in enumerate(named)})
             case _:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from provision.facts.processes import Process, parse_processes
-from provision.host.read.processes import our_machines
+from provision.host.read.processes import ENGINES, our_machines
 from provision.lab.paths import LabPaths
+from provision.runtime.command import Result
 from tests.processes import NAMESPACES, proc_text
 
 PATHS = LabPaths("/var/lib/rscvm", "lab")
@@ -139,3 +142,31 @@ def test_what_0_1_0_read_is_believed_as_it_believed_it() -> None:
     assert found.reader is None
     assert [(each.pid, each.pidfile) for each in found.found] == [(42, "/run/a b.pid"), (43, "")]
     assert found.found[0].argv == ("qemu", "-pidfile", "/run/a b.pid")
+
+
+ENGINE = (
+    "qemu",
+    "-name",
+    "guest=dut,debug-threads=on",
+    "-device",
+    '{"driver":"virtio-net-pci","guest_rsc_ext":true}',
+)
+TAP = [("fdinfo/8", "iff:\ttap0\n")]
+
+
+def engines(argv: tuple[str, ...] = ENGINE, **more: Any) -> Mapping[str, str]:
+    said = Result("hv", (), 0, proc_text({42: argv}, more=TAP, **more), "")
+    return ENGINES.parse(said)
+
+
+def test_an_engine_is_known_by_its_argument_and_its_tap_by_its_descriptor() -> None:
+    assert engines() == {"tap0": "dut (process 42)"}
+    assert engines(("qemu", "-name", "a,,b", "-device", "virtio-net-pci,guest_rsc_ext=on")) == {
+        "tap0": "a,b (process 42)"
+    }
+
+
+def test_what_is_no_engine_here_is_none() -> None:
+    assert not engines(("qemu", "-device", "virtio-net-pci,guest_rsc_ext=off"))
+    assert not engines(exe="/usr/bin/python3.11")
+    assert not engines(namespaces={**NAMESPACES, "net": "net:[9]"})

@@ -20,6 +20,7 @@ from tests.builders import FakeEdges, lab_of
 from tests.hosts import runs
 from tests.nics import Answers, captured_features, lab_with
 from tests.nics import found as nic_found
+from tests.processes import proc_text
 
 LAB = lab_with("{features: {generic-receive-offload: off, rx-fcs: on}}")
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
@@ -75,6 +76,8 @@ class NicHost:
         elif script := self._script(run):
             self.said.append(script)
             out = self._undoing(script, run)
+        elif "guest_rsc_ext" in run.argv:
+            out = proc_text({})
         elif run.argv == ("cat", "/proc/sys/kernel/random/boot_id"):
             out = BOOT
         elif "journal.json" in run.argv[-1]:

@@ -50,6 +50,14 @@ class Process:
         return _QEMU.fullmatch(self.program.rpartition("/")[2]) is not None
 
     @property
+    def machine(self) -> str:
+        """What it calls its machine; empty where it does not say."""
+        said = self.argv[self.argv.index("-name") + 1] if "-name" in self.argv[:-1] else ""
+        words = re.findall("(?:[^,]|,,)+", said) or [""]
+        named = [word.removeprefix("guest=") for word in words if word.startswith("guest=")]
+        return str((named or words)[0]).replace(",,", ",")
+
+    @property
     def pidfile(self) -> str:
         """The file that it says to write its pid into; empty where it does not say so."""
         return self.argv[self.argv.index("-pidfile") + 1] if "-pidfile" in self.argv[:-1] else ""

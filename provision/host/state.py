@@ -99,8 +99,8 @@ class HostState(Inventory):
 
     files: frozenset[str] = frozenset()
     """Which of the paths that machines need exist."""
-    neighbours: tuple[Journal, ...] = ()
-    """Of other labs with the same state directory."""
+    engines: Mapping[str, str] = field(default_factory=dict)
+    """TAPs of machines that run with QEMU's HCK engine, anybody's, and whose they are."""
     nics: Mapping[str, NicState] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
     capabilities: Capabilities = field(default_factory=Capabilities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
@@ -239,8 +240,11 @@ def test_a_production_machine_of_another_lab_file_does_not_join_a_running_test_b
     hck = guest_machine(backend, "dut", nics="[{bridge: br-lab, rsc: hck}]", more="purpose: hck")
     dut = lab_with(hypervisor, tmp_path, hck)
     other = tmp_path / "other.yaml"
+    hypervisor.output(["mkdir", "/var/lib/elsewhere"])
     other.write_text(
-        HEAD.replace("{br-lab: {address: 10.9.0.1/24}}", "{}")
+        HEAD.replace("{br-lab: {address: 10.9.0.1/24}}", "{}").replace(
+            "version: 1", "version: 1\nstate_dir: /var/lib/elsewhere"
+        )
         + guest_machine(backend, "vm", nics="[{bridge: br-lab}]")
     )
     assert dut.run("up", "--no-check").returncode == 0
@@ -249,7 +253,7 @@ def test_a_production_machine_of_another_lab_file_does_not_join_a_running_test_b
     up = Lab(hypervisor, other).run("up", "--no-check")
 
     assert up.returncode == 3
-    assert f"of dut (of {dut.path}): that runs with `rsc: hck`" in up.stderr
+    assert re.search(r"of dut \(process \d+\): that runs with QEMU's HCK engine", up.stderr)
     assert hypervisor.links().keys() == before
     assert dut.run("down").returncode == 0
     assert Lab(hypervisor, other).run("up", "--no-check").returncode == 3, "the bridge has gone with its lab"

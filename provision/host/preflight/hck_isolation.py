@@ -24,7 +24,7 @@ def not_isolated(lab: Lab, views: Sequence[MachineView], state: HostState) -> It
 
     A bridge that is not there yet carries nothing; what the lab file says of it was checked when it was read.
     """
-    owners, armed = _owners(lab, state), _armed(state)
+    owners = _owners(lab, state)
     for view in views:
         for nic in view.nics:
             name, own = f"{view.name}.{nic.spec.name}", state.links.get(nic.spec.ifname)
@@ -37,33 +37,20 @@ def not_isolated(lab: Lab, views: Sequence[MachineView], state: HostState) -> It
                 ):
                     yield f"{name} is `rsc: hck`, and {why}"
             elif view.spec.purpose != "hck" and bridge:
-                for why in _beside(bridge, others, {tap: of for tap, of in armed.items() if of != view.name}):
+                for why in _beside(bridge, others, state.engines):
                     yield f"{name} is on {why}"
 
 
-def _beside(bridge: Link, others: Sequence[Link], armed: Mapping[str, str]) -> Iterator[str]:
+def _beside(bridge: Link, others: Sequence[Link], engines: Mapping[str, str]) -> Iterator[str]:
     for link in others:
-        if link.master == bridge.name and link.name in armed:
-            yield f"{bridge.name}, which carries {link.name} of {armed[link.name]}: that runs with `rsc: hck`"
+        if link.master == bridge.name and link.name in engines:
+            yield f"{bridge.name}, which carries {link.name} of {engines[link.name]}: that runs with QEMU's HCK engine"
 
 
 def _above(tap: str, others: Sequence[Link]) -> Iterator[str]:
     for link in others:
         if tap and link.lower == tap:
             yield f"its TAP {tap} is under {link.name} ({link.kind}), which leads elsewhere"
-
-
-def _armed(state: HostState) -> dict[str, str]:
-    """TAPs that somebody holds, of machines that were last started with the engine, whatever their lab file says since."""
-    return {
-        name: machine if journal is state.journal else f"{machine} (of {journal.file})"
-        for journal in (*state.neighbours, state.journal)
-        for machine, spec in journal.specs.items()
-        if machine not in journal.disarmed
-        for nic in spec.get("nics", ())
-        if nic.get("rsc") == "hck" and (name := str(nic.get("ifname", ""))) in state.links
-        if state.links[name].carrier
-    }
 
 
 def _owners(lab: Lab, state: Inventory) -> dict[str, _Owner]:

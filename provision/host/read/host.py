@@ -6,22 +6,20 @@ accelerators, which takes seconds, in the state directory.
 
 from __future__ import annotations
 
-import base64
 import re
-from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from provision.host.journal import Journal, parse_journal
 from provision.host.read.capabilities import CapabilityQuestions
 from provision.host.read.inventory import InventoryQuestions
 from provision.host.read.nics import NicQuestions
+from provision.host.read.processes import ENGINES
 from provision.host.state import Access, HostState, Inventory
 from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
 from provision.render.view import machine_view
 from provision.runtime.command import NOT_FOUND, PACKAGES, RELAYS, Result, Run, shell
-from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.errors import UnreadableError
 from provision.runtime.questions import Question, ask
 
 if TYPE_CHECKING:
@@ -40,9 +38,7 @@ _WRITABLE = (
 )
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
-_NEIGHBOURS = 'for f in "$1"/*/journal.json; do [ "$f" = "$2" ] || [ ! -r "$f" ] || { base64 -w0 <"$f" && echo; }; done; true'
-
-SCRIPTS = {"tun": _TUN, "writable": _WRITABLE, "found": _FOUND, "neighbours": _NEIGHBOURS}
+SCRIPTS = {"tun": _TUN, "writable": _WRITABLE, "found": _FOUND}
 """Every constant script above, for the linter."""
 
 
@@ -79,15 +75,6 @@ def _tun_trouble(answer: Result) -> tuple[bool, str]:
     return True, "" if answer.ok else why
 
 
-def _neighbours(answer: Result) -> tuple[Journal, ...]:
-    """The journals that can be read; what another lab's says in other words is no reason against ours."""
-    found: list[Journal] = []
-    for line in answer.check().out.split():
-        with suppress(HostError, ValueError):
-            found.append(parse_journal(base64.b64decode(line, validate=True).decode()))
-    return tuple(found)
-
-
 _TAPS = Question(shell(_TUN, "/dev/net/tun"), _tun_trouble)
 _VHOST = Question(shell(_OPENS, "/dev/vhost-net"), lambda answer: answer.ok)
 _PROGRAMS = Question(shell(_FOUND, *PACKAGES, *RELAYS), lambda answer: frozenset(answer.check().out.split()))
@@ -105,15 +92,14 @@ def read_host(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) ->
     runs = CapabilityQuestions(edges, lab, host, names)
     files = Question(Run(("stat", "--printf", r"%n\0", "--", *paths)), _files)
     writable = Question(shell(_WRITABLE, own.directory), lambda each: each.ok)
-    others = Question(shell(_NEIGHBOURS, lab.state_dir, own.journal), _neighbours)
-    asked: list[Question[Any]] = [_TAPS, _VHOST, writable, _PROGRAMS, others, *([files] if paths else [])]
+    asked: list[Question[Any]] = [_TAPS, _VHOST, writable, _PROGRAMS, ENGINES, *([files] if paths else [])]
     answers = ask(runner, [*there.questions, *asked, *nics.questions, *runs.questions])
     inventory = there.inventory(answers, edges)
     root, tun = answers[_TAPS]
     return HostState(
         **{each.name: getattr(inventory, each.name) for each in fields(Inventory)},
         files=answers.get(files, frozenset()),
-        neighbours=answers[others],
+        engines=answers[ENGINES],
         nics=nics.nics(answers),
         access=Access(root, tun, answers[_VHOST], answers[writable], answers[_PROGRAMS]),
         capabilities=runs.capabilities(answers, runner, inventory.boot),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.facts.processes import parse_processes
+from provision.facts.qemu import switches_on
 from provision.runtime.command import shell
 from provision.runtime.questions import Question
+from provision.runtime.safe_text import escaped
+from provision.tables.offloads import HCK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from provision.facts.processes import Process, Processes
     from provision.lab.paths import LabPaths
@@ -19,7 +22,7 @@ _PROCESSES = r"""
 # shellcheck disable=SC2015,SC2086 # the words that are split are paths of /proc, which end in numbers
 cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 read='' links='' fds='' stat=''
-for p in $(grep -lzxF "$@" /proc/[0-9]*/cmdline 2>/dev/null); do
+for p in $(grep -lz "$@" /proc/[0-9]*/cmdline 2>/dev/null); do
     p=${p%/cmdline}
     read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
 done
@@ -34,7 +37,7 @@ taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%p\n' 2>/d
         [ ! -s "$f" ] || { printf '%s\0' "$f" && head -c 100 -- "$f" && printf '\0'; }
     done
 } 2>/dev/null | base64 -w0"""
-"""What the kernel says of the processes that name these pidfiles (each after `-e`), and which was noted of each.
+"""What the kernel says of the processes whose arguments grep finds, and which process was noted of each pidfile.
 
 Start times first and last, so that a pid that became another process's meanwhile is seen.
 """
@@ -49,7 +52,24 @@ _IN = ("mnt", "net", "pid")
 def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
     """Every process that names one of these pidfiles among its arguments, whoever's it is."""
     words = (word for pidfile in pidfiles for word in ("-e", pidfile))
-    return Question(shell(_PROCESSES, *words), lambda answer: parse_processes(answer.check().out))
+    return Question(shell(_PROCESSES, "-xF", *words), lambda answer: parse_processes(answer.check().out))
+
+
+ENGINES = Question(
+    shell(_PROCESSES, "-F", "-e", HCK), lambda answer: _engines(parse_processes(answer.check().out))
+)
+"""The TAPs of every QEMU in our network that was started with the HCK engine, and whose they are; as root alone."""
+
+
+def _engines(read: Processes) -> Mapping[str, str]:
+    here = read.reader.namespaces.get("net") if read.reader else None
+    return {
+        tap: f"{escaped(process.machine)} (process {process.pid})"
+        for process in read.found
+        if process.is_qemu and here and process.namespaces.get("net") == here
+        if any(switches_on(HCK, word) for word in process.argv)
+        for tap in process.taps.values()
+    }
 
 
 def is_about_processes(run: Run) -> bool:
