@@ -3,6 +3,7 @@
 # make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
+# make soak   kills at random times, the whole host compared after each: SECONDS=3600, SEED=7 replays
 # make bench  what it costs, as ratios against peers in the same run, into bench/RESULTS.md
 # make mutants  which of 300 small changes to the product the unit tests notice, into build/mutants/RESULTS.md;
 #             SEED=2 draws others, SAMPLE=50 fewer
@@ -15,16 +16,17 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-client
-TEST_PACKAGES := procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3
+TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3
 
 BENCH_PACKAGES := virtinst
 NEXT_PACKAGES := mmdebstrap
 
 NEXT ?= tests/real
 SEED ?= 1
+SECONDS ?= 600
 SAMPLE ?= 300
 
-.PHONY: demo check test test-next bench bench-peers mutants guest host packages test-packages clean
+.PHONY: demo check test test-next soak bench bench-peers mutants guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -45,6 +47,9 @@ test-next: .venv/.installed guest host
 	$(call install_packages,$(NEXT_PACKAGES))
 	$(ROOT) env $(if $(CI),CI=$(CI)) PACKAGES='$(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)' \
 	    tests/next.sh build/next -n 2 --dist loadfile $(NEXT)
+
+soak: test-packages .venv/.installed guest
+	$(ROOT) $(BIN)/python -m tests.real.soak --seconds $(SECONDS) --seed $(SEED)
 
 bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,6 +44,11 @@ def _processes(host: Hypervisor) -> Iterator[str]:
             yield " ".join(argv)
 
 
+def _elements(xml: str) -> list[str]:
+    """A definition's lines in an order of their own: libvirt lays devices out anew whenever it is defined."""
+    return sorted(line.strip() for line in xml.splitlines())
+
+
 def whole_host(host: Hypervisor) -> dict[str, Any]:
     """The host in a form in which equal hosts compare equal."""
     links = json.loads(host.output(["ip", "-json", "-details", "address"]))
@@ -61,10 +65,10 @@ def whole_host(host: Hypervisor) -> dict[str, Any]:
             str(path): path.read_text() for path in sorted(host.path("/var/lib/rscvm").glob("*/journal.json"))
         },
         "domains": {
-            name: (
+            name: [
                 host.virsh("domstate", name).strip(),
-                re.sub(r"\s+", " ", host.virsh("dumpxml", "--inactive", name)),
-            )
+                *_elements(host.virsh("dumpxml", "--inactive", name)),
+            ]
             for name in names
         },
     }
