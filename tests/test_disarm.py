@@ -72,7 +72,7 @@ def test_an_ordinary_machine_is_the_same_without_engine_and_mark() -> None:
 def test_a_domain_is_defined_anew_and_only_on_demand_power_cycled(*, restart: bool) -> None:
     lab = hlk()
 
-    plan = plan_disarm(lab, "local", [DUT], found(lab, live=lab), restart=restart)
+    plan = plan_disarm(lab, [DUT], found(lab, live=lab), restart=restart)
 
     [step] = plan.steps
     kinds = [type(action) for action in step.do]
@@ -88,7 +88,7 @@ def test_a_domain_is_defined_anew_and_only_on_demand_power_cycled(*, restart: bo
 def test_a_domain_that_is_off_is_defined_anew_and_stays_off() -> None:
     lab = hlk()
 
-    [step] = plan_disarm(lab, "local", [DUT], found(lab, live=None), restart=True).steps
+    [step] = plan_disarm(lab, [DUT], found(lab, live=None), restart=True).steps
 
     assert [type(action) for action in step.do] == [Define]
 
@@ -98,8 +98,8 @@ def test_a_bare_qemu_can_be_disarmed_by_a_restart_only() -> None:
     there = found(lab, live=lab)
 
     assert "has its flags until it ends" in undisarmable(lab, [DUT], there)[0]
-    assert plan_disarm(lab, "local", [DUT], there, restart=False).steps == ()
-    [step] = plan_disarm(lab, "local", [DUT], there, restart=True).steps
+    assert plan_disarm(lab, [DUT], there, restart=False).steps == ()
+    [step] = plan_disarm(lab, [DUT], there, restart=True).steps
     stop, start = runs(step.do)
     assert "kill" in stop.argv[2]
     assert not any("guest_rsc_ext" in word for word in start.argv)
@@ -109,14 +109,14 @@ def test_a_bare_qemu_can_be_disarmed_by_a_restart_only() -> None:
 def test_what_is_not_there_is_said() -> None:
     lab = hlk()
 
-    plan = plan_disarm(lab, "local", [DUT], replace(found(lab, live=lab), domains={}), restart=True)
+    plan = plan_disarm(lab, [DUT], replace(found(lab, live=lab), domains={}), restart=True)
 
     assert (plan.steps, plan.notes) == ((), (f"{DUT} is not there: nothing to disarm",))
 
 
 def test_the_journal_notes_who_was_disarmed_until_they_are_armed_or_gone() -> None:
     lab = hlk()
-    opening = plan_disarm(lab, "local", [DUT], found(lab, live=lab), restart=True).opening
+    opening = plan_disarm(lab, [DUT], found(lab, live=lab), restart=True).opening
     assert opening is not None
     [written] = runs(opening.do)
 
@@ -131,6 +131,27 @@ def test_the_journal_notes_who_was_disarmed_until_they_are_armed_or_gone() -> No
     down = plan_down(lab, [DUT], disarmed).closing
     assert down is not None
     assert not any("disarmed" in run.stdin and DUT in run.stdin.split("things")[0] for run in runs(down.do))
+
+
+@pytest.mark.parametrize("backend", ["qemu", "libvirt"])
+def test_up_forgets_a_disarming_that_was_only_noted_before_it_was_killed(backend: str) -> None:
+    lab = hlk(backend)
+    there = found(lab, live=lab, kept=lab, disarmed=True)
+    plain = spec_as_noted(lab_without_flags(lab, [DUT]).machines[DUT])
+    there = replace(there, journal=replace(there.journal, specs={DUT: plain}))
+
+    plan = plan_up(lab, "local", [DUT], there)
+
+    assert not about_settings(plan)
+    assert not [
+        step
+        for step in plan.steps
+        if step.scope == DUT and step.makes and "TAP" not in step.what and "overlay" not in step.what
+    ]
+    assert plan.opening is not None
+    [written] = runs(plan.opening.do)
+    journal = parse_journal(written.stdin)
+    assert (journal.disarmed, journal.specs[DUT]) == (frozenset(), spec_as_noted(lab.machines[DUT]))
 
 
 @pytest.mark.parametrize("backend", ["qemu", "libvirt"])

@@ -20,6 +20,11 @@ _STARTED = 19
 """Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
 
 _FILE = re.compile(r"/proc/(\d+|self)/(.+)", re.DOTALL)
+_NETWORK = re.compile(r"(net:\[\d+\]) (unix|tcp|links|features)")
+_LISTENS = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (.+)$", re.MULTILINE)
+_PORT = re.compile(r"^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A (?:\S+ +){5}(\d+) ", re.MULTILINE)
+_LOOPBACK = frozenset({"0100007F", "0" * 8, "0" * 32, "0" * 24 + "01000000"})
+"""127.0.0.1 and ::1, and any address, as /proc/net/tcp of a little-endian machine tells them."""
 _TAP = re.compile(r"^iff:\s*(\S+)$", re.MULTILINE)
 _UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
@@ -64,6 +69,20 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A network namespace that QEMUs are in."""
+
+    unix: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """The inodes of the sockets that listen at a path; of several, all but one have lost it."""
+    tcp: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """Those that listen at a port, where that can be reached by loopback."""
+    links: str = ""
+    """`ip` of its devices, as the tool said it; empty of our own."""
+    features: str = ""
+    """`ethtool` of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Processes:
     """The QEMUs of a host, and who looked at them."""
 
@@ -72,6 +91,8 @@ class Processes:
     found: tuple[Process, ...] = ()
     noted: Mapping[str, str] = field(default_factory=dict)
     """What stands in the files that name a machine's process, by their paths."""
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    """By the words for them, as in a process's namespaces."""
 
 
 def parse_processes(text: str) -> Processes:
@@ -89,9 +110,12 @@ def parse_processes(text: str) -> Processes:
         raise UnreadableError("the list of processes", text) from error
     files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     noted: dict[str, str] = {}
+    networks: dict[str, dict[str, str]] = defaultdict(dict)
     for path, said in zip(words[::2], words[1::2], strict=False):
         if place := _FILE.fullmatch(path):
             files[place[1]][place[2]].append(said)
+        elif network := _NETWORK.fullmatch(path):
+            networks[network[1]][network[2]] = said
         else:
             noted[path] = said.strip()
     reader = _process(0, files.pop("self", {}))
@@ -99,7 +123,10 @@ def parse_processes(text: str) -> Processes:
         raise UnreadableError("the list of processes", text)
     found = (_process(int(pid), said) for pid, said in files.items())
     return Processes(
-        reader, tuple(each for each in found if each and each.argv and each.started is not None), noted
+        reader,
+        tuple(each for each in found if each and each.argv and each.started is not None),
+        noted,
+        {name: _network(said) for name, said in networks.items()},
     )
 
 
@@ -125,6 +152,22 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
         {name.removeprefix("ns/"): link for name, link in said.items() if name.startswith("ns/")},
         {**macvtaps, **{int(name): tap[1] for name, tap in taps.items() if tap}},
         frozenset(int(inode[1]) for inode in sockets if inode),
+    )
+
+
+def _network(said: Mapping[str, str]) -> Network:
+    unix: dict[str, set[int]] = defaultdict(set)
+    tcp: dict[int, set[int]] = defaultdict(set)
+    for inode, path in _LISTENS.findall(said.get("unix", "")):
+        unix[path].add(int(inode))
+    for address, port, inode in _PORT.findall(said.get("tcp", "")):
+        if address in _LOOPBACK:
+            tcp[int(port, 16)].add(int(inode))
+    return Network(
+        {path: frozenset(inodes) for path, inodes in unix.items()},
+        {port: frozenset(inodes) for port, inodes in tcp.items()},
+        said.get("links", ""),
+        said.get("features", ""),
     )
 
 

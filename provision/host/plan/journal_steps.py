@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 
 def journal_step(
-    lab: Lab, host: str, steps: Sequence[Step], state: HostState, disarmed: Iterable[str] = ()
+    lab: Lab, steps: Sequence[Step], state: HostState, disarmed: Iterable[str] = (), armed: Iterable[str] = ()
 ) -> Step:
-    """Write down what the steps are about to make, so that `down` finds it whatever happens."""
+    """Write down what the steps are about to make, so that `down` finds it whatever happens.
+
+    :param disarmed: the machines that the steps disarm.
+    :param armed: machines that are noted as disarmed and are not: a `hck disarm` was killed that had only noted it.
+    """
     paths = LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in state.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
         made[thing.key] = merged(made.get(thing.key), thing)
     begun = {step.scope for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)}
+    begun |= {*armed}
     specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
     journal = replace(
         state.journal,
@@ -39,7 +44,7 @@ def journal_step(
     )
     undo = write_journal(paths, state.journal) if state.journal.things else forget_lab(paths)
     return Step(
-        host,
+        state.name,
         HOST,
         f"note in {paths.journal} what is to be made",
         "so that `down` finds it whatever happens",

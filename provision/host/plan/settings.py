@@ -30,5 +30,5 @@ def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
         *tap_steps_back_on(lab, names, state),
     ]
     notes = host_notes(lab, host, state)
-    opening = journal_step(lab, host, steps, state) if steps else None
+    opening = journal_step(lab, steps, state) if steps else None
     return Plan(tuple(steps), opening, notes=notes, found=state)

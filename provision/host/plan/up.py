@@ -26,6 +26,7 @@ from provision.host.plan.settings import host_notes
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import drifted_tap_steps, tap_steps, tap_steps_back_on
 from provision.lab.identity import spec_as_noted
+from provision.lab.paths import LabPaths
 from provision.render.machine import domain_xml
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def _drift(lab: Lab, view: MachineView, state: HostState) -> Iterator[Drift]:
     name, noted = view.name, state.journal.specs.get(view.name)
     domain = state.domains.get(name)
     started = view.paths.pidfile(name) in state.processes
-    differs = started and noted is not None and noted != spec_as_noted(view.spec)
+    noted_wrongly = _is_armed_after_all(lab, name, state)
+    differs = started and noted is not None and noted != spec_as_noted(view.spec) and not noted_wrongly
     if disarmed := _disarmed(lab, name, state):
         lines = text_diff(
             _listed(spec_as_noted(without_flags(view.spec))), _listed(spec_as_noted(view.spec)), around=0
@@ -100,6 +102,12 @@ def _disarmed(lab: Lab, name: str, state: HostState) -> str:
     return "is defined without its HCK flags" if kept else ""
 
 
+def _is_armed_after_all(lab: Lab, name: str, state: HostState) -> bool:
+    """Whether a machine is noted as disarmed, and is there as the lab file has it."""
+    there = name in state.domains or LabPaths(lab.state_dir, lab.name).pidfile(name) in state.processes
+    return there and name in state.journal.disarmed and not _disarmed(lab, name, state)
+
+
 def _listed(noted: Mapping[str, Any]) -> str:
     """Settings with one on each line."""
     return json.dumps(noted, indent=1, sort_keys=True)
@@ -131,5 +139,6 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
         drift += _drift(lab, view, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
-    opening = journal_step(lab, host, steps, state) if steps else None
+    armed = [name for name in names if _is_armed_after_all(lab, name, state)]
+    opening = journal_step(lab, steps, state, armed=armed) if steps or armed else None
     return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift), state)

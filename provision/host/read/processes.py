@@ -18,31 +18,57 @@ if TYPE_CHECKING:
     from provision.lab.paths import LabPaths
     from provision.runtime.command import Run
 
-_PROCESSES = r"""
-# shellcheck disable=SC2015,SC2086 # the words that are split are paths of /proc, which end in numbers
+_READ = r"""
+# shellcheck disable=SC2015,SC2086,SC2046 # the words that are split are paths of /proc, which end in numbers
 cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
-read='' links='' fds='' stat=''
-for p in $(grep -lz "$@" /proc/[0-9]*/cmdline 2>/dev/null); do
-    p=${p%/cmdline}
-    read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
-done
-taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%p\n' 2>/dev/null | sed 's,/fd/,/fdinfo/,')
-{
+processes() {
+    read='' links='' fds='' stat=''
+    for p do
+        read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
+    done
+    taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%p\n' | sed 's,/fd/,/fdinfo/,')
     grep -azHZ '' $stat /proc/self/status $read $taps
     find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
     [ -z "$fds" ] || find $fds -maxdepth 1 \( -lname 'socket:*' -o -lname '*/tap[0-9]*' \) -printf '%p\0%l\0'
     [ -z "$stat" ] || grep -azHZ '' $stat
+}
+said() { printf '%s\0' "$1" && shift && "$@" | head -c 16000000 && printf '\0'; }
+"""
+"""What the kernel says of processes: start times first and last, so that a pid that became another's meanwhile is seen."""
+
+_PROCESSES = (
+    _READ
+    + r"""{
+    processes $(grep -lz "$@" /proc/[0-9]*/cmdline | sed 's,/cmdline$,,')
     for f do
         f=${f%.pid}.started
-        [ ! -s "$f" ] || { printf '%s\0' "$f" && head -c 100 -- "$f" && printf '\0'; }
+        [ ! -s "$f" ] || said "$f" cat -- "$f"
     done
 } 2>/dev/null | base64 -w0"""
-"""What the kernel says of the processes whose arguments grep finds, and which process was noted of each pidfile.
+)
+"""Of the processes whose arguments grep finds; and which process was noted of each pidfile."""
 
-Start times first and last, so that a pid that became another process's meanwhile is seen.
-"""
+_QEMUS = (
+    _READ
+    + r"""{
+    set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
+    processes "$@"
+    for f in /run/libvirt/qemu/*.pid "${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"/libvirt/qemu/run/*.pid; do
+        [ ! -f "$f" ] || said "$f" cat -- "$f"
+    done
+    own=$(readlink /proc/self/ns/net)
+    [ $# = 0 ] || find $(printf '%s/ns/net ' "$@") -maxdepth 0 -printf '%l %h\n' | sort -u -k 1,1 | while read -r net at; do
+        said "$net unix" grep -a ' 00010000 0001 01 ' "${at%/ns}/net/unix"
+        said "$net tcp" grep -ah ' 0A ' "${at%/ns}/net/tcp" "${at%/ns}/net/tcp6"
+        [ "$net" != "$own" ] || continue
+        said "$net links" nsenter "--net=$at/net" ip -json -details -stats address show
+        said "$net features" nsenter "--net=$at/net" ethtool --json -k '*'
+    done
+} 2>/dev/null | base64 -w0"""
+)
+"""Of every QEMU that we may see; libvirt's pidfiles; and of their networks who listens, and the devices of those that are not ours."""
 
-SCRIPTS = {"processes": _PROCESSES}
+SCRIPTS = {"processes": _PROCESSES, "qemus": _QEMUS}
 """Every constant script above, for the linter."""
 
 _IN = ("mnt", "net", "pid")
@@ -54,6 +80,9 @@ def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
     words = (word for pidfile in pidfiles for word in ("-e", pidfile))
     return Question(shell(_PROCESSES, "-xF", *words), lambda answer: parse_processes(answer.check().out))
 
+
+QEMUS = Question(shell(_QEMUS), lambda answer: parse_processes(answer.check().out))
+"""Every QEMU that we may see, with its TAPs, and the networks that they are in."""
 
 ENGINES = Question(
     shell(_PROCESSES, "-F", "-e", HCK), lambda answer: _engines(parse_processes(answer.check().out))

@@ -36,7 +36,7 @@ def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: boo
                 "\n  ".join(("nothing was changed:", *running)),
                 hint="--restart ends it and starts it without them",
             )
-        plan = plan_disarm(session.lab, session.host, names, state, restart=restart)
+        plan = plan_disarm(session.lab, names, state, restart=restart)
         return apply_plan_or_roll_back(session.edges, session.lab, plan, say)
 
 

@@ -30,7 +30,7 @@ def undisarmable(lab: Lab, names: Sequence[str], state: HostState) -> tuple[str,
     )
 
 
-def plan_disarm(lab: Lab, host: str, names: Sequence[str], state: HostState, *, restart: bool) -> Plan:
+def plan_disarm(lab: Lab, names: Sequence[str], state: HostState, *, restart: bool) -> Plan:
     """What takes the engine from these machines; with `restart` also from what runs, by a power cycle."""
     plain = lab_without_flags(lab, names)
     steps: list[Step] = []
@@ -50,7 +50,7 @@ def plan_disarm(lab: Lab, host: str, names: Sequence[str], state: HostState, *, 
                     f"{name} runs on with its flags until its next power cycle (a reboot from inside keeps them): "
                     "--restart does it now"
                 )
-    opening = journal_step(plain, host, steps, state, names) if steps else None
+    opening = journal_step(plain, steps, state, names) if steps else None
     return Plan(tuple(steps), opening, notes=tuple(notes), found=state)
 
 
