@@ -108,7 +108,7 @@ class Soak:
         """One round; returned are what was killed, whether it was still at work, and what differs afterwards."""
         chance = random.Random(f"{self.seed}:{number}")  # noqa: S311 - no secret
         scenario = chance.choices(self.scenarios, [each.weight for each in self.scenarios])[0]
-        at, alone, jumps = chance.uniform(0.02, 0.85), chance.random() < 0.5, chance.random() < 0.3
+        at, alone, jumps = chance.uniform(0.02, 0.7), chance.random() < 0.5, chance.random() < 0.3
         before = whole_host(self.host)
         if scenario.name not in self.took:
             self.took[scenario.name] = self._measured(scenario)
