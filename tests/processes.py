@@ -18,11 +18,15 @@ def proc_text(
     stats: Sequence[int] = (100, 100),
     namespaces: Mapping[str, str] = NAMESPACES,
     more: Sequence[tuple[str, str]] = (),
+    taps: Mapping[int, str] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> str:
     """Processes by their pids, all alike but for their arguments, as /proc of Linux 6.18 tells them.
 
     :param stats: the start times that were read of each, first and last.
     :param more: paths below /proc/PID and what is in them.
+    :param taps: the TAP that each process holds.
+    :param files: what else was read, by its name.
     """
 
     def stat(pid: int, started: int) -> tuple[str, str]:
@@ -39,5 +43,6 @@ def proc_text(
         rows += [(f"/proc/{pid}/exe", exe)] if exe else []
         rows += [(f"/proc/{pid}/ns/{name}", link) for name, link in namespaces.items()]
         rows += [(f"/proc/{pid}/{path}", said) for path, said in more]
-    rows += [stat(pid, stats[-1]) for pid in argvs]
+        rows += [(f"/proc/{pid}/fdinfo/8", f"iff:\t{taps[pid]}\n")] if taps and pid in taps else []
+    rows += [stat(pid, stats[-1]) for pid in argvs] + [*(files or {}).items()]
     return base64.b64encode("".join(f"{path}\0{said}\0" for path, said in rows).encode()).decode()

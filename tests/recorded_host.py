@@ -113,9 +113,19 @@ class RecordedHost:
             case ("processes", "-xF", *pidfiles):
                 named = (argv for pidfile, argv in self.qemus.items() if pidfile in pidfiles)
                 out = proc_text({7 + i: argv for i, argv in enumerate(named)})
+            case ("qemus",):
+                out = self._processes()
             case _:
                 return None
         return 0, out, ""
+
+    def _processes(self) -> str:
+        """Both machines' QEMUs, as far as they run, with their TAPs."""
+        argvs = dict(enumerate(self.qemus.values(), 7))
+        taps = dict.fromkeys(argvs, "tap0")
+        if "tap1" in self.links:
+            argvs[99], taps[99] = ("qemu-system-x86_64", "-name", "guest=dom,debug-threads=on"), "tap1"
+        return proc_text(argvs, taps=taps, files={"/run/libvirt/qemu/dom.pid": "99"})
 
     def _write(self, words: tuple[str, ...], stdin: str) -> Answer | None:
         match words:

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from provision.facts.ethtool_features import FeaturesRead
 from provision.runtime.errors import RefusedError
 from provision.verify.collect.bare_qemu import collect_bare
+from provision.verify.collect.host_devices import TapsRead
+from provision.verify.collect.taps import with_tap
+from provision.verify.evidence import Owner, Unasked
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor
 
 CAPTURED = json.loads((FIXTURES / "qemu-7.2.22" / "bare.json").read_text())
@@ -66,9 +70,11 @@ def test_a_tap_that_was_handed_over_open_has_no_name_and_says_so() -> None:
     said = CAPTURED[key]["return"].replace("ifname=tapx,script=no,downscript=no", "fd=27")
 
     [nic, *_] = collect_bare(edges(**{key: {"return": said}}), "local", "/run/some.sock")
+    told = with_tap(nic, TapsRead(FeaturesRead({})))
 
-    assert (nic.kind, nic.tap) == ("ethernet", None)
-    assert "file descriptor" in nic.notes[0]
+    assert (nic.kind, nic.tap, nic.owner) == ("ethernet", None, Owner(socket="/run/some.sock"))
+    assert isinstance(told.features, Unasked)
+    assert "handed its TAP as a descriptor" in told.features.reason
 
 
 @pytest.mark.parametrize("said", ["", "unknown words", 7])

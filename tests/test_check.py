@@ -38,7 +38,8 @@ class TellingHost(FakeHost):
         self.said.append(("look",))
         name = self.files.pop(0) if len(self.files) > 1 else self.files[0]
         texts = ((TAPS / f"tap-{name}.json").read_text(), "[]", "1.0 1.0")
-        return [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=True)]
+        answers = [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=False)]
+        return [*answers, self.run(runs[-1].argv)]
 
 
 def source(
@@ -59,10 +60,10 @@ def test_a_driver_that_starts_between_monitor_and_tap_is_looked_at_again() -> No
     found = check(source(host, [late], [late]), Look())
 
     assert verdicts(found) == [("vm", "ready")]
-    assert len(host.said) == 2
+    assert host.said.count(("look",)) == 2
     host = TellingHost(files=["no-driver"])
     assert verdicts(check(source(host, [early]), Look())) == [("vm", "unknown")]
-    assert len(host.said) == 1
+    assert host.said.count(("look",)) == 1
 
 
 def test_a_monitor_that_gave_no_answer_is_not_asked_twice() -> None:
@@ -71,7 +72,7 @@ def test_a_monitor_that_gave_no_answer_is_not_asked_twice() -> None:
 
     [found] = check(source(host, [silent]), Look())
 
-    assert (found.verdict, len(host.said)) == ("not-ready", 1)
+    assert (found.verdict, host.said.count(("look",))) == ("not-ready", 1)
 
 
 def test_a_machine_that_ended_meanwhile_has_lent_its_tap_to_nobody() -> None:
@@ -199,13 +200,14 @@ class Streaming(TellingHost):
         until_failure: bool = False,
     ) -> list[Result]:
         self.looks += 1
-        features, _, clock = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        features, _, clock, qemus = super().run_all(runs, timeout=timeout, until_failure=until_failure)
         sent = {"bytes": self.looks * 5000 * 1514, "packets": self.looks * 5000}
         link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500, "stats64": {"tx": sent}}
-        return [features, replace(clock, out=json.dumps([link])), clock]
+        return [features, replace(clock, out=json.dumps([link])), clock, qemus]
 
-    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
-        return Result(self.name, tuple(argv), 0, "500 500\n", "")
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        answer = super().run(argv, stdin=stdin, timeout=timeout)
+        return answer if argv[0] == "sh" else replace(answer, status=0, out="500 500\n")
 
 
 def test_a_machine_that_is_asked_again_is_sampled_again() -> None:
@@ -250,10 +252,10 @@ class WithoutEthtool(TellingHost):
     def run_all(
         self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
     ) -> list[Result]:
-        _, links, clock = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        _, links, clock, qemus = super().run_all(runs, timeout=timeout, until_failure=until_failure)
         link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500}
         missing = Result(self.name, ("ethtool",), 127, "", "ethtool: not found")
-        return [missing, replace(links, out=json.dumps([link])), clock]
+        return [missing, replace(links, out=json.dumps([link])), clock, qemus]
 
 
 def test_counters_are_watched_also_where_there_is_no_ethtool() -> None:

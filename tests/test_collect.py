@@ -15,9 +15,10 @@ from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.errors import HostError, RefusedError
 from provision.runtime.protocols import Domain
+from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.machines import collect_domain, collect_lab
 from provision.verify.collect.monitor import read_properties, read_virtio, with_monitor
-from provision.verify.collect.taps import TapsRead, with_tap
+from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Unasked, named_apart
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor, features, nic, one_vm
@@ -85,7 +86,11 @@ def test_another_refusal_is_said_in_qemus_words() -> None:
     ("changes", "read", "reason"),
     [
         ({"state": "off"}, FeaturesRead({}), "the machine is not running"),
-        ({"tap": None}, FeaturesRead({}), "there is no TAP"),
+        (
+            {"tap": None},
+            FeaturesRead({}),
+            "QEMU was handed its TAP as a descriptor, and nobody looked which one that is",
+        ),
         ({}, FeaturesRead({}, "ethtool is not installed"), "ethtool is not installed"),
         ({}, FeaturesRead({}), "no device tap0 on local"),
         ({}, FeaturesRead({"tap0": {}}), "ethtool tells no tx-checksum-ip-generic"),

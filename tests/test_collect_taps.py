@@ -11,7 +11,8 @@ import pytest
 from provision.facts.ethtool_features import Feature, FeaturesRead
 from provision.facts.ip import Link
 from provision.runtime.command import Result
-from provision.verify.collect.taps import TapsRead, read_taps, with_tap
+from provision.verify.collect.host_devices import TapsRead, read_taps
+from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import sample_tcp, with_traffic
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
 from provision.verify.judge.verdict import judge_nic

@@ -47,7 +47,8 @@ class Ticking(FakeHost):
             "stats64": {"tx": {"bytes": octets, "packets": frames}},
         }  # fmt: skip
         texts = (features, json.dumps([link]), f"{self.looks}.0 0")
-        return [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=True)]
+        answers = [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=False)]
+        return [*answers, self.run(runs[-1].argv)]
 
 
 def watched(host: Ticking, *answers: NicEvidence) -> tuple[MachineSource, list[int]]:

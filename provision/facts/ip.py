@@ -41,6 +41,8 @@ class Link:
     """Its transmit queue's length in packets."""
     carrier: bool = False
     """Of a TAP: whether somebody holds its other end."""
+    address: str = ""
+    """Its MAC."""
     filters: tuple[str, ...] = ()
     """A bridge's own switches that hand its frames to the packet filter: those of nf_call_* that are on."""
 
@@ -76,6 +78,7 @@ def _link(data: dict[str, Any]) -> Link:
         lower=str(data.get("link", "")),
         queue=int(data.get("txqlen", 1000)),
         carrier="LOWER_UP" in data["flags"],
+        address=str(data.get("address", "")),
         filters=tuple(name for name in details if name.startswith("nf_call_") and details[name]),
     )
 

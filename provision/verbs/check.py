@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
-from provision.verify.collect.taps import TapsRead, read_taps, with_tap
+from provision.verify.collect.host_devices import TapsRead, read_taps
+from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import sample_tcp, with_traffic
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict, judge_nic

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verbs.check import devices_of
-from provision.verify.collect.taps import TapsRead, with_tap
+from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import with_traffic
 from provision.verify.evidence import Traffic
 from provision.verify.judge.verdict import judge_nic
@@ -16,6 +16,7 @@ from provision.verify.report.ticks import Tick
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from provision.verify.collect.host_devices import TapsRead
     from provision.verify.collect.source import MachineSource
     from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict

@@ -45,6 +45,23 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """By what a machine's QEMU is found among the processes of its host; one of them."""
+
+    pid: int | None = None
+    socket: str = ""
+    """The path of its monitor, in our own network."""
+    domain: str = ""
+    """Its name, of libvirt's."""
+    uuid: str = ""
+    """With the domain's name."""
+
+
+UNKNOWN = Owner()
+"""Nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
 class NicEvidence:
     """One NIC of one machine."""
 
@@ -70,6 +87,15 @@ class NicEvidence:
     """The TAP's."""
     traffic: Traffic | Unasked | None = None
     """None where it was not watched."""
+    owner: Owner = UNKNOWN
+    netdev: str = ""
+    """The id of QEMU's netdev behind it."""
+    shown: Literal["", "descriptor", "name"] = ""
+    """How its TAP is known: held by its QEMU, or by its name and what is said of it; empty in evidence of 0.1.0."""
+    network: str = ""
+    """The network namespace that its TAP is in, where that is not our own."""
+    pid: int | None = None
+    """The process that holds its TAP."""
     path: str = ""
     """Of the device in QEMU's object model."""
     run: str = ""

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from provision.lab.paths import LabPaths
     from provision.runtime.command import Run
 
-_READ = r"""
-# shellcheck disable=SC2015,SC2086,SC2046 # the words that are split are paths of /proc, which end in numbers
-cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
+_READ = r"""cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
+# shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
 processes() {
     read='' links='' fds='' stat=''
     for p do
@@ -39,6 +38,7 @@ said() { printf '%s\0' "$1" && shift && "$@" | head -c 16000000 && printf '\0'; 
 _PROCESSES = (
     _READ
     + r"""{
+    # shellcheck disable=SC2046 # as above
     processes $(grep -lz "$@" /proc/[0-9]*/cmdline | sed 's,/cmdline$,,')
     for f do
         f=${f%.pid}.started
@@ -49,14 +49,17 @@ _PROCESSES = (
 """Of the processes whose arguments grep finds; and which process was noted of each pidfile."""
 
 _QEMUS = (
-    _READ
+    ": QEMUs and what they hold\n"
+    + _READ
     + r"""{
+    # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
     processes "$@"
     for f in /run/libvirt/qemu/*.pid "${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"/libvirt/qemu/run/*.pid; do
         [ ! -f "$f" ] || said "$f" cat -- "$f"
     done
     own=$(readlink /proc/self/ns/net)
+    # shellcheck disable=SC2046 # as above
     [ $# = 0 ] || find $(printf '%s/ns/net ' "$@") -maxdepth 0 -printf '%l %h\n' | sort -u -k 1,1 | while read -r net at; do
         said "$net unix" grep -a ' 00010000 0001 01 ' "${at%/ns}/net/unix"
         said "$net tcp" grep -ah ' 0A ' "${at%/ns}/net/tcp" "${at%/ns}/net/tcp6"
@@ -81,8 +84,14 @@ def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
     return Question(shell(_PROCESSES, "-xF", *words), lambda answer: parse_processes(answer.check().out))
 
 
-QEMUS = Question(shell(_QEMUS), lambda answer: parse_processes(answer.check().out))
-"""Every QEMU that we may see, with its TAPs, and the networks that they are in."""
+UNRECORDED = 86
+"""The status of an answer that evidence does not have."""
+
+QEMUS = Question(
+    shell(_QEMUS),
+    lambda answer: None if answer.status == UNRECORDED else parse_processes(answer.check().out),
+)
+"""Every QEMU that we may see, with its TAPs, and the networks that they are in; None in evidence of 0.1.0."""
 
 ENGINES = Question(
     shell(_PROCESSES, "-F", "-e", HCK), lambda answer: _engines(parse_processes(answer.check().out))

@@ -11,7 +11,8 @@ from provision.host.plan.taps import switch_step
 from provision.runtime.errors import CommandError, HostError
 from provision.tables.offloads import BY_NAME
 from provision.verbs.fix.repair import BACK_ON, Repair
-from provision.verify.collect.taps import read_taps, with_tap
+from provision.verify.collect.host_devices import read_taps
+from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Unasked
 from provision.verify.judge.ladder import wire_like
 from provision.verify.judge.verdict import NicVerdict, judge_nic
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from provision.host.plan.steps import Step
     from provision.runtime.command import Say
     from provision.runtime.protocols import Edges
-    from provision.verify.collect.taps import TapsRead
+    from provision.verify.collect.host_devices import TapsRead
 
 Read = tuple[Repair, NicVerdict]
 """What was asked of a TAP, and the verdict by what was read back."""

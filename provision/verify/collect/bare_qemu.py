@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import RefusedError, UnreadableError
 from provision.verify.collect.monitor import with_monitor
-from provision.verify.evidence import NicEvidence, named_apart
+from provision.verify.evidence import NicEvidence, Owner, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +47,8 @@ def collect_bare(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidenc
         state = "running" if isinstance(status, dict) and status.get("running") else "paused"
         netdevs = _netdevs(monitor)
         found = list(_devices(monitor))
-        nics = [_nic(monitor, (host, name, state), i, device, netdevs) for i, device in enumerate(found)]
+        machine = (host, name, state, Owner(socket=socket))
+        nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
         return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
 
@@ -97,18 +97,18 @@ def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
 
 def _nic(
     monitor: Monitor,
-    machine: tuple[str, str, str],
+    machine: tuple[str, str, str, Owner],
     index: int,
     device: tuple[str, str],
     netdevs: Mapping[str, tuple[str, str]],
 ) -> NicEvidence:
-    host, name, state = machine
+    host, name, state, owner = machine
     path, kind = device
     netdev = str(monitor.execute("qom-get", {"path": path, "property": "netdev"}))
     mac = str(monitor.execute("qom-get", {"path": path, "property": "mac"}))
     backend, tap = netdevs.get(netdev, ("", ""))
     own = path.startswith(f"{_PLACES[0]}/")
-    nic = NicEvidence(
+    return NicEvidence(
         host,
         name,
         PurePosixPath(path).name if own else f"net{index}",
@@ -120,10 +120,6 @@ def _nic(
         _KINDS.get(backend, "null" if backend else "unknown"),
         "virtio" if _VIRTIO.fullmatch(kind) else kind,
         path=path,
+        owner=owner,
+        netdev=netdev,
     )
-    if backend == "tap" and not tap:
-        note = (
-            "QEMU was handed its TAP as a file descriptor and does not know its name, so the TAP was not read"
-        )
-        return replace(nic, notes=(note,))
-    return nic

@@ -13,7 +13,7 @@ from provision.runtime.errors import HostError, UnreadableError
 from provision.tables.backends import BACKENDS
 from provision.tables.offloads import HCK
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
-from provision.verify.evidence import NicEvidence, Unasked, named_apart
+from provision.verify.evidence import UNKNOWN, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +31,7 @@ class _Machine:
     name: str
     state: str
     purpose: str | None
+    owner: Owner = UNKNOWN
 
 
 def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
@@ -52,6 +53,8 @@ def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
             nic.model,
             nic.profile == "hck",
             path=f"{PERIPHERAL}/ua-{nic.name}",
+            owner=machine.owner,
+            netdev=f"host-{nic.name}",
             bridge=nic.bridge or "",
             mtu=nic.mtu,
         )
@@ -74,6 +77,8 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
         nic.model.removesuffix("-non-transitional").removesuffix("-transitional"),
         nic.rsc_asked,
         path=f"{PERIPHERAL}/{nic.alias}",
+        owner=machine.owner,
+        netdev=f"host{nic.alias}",
         bridge=nic.bridge,
         mtu=nic.mtu,
         notes=("its cable is unplugged (<link state='down'/>)",) if nic.link_down else (),
@@ -95,7 +100,13 @@ def collect_domain(
             host, domain.name, "unknown", "", None, None, None, domain.state, "unknown", "virtio"
         )
         return [replace(nic, properties=unread, virtio=unread, run=domain.run)]
-    machine = _Machine(host, domain.name, domain.state, facts.mark.purpose if facts.mark else None)
+    machine = _Machine(
+        host,
+        domain.name,
+        domain.state,
+        facts.mark.purpose if facts.mark else None,
+        Owner(domain=domain.name, uuid=facts.uuid),
+    )
     there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
     nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
     if domain.state == "off" or not nics:
@@ -168,8 +179,9 @@ def collect_lab(
             there = collect_domain(edges, state.name, domain, monitor=monitor)
             nics += [*there, *_gone(lab, there, _Machine(state.name, name, domain.state, spec.purpose))]
         else:
-            status = "running" if spec.backend == "qemu" and pidfile(name) in state.processes else "off"
-            machine = _Machine(state.name, name, status, spec.purpose)
+            process = state.processes.get(pidfile(name)) if spec.backend == "qemu" else None
+            status, owner = ("running", Owner(process.pid)) if process else ("off", UNKNOWN)
+            machine = _Machine(state.name, name, status, spec.purpose, owner)
             nics += _collect_process(edges, lab, machine, monitor=monitor)
     return [
         replace(nic, notes=(*nic.notes, BRIDGE_FILTER))

@@ -2,66 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from shlex import quote
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from provision.facts.ethtool_features import FeaturesRead
-from provision.host.read.devices import FEATURES, LINKS
-from provision.runtime.command import Run
-from provision.runtime.errors import HostError, UnreadableError
-from provision.runtime.questions import Question, ask
 from provision.tables.offloads import BY_NAME, TSO
+from provision.verify.collect.own_taps import has_device, with_own_tap
 from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from provision.facts.ethtool_features import Features
+    from provision.facts.ethtool_features import Features, FeaturesRead
     from provision.facts.ip import Link
-    from provision.runtime.protocols import Runner
+    from provision.verify.collect.host_devices import TapsRead
     from provision.verify.evidence import NicEvidence
 
-UPTIME = Question(Run(("cat", "/proc/uptime")), lambda answer: _seconds(answer.check().out))
-"""The host's own clock, because answers are under way for a while."""
 _NEEDED = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
 _ON_A_MACVLAN = frozenset({"macvtap", "ipvtap"})
 _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
 """Kinds of port that bring nothing from outside; the kernel names no kind of a physical NIC."""
 
 
-@dataclass(frozen=True, slots=True)
-class TapsRead:
-    """A host's network devices at one moment."""
-
-    features: FeaturesRead
-    links: Mapping[str, Link] = field(default_factory=dict)
-    uptime: float = 0.0
-
-    @classmethod
-    def none(cls, why: str) -> Self:
-        """Nothing was read, and why."""
-        return cls(FeaturesRead({}, why))
-
-
-def read_taps(runner: Runner) -> TapsRead:
-    """Every device of the host; a host that does not answer is told as why nothing was read."""
-    try:
-        answers = ask(runner, (FEATURES, LINKS, UPTIME))
-        return TapsRead(answers[FEATURES], answers[LINKS], answers[UPTIME])
-    except HostError as error:
-        return TapsRead.none(str(error))
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text.split(maxsplit=1)[0])
-    except (ValueError, IndexError) as error:
-        raise UnreadableError("/proc/uptime", text) from error
-
-
 def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     """The NIC with what its TAP tells, and with notes on what stands in the way though RSC itself may be ready."""
+    nic = with_own_tap(nic, read)
+    read = read.of(nic.network)
     link = read.links.get(nic.tap or "")
     if link is not None and link.kind in _ON_A_MACVLAN:  # also where libvirt was handed it as an ordinary TAP
         nic = replace(nic, kind="direct")
@@ -74,7 +40,10 @@ def _features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
     if nic.state == "off":
         return Unasked("the machine is not running")
     if nic.tap is None:
-        return Unasked("there is no TAP")
+        unknown = (
+            has_device(nic) and isinstance(nic.features, Unasked) and nic.features != Unasked("not asked")
+        )
+        return nic.features if unknown else Unasked("there is no TAP")
     if read.trouble:
         return Unasked(read.trouble)
     features = read.devices.get(nic.tap)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from provision.facts.ip import Link
     from provision.runtime.protocols import Runner
-    from provision.verify.collect.taps import TapsRead
+    from provision.verify.collect.host_devices import TapsRead
     from provision.verify.evidence import NicEvidence
 
 
@@ -57,7 +57,11 @@ def sample_tcp(runner: Runner, nics: Sequence[NicEvidence]) -> list[NicEvidence]
     It needs python3 and root (CAP_NET_RAW) on the host; without them nothing is known.
     """
     taps = sorted(
-        {nic.tap for nic in nics if nic.tap and isinstance(nic.traffic, Traffic) and in_bulk(nic.traffic)}
+        {
+            nic.tap
+            for nic in nics
+            if nic.tap and not nic.network and isinstance(nic.traffic, Traffic) and in_bulk(nic.traffic)
+        }
     )
     if not taps:
         return list(nics)
@@ -68,7 +72,7 @@ def sample_tcp(runner: Runner, nics: Sequence[NicEvidence]) -> list[NicEvidence]
     shares = dict(zip(taps, map(_share, answer.out.splitlines()), strict=False)) if answer.ok else {}
     return [
         replace(nic, traffic=replace(nic.traffic, tcp=shares[nic.tap]))
-        if isinstance(nic.traffic, Traffic) and nic.tap in shares
+        if isinstance(nic.traffic, Traffic) and nic.tap in shares and not nic.network
         else nic
         for nic in nics
     ]
@@ -91,6 +95,7 @@ def _traffic(nic: NicEvidence, before: TapsRead, after: TapsRead) -> Traffic | U
         return Unasked("the machine is not running")
     if nic.tap is None:
         return Unasked("there is no device to watch")
+    before, after = before.of(nic.network), after.of(nic.network)
     first, last = before.links.get(nic.tap), after.links.get(nic.tap)
     if first is None or last is None:
         why = before.features.trouble or after.features.trouble

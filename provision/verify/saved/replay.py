@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
-from provision.host.read.processes import is_about_processes
+from provision.host.read.processes import QEMUS, UNRECORDED, is_about_processes
 from provision.runtime.command import Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.protocols import Domain
@@ -134,13 +134,18 @@ class _ReplayedRunner:
     ) -> list[Result]:
         results: list[Result] = []
         for run in runs:
-            result = self._replay.answer(self._as_recorded(run), results)
+            unrecorded = Result(self.name, run.argv, UNRECORDED, "", "")
+            result = self._replay.answer(self._as_recorded(run), results) if self._has(run) else unrecorded
             if not isinstance(result, Result):
                 self._replay.refuse(_words(asked(self.name, run)))
             results.append(result)
             if until_failure and not result.ok:
                 break
         return results
+
+    def _has(self, run: Run) -> bool:
+        """0.1.0 did not ask for QEMUs and what they hold; what else is not there is an error."""
+        return run != QEMUS.run or self._replay.has(asked(self.name, run))
 
     def _as_recorded(self, run: Run) -> Question:
         question, old = asked(self.name, run), asked(self.name, _PROCESSES_OF_0_1)

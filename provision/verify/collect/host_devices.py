@@ -1,0 +1,68 @@
+"""Reads in one round trip a host's network devices, their features, and the QEMUs that hold its TAPs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+from provision.facts.ethtool_features import FeaturesRead, parse_features
+from provision.facts.ip import parse_links
+from provision.host.read.devices import FEATURES, LINKS
+from provision.host.read.processes import QEMUS
+from provision.runtime.command import Run
+from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.questions import Question, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.facts.ip import Link
+    from provision.facts.processes import Processes
+    from provision.runtime.protocols import Runner
+
+UPTIME = Question(Run(("cat", "/proc/uptime")), lambda answer: _seconds(answer.check().out))
+"""The host's own clock, because answers are under way for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapsRead:
+    """A host's network devices at one moment."""
+
+    features: FeaturesRead
+    links: Mapping[str, Link] = field(default_factory=dict)
+    uptime: float = 0.0
+    qemus: Processes | None = None
+    """Every QEMU of the host with the TAPs that it holds; None where nobody looked."""
+
+    def of(self, network: str) -> TapsRead:
+        """What was read in a network namespace; in our own for one that nobody read."""
+        there = self.qemus.networks.get(network) if self.qemus else None
+        if there is None or not there.links:
+            return self
+        try:
+            return replace(
+                self, links=parse_links(there.links), features=FeaturesRead(parse_features(there.features))
+            )
+        except UnreadableError as error:
+            return replace(self, links={}, features=FeaturesRead({}, str(error)))
+
+    @classmethod
+    def none(cls, why: str) -> Self:
+        """Nothing was read, and why."""
+        return cls(FeaturesRead({}, why))
+
+
+def read_taps(runner: Runner) -> TapsRead:
+    """Every device of the host; a host that does not answer is told as why nothing was read."""
+    try:
+        answers = ask(runner, (FEATURES, LINKS, UPTIME, QEMUS))
+        return TapsRead(answers[FEATURES], answers[LINKS], answers[UPTIME], answers[QEMUS])
+    except HostError as error:
+        return TapsRead.none(str(error))
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text.split(maxsplit=1)[0])
+    except (ValueError, IndexError) as error:
+        raise UnreadableError("/proc/uptime", text) from error

@@ -1,0 +1,139 @@
+"""Tells which device is a NIC's TAP, by the descriptors that its QEMU holds. Pure.
+
+A name alone may be another's: the same one in another network namespace, or one that QEMU has let go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provision.facts.qemu_arguments import netdevs
+from provision.runtime.safe_text import escaped
+from provision.tables.backends import INTERFACES
+from provision.verify.evidence import Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provision.facts.ip import Link
+    from provision.facts.processes import Process, Processes
+    from provision.verify.collect.host_devices import TapsRead
+    from provision.verify.evidence import NicEvidence, Owner
+
+LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
+"""Where libvirt keeps its domains' pidfiles: the system's, and below XDG_RUNTIME_DIR a user's."""
+
+_NOBODY_LOOKED = Unasked("QEMU was handed its TAP as a descriptor, and nobody looked which one that is")
+_MACVTAP = "ifindex "
+
+
+def has_device(nic: NicEvidence) -> bool:
+    """Whether a network device of the host's stands behind a NIC."""
+    return nic.kind == "direct" or (nic.kind in INTERFACES and INTERFACES[nic.kind].tap)
+
+
+def with_own_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
+    """The NIC with the TAP that its QEMU holds, where it is; or with why nobody knows, in place of what it passes on.
+
+    Evidence of rscvm 0.1.0 has no descriptors: it is taken at its word.
+    """
+    if nic.state == "off" or not has_device(nic):
+        return nic
+    if read.qemus is None:
+        return nic if nic.tap else replace(nic, features=_NOBODY_LOOKED)
+    process = find_process(nic.owner, read.qemus)
+    if isinstance(process, str):
+        return _by_name(nic, read, process)
+    network = process.namespaces.get("net", "")
+    there = read.of(network)
+    name = _held(nic, process, there.links)
+    if not name:
+        held = ", ".join(sorted({escaped(tap) for tap in process.taps.values()})) or "none"
+        why = f"none of the TAPs that QEMU (process {process.pid}) holds is this NIC's; it holds {held}"
+        return replace(nic, tap=None, features=Unasked(why))
+    own = network == (read.qemus.reader.namespaces.get("net", "") if read.qemus.reader else "")
+    return replace(nic, tap=name, network="" if own else network, shown="descriptor", pid=process.pid)
+
+
+def find_process(owner: Owner, qemus: Processes) -> Process | str:
+    """The QEMU that a machine runs in, or why it is not known."""
+    if owner.pid is not None:
+        found = [process for process in qemus.found if process.pid == owner.pid and process.is_qemu]
+    elif owner.socket:
+        found = _listening(owner.socket, qemus)
+    else:
+        found = _libvirts(owner, qemus)
+    if len(found) == 1:
+        return found[0]
+    if qemus.reader and qemus.reader.uid:
+        return "only root sees which TAP QEMU holds (sudo)"
+    return (
+        "its QEMU is not seen on this host" if not found else "more than one QEMU says to be this machine's"
+    )
+
+
+def _listening(socket: str, qemus: Processes) -> list[Process]:
+    """Who holds the one socket that listens at a path, in our own network."""
+    here = qemus.reader.namespaces.get("net", "") if qemus.reader else ""
+    inodes = qemus.networks[here].unix.get(socket, frozenset()) if here in qemus.networks else frozenset()
+    return (
+        [process for process in qemus.found if process.is_qemu and process.sockets & inodes]
+        if len(inodes) == 1
+        else []
+    )
+
+
+def _libvirts(owner: Owner, qemus: Processes) -> list[Process]:
+    """By libvirt's pidfile; where it keeps that elsewhere, by name and UUID, which anybody might claim, too."""
+    files = {path: said for path, said in qemus.noted.items() if path.endswith(f"/{owner.domain}.pid")}
+    pids = {said for path, said in files.items() if any(at in path for at in LIBVIRT)}
+    if pids:
+        return [
+            each
+            for each in qemus.found
+            if each.is_qemu and str(each.pid) in pids and each.machine == owner.domain
+        ]
+    claims = [
+        each
+        for each in qemus.found
+        if each.is_qemu and each.machine == owner.domain and owner.uuid in each.argv
+    ]
+    return claims if owner.uuid else []
+
+
+def _held(nic: NicEvidence, process: Process, links: Mapping[str, Link]) -> str:
+    """The TAP among a QEMU's own that is the NIC's; empty where that is not known."""
+    by_index = {f"{_MACVTAP}{link.index}": link.name for link in links.values()}
+    taps = {fd: by_index.get(tap, tap) for fd, tap in process.taps.items()}
+    known: dict[str, str] = {}
+    there = {
+        key: said for key, said in netdevs(process.argv).items() if said.get("type") in ("tap", "bridge")
+    }
+    for key, said in there.items():
+        fds = [int(fd) for fd in (said.get("fds") or said.get("fd", "")).split(":") if fd.isdecimal()]
+        names = {taps.get(fd, "") for fd in fds} or {said.get("ifname", "")} & {*taps.values()}
+        if len(names) == 1 and "" not in names:
+            known[key] = names.pop()
+    if nic.netdev in known:
+        return known[nic.netdev]
+    left = {*taps.values()} - {*known.values()}
+    if nic.tap in left:
+        return nic.tap or ""
+    alone = nic.netdev in there and there.keys() - known.keys() == {nic.netdev}
+    return left.pop() if len(left) == 1 and alone else ""
+
+
+def _by_name(nic: NicEvidence, read: TapsRead, why: str) -> NicEvidence:
+    """What may be read without root: the device of that name, where it bears the guest's address or our mark."""
+    link = read.links.get(nic.tap or "")
+    reader = read.qemus.reader if read.qemus else None
+    marked = (
+        link is not None
+        and link.alias.split(" ")[:1] == ["rscvm"]
+        and link.alias.split(" ")[2:3] == [nic.machine]
+    )
+    guests = link is not None and link.address == f"fe{nic.mac[2:]}".lower()
+    if reader is not None and reader.uid and (marked or guests):
+        return replace(nic, shown="name")
+    return replace(nic, tap=None, features=Unasked(why))
