@@ -28,7 +28,7 @@ class _Asked:
     names: tuple[str, ...]
     connect: str | None
     qmp: str | None
-    host: str
+    host: tuple[str, ...]
     observe: float
     no_monitor: bool
     watch: float | None
@@ -68,9 +68,9 @@ _FILE = click.Path(dir_okay=False)
 @click.option("--qmp", metavar="SOCKET", help="A QEMU without libvirt, by its monitor's socket.")
 @click.option(
     "--host",
-    default="",
+    multiple=True,
     metavar="ssh://USER@HOST",
-    help="Where the TAPs are (and the socket); by default the URI's host, else this one.",
+    help="Where the machines are; by default the URI's host, else this one. Several, where all of theirs are meant.",
 )
 @click.option(
     "--observe",
@@ -108,9 +108,10 @@ _FILE = click.Path(dir_okay=False)
 def check(output: Output, /, **options: Any) -> int:
     """Every NIC's ladder: which layer hands RSC on, and which one breaks it. Changes nothing.
 
-    Of a lab file's machines, of a libvirt's domains (--connect), or of one QEMU (--qmp). Asks QEMU by its
-    monitor what the device offers and what the guest's driver took, and the TAP what it hands on.
-    libvirt marks a domain whose monitor was asked as tainted; --no-monitor does without.
+    Of every QEMU that runs on this host, whoever started it, or on others (--host); of a lab file's machines, of
+    a libvirt's domains (--connect), or of one QEMU (--qmp). Asks QEMU by its monitor
+    what the device offers and what the guest's driver took, and the TAP what it hands on. libvirt marks a
+    domain whose monitor was asked as tainted; --no-monitor does without.
     """
     asked = _Asked(**options)
     asked.check()

@@ -39,6 +39,10 @@ class Keep:
         """The edges of a check of one QEMU, kept for the block."""
         return self._kept(edges, host=host, qmp=socket)
 
+    def of_hosts(self, edges: ReadingEdges, hosts: Sequence[str]) -> AbstractContextManager[ReadingEdges]:
+        """The edges of a check of all that runs on hosts, kept for the block."""
+        return self._kept(edges, hosts=tuple(hosts))
+
     def of_lab(
         self, edges: ReadingEdges, lab: Lab, names: Sequence[str]
     ) -> AbstractContextManager[ReadingEdges]:

@@ -12,30 +12,31 @@ from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from provision.cli.output import Output
     from provision.cli.saved import Keep
     from provision.edges.wiring import RealEdges
+    from provision.runtime.protocols import ReadingEdges
     from provision.verify.collect.source import MachineSource
 
 
 @dataclass(frozen=True, slots=True)
 class Machines:
-    """Which machines a command line means: a lab file's, a libvirt's domains, or one QEMU."""
+    """Which machines a command line means: a lab file's, a libvirt's domains, one QEMU, or all that run on hosts."""
 
     names: tuple[str, ...]
     """The lab file first, where there is one."""
     connect: str | None = None
     qmp: str | None = None
-    host: str = ""
+    hosts: tuple[str, ...] = ()
 
     def check(self, *, monitor: bool = True) -> None:
         """Hold them against each other.
 
-        :raise RequestError: when nothing is meant, or two things at once.
+        :raise RequestError: when two things are meant at once.
         """
-        if "" in (*self.names, self.connect, self.qmp):
+        if "" in (*self.names, *self.hosts, self.connect, self.qmp):
             raise RequestError("an empty name is nobody's: LAB, MACHINE, URI, DOMAIN or SOCKET")
         if self.connect is not None and self.qmp is not None:
             raise RequestError("--connect and --qmp: one of them")
@@ -43,17 +44,22 @@ class Machines:
             raise RequestError(
                 "--qmp: all there is to ask is its monitor; it takes neither names nor --no-monitor"
             )
-        if self.connect is None and self.qmp is None and (self.host or not self.names):
-            raise RequestError(
-                "which machines? LAB, --connect URI (with --host), or --qmp SOCKET (with --host)"
-            )
+        if self.names and self.connect is None and self.hosts:
+            raise RequestError("--host: a lab file says itself where its machines are")
+        if len(self.hosts) > 1 and (self.connect is not None or self.qmp is not None):
+            raise RequestError("--host: several of them go without --connect and --qmp only")
+
+    @property
+    def host(self) -> str:
+        """The one host that was named; empty for this one, or the URI's."""
+        return self.hosts[0] if self.hosts else ""
 
 
 @contextmanager
 def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[str, MachineSource]]:
     """What the command line asks about, by host; connections end with the block.
 
-    :raise RequestError: when it asks for nothing, or for two things at once.
+    :raise RequestError: when it asks for two things at once.
     """
     from provision.verify.collect.source import bare_source, domain_source, lab_source
 
@@ -71,12 +77,33 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
             keep.of_qemu(real, name, machines.qmp) as edges,
         ):
             yield {name: bare_source(edges, name, machines.qmp)}
+    elif not names:
+        with everywhere(output, machines.hosts) as (there, real), keep.of_hosts(real, there) as edges:
+            yield every_sources(edges, there, monitor=monitor)
     else:
         lab = read_lab(names[0])
         wanted = chosen(lab, names[1:])
         hosts = by_host(lab, wanted)
         with edges_of(lab, output) as real, keep.of_lab(real, lab, wanted) as edges:
             yield {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+
+
+def every_sources(edges: ReadingEdges, hosts: Sequence[str], *, monitor: bool) -> dict[str, MachineSource]:
+    """Every QEMU of each host."""
+    from provision.verify.collect.source import every_source
+
+    return {name: every_source(edges, name, monitor=monitor) for name in hosts}
+
+
+@contextmanager
+def everywhere(output: Output, hosts: Sequence[str]) -> Iterator[tuple[list[str], RealEdges]]:
+    """These hosts, or this one, and the ways to them."""
+    from provision.edges.uri import reach
+    from provision.edges.wiring import RealEdges
+
+    ways = {way.name: way.host for way in (reach("", host) for host in hosts or ("",))}
+    with RealEdges(ways, output.say if output.verbose else None) as edges:
+        yield list(ways), edges
 
 
 @contextmanager

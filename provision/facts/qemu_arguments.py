@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from provision.facts.qemu import TRUE
+from provision.tables.offloads import HCK, TSO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,3 +88,75 @@ def _at(text: str, *, human: bool) -> ListeningMonitor:
     return (
         ListeningMonitor(port=int(address["port"]), human=human) if address else ListeningMonitor(human=human)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentNic:
+    """A NIC as the command line has it; what was plugged in later is not there."""
+
+    driver: str
+    backend: str
+    """The netdev's type; empty where the device names none that is there."""
+    id: str = ""
+    mac: str = ""
+    netdev: str = ""
+    ifname: str = ""
+    switches: Mapping[str, bool] = field(default_factory=dict)
+    """The offloads that RSC needs: on unless it is said otherwise (hw/net/virtio-net.c)."""
+
+
+def nics_of(argv: Sequence[str]) -> list[ArgumentNic]:
+    """Every NIC of `-device` and `-nic`, and of `-net nic`, which is behind a hub."""
+    backends = netdevs(argv)
+    found = []
+    for said in (properties(text, "driver") for text in options(argv, "device")):
+        if "netdev" in said:
+            backend = backends.get(said["netdev"], {})
+            switches = _switches(argv, said)
+            found.append(
+                ArgumentNic(
+                    said.get("driver", ""),
+                    backend.get("type", ""),
+                    said.get("id", ""),
+                    said.get("mac", ""),
+                    said["netdev"],
+                    backend.get("ifname", ""),
+                    switches,
+                )
+            )
+    for said in (properties(text, "type") for text in options(argv, "nic")):
+        if said.get("type") != "none":
+            model = said.get("model", "e1000")
+            driver = "virtio-net-pci" if model.startswith("virtio") else model
+            switches = _switches(argv, {"driver": driver})
+            found.append(
+                ArgumentNic(
+                    driver,
+                    said.get("type", ""),
+                    "",
+                    said.get("mac", ""),
+                    said.get("id", ""),
+                    said.get("ifname", ""),
+                    switches,
+                )
+            )
+    for said in (properties(text, "type") for text in options(argv, "net")):
+        if said.get("type") == "nic":
+            model = said.get("model", "e1000")
+            found.append(ArgumentNic("virtio-net-pci" if model.startswith("virtio") else model, "hubport"))
+    return found
+
+
+def _switches(argv: Sequence[str], device: Mapping[str, str]) -> Mapping[str, bool]:
+    """The offloads as the device's own words and `-global` leave them; the device's come last."""
+    found = dict.fromkeys(("guest_csum", *TSO.values()), True) | {HCK: False}
+    driver = device.get("driver", "")
+    for text in options(argv, "global"):
+        name, _, value = text.partition("=")
+        of, _, prop = name.rpartition(".")
+        if prop in found and of in (driver, "virtio-net-pci-base", "virtio-net-device"):
+            found[prop] = value in TRUE
+    for prop in found:
+        if prop in device:
+            found[prop] = device[prop].lower() in TRUE
+    return found

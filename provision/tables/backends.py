@@ -65,3 +65,12 @@ INTERFACES = {
         Interface("hostdev", unreadable="a passed-through device has no TAP"),
     )
 }
+
+NETDEVS = {
+    "tap": "ethernet",
+    "user": "user",
+    "vhost-user": "vhostuser",
+    "vhost-vdpa": "vdpa",
+    "bridge": "bridge",
+}
+"""libvirt's word for each kind of netdev; all the others (socket, stream, dgram, hubport, …) have no vnet header."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.errors import RequestError
 from provision.runtime.parallel import side_by_side
 from provision.verbs.check import Look, check
-from provision.verify.collect.source import bare_source, domain_source, lab_source
+from provision.verify.collect.source import bare_source, domain_source, every_source, lab_source
 from provision.verify.saved.files import restored_lab
 from provision.verify.saved.replay import Replay
 
@@ -33,11 +33,17 @@ def judge_saved(saved: Saved) -> list[Outcome[list[NicVerdict]]]:
     return side_by_side(list(sources), judged)
 
 
+def _every(replay: Replay, host: str, *, monitor: bool) -> Callable[[], MachineSource]:
+    return lambda: every_source(replay, host, monitor=monitor)
+
+
 def _sources(saved: Saved) -> dict[str, Callable[[], MachineSource]]:
     """What was asked then, by host; a source is made where its errors are told of its host alone."""
     asked, replay = saved.request, Replay(saved.rows, saved.rscvm)
     if asked.qmp:
         return {asked.host: lambda: bare_source(replay, asked.host, asked.qmp)}
+    if asked.hosts:
+        return {host: _every(replay, host, monitor=asked.monitor) for host in asked.hosts}
     if asked.lab is None:
         return {asked.host: lambda: domain_source(replay, asked.host, asked.names, monitor=asked.monitor)}
     lab = restored_lab(asked.lab)

@@ -49,8 +49,10 @@ class Owner:
     """By what a machine's QEMU is found among the processes of its host; one of them."""
 
     pid: int | None = None
+    started: int | None = None
+    """With the pid: the process's start time, where it is known."""
     socket: str = ""
-    """The path of its monitor, in our own network."""
+    """The path of its monitor."""
     domain: str = ""
     """Its name, of libvirt's."""
     uuid: str = ""

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import RefusedError, UnreadableError
+from provision.tables.backends import NETDEVS
 from provision.verify.collect.monitor import with_monitor
 from provision.verify.evidence import NicEvidence, Owner, named_apart
 
@@ -18,20 +19,16 @@ if TYPE_CHECKING:
 _PLACES = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
 """Where QEMU keeps devices: with an id, without one, and those that it makes by itself (`-nic`)."""
 
-_KINDS = {
-    "tap": "ethernet",
-    "user": "user",
-    "vhost-user": "vhostuser",
-    "vhost-vdpa": "vdpa",
-    "bridge": "bridge",
-}
-"""libvirt's word for each kind of netdev; all the others (socket, stream, dgram, hubport, …) have no vnet header."""
-
 _VIRTIO = re.compile(r"virtio-net-(?:pci|ccw|device)(?:-(?:non-)?transitional)?")
 _NETDEV = re.compile(
     r"^ *\\? ?(?P<id>[^:\n]+): index=\d+,type=(?P<type>[^,\n]+)(?:,(?P<rest>[^\r\n]*))?", re.MULTILINE
 )
 _IFNAME = re.compile(r"(?:^|,)ifname=(?P<name>[^,]*)")
+
+
+def is_virtio(driver: str) -> bool:
+    """Whether QEMU's driver of that name is a virtio NIC."""
+    return _VIRTIO.fullmatch(driver) is not None
 
 
 def collect_bare(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
@@ -117,8 +114,8 @@ def _nic(
         None,
         None,
         state,
-        _KINDS.get(backend, "null" if backend else "unknown"),
-        "virtio" if _VIRTIO.fullmatch(kind) else kind,
+        NETDEVS.get(backend, "null" if backend else "unknown"),
+        "virtio" if is_virtio(kind) else kind,
         path=path,
         owner=owner,
         netdev=netdev,

@@ -59,7 +59,8 @@ def with_own_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
 def find_process(owner: Owner, qemus: Processes) -> Process | str:
     """The QEMU that a machine runs in, or why it is not known."""
     if owner.pid is not None:
-        found = [process for process in qemus.found if process.pid == owner.pid and process.is_qemu]
+        same = (each for each in qemus.found if each.pid == owner.pid and each.is_qemu)
+        found = [each for each in same if owner.started in (None, each.started)]
     elif owner.socket:
         found = _listening(owner.socket, qemus)
     else:
@@ -74,9 +75,8 @@ def find_process(owner: Owner, qemus: Processes) -> Process | str:
 
 
 def _listening(socket: str, qemus: Processes) -> list[Process]:
-    """Who holds the one socket that listens at a path, in our own network."""
-    here = qemus.reader.namespaces.get("net", "") if qemus.reader else ""
-    inodes = qemus.networks[here].unix.get(socket, frozenset()) if here in qemus.networks else frozenset()
+    """Who holds the one socket that listens at a path, in whichever network."""
+    inodes = {inode for each in qemus.networks.values() for inode in each.unix.get(socket, ())}
     return (
         [process for process in qemus.found if process.is_qemu and process.sockets & inodes]
         if len(inodes) == 1

@@ -11,6 +11,7 @@ from provision.runtime.deadline import pause
 from provision.runtime.errors import RequestError
 from provision.runtime.parallel import side_by_side
 from provision.verify.collect.bare_qemu import collect_bare
+from provision.verify.collect.every_qemu import collect_every
 from provision.verify.collect.machines import collect_domain, collect_lab
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
         raise RequestError(
             f"no domain {', '.join(missing)} there", hint="`virsh list --all` at the same URI lists them"
         )
+
+
+def every_source(edges: ReadingEdges, host: str, *, monitor: bool = True) -> MachineSource:
+    """Every QEMU that runs on a host, whoever started it."""
+    return MachineSource(edges, host, lambda names: collect_every(edges, host, names, monitor=monitor))
 
 
 def bare_source(edges: ReadingEdges, host: str, socket: str) -> MachineSource:

@@ -42,6 +42,8 @@ class Request(_Model):
     """Path of a QEMU's monitor socket."""
     host: str = "local"
     """The name under which the host was asked, where there is no lab file."""
+    hosts: tuple[str, ...] = ()
+    """The names of the hosts whose QEMUs were all asked."""
     names: tuple[str, ...] = ()
     """Machines or domains; none stands for all."""
     monitor: bool = True

@@ -1,0 +1,157 @@
+"""Collects every NIC of every QEMU that runs on a host, whoever started it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provision.facts.qemu_arguments import monitors, nics_of
+from provision.host.read.processes import QEMUS
+from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.parallel import side_by_side
+from provision.runtime.questions import ask
+from provision.runtime.safe_text import escaped
+from provision.tables.backends import NETDEVS
+from provision.verify.collect.bare_qemu import collect_bare, is_virtio
+from provision.verify.collect.machines import collect_domain
+from provision.verify.collect.monitor import UNWANTED
+from provision.verify.collect.own_taps import LIBVIRT
+from provision.verify.evidence import NicEvidence, Owner, Unasked, named_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.facts.processes import Process, Processes
+    from provision.facts.qemu_arguments import ArgumentNic
+    from provision.runtime.protocols import Domain, ReadingEdges
+
+_AT_ONCE = 4
+"""libvirtd takes five requests of a connection at a time (max_client_requests)."""
+
+
+def collect_every(
+    edges: ReadingEdges, host: str, names: Sequence[str], *, monitor: bool
+) -> list[NicEvidence]:
+    """Every NIC of the host's QEMUs, of these machines or of all: each by its libvirt, its monitor, or its arguments.
+
+    :raise HostError: when nobody's processes can be seen there.
+    """
+    read = ask(edges.host(host), [QEMUS])[QEMUS]
+    if read is None:
+        raise HostError("the evidence does not have it: the QEMUs of the host")
+    labels = _labels([process for process in read.found if process.is_qemu])
+    chosen = [each for each in read.found if each.pid in labels and (not names or labels[each.pid] in names)]
+    domains = _domains(edges, host, read, chosen)
+
+    def collected(index: str) -> list[NicEvidence]:
+        process = chosen[int(index)]
+        owner = Owner(process.pid, started=process.started)
+        domain = domains.get(process.pid)
+        if isinstance(domain, str) or domain is None:
+            nics = _bare(edges, host, (process, read), domain if monitor else UNWANTED.reason)
+        else:
+            nics = collect_domain(edges, host, domain, monitor=monitor)
+        return [
+            replace(nic, machine=labels[process.pid], owner=owner, pid=process.pid, run="") for nic in nics
+        ]
+
+    outcomes = side_by_side([str(index) for index in range(len(chosen))], collected, at_once=_AT_ONCE)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    return [nic for outcome in outcomes for nic in outcome.value or ()]
+
+
+def _labels(processes: Sequence[Process]) -> dict[int, str]:
+    """What each machine is called, by its pid: as it calls itself, with its pid where several do so, else by its pid alone."""
+    count = Counter(process.machine for process in processes)
+    return {
+        process.pid: str(process.pid)
+        if not process.machine
+        else escaped(process.machine)
+        if count[process.machine] == 1
+        else f"{escaped(process.machine)} ({process.pid})"
+        for process in sorted(processes, key=lambda each: each.pid)
+    }
+
+
+def _domains(
+    edges: ReadingEdges, host: str, read: Processes, chosen: Sequence[Process]
+) -> Mapping[int, Domain | str]:
+    """By pid, the domain that libvirt's pidfile says runs there, or why libvirt does not tell of it."""
+    pids = {
+        said: path.rpartition("/")[2].removesuffix(".pid")
+        for path, said in read.noted.items()
+        if any(at in path for at in LIBVIRT)
+    }
+    names = {each.pid: each.machine for each in chosen if pids.get(str(each.pid)) == each.machine}
+    if not names:
+        return {}
+    try:
+        found = {domain.name: domain for domain in edges.libvirt(host).domains(sorted(names.values()))}
+    except HostError as error:
+        return dict.fromkeys(names, f"its libvirt does not answer: {error}")
+    return {pid: found.get(name, "its libvirt does not know it") for pid, name in names.items()}
+
+
+def _bare(
+    edges: ReadingEdges, host: str, at: tuple[Process, Processes], why: str | None
+) -> list[NicEvidence]:
+    """By its monitor, where that is its own and nobody holds it; else by its arguments, with the reason."""
+    process, read = at
+    socket = None
+    if why is None:
+        socket, why = _own_monitor(process, read)
+    if socket is not None:
+        try:
+            return collect_bare(edges, host, socket)
+        except (HostError, UnreadableError) as error:
+            why = str(error)
+    unasked = Unasked(
+        f"{why}; judged by its arguments and its TAP", final=True, chosen=why == UNWANTED.reason
+    )
+    nics = [
+        _by_arguments(host, process, nic, index, unasked) for index, nic in enumerate(nics_of(process.argv))
+    ]
+    return named_apart(nics)
+
+
+def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
+    """The path of a QMP monitor of this very process, or why there is none that we may use."""
+    reader, reason = read.reader, "it has no QMP monitor that listens at a path"
+    network = read.networks.get(process.namespaces.get("net", ""))
+    for offered in monitors(process.argv):
+        if offered.human:
+            reason = "its monitor speaks to people (HMP), and no QMP monitor listens at a path"
+        elif offered.port is not None:
+            reason = "its QMP monitor listens on TCP, which anybody on the host may have taken"
+        elif not offered.path.startswith("/"):
+            reason = "its QMP monitor listens at a path relative to where it was started"
+        elif reader is None or process.namespaces.get("mnt") != reader.namespaces.get("mnt"):
+            reason = "its QMP monitor is at a path of another mount namespace"
+        else:
+            inodes = network.unix.get(offered.path, frozenset()) if network else frozenset()
+            if len(inodes) == 1 and inodes <= process.sockets:
+                return offered.path, ""
+            reason = f"what listens at {escaped(offered.path)} is not this process's own socket"
+    return None, reason
+
+
+def _by_arguments(host: str, process: Process, nic: ArgumentNic, index: int, unasked: Unasked) -> NicEvidence:
+    virtio = is_virtio(nic.driver)
+    return NicEvidence(
+        host,
+        process.machine,
+        nic.id or f"net{index}",
+        nic.mac,
+        nic.ifname or None,
+        None,
+        None,
+        "running",
+        NETDEVS.get(nic.backend, "null" if nic.backend else "unknown"),
+        "virtio" if virtio else nic.driver,
+        properties=nic.switches if virtio else unasked,
+        virtio=unasked,
+        netdev=nic.netdev,
+    )
