@@ -133,7 +133,7 @@ class RecordedHost:
                 self._set(device, dict(zip(pairs[::2], pairs[1::2], strict=True)))
             case ("replace" | "keep" | "arm" | "write", path, *_) | ("overlay" | "copy", *_, path):
                 self.files[path] = stdin
-            case ("rm", "-f", "--", *paths) | ("forget" | "disarm" | "unused", *paths):
+            case ("rm", "-f", "--", *paths) | ("forget" | "marked" | "disarm" | "unused", *paths):
                 self.files = {path: text for path, text in self.files.items() if path not in paths}
             case ("start", pidfile, *argv):
                 self.qemus[pidfile] = tuple(argv)

@@ -187,6 +187,26 @@ def test_what_a_run_left_armed_is_carried_out_by_the_next(undo: Path, was: str) 
     assert list(undo.parent.iterdir()) == []
 
 
+def test_what_two_versions_left_armed_is_carried_out(undo: Path) -> None:
+    other = undo.with_name(".undo")
+    written(undo)
+    written(other)
+
+    assert run("settle", str(other), str(undo)) == "fired\nfired\n"
+
+    assert carried_out(undo) == 2
+    assert list(undo.parent.iterdir()) == []
+
+
+def test_the_process_id_of_a_machine_that_is_called_undo_stays(undo: Path) -> None:
+    Path(f"{undo}.pid").write_text("1\n")
+    Path(f"{undo}.log").write_text("login:")
+
+    assert run("settle", str(undo)) == ""
+
+    assert Path(f"{undo}.pid").read_text() == "1\n"
+
+
 def test_settled_its_own_process_does_not_fire_any_more(undo: Path) -> None:
     run("arm", str(undo), "60", SCRIPTS["fire"], stdin="true\n")
     sleeper = int(Path(f"{undo}.pid").read_text())

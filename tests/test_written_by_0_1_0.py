@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from subprocess import run
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from provision.facts.domain import parse_domain
 from provision.facts.ip import parse_links
 from provision.host.journal import Journal, parse_journal, written_journal
 from provision.host.marks import is_our_domain, is_our_link, marked_machine
+from provision.host.plan.down import plan_down
 from provision.host.plan.hck_flags import without_flags
+from provision.host.state import Inventory
 from provision.lab.file import read_lab
 from provision.lab.identity import spec_as_noted, spec_digest
 from provision.lab.spec import Lab
 from provision.render.link_file import LAB_MARK, link_path
+from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
 from provision.verify.report.document import as_json
 
@@ -89,6 +93,26 @@ def test_its_link_file_is_ours() -> None:
     text = (KEPT / "10-rscvm-hv-eth0.link").read_text()
 
     assert text.startswith(LAB_MARK.format(lab="hv"))
+
+
+@pytest.mark.parametrize(("what", "goes"), [("its", True), ("theirs", False), ("a lab", False)])
+def test_its_note_of_accelerators_goes_with_a_lab_and_nothing_else_of_that_name(
+    lab: Lab, tmp_path: Path, what: str, *, goes: bool
+) -> None:
+    text = (KEPT / "accelerators.json").read_text()
+    path = tmp_path / "accelerators.json"
+    if what == "a lab":
+        path.mkdir()
+    else:
+        path.write_text(text if what == "its" else json.dumps({"mine": text}))
+    left = Inventory("local", journal=Journal(things=(journal().things[0],)))
+    closing = plan_down(lab.model_copy(update={"state_dir": str(tmp_path)}), None, left).closing
+
+    assert closing is not None
+    for action in closing.do:
+        assert isinstance(action, Run)
+        run(action.argv, check=True)
+    assert path.exists() is not goes
 
 
 @pytest.mark.parametrize("name", ["", "-domains"])

@@ -36,6 +36,11 @@ class LabPaths:
         return f"{self.directory}/.undo"
 
     @property
+    def undo_of_0_1(self) -> str:
+        """What 0.1.0 called that, whose process id lay where that of a machine called `undo` lies."""
+        return f"{self.directory}/undo"
+
+    @property
     def lock(self) -> str:
         """Held by whoever changes the lab."""
         return f"{self.directory}/lock"
@@ -44,6 +49,11 @@ class LabPaths:
     def accelerators(self) -> str:
         """Which accelerator of this host works, as last measured; shared by all labs."""
         return f"{self.state_dir}/.accelerators.json"
+
+    @property
+    def accelerators_of_0_1(self) -> str:
+        """What 0.1.0 called that; a lab may be called so now."""
+        return f"{self.state_dir}/accelerators.json"
 
     def overlay(self, machine: str, index: int) -> str:
         """A disk's overlay over its base image."""

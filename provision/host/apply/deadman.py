@@ -88,20 +88,24 @@ end "$1"
 rm -f -- "$1.gone" "$1.pid"
 """
 )
-# Of another boot nothing is left to be put back, and its process numbers are others' now.
+# Of another boot nothing is left to be put back, and its process numbers are others' now. Beside a console lies the
+# process id of a machine called `undo`, and not that of 0.1.0's undo.
 _SETTLE = (
     _END
-    + r"""for was in "" .firing; do
-    [ -e "$1$was" ] || continue
-    if [ "$(head -n 1 -- "$1$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
-        end "$1"
-        sh "$1$was" >&2
-        : >"$1.fired"
-    fi
-    rm -f -- "$1$was"
+    + r"""for u do
+    for was in "" .firing; do
+        [ -e "$u$was" ] || continue
+        if [ "$(head -n 1 -- "$u$was")" = "# $(cat /proc/sys/kernel/random/boot_id)" ]; then
+            end "$u"
+            sh "$u$was" >&2
+            : >"$u.fired"
+        fi
+        rm -f -- "$u$was"
+    done
+    for left in "$u.new" "$u.gone"; do [ ! -e "$left" ] || rm -f -- "$left"; done
+    [ ! -e "$u.pid" ] || [ -e "$u.log" ] || rm -f -- "$u.pid"
+    [ ! -e "$u.fired" ] || { rm -f -- "$u.fired"; echo fired; }
 done
-for left in "$1.new" "$1.gone" "$1.pid"; do [ ! -e "$left" ] || rm -f -- "$left"; done
-[ ! -e "$1.fired" ] || { rm -f -- "$1.fired"; echo fired; }
 """
 )
 
@@ -135,12 +139,13 @@ def cancel(path: str) -> Run:
 
 
 def fire_left_over(edges: Edges, lab: Lab, host: str) -> bool:
-    """Let what a run left armed that was cut off be put back now; for the holder of the lock.
+    """Let what a run left armed that was cut off be put back now, 0.1.0's too; for the holder of the lock.
 
     Return whether there was such a run since the last one that was not.
     """
-    path = LabPaths(lab.state_dir, lab.name).undo
-    return edges.host(host).run(shell(_SETTLE, path).argv).check().out.strip() == "fired"
+    paths = LabPaths(lab.state_dir, lab.name)
+    settle = shell(_SETTLE, paths.undo, paths.undo_of_0_1)
+    return "fired" in edges.host(host).run(settle.argv).check().out.split()
 
 
 def fire_left_over_first(edges: Edges, lab: Lab, host: str, say: Say) -> None:

@@ -43,6 +43,9 @@ _WORDS: dict[Kind, str] = {
     "nic": "put {name}'s settings back",
 }
 
+_ACCELERATORS_MARK = '{"key": '
+"""How 0.1.0's note of accelerators begins."""
+
 
 def things_there(lab: Lab, state: Inventory) -> tuple[Thing, ...]:
     """Everything of the lab's that may be on the host: what the journal says, and what bears our marks.
@@ -236,5 +239,6 @@ def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: Inventory
     kvm = {name: state.journal.kvm[name] for name in specs if name in state.journal.kvm}
     disarmed = state.journal.disarmed - gone
     journal = replace(state.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
-    action = write_journal(paths, journal) if left else forget_lab(paths)
-    return Step(state.name, HOST, f"bring {paths.journal} up to date", "what is gone is gone", (action,))
+    forget = (remove_marked(paths.accelerators_of_0_1, _ACCELERATORS_MARK), forget_lab(paths))
+    do = (write_journal(paths, journal),) if left else forget
+    return Step(state.name, HOST, f"bring {paths.journal} up to date", "what is gone is gone", do)
