@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import pytest
 
 from provision.runtime.command import Result, Run
-from provision.runtime.errors import HostError, RequestError
+from provision.runtime.errors import RequestError
 from provision.runtime.protocols import Domain
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import MachineSource, domain_source
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict
-from tests.builders import FIXTURES, FakeEdges, FakeHost, FakeLibvirt, nic, virtio
-
-TAPS = FIXTURES / "ethtool-6.1"
-XML = "<domain><name>{0}</name><devices><interface type='bridge'><target dev='{1}'/><model type='virtio'/></interface></devices></domain>"
-
-
-@dataclass
-class TellingHost(FakeHost):
-    """Stands for a host with one TAP, whose features are those of the next captured file at each look."""
-
-    files: list[str] = field(default_factory=list)
-
-    def run_all(
-        self,
-        runs: Sequence[Run],
-        *,
-        timeout: float = 60,  # noqa: ARG002
-        until_failure: bool = False,  # noqa: ARG002
-    ) -> list[Result]:
-        self.said.append(("look",))
-        name = self.files.pop(0) if len(self.files) > 1 else self.files[0]
-        texts = ((TAPS / f"tap-{name}.json").read_text(), "[]", "1.0 1.0")
-        answers = [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=False)]
-        return [*answers, self.run(runs[-1].argv)]
+from tests.builders import FakeEdges, FakeHost, nic, virtio
+from tests.listings import XML, Listing, TellingHost, running
 
 
 def source(
@@ -108,29 +85,6 @@ def test_a_host_that_does_not_answer_makes_its_taps_unreadable_and_nothing_worse
 
     assert verdicts(found) == [("vm", "unknown")]
     assert found[0].evidence.features == Unasked("local is gone")
-
-
-@dataclass
-class Listing(FakeLibvirt):
-    """Stands for a libvirt with these domains, whose monitors do not answer."""
-
-    there: Sequence[Domain] = ()
-    later: Sequence[Domain] | None = None
-
-    def domains(self, names: Sequence[str]) -> list[Domain]:
-        found = [domain for domain in self.there if not names or domain.name in names]
-        self.there = self.there if self.later is None else self.later
-        return found
-
-    def runs(self) -> Mapping[str, str]:
-        return {domain.name: domain.run for domain in self.there if domain.run}
-
-    def monitor(self, name: str) -> Any:
-        raise HostError(f"{name} is silent")
-
-
-def running(name: str, tap: str = "tap0", run: str = "1") -> Domain:
-    return Domain(name, "running", XML.format(name, tap), "", run)
 
 
 def test_domains_are_asked_side_by_side_and_a_silent_one_stops_no_other() -> None:

@@ -51,8 +51,8 @@ class Page(HTMLParser):
         self.markup.append((f"<![{data}", []))
 
 
-def html(verdicts: list[NicVerdict], **more: dict[str, str]) -> str:
-    return as_html(verdicts, when=WHEN, title="check of a lab", **more)
+def html(verdicts: list[NicVerdict], errors: dict[str, str] | None = None) -> str:
+    return as_html(verdicts, when=WHEN, title="check of a lab", errors=errors)
 
 
 def order(text: str) -> list[str]:

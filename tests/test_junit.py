@@ -39,7 +39,7 @@ BOTH = """\
           <attribute name="tests"><data type="int"/></attribute>
           <attribute name="failures"><data type="int"/></attribute>
           <attribute name="errors"><data type="int"/></attribute>
-          <attribute name="skipped"><value>0</value></attribute>
+          <attribute name="skipped"><data type="int"/></attribute>
           <attribute name="time"><data type="decimal"/></attribute>
           <attribute name="timestamp">
             <data type="dateTime"><param name="pattern">[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}</param></data>
@@ -61,6 +61,7 @@ BOTH = """\
                 <choice>
                   <element name="error"><ref name="problem"/></element>
                   <element name="failure"><ref name="problem"/></element>
+                  <element name="skipped"><ref name="problem"/></element>
                 </choice>
               </optional>
             </element>
@@ -114,6 +115,31 @@ def test_counts_are_those_of_the_cases() -> None:
         assert suite.get("tests") == str(len(suite.findall("testcase")))
         assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
         assert suite.get("errors") == str(len(suite.findall("testcase/error")))
+        assert suite.get("skipped") == str(len(suite.findall("testcase/skipped")))
+
+
+def test_of_machines_that_are_off_those_that_do_not_count_are_skipped() -> None:
+    unmeant = off(machine="spare", named=False)
+
+    beside = parsed(as_junit([ready(), unmeant, off(machine="named")], WHEN))
+    alone = parsed(as_junit([unmeant], WHEN))
+
+    assert {name: [inner.tag for inner in case] for name, case in cases(beside).items()} == {
+        "local.vm.net0": [],
+        "local.spare.net0": ["skipped"],
+        "local.named.net0": ["error"],
+    }
+    assert (beside[0].get("errors"), beside[0].get("skipped")) == ("1", "1")
+    assert (alone[0].get("errors"), alone[0].get("skipped")) == ("1", "0")
+
+
+def test_nothing_checked_is_an_error() -> None:
+    (suite,) = parsed(as_junit([], WHEN, nothing="vm has no NIC"))
+
+    error = suite.find("testcase/error")
+    assert suite.get("errors") == "1"
+    assert error is not None
+    assert (error.get("type"), error.get("message")) == ("nothing-checked", "vm has no NIC")
 
 
 def test_a_failure_says_what_was_seen_why_and_what_to_do() -> None:

@@ -121,4 +121,13 @@ def test_its_evidence_is_judged_as_it_was(name: str) -> None:
     outcomes = judged_from(str(KEPT / f"evidence{name}"), None)
 
     assert [outcome.error for outcome in outcomes] == [None]
-    assert as_json([verdict for outcome in outcomes for verdict in outcome.value or ()]) == said
+    assert of_old_keys(as_json([v for outcome in outcomes for v in outcome.value or ()]), said) == said
+
+
+def of_old_keys(now: Any, then: Any) -> Any:
+    """A document without the keys that it has gained since."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: of_old_keys(value, then[key]) for key, value in now.items() if key in then}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [of_old_keys(*pair) for pair in zip(now, then, strict=True)]
+    return now

@@ -17,6 +17,7 @@ from provision.runtime.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from provision.cli.nothing import Nothing
     from provision.runtime.parallel import Outcome
     from provision.verify.judge.verdict import NicVerdict
 
@@ -115,19 +116,22 @@ def check(output: Output, /, **options: Any) -> int:
     """
     asked = _Asked(**options)
     asked.check()
-    outcomes = _outcomes(output, asked)
+    outcomes, nothing = _outcomes(output, asked)
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     if not verdicts and errors:
-        _write(verdicts, errors, asked)
+        _write(verdicts, errors, asked, nothing)
     raise_or_tell(outcomes)
     status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
-    _write(verdicts, errors, asked)  # last: what was seen is shown also where it cannot be written
+    if nothing is not None:
+        nothing.say()
+    _write(verdicts, errors, asked, nothing)  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)
 
 
-def _outcomes(output: Output, asked: _Asked) -> list[Outcome[list[NicVerdict]]]:
-    """The verdicts by host; a watch ends by its interruption alone."""
+def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
+    """The verdicts by host, or why there is none though no host failed; a watch ends by its interruption alone."""
+    from provision.cli.nothing import SAVED, why_nothing
     from provision.cli.saved import Keep, judged_from
     from provision.cli.watch import watch_sources
     from provision.runtime.parallel import side_by_side
@@ -135,30 +139,40 @@ def _outcomes(output: Output, asked: _Asked) -> list[Outcome[list[NicVerdict]]]:
     from provision.verbs.check import check as look_at
 
     if asked.source is not None:
-        return judged_from(asked.source, sys.stdin)
+        saved = judged_from(asked.source, sys.stdin)
+        return saved, SAVED if _is_empty(saved) else None
     look = Look(monitor=not asked.no_monitor, observe=asked.observe)
     with sources_of(output, asked.machines, Keep(asked.save, look)) as sources:
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
-        return side_by_side(list(sources), lambda name: look_at(sources[name], look))
+        found = side_by_side(list(sources), lambda name: look_at(sources[name], look))
+        return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
 
 
-def _write(verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _Asked) -> None:
+def _is_empty(outcomes: Sequence[Outcome[list[NicVerdict]]]) -> bool:
+    """Whether there is no NIC, and no host that failed and might have had one."""
+    return not any(outcome.value or outcome.error for outcome in outcomes)
+
+
+def _write(
+    verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _Asked, nothing: Nothing | None
+) -> None:
     """Write the documents that were asked for.
 
     :raise HostError: when one cannot be written.
     """
     from datetime import UTC, datetime
 
-    when = datetime.now(UTC)
+    when, why = datetime.now(UTC), nothing.words if nothing else ""
     if asked.junit is not None:
         from provision.verify.report.junit import as_junit
 
-        write_text(asked.junit, as_junit(verdicts, when, errors))
+        write_text(asked.junit, as_junit(verdicts, when, errors, why))
     if asked.html is not None:
         from provision.verify.report.html import as_html
 
-        write_text(asked.html, as_html(verdicts, when=when, title="rscvm check", errors=errors))
+        page = as_html(verdicts, when=when, title="rscvm check", errors=errors, nothing=why)
+        write_text(asked.html, page)
 
 
 def judged(

@@ -136,6 +136,10 @@ def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool,
     for outcome in outcomes:
         if outcome.value is not None and outcome.error is not None:
             complain(str(outcome.error), hint=outcome.error.hint)
+    if not verdicts and all(outcome.error is None for outcome in outcomes):
+        from provision.cli.nothing import Nothing
+
+        Nothing("there is no NIC").say()
     return worst(outcomes, exit_status(verdicts))
 
 

@@ -63,4 +63,9 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
         **errors_of(outcomes),
     }
     verdicts = [verdict for _, verdicts in done for verdict in verdicts]
-    return worst(outcomes, judged(output, verdicts, as_json=as_json, more=changes))
+    status = judged(output, verdicts, as_json=as_json, more=changes)
+    if done and not verdicts and not no_check:
+        from provision.cli.nothing import Nothing, without_nic
+
+        Nothing(without_nic([name for names in hosts.values() for name in names])).say()
+    return worst(outcomes, 0 if no_check else status)

@@ -47,6 +47,15 @@ def reach(uri: str, host: str = "") -> Reach:
     return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)
 
 
+def system_uri(uri: str) -> str:
+    """The system's libvirt beside a user's own (`qemu:///session`); empty where the URI is of no user's own."""
+    found = re.fullmatch(r"(qemu(?:\+[a-z0-9]+)?://[^/?#]*)/session(\?[^#]*)?", uri)
+    if not found:
+        return ""
+    query = found[2] or ""
+    return f"{found[1]}/system{'' if 'socket=' in query else query}"  # a socket is the user's, too
+
+
 def ssh_target(uri: str) -> Target:
     """The host of `ssh://user@host:port`.
 

@@ -110,6 +110,8 @@ class NicEvidence:
     """What is worth knowing beside the verdict."""
     waited: bool = False
     """Whether the guest's driver was waited for until the deadline."""
+    named: bool = True
+    """Whether it was meant: by its machine's name, or in a lab file. Of a machine that is off it counts only then."""
 
     @property
     def hck(self) -> bool:

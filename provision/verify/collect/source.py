@@ -38,6 +38,8 @@ class MachineSource:
     """Which run each machine is in now, where that can be told."""
     wait: Callable[[float], object] = pause
     """How time is let pass while TAPs are watched."""
+    machines: Callable[[], Sequence[str]] = tuple
+    """The machines that are there, whether they have NICs or not."""
 
 
 def lab_source(
@@ -52,7 +54,7 @@ def lab_source(
         trouble = there.journal.trouble and f"whether it was disarmed is not known: {there.journal.trouble}"
         return [replace(nic, notes=(*nic.notes, trouble)) for nic in nics] if trouble else nics
 
-    return MachineSource(edges, host, ask)
+    return MachineSource(edges, host, ask, machines=lambda: names)
 
 
 def domain_source(
@@ -72,9 +74,12 @@ def domain_source(
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error
-        return [nic for outcome in outcomes for nic in outcome.value or ()]
+        return [replace(nic, named=bool(names)) for outcome in outcomes for nic in outcome.value or ()]
 
-    return MachineSource(edges, host, ask, hypervisor.runs)
+    def there() -> list[str]:
+        return [domain.name for domain in hypervisor.domains(names)]
+
+    return MachineSource(edges, host, ask, hypervisor.runs, machines=there)
 
 
 def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
@@ -92,4 +97,6 @@ def every_source(edges: ReadingEdges, host: str, *, monitor: bool = True) -> Mac
 
 def bare_source(edges: ReadingEdges, host: str, socket: str) -> MachineSource:
     """A QEMU of anyone's, by its monitor's socket on the host."""
-    return MachineSource(edges, host, lambda _: collect_bare(edges, host, socket))
+    return MachineSource(
+        edges, host, lambda _: collect_bare(edges, host, socket), machines=lambda: (f"the QEMU at {socket}",)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provision.verify.report.summary import as_object
+from provision.verify.report.summary import as_object, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +17,15 @@ _STATUS: dict[Verdict, int] = {"ready": 0, "not-ready": 1, "unknown": 4}
 
 
 def exit_status(verdicts: Sequence[NicVerdict]) -> int:
-    """1 where a NIC is not ready, else 4 where one is not known to be, else 0."""
-    found = {_STATUS[verdict.verdict] for verdict in verdicts}
-    return next((status for status in (1, 4) if status in found), 0)
+    """1 where a NIC is not ready, else 4 where one is not known to be or there is none, else 0."""
+    found = {_STATUS[verdict.verdict] for verdict in counted(verdicts)}
+    return next((status for status in (1, 4, 0) if status in found), 4)
 
 
 def as_json(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
     """The document of `check --json`, schema rscvm/check/1."""
     nics = [_nic(verdict) for verdict in verdicts]
-    return {"schema": "rscvm/check/1", "nics": nics, "summary": as_object(verdicts)}
+    return {"schema": "rscvm/check/1", "checked": len(nics), "nics": nics, "summary": as_object(verdicts)}
 
 
 def _nic(verdict: NicVerdict) -> dict[str, Any]:

@@ -74,9 +74,17 @@ class _Nic:
 
 
 def as_html(
-    verdicts: Sequence[NicVerdict], *, when: datetime, title: str, errors: Mapping[str, str] | None = None
+    verdicts: Sequence[NicVerdict],
+    *,
+    when: datetime,
+    title: str,
+    errors: Mapping[str, str] | None = None,
+    nothing: str = "",
 ) -> str:
-    """The page of `check --html`, worst first; `errors` are the hosts of which there is no verdict, and why."""
+    """The page of `check --html`, worst first.
+
+    `errors` are the hosts of which there is no verdict, and why; `nothing` tells why there is no NIC at all.
+    """
     style = shipped_text("report.css")
     summary = summed(verdicts)
     page = template("report.html.j2", escape=True, trim=True)
@@ -93,6 +101,7 @@ def as_html(
         hosts=several([found.evidence.host for found in verdicts]),
         errors=[_Fact(short(host, _NAME), short(why)) for host, why in (errors or {}).items()],
         nics=[_nic(found) for found in worst_first(verdicts)],
+        nothing=short(nothing),
     )
 
 

@@ -41,13 +41,16 @@ class Summary:
     """Each verdict is in it, worst first."""
     causes: Mapping[tuple[Verdict, str], int]
     """Of those that are not ready or not known to be; `""` where no cause is known; worst first."""
+    uncounted: int = 0
+    """How many have no part in the exit status."""
 
     @property
     def sentence(self) -> str:
         """The counts in words."""
         total = sum(self.verdicts.values())
         parts = [f"{count} {WORDS[verdict]}" for verdict, count in self.verdicts.items() if count]
-        return f"{total} NIC{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing to judge'}"
+        said = f"{total} NIC{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing to judge'}"
+        return f"{said} ({self.uncounted} of machines that are off, not counted)" if self.uncounted else said
 
 
 def worst_first(verdicts: Sequence[NicVerdict]) -> list[NicVerdict]:
@@ -63,6 +66,12 @@ def worst_first(verdicts: Sequence[NicVerdict]) -> list[NicVerdict]:
     )
 
 
+def counted(verdicts: Sequence[NicVerdict]) -> list[NicVerdict]:
+    """Those that the exit status is of: what runs and what was meant by name; all, where all else is off."""
+    some = [found for found in verdicts if found.evidence.named or found.evidence.state != "off"]
+    return some or list(verdicts)
+
+
 def summed(verdicts: Sequence[NicVerdict]) -> Summary:
     """How many of each verdict, and of each cause."""
     counts = Counter(verdict.verdict for verdict in verdicts)
@@ -71,7 +80,8 @@ def summed(verdicts: Sequence[NicVerdict]) -> Summary:
         for found in worst_first(verdicts)
         if found.verdict != "ready"
     )
-    return Summary({verdict: counts[verdict] for verdict in VERDICTS}, dict(causes))
+    uncounted = len(verdicts) - len(counted(verdicts))
+    return Summary({verdict: counts[verdict] for verdict in VERDICTS}, dict(causes), uncounted)
 
 
 def as_object(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:

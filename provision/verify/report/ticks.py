@@ -125,7 +125,10 @@ def rate(bytes_per_second: float | None) -> str:
 
 def _sentence(rows: Sequence[Tick]) -> str:
     counts = Counter(row.verdict for row in rows)
-    return ", ".join(f"{counts[verdict]} {WORDS[verdict]}" for verdict in VERDICTS if counts[verdict])
+    return (
+        ", ".join(f"{counts[verdict]} {WORDS[verdict]}" for verdict in VERDICTS if counts[verdict])
+        or "no NIC"
+    )
 
 
 def _stamp(when: datetime) -> str:

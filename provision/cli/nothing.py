@@ -1,0 +1,70 @@
+"""Where there was no NIC to judge: what there was instead, in words, and where the machines may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.cli.output import complain
+from provision.cli.targets import reached
+from provision.edges.uri import system_uri
+from provision.runtime.errors import RscvmError
+from provision.runtime.safe_text import short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.cli.output import Output
+    from provision.cli.targets import Machines
+    from provision.verify.collect.source import MachineSource
+
+_NAMES = 200
+"""Characters of names in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Why nothing was checked, and what to do."""
+
+    words: str
+    hint: str = ""
+
+    def say(self) -> None:
+        """Say it on stderr: it is no result."""
+        complain(f"nothing was checked: {self.words}", hint=self.hint)
+
+
+SAVED = Nothing("there is no NIC in what was given")
+
+
+def without_nic(machines: Sequence[str]) -> str:
+    """That these machines have no NIC."""
+    if not machines:
+        return "the lab file has no machine"
+    names = short(", ".join(machines), _NAMES)
+    return f"{names} has no NIC" if len(machines) == 1 else f"none of these machines has a NIC: {names}"
+
+
+def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSource]) -> Nothing:
+    """Why sources without any NIC had none; of a user's own libvirt without machines the system's is looked into.
+
+    :raise HostError: when a libvirt that has answered does so no more.
+    """
+    machines = [name for source in sources.values() for name in source.machines()]
+    if machines or asked.connect is None:
+        return Nothing(without_nic(machines))
+    empty = f"{short(asked.connect, _NAMES)} has no machine"
+    system = system_uri(asked.connect)
+    if not system:
+        return Nothing(
+            empty, "a user's own machines are at qemu:///session, as that user; a QEMU without libvirt: --qmp"
+        )
+    look = f"`rscvm check --connect {short(system, _NAMES)}`"
+    try:
+        with reached(output, system, asked.host) as (name, edges):
+            there = len(edges.libvirt(name).domains(()))
+    except RscvmError as error:
+        return Nothing(empty, f"the system's libvirt is another, and could not be asked: {error}; {look}")
+    return Nothing(
+        empty, f"{there} machine{'s are' if there > 1 else ' is'} under {system}: {look}" if there else ""
+    )
