@@ -12,6 +12,8 @@ from provision.tables.backends import INTERFACES
 from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, unmet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lxml.etree import _Element
 
 QEMUS_INTERVAL = "300000"
@@ -31,19 +33,29 @@ def is_virtio(nic: _Element) -> bool:
     return attribute(nic, "model", "type").startswith("virtio")
 
 
-def effective_offloads(nic: _Element, properties: Properties) -> dict[str, bool]:
-    """Every offload of a virtio NIC as it comes to: an override before an attribute before QEMU's default."""
+def said_offloads(nic: _Element, properties: Properties, defaults: Mapping[str, bool]) -> dict[str, bool]:
+    """Every offload of a virtio NIC as it is said: an override before an attribute before a default before QEMU's."""
     found: dict[str, bool] = {}
     for row in OFFLOADS:
         place = row.libvirt
         word = attribute(nic, f"driver/{place[0]}", place[1]) if place else ""
         said = properties[row.name].on if row.name in properties else word in TRUE if word else None
-        found[row.name] = row.default if said is None else said
-    # One that lacks what it needs is void, and so what needs that; a chain of needs is never longer than the table.
-    for _ in OFFLOADS:
+        found[row.name] = defaults.get(row.name, row.default) if said is None else said
+    return found
+
+
+def without_void(said: Mapping[str, bool]) -> dict[str, bool]:
+    """The offloads as they come to: one that lacks what it needs is void, and so what needs that."""
+    found = dict(said)
+    for _ in OFFLOADS:  # a chain of needs is never longer than the table
         on = frozenset(name for name, is_on in found.items() if is_on)
         found |= {name: False for name in on if unmet(BY_NAME[name], on)}
     return found
+
+
+def effective_offloads(nic: _Element, properties: Properties) -> dict[str, bool]:
+    """Every offload of a virtio NIC as it comes to by attributes and overrides."""
+    return without_void(said_offloads(nic, properties, {}))
 
 
 _ATTACHED_BY = {

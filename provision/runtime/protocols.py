@@ -91,7 +91,10 @@ class Domain:
     live_xml: str
     """What runs; of a domain that is off, its definition."""
     persistent_xml: str
-    """What starts next time; empty for a transient domain, and where it was not asked for."""
+    """What starts next time; empty for a transient domain, and where it was not asked for.
+
+    A list does not ask it of domains that are off, whose definition is `live_xml`.
+    """
     run: str = ""
     """Tells one run of the domain from another; empty of one that is off, and where it was not asked for."""
     trouble: str = ""
@@ -108,7 +111,7 @@ class LibvirtReader(Protocol):
         ...
 
     def domains(self, names: Sequence[str]) -> list[Domain]:
-        """The domains of these names, or all, as they are now; their definitions are not asked for."""
+        """The domains of these names, or all, as they are now; definitions come with those that run."""
         ...
 
     def runs(self) -> Mapping[str, str]:

@@ -110,6 +110,8 @@ class NicEvidence:
     """What is worth knowing beside the verdict."""
     waited: bool = False
     """Whether the guest's driver was waited for until the deadline."""
+    definition: Definition | None = None
+    """None where there is none, or nobody asked for it."""
     named: bool = True
     """Whether it was meant: by its machine's name, or in a lab file. Of a machine that is off it counts only then."""
 
@@ -117,6 +119,16 @@ class NicEvidence:
     def hck(self) -> bool:
         """Whether this NIC is meant for QEMU's own engine."""
         return self.rsc == "hck"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a machine's definition makes of a NIC, as evidence that knows no more than what is defined."""
+
+    next: NicEvidence | Unasked | None
+    """At the next start; None: it will not be there."""
+    now: NicEvidence | None = None
+    """The same of what runs; None where nothing does."""
 
 
 def named_apart(nics: Sequence[NicEvidence]) -> list[NicEvidence]:

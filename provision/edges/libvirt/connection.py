@@ -77,7 +77,7 @@ class Libvirt:
             raise self._failed(f"read {name}", error) from error
 
     def domains(self, names: Sequence[str]) -> list[Domain]:
-        """The domains of these names, or all, as they are now; their definitions are not asked for.
+        """The domains of these names, or all, as they are now; definitions come with those that run.
 
         One that goes while they are read is left out.
 
@@ -86,23 +86,23 @@ class Libvirt:
         try:
             connection = self._open()
             listed = self._call(lambda: reading.listed_domains(connection))
-            chosen = [row for row in listed if not names or row[0].name() in names]
+            chosen = [row for row in listed if not names or row.domain.name() in names]
             return list(self._living(chosen))
         except binding().libvirtError as error:
             raise self._failed("list its domains", error) from error
 
-    def _living(self, rows: Sequence[tuple[Any, str]]) -> Iterator[Domain]:
+    def _living(self, rows: Sequence[reading.Listed]) -> Iterator[Domain]:
         """The domains as they run, each in its time; what hangs is looked for once the first has been found to."""
         careful = False
-        for found, state in rows:
-            if careful and self._call(partial(reading.hangs, found)):
-                yield reading.untold_domain(found, state)
+        for row in rows:
+            if careful and self._call(partial(reading.hangs, row.domain)):
+                yield reading.untold_domain(row.domain, row.state)
                 continue
             try:
-                domain = self._call(partial(reading.living_domain, found, state), reading.LISTING)
+                domain = self._call(partial(reading.living_domain, row), reading.LISTING)
             except DeadlineError:
                 self.version()  # raises where it is libvirtd itself that does not answer
-                careful, domain = True, reading.untold_domain(found, state)
+                careful, domain = True, reading.untold_domain(row.domain, row.state)
             if domain is not None:
                 yield domain
 

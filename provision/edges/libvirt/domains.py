@@ -5,6 +5,7 @@ libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that dom
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.edges.libvirt.monitor import binding
@@ -30,16 +31,29 @@ def whole_domain(found: Any) -> Domain:
     return Domain(found.name(), state, live, found.XMLDesc(inactive) if kept else "", autostart=starts)
 
 
-def listed_domains(connection: Any) -> list[tuple[Any, str]]:
-    """Every domain with its state; the states that most have come in one call each.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A domain of a list."""
+
+    domain: Any
+    state: str
+    """Empty where its own call has to tell."""
+    kept: bool
+    """Whether libvirt keeps a definition of it."""
+
+
+def listed_domains(connection: Any) -> list[Listed]:
+    """Every domain with its state; the states that most have come in one call each, and who is transient in one.
 
     :raise libvirtError: as libvirt does.
     """
     return list(_listed(connection))
 
 
-def _listed(connection: Any) -> Iterator[tuple[Any, str]]:
+def _listed(connection: Any) -> Iterator[Listed]:
     libvirt = binding()
+    transient = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
+    passing = {found.UUIDString() for found in transient}
     words = (
         ("running", libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING),
         ("paused", libvirt.VIR_CONNECT_LIST_DOMAINS_PAUSED),
@@ -51,24 +65,29 @@ def _listed(connection: Any) -> Iterator[tuple[Any, str]]:
         for found in connection.listAllDomains(flag):
             if found.UUIDString() not in seen:
                 seen.add(found.UUIDString())
-                yield found, state
+                yield Listed(found, state, found.UUIDString() not in passing)
 
 
-def living_domain(found: Any, state: str) -> Domain | None:
-    """One domain as it runs; None where it has gone meanwhile.
+def living_domain(listed: Listed) -> Domain | None:
+    """One domain as it runs, with what starts next time; None where it has gone meanwhile.
+
+    Of one that is off they are the same, and asked for once.
 
     :raise libvirtError: when libvirt is gone.
     """
-    libvirt = binding()
+    libvirt, found = binding(), listed.domain
     try:
-        state = state or _state(found.state()[0])
+        state = listed.state or _state(found.state()[0])
         run = "" if state == "off" else str(found.ID())
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise
     try:
-        return Domain(found.name(), state, found.XMLDesc(0), "", run)
+        live = found.XMLDesc(0)
+        defined = listed.kept and state != "off"
+        kept = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if defined else ""
+        return Domain(found.name(), state, live, kept, run)
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
@@ -13,6 +14,7 @@ from provision.runtime.errors import HostError, UnreadableError
 from provision.tables.backends import BACKENDS
 from provision.tables.offloads import HCK
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
+from provision.verify.collect.next_start import with_definitions
 from provision.verify.evidence import UNKNOWN, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -85,6 +87,12 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
     )
 
 
+def _as_running(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
+    """A NIC of a definition, were its machine running."""
+    purpose = facts.mark.purpose if facts.mark else None
+    return _domain_nic(replace(machine, state="running", purpose=purpose), facts, index, nic)
+
+
 def collect_domain(
     edges: ReadingEdges, host: str, domain: Domain, *, monitor: bool = True
 ) -> list[NicEvidence]:
@@ -109,7 +117,8 @@ def collect_domain(
     )
     there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
     nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
-    if domain.state == "off" or not nics:
+    nics = with_definitions(nics, domain, partial(_as_running, machine))
+    if domain.state == "off" or not facts.nics:
         return nics
     nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
     if not monitor:

@@ -13,6 +13,7 @@ from provision.runtime.parallel import side_by_side
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.every_qemu import collect_every
 from provision.verify.collect.machines import collect_domain, collect_lab
+from provision.verify.collect.next_start import with_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,8 @@ def lab_source(
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         chosen = some or names
         there = read_inventory(edges, lab, host, chosen)
-        nics = collect_lab(edges, lab_as_started(lab, there), chosen, there, monitor=monitor)
+        asked = collect_lab(edges, lab_as_started(lab, there), chosen, there, monitor=monitor)
+        nics = [with_spec(nic, lab, there) for nic in asked]
         trouble = there.journal.trouble and f"whether it was disarmed is not known: {there.journal.trouble}"
         return [replace(nic, notes=(*nic.notes, trouble)) for nic in nics] if trouble else nics
 

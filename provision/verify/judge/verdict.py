@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from provision.tables.backends import INTERFACES
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE
@@ -44,6 +45,8 @@ class NicVerdict:
     finding: Finding
     ladder: tuple[Rung, ...]
     notes: tuple[str, ...] = ()
+    definition: Finding | None = None
+    """What its machine's next start will make of it; None where that is what runs, or nobody knows."""
 
     @property
     def verdict(self) -> Verdict:
@@ -132,4 +135,28 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
     else:
         finding = own or _worst([families[family] for family in FAMILIES])
     warning = PROFILES[nic.rsc].warning if nic.rsc in PROFILES and nic.state != "off" else ""
-    return NicVerdict(nic, families, finding, rungs, (*nic.notes, *([warning] if warning else [])))
+    notes = (*nic.notes, *([warning] if warning else []))
+    return NicVerdict(nic, families, finding, rungs, notes, _next_start(nic))
+
+
+def _next_start(nic: NicEvidence) -> Finding | None:
+    """What the next start will make of a NIC, where that is not what runs."""
+    if nic.definition is None:
+        return None
+    then, now = nic.definition.next, nic.definition.now
+    if isinstance(then, Unasked):
+        return Finding("unknown", None, then.reason)
+    if then is None:
+        return Finding("not-ready", None, "its definition does not have this NIC")
+    found = _forecast(then)
+    if now is not None and found == _forecast(replace(now, rsc=nic.rsc, purpose=nic.purpose)):
+        return None
+    return found
+
+
+def _forecast(nic: NicEvidence) -> Finding:
+    """The finding on a NIC that has not been started; what only a TAP at work can tell is not held against it."""
+    found = judge_nic(nic).finding
+    readable = nic.kind in INTERFACES and not INTERFACES[nic.kind].unreadable
+    passes = found.verdict == "unknown" and found.cause is not None and found.cause.rung == "passed"
+    return Finding("ready", None, "") if readable and passes else found

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.verify.judge.cause import Verdict
-    from provision.verify.judge.verdict import NicVerdict
+    from provision.verify.judge.verdict import Finding, NicVerdict
 
 
 _STATUS: dict[Verdict, int] = {"ready": 0, "not-ready": 1, "unknown": 4}
@@ -28,6 +28,10 @@ def as_json(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
     return {"schema": "rscvm/check/1", "checked": len(nics), "nics": nics, "summary": as_object(verdicts)}
 
 
+def _told(found: Finding) -> dict[str, Any]:
+    return {"verdict": found.verdict, "cause": found.cause.id if found.cause else None}
+
+
 def _nic(verdict: NicVerdict) -> dict[str, Any]:
     nic, finding = verdict.evidence, verdict.finding
     return {
@@ -39,12 +43,10 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
         "rsc": nic.rsc,
         "purpose": nic.purpose,
         "verdict": finding.verdict,
-        "families": {
-            family: {"verdict": found.verdict, "cause": found.cause.id if found.cause else None}
-            for family, found in verdict.families.items()
-        },
+        "families": {family: _told(found) for family, found in verdict.families.items()},
         "cause": finding.cause.id if finding.cause else None,
         "seen": finding.seen,
+        "definition": _told(verdict.definition) if verdict.definition else None,
         "why": finding.cause.why if finding.cause else "",
         "fix": list(verdict.fix),
         "notes": list(verdict.notes),

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from provision.runtime.safe_text import short
 from provision.runtime.templates import shipped_text, template
 from provision.verify.evidence import FAMILIES, NicEvidence, Unasked
-from provision.verify.report.style import NO_CAUSE, SIGNS, VERDICTS, WORDS, nic_name, off_as_meant, several
+from provision.verify.report.style import (
+    NO_CAUSE,
+    SIGNS,
+    VERDICTS,
+    WORDS,
+    next_start,
+    nic_name,
+    off_as_meant,
+    several,
+)
 from provision.verify.report.summary import summed, worst_first
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ class _Nic:
     sign: str
     words: str
     remark: str
+    next_start: str
     cause: str
     seen: str
     why: str
@@ -115,6 +125,7 @@ def _nic(found: NicVerdict) -> _Nic:
         sign=_VERDICT_SIGNS[found.verdict],
         words=WORDS[found.verdict],
         remark="RSC is off, as it is meant to be" if off_as_meant(found) else "",
+        next_start=short(next_start(found)),
         cause=cause.id if cause else "",
         seen=short(found.finding.seen),
         why=cause.why if cause else "",

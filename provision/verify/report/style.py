@@ -35,6 +35,17 @@ def off_as_meant(verdict: NicVerdict) -> bool:
     return verdict.evidence.rsc == "false" and verdict.verdict == "ready"
 
 
+def next_start(verdict: NicVerdict) -> str:
+    """What its machine's next start will make of a NIC, in words; nothing where that is what runs."""
+    found = verdict.definition
+    if found is None:
+        return ""
+    head = f"at its next start: {found.verdict.upper()}"
+    if found.verdict == "ready":
+        return f"{head}, as far as its definition tells"
+    return f"{head}{f', {found.cause.id}' if found.cause else ''}: {found.seen}"
+
+
 def nic_name(nic: NicEvidence) -> str:
     """MACHINE.NIC."""
     return f"{nic.machine}.{nic.nic}"

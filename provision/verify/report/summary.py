@@ -14,6 +14,7 @@ from provision.verify.report.style import (
     TAP_CELLS,
     VERDICTS,
     WORDS,
+    next_start,
     nic_name,
     off_as_meant,
     several,
@@ -131,7 +132,8 @@ def _row(found: NicVerdict, *, hosts: bool) -> tuple[str, ...]:
 
 
 def _seen(found: NicVerdict) -> str:
-    return "RSC is off, as it is meant to be" if off_as_meant(found) else found.finding.seen
+    now = "RSC is off, as it is meant to be" if off_as_meant(found) else found.finding.seen
+    return "; ".join(filter(None, (now, next_start(found))))
 
 
 def counts(verdicts: Sequence[NicVerdict]) -> list[Text]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.verify.evidence import FAMILIES
-from provision.verify.report.style import COLOURS, NO_CAUSE, SIGNS, nic_name, off_as_meant
+from provision.verify.report.style import COLOURS, NO_CAUSE, SIGNS, next_start, nic_name, off_as_meant
 from provision.verify.report.summary import counts, summed, table
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
             marks = [part for family in FAMILIES for part in (_mark(rung.states[family], verdict), "  ")]
             lines.append(Text.assemble(f"  {rung.name:11}  ", *marks, rung.seen))
         lines += _advice(verdict) if finding.verdict != "ready" else []
+        lines += [Text(f"  {words}") for words in [next_start(verdict)] if words]
         lines += [*(Text(f"  note: {note}") for note in verdict.notes), Text("")]
     return lines
 

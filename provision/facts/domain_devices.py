@@ -1,0 +1,119 @@
+"""What QEMU is told of each `<interface>`: by attributes, `<qemu:override>`, `<qemu:commandline>`. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from provision.facts.domain_interface import said_offloads
+from provision.facts.domain_tree import QEMU, attribute, read_domain
+from provision.facts.overrides import is_kept, overrides
+from provision.facts.qemu import FALSE, TRUE
+from provision.tables.offloads import BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lxml.etree import _Element
+
+_DRIVERS = {
+    "virtio-transitional": "virtio-net-pci-transitional",
+    "virtio-non-transitional": "virtio-net-pci-non-transitional",
+}
+_BASES = ("virtio-net-pci-base", "virtio-pci")
+_INNER = ("virtio-net-device", "virtio-device")
+"""Classes whose `-global` reaches the device inside; what is said to its PCI device wins (measured, QEMU 7.2)."""
+_SHORT = re.compile(r"(?P<driver>[^.=]+)\.(?P<property>[^=]+)=(?P<value>.*)", re.DOTALL)
+_SET = re.compile(r"device\.(?P<id>[^.]+)\.(?P<property>[^=]+)=.*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedDevice:
+    """The device that QEMU makes of one `<interface>`."""
+
+    offloads: Mapping[str, bool]
+    """Each as it is said, whether what it needs is there or not."""
+    vhost: bool
+    """Whether vhost is to carry its packets, where the host has it."""
+    trouble: str = ""
+    """Why it is not known what becomes of it."""
+
+
+def defined_devices(text: str) -> tuple[DefinedDevice, ...]:
+    """The device of every `<interface>`, in their order.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    root = read_domain(text)
+    arguments = [str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg")]
+    given, globals_ = overrides(root), list(_globals(arguments))
+    nics = list(root.iterfind("devices/interface"))
+    return tuple(
+        DefinedDevice(
+            said_offloads(nic, given.get(alias, {}), _told_to(_driver(nic), globals_)),
+            _vhost(root, nic),
+            _trouble(alias, arguments),
+        )
+        for nic, alias in zip(nics, _aliases(nics), strict=True)
+    )
+
+
+def _aliases(nics: Sequence[_Element]) -> Iterator[str]:
+    """Their aliases at the start: libvirt keeps `ua-` ones, and numbers all others (a hostdev among its own)."""
+    number = 0
+    for nic in nics:
+        alias = attribute(nic, "alias", "name")
+        if is_kept(alias) or nic.get("type") == "hostdev":
+            yield alias
+        else:
+            yield f"net{number}"
+            number += 1
+
+
+def _driver(nic: _Element) -> str:
+    return _DRIVERS.get(attribute(nic, "model", "type"), "virtio-net-pci")
+
+
+def _vhost(root: _Element, nic: _Element) -> bool:
+    """Libvirt tries vhost for KVM alone, unless the driver's name says otherwise (qemuInterfaceOpenVhostNet)."""
+    name = attribute(nic, "driver", "name")
+    return name == "vhost" or (not name and root.get("type") == "kvm")
+
+
+def _words_after(arguments: Sequence[str], option: str) -> Iterator[str]:
+    for word, value in pairwise(arguments):
+        if word in (f"-{option}", f"--{option}"):
+            yield value
+
+
+def _globals(arguments: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Driver, property and value of each `-global`, in either form."""
+    for word in _words_after(arguments, "global"):
+        if found := _SHORT.fullmatch(word):
+            yield found["driver"], found["property"], found["value"]
+        else:
+            said = dict(part.partition("=")[::2] for part in word.split(","))
+            yield said.get("driver", ""), said.get("property", ""), said.get("value", "")
+
+
+def _told_to(driver: str, globals_: Sequence[tuple[str, str, str]]) -> dict[str, bool]:
+    """What `-global` says of a driver's offloads; of the same property twice the last."""
+    return {
+        name: value in TRUE
+        for classes in (_INNER, (driver, *_BASES))
+        for told, name, value in globals_
+        if told in classes and name in BY_NAME and value in TRUE | FALSE
+    }
+
+
+def _trouble(alias: str, arguments: Sequence[str]) -> str:
+    """What of a `<qemu:commandline>` leaves open how the device comes up."""
+    if any(word in ("-readconfig", "--readconfig") for word in arguments):
+        return "its <qemu:commandline> has -readconfig, and what is in that file is not in the definition"
+    for word in _words_after(arguments, "set"):
+        found = _SET.fullmatch(word)
+        if found and found["id"] == alias and found["property"] in BY_NAME:
+            return f"its <qemu:commandline> has -set {word}, which QEMU 7.2 and later refuse of devices that libvirt makes"
+    return ""
