@@ -6,8 +6,14 @@ from dataclasses import replace
 
 from provision.facts.virtio import VirtioFacts
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
+from provision.verify.judge.ladder import STANDBY
 from tests.builders import ON, features, nic, virtio
 
+STANDBY_TAKEN = replace(
+    virtio("linux"),
+    offered=virtio("linux").offered | {STANDBY},
+    negotiated=virtio("linux").negotiated | {STANDBY},
+)
 HCK = {"rsc": "hck", "purpose": "hck", "rsc_asked": True, "properties": {**ON, "guest_rsc_ext": True}}
 
 
@@ -27,6 +33,7 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "driver-not-loaded": (nic(virtio=virtio("no-driver"), features=features("no-driver")), "unknown", "unknown"),
     "driver-declined": (
         nic(virtio=virtio("driver-without-tso"), features=features("driver-without-tso")), "not-ready", "not-ready"),
+    "failover-standby": (nic(virtio=STANDBY_TAKEN), "unknown", "unknown"),
     "tap-unreadable": (nic(kind="direct"), "unknown", "unknown"),
     "host-disabled-checksum": (nic(features=features("host-tx-off")), "not-ready", "not-ready"),
     "host-disabled-segmentation": (nic(features=features("host-sg-off")), "not-ready", "not-ready"),

@@ -40,7 +40,8 @@ def test_each_cause_is_named(cause: str) -> None:
     assert (verdict.families["ipv4"].verdict, verdict.families["ipv6"].verdict) == (ipv4, ipv6)
     assert verdict.verdict == (
         "unknown"
-        if cause in {"machine-off", "machine-paused", "driver-not-loaded", "tap-unreadable"}
+        if cause
+        in {"machine-off", "machine-paused", "driver-not-loaded", "failover-standby", "tap-unreadable"}
         else "not-ready"
     )
 

@@ -35,6 +35,8 @@ class DomainNic:
     """Whether the guest is shown an unplugged cable."""
     tx_queue_size: int | None = None
     """As the XML asks for it."""
+    standby: bool = False
+    """Whether it is the standby of a failover pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         mtu=number(element, "mtu", "size"),
         link_down=attribute(element, "link", "state") == "down",
         tx_queue_size=number(element, "driver", "tx_queue_size"),
+        standby=attribute(element, "teaming", "type") == "persistent",
     )
 
 

@@ -31,18 +31,25 @@ BACKENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What a NIC of any domain may be attached to, by libvirt's word for it."""
+    """What a NIC of any machine may be attached to, by libvirt's word for it, or QEMU's where libvirt has none."""
 
     name: str
     tap: bool = False
     """Whether an ordinary TAP stands behind it, whose features tell what the guest negotiated."""
     vnet_header: bool = True
     """Without the header QEMU offers neither checksum nor TSO to the guest."""
+    words: str = ""
+    """What it is, where it has no vnet header."""
     unreadable: str = ""
     """Why the host does not show what it passes on."""
     counts_received: bool = False
     """Whether the device counts what the host hands to the guest as received, not as sent; and so before it is cut to
     what the guest takes."""
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether QEMU has a descriptor of a TAP or macvtap for it, which somebody opened with a vnet header or without."""
+        return self.tap or self.counts_received
 
 
 INTERFACES = {
@@ -58,8 +65,17 @@ INTERFACES = {
             unreadable="macvtap shows the same features in every state",
             counts_received=True,
         ),
-        Interface("user", vnet_header=False),
-        *(Interface(name, vnet_header=False) for name in ("udp", "mcast", "server", "client", "null")),
+        *(
+            Interface(name, vnet_header=False, words=f"{name}-mode netdev")
+            for name in ("user", "udp", "mcast", "server", "client", "null")
+        ),
+        # None of their NetClientInfo has has_vnet_hdr (QEMU net/socket.c, stream.c, dgram.c, l2tpv3.c, vde.c, hub.c).
+        *(
+            Interface(name, vnet_header=False, words=f"{name} netdev")
+            for name in ("socket", "stream", "dgram", "l2tpv3", "vde")
+        ),
+        Interface("hub", vnet_header=False, words="a hub is between the NIC and its backend"),
+        Interface("none", vnet_header=False, words="no netdev is attached to the device"),
         Interface("vhostuser", unreadable="vhost-user's packets never pass the host's kernel"),
         Interface("vdpa", unreadable="vDPA's packets never pass a TAP"),
         Interface("hostdev", unreadable="a passed-through device has no TAP"),
@@ -71,6 +87,5 @@ NETDEVS = {
     "user": "user",
     "vhost-user": "vhostuser",
     "vhost-vdpa": "vdpa",
-    "bridge": "bridge",
 }
 """libvirt's word for each kind of netdev; all the others (socket, stream, dgram, hubport, …) have no vnet header."""

@@ -80,6 +80,7 @@ class NicEvidence:
     kind: str
     """The interface's type: bridge, network, ethernet, direct, user, vhostuser, hostdev, …"""
     model: str
+    """`virtio` of every device that is one to QEMU."""
     rsc_asked: bool = False
     """Whether the machine's configuration asks for guest_rsc_ext on this NIC."""
     properties: Mapping[str, bool] | Unasked = Unasked("not asked")
@@ -114,6 +115,14 @@ class NicEvidence:
     """None where there is none, or nobody asked for it."""
     named: bool = True
     """Whether it was meant: by its machine's name, or in a lab file. Of a machine that is off it counts only then."""
+    misnamed: str = ""
+    """What libvirt's XML calls a virtio NIC by, where libvirt itself does not know it for one."""
+    by_fd: bool = False
+    """Whether somebody else than libvirt opened its TAP and handed QEMU the descriptor."""
+    vnet_header: bool | None = None
+    """Whether its TAP was opened with a vnet header, as the kernel tells it; None: not known."""
+    standby: bool = False
+    """Whether its configuration makes it the standby of a failover pair."""
 
     @property
     def hck(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_tree import read_domain
 from provision.facts.overrides import Property, aliases_with, overrides
 from provision.tables.backends import INTERFACES
+from provision.tables.models import LIBVIRTS_VIRTIO
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verbs.fix.domain_edit import DropOverride, Edit, SetValue, edited, laid_out
 from provision.verify.evidence import Unasked
@@ -119,6 +120,10 @@ def _is_off(said: Property | None) -> bool:
     return said is not None and said.on is False
 
 
+def _model_virtio(case: _Case) -> SetValue:
+    return SetValue(case.index, ("model",), "type", "virtio")
+
+
 def _virtio(case: _Case) -> Iterator[Row]:
     if case.evidence.kind == "hostdev":
         yield "a passed-through device is left as it is"
@@ -127,17 +132,32 @@ def _virtio(case: _Case) -> Iterator[Row]:
             f"a {case.evidence.kind}-mode netdev has no vnet header, so another model alone mends nothing: put the NIC on a "
             "bridge first, <interface type='bridge'>"
         )
-    elif case.of(case.kept, "model", "type").startswith("virtio"):
+    elif case.of(case.kept, "model", "type") in LIBVIRTS_VIRTIO:
         yield Pending("model virtio")
+    elif case.evidence.misnamed:
+        yield case.mend(
+            "<model type='virtio'/>", _model_virtio(case), "to the guest it stays the same device"
+        )
     elif (bus := case.of(case.kept, "address", "type")) not in ("", "pci"):
         yield f"the NIC is on the {bus} bus, where virtio cannot be: its <address> has to go with its model"
     else:
         yield case.mend(
             "<model type='virtio'/>",
-            SetValue(case.index, ("model",), "type", "virtio"),
+            _model_virtio(case),
             "a Windows guest needs NetKVM before that, or it comes up without this NIC; it is a new adapter to "
             "the guest, which starts without the old one's addresses",
         )
+
+
+def _header(case: _Case) -> Iterator[Row]:
+    """The model by the name for which libvirt opens a TAP with a vnet header; another backend is its user's choice."""
+    nic = case.evidence
+    if not INTERFACES[nic.kind].vnet_header:
+        yield f"no-vnet-header: {case.seen}: put the NIC on a TAP, <interface type='bridge'> or 'network'"
+    elif nic.misnamed or nic.model != "virtio":
+        yield from _virtio(case)
+    else:
+        yield f"no-vnet-header: {case.seen}, and nothing in the definition says so: whoever makes its TAP must set IFF_VNET_HDR"
 
 
 def _strays(case: _Case) -> list[str]:
@@ -179,6 +199,7 @@ def _effective(case: _Case) -> Iterator[Row]:
 
 EDITED: dict[str, Callable[[_Case], Iterator[Row]]] = {
     "not-virtio": _virtio,
+    "no-vnet-header": _header,
     "guest-offloads-off": _on,
     "hck-flags-in-production": _no_override,
     "hck-flags-ineffective": _effective,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
-_MADE_OTHERWISE = frozenset({*EDITED, "no-vnet-header", "offered-though-off"})
+_MADE_OTHERWISE = frozenset({*EDITED, "offered-though-off"})
 """Causes that lie in how the machine was made."""
 
 

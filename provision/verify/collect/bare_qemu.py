@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.runtime.errors import RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
+from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.monitor import with_monitor
 from provision.verify.evidence import NicEvidence, Owner, named_apart
 
@@ -19,16 +20,12 @@ if TYPE_CHECKING:
 _PLACES = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
 """Where QEMU keeps devices: with an id, without one, and those that it makes by itself (`-nic`)."""
 
-_VIRTIO = re.compile(r"virtio-net-(?:pci|ccw|device)(?:-(?:non-)?transitional)?")
 _NETDEV = re.compile(
     r"^ *\\? ?(?P<id>[^:\n]+): index=\d+,type=(?P<type>[^,\n]+)(?:,(?P<rest>[^\r\n]*))?", re.MULTILINE
 )
+_PORT = re.compile(r"^ *\\ (?P<id>[^:\n]+): [^:\n]+: index=\d+,type=nic\b", re.MULTILINE)
+"""A hub's port that a NIC is on: `\\ PORT: NIC: index=0,type=nic,…`."""
 _IFNAME = re.compile(r"(?:^|,)ifname=(?P<name>[^,]*)")
-
-
-def is_virtio(driver: str) -> bool:
-    """Whether QEMU's driver of that name is a virtio NIC."""
-    return _VIRTIO.fullmatch(driver) is not None
 
 
 def collect_bare(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
@@ -82,9 +79,9 @@ def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
     QMP has no command for it (QEMU 7.2 to 10.0), so the human monitor is asked; a netdev that is not found in what
     it says is of no known kind, and so unknown.
     """
-    answer = monitor.execute("human-monitor-command", {"command-line": "info network"})
-    found: dict[str, tuple[str, str]] = {}
-    for row in _NETDEV.finditer(str(answer)):
+    answer = str(monitor.execute("human-monitor-command", {"command-line": "info network"}))
+    found: dict[str, tuple[str, str]] = {row["id"]: ("hub", "") for row in _PORT.finditer(answer)}
+    for row in _NETDEV.finditer(answer):
         if row["type"] == "nic":  # a device, whose id may be a netdev's, too
             continue
         ifname = _IFNAME.search(row["rest"] or "")
@@ -103,7 +100,7 @@ def _nic(
     path, kind = device
     netdev = str(monitor.execute("qom-get", {"path": path, "property": "netdev"}))
     mac = str(monitor.execute("qom-get", {"path": path, "property": "mac"}))
-    backend, tap = netdevs.get(netdev, ("", ""))
+    backend, tap = netdevs.get(netdev, ("", "")) if netdev else ("none", "")
     own = path.startswith(f"{_PLACES[0]}/")
     return NicEvidence(
         host,
@@ -114,9 +111,10 @@ def _nic(
         None,
         None,
         state,
-        NETDEVS.get(backend, "null" if backend else "unknown"),
-        "virtio" if is_virtio(kind) else kind,
+        NETDEVS.get(backend, backend or "unknown"),
+        "virtio" if is_qemus_virtio(kind) else kind,
         path=path,
         owner=owner,
         netdev=netdev,
+        by_fd=backend == "tap" and not tap,
     )

@@ -13,7 +13,8 @@ from provision.runtime.parallel import side_by_side
 from provision.runtime.questions import ask
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import NETDEVS
-from provision.verify.collect.bare_qemu import collect_bare, is_virtio
+from provision.tables.models import is_qemus_virtio
+from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
 from provision.verify.collect.own_taps import LIBVIRT
@@ -139,7 +140,7 @@ def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
 
 
 def _by_arguments(host: str, process: Process, nic: ArgumentNic, index: int, unasked: Unasked) -> NicEvidence:
-    virtio = is_virtio(nic.driver)
+    virtio = is_qemus_virtio(nic.driver)
     return NicEvidence(
         host,
         process.machine,
@@ -149,7 +150,7 @@ def _by_arguments(host: str, process: Process, nic: ArgumentNic, index: int, una
         None,
         None,
         "running",
-        NETDEVS.get(nic.backend, "null" if nic.backend else "unknown"),
+        NETDEVS.get(nic.backend, nic.backend or "unknown"),
         "virtio" if virtio else nic.driver,
         properties=nic.switches if virtio else unasked,
         virtio=unasked,

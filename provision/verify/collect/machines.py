@@ -12,6 +12,7 @@ from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
 from provision.tables.backends import BACKENDS
+from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
@@ -66,6 +67,7 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
     ours = {alias: (name, rsc) for name, alias, rsc in (facts.mark.nics if facts.mark else ())}
     name, rsc = ours.get(nic.alias, (nic.alias or f"net{index}", None))
     tap = (nic.target or None) if machine.state != "off" else None
+    misnamed = nic.model if nic.model not in LIBVIRTS_VIRTIO and is_qemus_virtio(nic.model) else ""
     return NicEvidence(
         machine.host,
         machine.name,
@@ -76,13 +78,15 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
         machine.purpose,
         machine.state,
         nic.kind,
-        nic.model.removesuffix("-non-transitional").removesuffix("-transitional"),
+        "virtio" if misnamed or nic.model in LIBVIRTS_VIRTIO else nic.model,
         nic.rsc_asked,
         path=f"{PERIPHERAL}/{nic.alias}",
         owner=machine.owner,
         netdev=f"host{nic.alias}",
         bridge=nic.bridge,
         mtu=nic.mtu,
+        misnamed=misnamed,
+        standby=nic.standby,
         notes=("its cable is unplugged (<link state='down'/>)",) if nic.link_down else (),
     )
 

@@ -37,15 +37,23 @@ def read_properties(monitor: Monitor, path: str) -> Mapping[str, bool] | Unasked
 
 
 def read_virtio(monitor: Monitor, path: str) -> VirtioFacts | Unasked:
-    """What the device offers and the guest took."""
+    """What the device offers and the guest took.
+
+    On virtio's own bus (virtio-mmio) the device is what is behind a proxy on any other.
+    """
     try:
-        return parse_virtio_status(
-            monitor.execute("x-query-virtio-status", {"path": f"{path}/virtio-backend"})
-        )
+        try:
+            return _status(monitor, f"{path}/virtio-backend")
+        except RefusedError as error:
+            if error.kind == "CommandNotFound":
+                return Unasked("this QEMU has no x-query-virtio-status (7.2 and later have)", final=True)
+            return _status(monitor, path)
     except RefusedError as error:
-        if error.kind == "CommandNotFound":
-            return Unasked("this QEMU has no x-query-virtio-status (7.2 and later have)", final=True)
         return Unasked(str(error))
+
+
+def _status(monitor: Monitor, path: str) -> VirtioFacts:
+    return parse_virtio_status(monitor.execute("x-query-virtio-status", {"path": path}))
 
 
 def clamped(monitor: Monitor, path: str, asked: int | None) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     link = read.links.get(nic.tap or "")
     if link is not None and link.kind in _ON_A_MACVLAN:  # also where libvirt was handed it as an ordinary TAP
         nic = replace(nic, kind="direct")
-    told = replace(nic, features=_features(nic, read.features))
+    header = link.vnet_hdr if link is not None and link.tap and nic.state != "off" else None
+    told = replace(nic, features=_features(nic, read.features), vnet_header=header)
     notes = tuple(_link_notes(nic, read)) if nic.state != "off" else ()
     return replace(told, notes=(*nic.notes, *notes))
 

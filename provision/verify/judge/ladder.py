@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from provision.tables.backends import INTERFACES, Interface
+from provision.tables.models import OWN_LRO
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import FAMILIES, HEADERS, Family, NicEvidence, Traffic, Unasked, in_bulk
 
@@ -30,6 +31,7 @@ _FIRMWARE_TAKES = frozenset(
         "VIRTIO_F_ANY_LAYOUT",
     }
 )
+STANDBY = "VIRTIO_NET_F_STANDBY"
 _TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
 _MOSTLY = 0.9
 """The share of TCP from which frames of MTU size are segments that nobody coalesced."""
@@ -55,15 +57,37 @@ def loaded(evidence: NicEvidence) -> bool:
     return not isinstance(facts, Unasked) and facts.driver_ok and not facts.negotiated <= _FIRMWARE_TAKES
 
 
-def lacks_vnet_header(evidence: NicEvidence) -> bool:
-    """Whether QEMU offers no checksum although the device's property is on: then its backend has no vnet header."""
+def without_vnet_header(evidence: NicEvidence) -> str:
+    """Why its backend has no vnet header, as far as that is known: by its kind, by what QEMU offers, by the TAP itself."""
     interface = INTERFACES.get(evidence.kind, _TAPLESS)
     properties, facts = evidence.properties, evidence.virtio
     if not interface.vnet_header:
-        return True
-    if not interface.tap or isinstance(properties, Unasked) or isinstance(facts, Unasked):
-        return False
-    return properties.get("guest_csum", False) and BY_NAME["guest_csum"].virtio not in facts.offered
+        return interface.words
+    offers = None if isinstance(facts, Unasked) else BY_NAME["guest_csum"].virtio in facts.offered
+    if offers or not interface.is_opened:
+        return ""
+    if evidence.misnamed and not evidence.vnet_header:
+        return f"for model {evidence.misnamed} libvirt opens the TAP without a vnet header"
+    if offers is False and not isinstance(properties, Unasked) and properties.get("guest_csum", False):
+        return "guest_csum is on at the device, and is not offered"
+    return "its TAP was opened without a vnet header" if evidence.vnet_header is False else ""
+
+
+def own_driver_decides(evidence: NicEvidence) -> bool:
+    """Whether it is no virtio NIC, and what its own driver asks for is handed to the guest in large segments."""
+    lro = evidence.model in OWN_LRO and not without_vnet_header(evidence)
+    return evidence.kind == "hostdev" or lro
+
+
+def standby(evidence: NicEvidence) -> bool:
+    """Whether the guest's traffic goes by another device, for which this one stands by.
+
+    QEMU plugs that in once the driver took STANDBY (virtio_net_set_features); before that nobody knows.
+    """
+    facts = evidence.virtio
+    if isinstance(facts, Unasked):
+        return evidence.standby
+    return STANDBY in facts.offered and (not loaded(evidence) or STANDBY in facts.negotiated)
 
 
 def wire_like(evidence: NicEvidence) -> bool | None:
@@ -93,19 +117,19 @@ def _all_needed(evidence: NicEvidence) -> list[str]:
 def _configured(evidence: NicEvidence) -> Rung:
     if not evidence.model and evidence.kind != "hostdev":
         return _same("configured", "unknown", "libvirt tells no model of this NIC")
+    bare, properties = without_vnet_header(evidence), evidence.properties
     if evidence.model != "virtio":
-        return _same(
-            "configured", "unknown" if evidence.kind == "hostdev" else "fail", f"model {evidence.model}"
-        )
-    if not INTERFACES.get(evidence.kind, _TAPLESS).vnet_header:
-        return _same("configured", "fail", f"{evidence.kind}-mode netdev, without vnet header")
-    properties = evidence.properties
+        state: State = "unknown" if own_driver_decides(evidence) else "fail"
+        more = f"; no vnet header: {bare}" if bare and evidence.model in OWN_LRO else ""
+        return _same("configured", state, f"model {evidence.model}{more}")
+    if bare and (isinstance(properties, Unasked) or not INTERFACES[evidence.kind].vnet_header):
+        return _same("configured", "fail", f"no vnet header: {bare}")
     if isinstance(properties, Unasked):
         return _same("configured", "unknown", properties.reason)
     names = _all_needed(evidence)
     on = [name for name in names if properties.get(name, False)]
     seen = _words(on, [name for name in names if name not in on], "on", "off")
-    if lacks_vnet_header(evidence):
+    if bare:
         return _same("configured", "fail", f"{seen}; and no vnet header")
     return Rung("configured", {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
 
@@ -144,6 +168,8 @@ def _passed(evidence: NicEvidence) -> Rung:
         )
     if evidence.model != "virtio":
         return _same("passed", "unknown", seen)
+    if standby(evidence):
+        return _same("passed", "unknown", f"{seen}; and it stands by for another device")
     checksum = features[BY_NAME["guest_csum"].tap].active
     if not checksum and not loaded(evidence):
         return _same("passed", "unknown", f"{seen}: off until a driver asks for it")

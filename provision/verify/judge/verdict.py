@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -66,9 +67,18 @@ class NicVerdict:
     def words(self, cause: Cause) -> tuple[str, ...]:
         """What to do about one of its causes, with this NIC's names in it."""
         nic = self.evidence
-        theirs = [fix for fix in cause.fix if nic.rsc or fix.audience != "lab"]
-        tap = shlex.quote(nic.tap or "TAP")  # the kernel lets a device be called `a;reboot`
-        return tuple(str(fix).replace("{tap}", tap) for fix in theirs)
+        theirs = [fix for fix in cause.fix if (nic.rsc or fix.audience != "lab") and fix.when(nic)]
+        names = {"tap": nic.tap, "bridge": nic.bridge, "nic": nic.nic, "machine": nic.machine}
+        return tuple(_named(str(fix), names) for fix in theirs)
+
+
+def _named(words: str, names: Mapping[str, str | None]) -> str:
+    """The words with these names in place of `{tap}` and the others; the kernel lets a device be called `a;reboot`."""
+
+    def name(found: re.Match[str]) -> str:
+        return shlex.quote(names[found[1]] or found[1].upper()) if found[1] in names else found[0]
+
+    return re.sub(r"\{(\w+)\}", name, words)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:

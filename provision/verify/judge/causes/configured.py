@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provision.tables.backends import INTERFACES
+from provision.tables.models import OWN_LRO
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import (
@@ -15,7 +16,17 @@ from provision.verify.judge.cause import (
     cause,
 )
 from provision.verify.judge.causes.offered import hck_flags_in_production
-from provision.verify.judge.ladder import lacks_vnet_header, loaded
+from provision.verify.judge.ladder import loaded, own_driver_decides, without_vnet_header
+
+
+def _wants_tap(nic: NicEvidence) -> bool:
+    """Whether its backend is another one than a TAP, and one that can be exchanged for it."""
+    return not INTERFACES[nic.kind].is_opened and nic.kind not in ("hub", "none")
+
+
+def _has_tap_of_qemus(nic: NicEvidence) -> bool:
+    """Whether QEMU may have opened the TAP itself."""
+    return INTERFACES[nic.kind].is_opened and not nic.by_fd and not nic.misnamed
 
 
 @cause(
@@ -52,33 +63,58 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
     Fix("a Windows guest then needs NetKVM from virtio-win", "guest"),
     POWER_CYCLE,
     scope="nic",
-    unknown=lambda nic: nic.kind == "hostdev",
+    unknown=own_driver_decides,
     seen="live XML: <model type=…/> of the <interface> is not virtio, or its type is hostdev",
-    source=f"{VIRTIO_NET_C} (virtio_net_set_features): the TAP's offloads follow what a virtio driver took",
+    source=f"{VIRTIO_NET_C} (virtio_net_set_features): the TAP's offloads follow what a virtio driver took; hw/net/vmxnet3.c "
+    "(vmxnet3_update_features): they follow a vmxnet3 driver too, where the TAP has a vnet header (measured, QEMU 7.2)",
 )
 def not_virtio(nic: NicEvidence, _family: Family) -> str:
-    """virtio-net alone offers RSC to its guest; the emulated models are handed one wire frame at a time."""
+    """virtio-net alone offers RSC to its guest; emulated models are handed one wire frame at a time, but for vmxnet3."""
     if nic.kind == "hostdev":
         return "a passed-through device: its own driver decides"
-    return f"the NIC's model is {nic.model}" if nic.model not in ("virtio", "") else ""
+    if own_driver_decides(nic):
+        return (
+            f"the NIC's model is {nic.model}, whose own driver asks the TAP for large segments, or does not"
+        )
+    return f"the NIC's model is {nic.model}" if nic.model not in ("virtio", "", *OWN_LRO) else ""
 
 
 @cause(
     "configured",
-    Fix("put the NIC on a TAP by `bridge:` or `tap: true`", "lab"),
-    Fix("put the NIC on a TAP by <interface type='bridge'>", "libvirt"),
-    Fix("put the NIC on a TAP, and leave out vnet_hdr=off", "qemu"),
+    Fix("<model type='virtio'/>", "libvirt", lambda nic: bool(nic.misnamed) or nic.model != "virtio"),
+    Fix("put the NIC on a TAP by `bridge:` or `tap: true`", "lab", _wants_tap),
+    Fix("put the NIC on a TAP by <interface type='bridge'>", "libvirt", _wants_tap),
+    Fix(
+        "put the NIC on a TAP, and leave out vnet_hdr=off",
+        "qemu",
+        lambda nic: _wants_tap(nic) or _has_tap_of_qemus(nic),
+    ),
+    Fix(
+        "-netdev tap,id=ID,… and -device virtio-net-pci,netdev=ID, which lie back to back, in place of -net or hubport",
+        "qemu",
+        lambda nic: nic.kind == "hub",
+    ),
+    Fix(
+        "-netdev tap,id=ID,… with netdev=ID on the device, which has nothing to send to or receive from",
+        "qemu",
+        lambda nic: nic.kind == "none",
+    ),
+    Fix(
+        "whoever opens the TAP and hands QEMU its descriptor must set IFF_VNET_HDR in TUNSETIFF; QEMU cannot add it",
+        "anyone",
+        lambda nic: nic.by_fd,
+    ),
     POWER_CYCLE,
-    seen="live XML or -netdev: type user, or vnet_hdr=off; or qom-get of guest_csum is true and "
+    seen="live XML or -netdev: type user, or vnet_hdr=off; `<model type=…>` of a virtio NIC that is not virtio, "
+    "virtio-transitional or virtio-non-transitional; HMP `info network`: a hub, no netdev, or one of type socket, stream, dgram; "
+    "on the host, `ip -details link show TAP`: vnet_hdr off; or qom-get of guest_csum is true and "
     "host-features of x-query-virtio-status lack VIRTIO_NET_F_GUEST_CSUM",
-    source=f"{VIRTIO_NET_C} (virtio_net_get_features); measured, QEMU 7.2 and 10.0",
+    source=f"{VIRTIO_NET_C} (virtio_net_get_features); libvirt src/hypervisor/domain_interface.c "
+    "(virDomainInterfaceIsVnetCompatModel); measured, QEMU 7.2 and 10.0, libvirt 9.0",
 )
 def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
     """Without the vnet header QEMU cannot be told about checksums and segments, so it offers neither to the guest."""
-    if not lacks_vnet_header(nic):
-        return ""
-    has = not INTERFACES[nic.kind].vnet_header
-    return f"{nic.kind}-mode netdev" if has else "guest_csum is on at the device, and is not offered"
+    return without_vnet_header(nic) if nic.model in ("virtio", *OWN_LRO) else ""
 
 
 @cause(

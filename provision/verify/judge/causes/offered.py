@@ -7,6 +7,9 @@ from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import POWER_CYCLE, RSC_DRAIN_SEG, VIRTIO_NET_C, VIRTIO_STATUS, Fix, cause
 from provision.verify.judge.ladder import missing_features
 
+_BACKENDS = ("vhostuser", "vdpa")
+"""They say themselves what they have, and QEMU offers no more than that."""
+
 
 @cause(
     "offered",
@@ -33,7 +36,19 @@ def hck_flags_in_production(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "offered",
-    "compare `x-query-virtio-status` with the device's properties; report it with QEMU's version",
+    Fix(
+        "compare `x-query-virtio-status` with the device's properties; report it with QEMU's version",
+        when=lambda nic: nic.kind not in _BACKENDS,
+    ),
+    Fix(
+        "switch it on in the vhost-user backend, where that can do it, and power-cycle the machine; OVS-DPDK: "
+        "ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true, and restart ovs-vswitchd",
+        when=lambda nic: nic.kind == "vhostuser",
+    ),
+    Fix(
+        "a vDPA device offers what its hardware and driver have: `vdpa dev config show` and `vdpa mgmtdev show` tell its features",
+        when=lambda nic: nic.kind == "vdpa",
+    ),
     seen="qom-get of the property is true, and host-features of x-query-virtio-status lack its VIRTIO_NET_F_… name",
     source=f"{VIRTIO_NET_C} (virtio_net_get_features): the backend's own features limit the device's",
 )

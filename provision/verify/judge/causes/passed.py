@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import RSC_DRAIN_SEG, TAP_FEATURES, TUN_C, Fix, always, cause
-from provision.verify.judge.ladder import loaded, unreadable, wire_like
+from provision.verify.judge.cause import (
+    RSC_DRAIN_SEG,
+    TAP_FEATURES,
+    TUN_C,
+    VIRTIO_NET_C,
+    VIRTIO_STATUS,
+    Fix,
+    always,
+    cause,
+)
+from provision.verify.judge.ladder import loaded, standby, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
+
+
+@cause(
+    "passed",
+    "the VF's own driver in the guest decides: in a Windows guest Get-NetAdapterRsc of the VF's adapter tells",
+    "what is said of this NIC holds while the VF is unplugged, as during a migration",
+    unknown=always,
+    seen=f"live XML: <teaming type='persistent'/>; -device …,failover=on; {VIRTIO_STATUS}: VIRTIO_NET_F_STANDBY in host-features",
+    source=f"virtio specification, VIRTIO_NET_F_STANDBY; {VIRTIO_NET_C} (virtio_net_set_features: the primary device is plugged "
+    "in once the driver took it)",
+)
+def failover_standby(nic: NicEvidence, _family: Family) -> str:
+    """It is the standby of a failover pair: while the VF is there, the guest's traffic goes by the VF and not by this NIC."""
+    return "the standby NIC of a failover pair: the VF carries the traffic" if standby(nic) else ""
 
 
 @cause(
