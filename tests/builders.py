@@ -14,7 +14,7 @@ from provision.facts.virtio import VirtioFacts, parse_virtio_status
 from provision.host.read.processes import QEMUS, UNRECORDED
 from provision.lab.load import parse_lab
 from provision.runtime.command import Result, Run
-from provision.runtime.errors import LostError
+from provision.runtime.errors import LostError, RefusedError
 from provision.runtime.interrupt import _arrived
 from provision.runtime.protocols import Domain, Monitor
 from provision.verify.evidence import NicEvidence
@@ -176,6 +176,8 @@ class FakeMonitor:
     answers: Mapping[str, Any]
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        if command not in self.answers:
+            raise RefusedError(f"The command {command} has not been found", "CommandNotFound")
         answer = self.answers[command]
         found: object = answer(dict(arguments or {})) if callable(answer) else answer
         if isinstance(found, Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provision.facts.virtio import VirtioFacts
-from provision.verify.evidence import NicEvidence, Traffic, Unasked
+from provision.verify.evidence import Cut, NicEvidence, Traffic, Unasked
 from provision.verify.judge.ladder import STANDBY
 from tests.builders import ON, features, nic, virtio
 
@@ -24,6 +24,7 @@ def without(facts: VirtioFacts, *names: str) -> VirtioFacts:
 CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "machine-off": (nic(state="off", virtio=Unasked("off"), features=Unasked("off")), "unknown", "unknown"),
     "machine-paused": (nic(state="paused", virtio=virtio("no-driver")), "unknown", "unknown"),
+    "link-down": (nic(cuts=(Cut("tap", "tap0 is down"),)), "not-ready", "not-ready"),
     "not-virtio": (nic(model="e1000e", virtio=Unasked("-")), "not-ready", "not-ready"),
     "no-vnet-header": (nic(virtio=without(virtio("linux"), "GUEST_CSUM", "GUEST_TSO4", "GUEST_TSO6")), "not-ready", "not-ready"),
     "guest-offloads-off": (nic(properties={**ON, "guest_tso6": False}), "ready", "not-ready"),

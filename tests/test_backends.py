@@ -15,8 +15,9 @@ from provision.runtime.protocols import Domain
 from provision.tables.models import is_qemus_virtio
 from provision.verbs.fix.definition import Pending
 from provision.verbs.fix.repair import plan_repair
+from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.machines import collect_domain
-from provision.verify.collect.taps import TapsRead, with_tap
+from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.ladder import STANDBY
 from provision.verify.judge.verdict import NicVerdict, judge_nic
@@ -78,8 +79,9 @@ def test_the_other_nic_of_that_domain_is_ready() -> None:
 def test_what_0_1_0_did_not_ask_of_a_virtio_mmio_device_is_unknown() -> None:
     found = said("virtio-mmio")["mm"]
 
-    assert found.verdict == "unknown"
-    assert "does not have it" in found.finding.seen
+    offered = next(rung for rung in found.ladder if rung.name == "offered")
+    assert (offered.states["ipv4"], "does not have it" in offered.seen) == ("unknown", True)
+    assert cause_of(found) == "link-down"  # its TAP was never up
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.ladder import ORDER
 
 IDS = {
-    "machine-off", "machine-paused", "not-virtio", "no-vnet-header", "guest-offloads-off", "hck-flags-ineffective",
+    "machine-off", "machine-paused", "link-down", "not-virtio", "no-vnet-header", "guest-offloads-off", "hck-flags-ineffective",
     "hck-flags-in-production", "offered-though-off", "not-offered", "driver-not-loaded", "driver-declined",
     "host-disabled-checksum", "tap-segmentation-off", "host-disabled-segmentation", "guest-disabled-rsc",
     "not-wire-like", "tap-unreadable", "failover-standby", "no-traffic", "not-coalesced",

@@ -64,6 +64,16 @@ UNKNOWN = Owner()
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A place at which nothing gets through to the guest."""
+
+    at: Literal["xml", "qemu", "tap", "port", "bridge"]
+    """The link as libvirt has it or QEMU; the TAP, its place on its bridge, or that bridge."""
+    seen: str
+    bridge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NicEvidence:
     """One NIC of one machine."""
 
@@ -109,6 +119,8 @@ class NicEvidence:
     """What the guest is told."""
     notes: tuple[str, ...] = ()
     """What is worth knowing beside the verdict."""
+    cuts: tuple[Cut, ...] = ()
+    """Where its cable is out."""
     waited: bool = False
     """Whether the guest's driver was waited for until the deadline."""
     definition: Definition | None = None

@@ -16,7 +16,7 @@ from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
-from provision.verify.evidence import UNKNOWN, NicEvidence, Owner, Unasked, named_apart
+from provision.verify.evidence import UNKNOWN, Cut, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
         mtu=nic.mtu,
         misnamed=misnamed,
         standby=nic.standby,
-        notes=("its cable is unplugged (<link state='down'/>)",) if nic.link_down else (),
+        cuts=(Cut("xml", "<link state='down'/> in its live XML"),) if nic.link_down else (),
     )
 
 

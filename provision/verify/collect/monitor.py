@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from provision.facts.virtio import VirtioFacts, parse_virtio_status
 from provision.runtime.errors import HostError, RefusedError
 from provision.tables.offloads import HCK, TSO
-from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.collect.link_state import link_is_off
+from provision.verify.evidence import Cut, NicEvidence, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,9 +74,13 @@ def with_monitor(nic: NicEvidence, monitor: Monitor) -> NicEvidence:
         return nic
     try:
         nic = replace(nic, properties=read_properties(monitor, nic.path))
-        return replace(nic, virtio=read_virtio(monitor, nic.path))
+        nic = replace(nic, virtio=read_virtio(monitor, nic.path))
     except HostError as error:
         return without_monitor(nic, error)
+    runs = not isinstance(nic.virtio, Unasked) and nic.virtio.driver_ok
+    if runs and not nic.cuts and link_is_off(monitor, nic.path, nic.mac):
+        return replace(nic, cuts=(Cut("qemu", "QEMU shows the guest its link as down (set_link)"),))
+    return nic
 
 
 def without_monitor(nic: NicEvidence, error: HostError) -> NicEvidence:

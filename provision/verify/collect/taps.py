@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.collect.own_taps import has_device, with_own_tap
-from provision.verify.evidence import Unasked
+from provision.verify.evidence import Cut, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,10 @@ def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
         nic = replace(nic, kind="direct")
     header = link.vnet_hdr if link is not None and link.tap and nic.state != "off" else None
     told = replace(nic, features=_features(nic, read.features), vnet_header=header)
-    notes = tuple(_link_notes(nic, read)) if nic.state != "off" else ()
-    return replace(told, notes=(*nic.notes, *notes))
+    if nic.state == "off":
+        return told
+    cuts, notes = tuple(_cuts(nic, read)), tuple(_link_notes(nic, read))
+    return replace(told, cuts=(*nic.cuts, *cuts), notes=(*nic.notes, *notes))
 
 
 def _features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
@@ -54,25 +56,32 @@ def _features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
     return Unasked(f"ethtool tells no {lacking[0]}") if lacking else features
 
 
-def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
-    """Links that are down, elsewhere, of another MTU, or with ports whose GRO is off."""
+def _cuts(nic: NicEvidence, read: TapsRead) -> Iterator[Cut]:
+    """Links that are down or elsewhere; of Open vSwitch's bridges neither their own link nor a port's master tells.
+
+    libvirt takes the macvtap of a paused domain down (virDomainInterfaceStopDevice).
+    """
     tap = read.links.get(nic.tap or "")
     bridge = read.links.get(nic.bridge or (tap.master if tap else ""))
-    if tap is not None and not tap.up:
-        yield f"{tap.name} is down: ip link set dev {quote(tap.name)} up"
-    ours = bridge is not None and bridge.kind == "bridge"  # Open vSwitch's ports belong to another master
-    if tap is not None and bridge is not None and ours and tap.master != bridge.name:
-        yield (
-            f"{tap.name} is not on {bridge.name}: "
-            f"ip link set dev {quote(tap.name)} master {quote(bridge.name)}"
-        )
-    if bridge is not None and not bridge.up:
-        yield f"{bridge.name} is down: ip link set dev {quote(bridge.name)} up"
+    if tap is not None and not tap.up and not (nic.kind == "direct" and nic.state == "paused"):
+        yield Cut("tap", f"{tap.name} is down")
+    if bridge is None or bridge.kind != "bridge":
+        return
+    if tap is not None and tap.master != bridge.name:
+        yield Cut("port", f"{tap.name} is not on {bridge.name}", bridge.name)
+    if not bridge.up:
+        yield Cut("bridge", f"{bridge.name} is down", bridge.name)
+
+
+def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
+    """Links of another MTU, or with ports whose GRO is off."""
+    tap = read.links.get(nic.tap or "")
+    bridge = read.links.get(nic.bridge or (tap.master if tap else ""))
     mtus = {link.name: link.mtu for link in (tap, bridge) if link is not None}
     mtus |= {"the guest is told": nic.mtu} if nic.mtu else {}
     if len(set(mtus.values())) > 1:
         yield f"the MTU differs along the way: {', '.join(f'{name} {mtu}' for name, mtu in mtus.items())}"
-    if bridge is not None and ours and not nic.hck:
+    if bridge is not None and bridge.kind == "bridge" and not nic.hck:
         yield from _without_gro(bridge, read)
 
 

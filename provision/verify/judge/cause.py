@@ -24,7 +24,7 @@ class Fix:
     """What to do about a cause, and where: in the lab file, in libvirt's definition, on QEMU's command line, in the guest."""
 
     words: str
-    """`{tap}` stands for the TAP's name, as `{bridge}`, `{nic}` and `{machine}` do for theirs."""
+    """`{tap}` stands for the TAP's name, as `{bridge}`, `{machine}` and `{mac}` do for theirs."""
     audience: Audience = "anyone"
     when: Callable[[NicEvidence], bool] = lambda _nic: True
     """Whether it is any use to a NIC that has the cause."""

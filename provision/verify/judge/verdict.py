@@ -57,7 +57,8 @@ class NicVerdict:
     @property
     def rests_on_the_tap(self) -> bool:
         """Whether the TAP's state alone makes the verdict: not that of ordinary readiness."""
-        return self.evidence.hck or (self.finding.cause is not None and self.finding.cause.rung == "passed")
+        nic, cause = self.evidence, self.finding.cause
+        return nic.hck or bool(nic.cuts) or (cause is not None and cause.rung == "passed")
 
     @property
     def fix(self) -> tuple[str, ...]:
@@ -68,7 +69,8 @@ class NicVerdict:
         """What to do about one of its causes, with this NIC's names in it."""
         nic = self.evidence
         theirs = [fix for fix in cause.fix if (nic.rsc or fix.audience != "lab") and fix.when(nic)]
-        names = {"tap": nic.tap, "bridge": nic.bridge, "nic": nic.nic, "machine": nic.machine}
+        bridge = next((cut.bridge for cut in nic.cuts if cut.bridge), nic.bridge)
+        names = {"tap": nic.tap, "bridge": bridge, "machine": nic.machine, "mac": nic.mac}
         return tuple(_named(str(fix), names) for fix in theirs)
 
 

@@ -19,6 +19,11 @@ from provision.verify.judge.causes.offered import hck_flags_in_production
 from provision.verify.judge.ladder import loaded, own_driver_decides, without_vnet_header
 
 
+def _is_cut(nic: NicEvidence, at: str) -> bool:
+    """Whether its cable is out at that place."""
+    return any(cut.at == at for cut in nic.cuts)
+
+
 def _wants_tap(nic: NicEvidence) -> bool:
     """Whether its backend is another one than a TAP, and one that can be exchanged for it."""
     return not INTERFACES[nic.kind].is_opened and nic.kind not in ("hub", "none")
@@ -54,6 +59,32 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
     """The machine is paused before its driver took the device; what it would take is not known yet."""
     early = nic.state == "paused" and not isinstance(nic.virtio, Unasked) and not loaded(nic)
     return "the machine is paused, and no driver has taken the device" if early else ""
+
+
+@cause(
+    "configured",
+    Fix(
+        "virsh domif-setlink {machine} {mac} up, and again with --config where its definition has <link state='down'/>",
+        "libvirt",
+        when=lambda nic: _is_cut(nic, "xml"),
+    ),
+    Fix(
+        "`set_link NAME on` at the human monitor, NAME as `info network` has it",
+        "qemu",
+        when=lambda nic: _is_cut(nic, "qemu"),
+    ),
+    Fix("ip link set dev {tap} up", when=lambda nic: _is_cut(nic, "tap")),
+    Fix("ip link set dev {tap} master {bridge}", when=lambda nic: _is_cut(nic, "port")),
+    Fix("ip link set dev {bridge} up", when=lambda nic: _is_cut(nic, "bridge")),
+    scope="nic",
+    seen="live XML: <link state='down'/>; HMP `xp` of the device's configuration: VIRTIO_NET_S_LINK_UP is not set; on the host, "
+    "`ip link show TAP`: not UP, not `master` of the bridge that its machine's definition names; or that bridge not UP",
+    source="QEMU net/net.c (qmp_set_link, qemu_deliver_packet); Linux net/bridge/br_stp_if.c: a bridge that is down forwards nothing; "
+    "measured, QEMU 7.2",
+)
+def link_down(nic: NicEvidence, _family: Family) -> str:
+    """The guest's cable is out: nothing gets through to it, in whatever segments."""
+    return "; ".join(cut.seen for cut in nic.cuts)
 
 
 @cause(
