@@ -12,9 +12,10 @@ from provision.facts.ip import Link
 from provision.facts.pci import parse_pci
 from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
+from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.link_state import link_is_off
 from provision.verify.collect.machines import collect_domain
-from provision.verify.collect.taps import TapsRead, with_tap
+from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Cut, NicEvidence
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import FakeEdges, FakeMonitor, features, nic, virtio
