@@ -78,6 +78,7 @@ def nic(**changes: Any) -> NicEvidence:
         "properties": ON,
         "virtio": virtio("linux"),
         "features": features("negotiated-by-linux"),
+        "shown": "descriptor",
     }
     return NicEvidence(**{**fields, **changes})
 

@@ -5,6 +5,7 @@ A cause that has no row here is somebody else's to mend, and the verdict says wh
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from provision.runtime.command import Argv
     from provision.runtime.protocols import Domain
+    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
 BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "tap-segmentation-off"})
@@ -87,8 +89,20 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
         asking,
         mends=tuple(dict.fromkeys(row for row in rows if isinstance(row, Mend))),
         pending=tuple(row.what for row in rows if isinstance(row, Pending)),
-        told=tuple(told),
+        told=(*asking.told, *told),
     )
+
+
+def _untouchable(nic: NicEvidence) -> str:
+    """Why nothing is asked of a NIC's TAP; empty where its own QEMU holds it, here."""
+    if nic.network:
+        return (
+            f"its TAP {nic.tap} is in the network namespace of process {nic.pid}, and is left alone: "
+            f"nsenter --net=/proc/{nic.pid}/ns/net ethtool -K {shlex.quote(nic.tap or '')} … does it there"
+        )
+    if nic.shown != "descriptor":
+        return f"its TAP {nic.tap} is known by its name alone, and is left alone: as root (sudo) it is known by QEMU's descriptor"
+    return ""
 
 
 def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
@@ -96,6 +110,8 @@ def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
     about = [row for row in found if row[0].id in {*BACK_ON, _WIRE_LIKE}]
     if not about or not verdict.evidence.tap:
         return Repair(verdict)
+    if why := _untouchable(verdict.evidence):
+        return Repair(verdict, told=(why,))
     seen = "; ".join(dict.fromkeys(seen for _, _, seen in about))
     if about[0][0].id == _WIRE_LIKE:
         return Repair(verdict, _WIRE_LIKE, seen, {"tx-checksumming": False})

@@ -162,6 +162,8 @@ def _passed(evidence: NicEvidence) -> Rung:
         return _same("passed", "unknown", unreadable(evidence))
     names = [BY_NAME[name].tap for name in ("guest_csum", *TSO.values())]
     seen = ", ".join(f"{name} {features[name]}" for name in names)
+    if evidence.shown == "name":
+        seen = f"{seen} (of the device of that name: sudo shows which one QEMU holds)"
     if evidence.hck:
         return _same(
             "passed", "pass" if wire_like(evidence) else "fail", f"{seen} (HCK needs all of them off)"
