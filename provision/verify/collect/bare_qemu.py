@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from provision.runtime.errors import RefusedError, UnreadableError
+from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.monitor import with_monitor
 from provision.verify.evidence import NicEvidence, Owner, named_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from provision.runtime.protocols import Monitor, ReadingEdges
 
@@ -44,6 +45,35 @@ def collect_bare(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidenc
         machine = (host, name, state, Owner(socket=socket))
         nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
         return [with_monitor(nic, monitor) for nic in named_apart(nics)]
+
+
+_BESIDES = "libvirt does not tell of it: given by <qemu:commandline>, or plugged in past libvirt"
+
+
+def nics_besides(
+    monitor: Monitor, machine: tuple[str, str, str, Owner], paths: Collection[str]
+) -> list[NicEvidence]:
+    """Every virtio NIC of a QEMU that is not at these paths; none where it does not tell."""
+    try:
+        answer = monitor.execute("x-query-virtio")
+        rows = answer if isinstance(answer, list) else []
+        found = [
+            str(row.get("path", "")).removesuffix("/virtio-backend")
+            for row in rows
+            if isinstance(row, dict) and row.get("name") == "virtio-net"
+        ]
+        if not {*found} - {*paths}:
+            return []
+        netdevs = _netdevs(monitor)
+        kinds = {path: str(monitor.execute("qom-get", {"path": path, "property": "type"})) for path in found}
+        nics = [
+            _nic(monitor, machine, index, (path, kinds[path]), netdevs)
+            for index, path in enumerate(found)
+            if path not in paths
+        ]
+        return [replace(with_monitor(nic, monitor), notes=(_BESIDES,)) for nic in nics]
+    except HostError:
+        return []
 
 
 def _name(monitor: Monitor) -> str:

@@ -14,6 +14,7 @@ from provision.runtime.errors import HostError, UnreadableError
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
+from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
 from provision.verify.evidence import UNKNOWN, Cut, NicEvidence, Owner, Unasked, named_apart
@@ -122,10 +123,10 @@ def collect_domain(
     there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
     nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
     nics = with_definitions(nics, domain, partial(_as_running, machine))
-    if domain.state == "off" or not facts.nics:
+    if domain.state == "off" or not (facts.nics or any("net" in word for word in facts.arguments)):
         return nics
-    nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
     if not monitor:
+        nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
         asked_for = any(switches_on(HCK, word) for word in facts.arguments)
         blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
         return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
@@ -133,8 +134,21 @@ def collect_domain(
         qemu = edges.libvirt(host).monitor(domain.name)
     except HostError as error:
         return [without_monitor(nic, error) for nic in nics]
+    return _asked(qemu, machine, facts, nics)
+
+
+def _asked(
+    qemu: Monitor, machine: _Machine, facts: DomainFacts, nics: Sequence[NicEvidence]
+) -> list[NicEvidence]:
+    """The NICs with what QEMU tells of them, and those of its that libvirt does not tell of."""
     asked = [with_monitor(nic, qemu) for nic in nics]
-    return [_with_queue(nic, qemu, said) for nic, said in zip(asked, facts.nics, strict=True)]
+    if facts.nics:
+        asked = [_with_queue(nic, qemu, said) for nic, said in zip(asked, facts.nics, strict=True)]
+        if any(isinstance(nic.virtio, Unasked) and not nic.virtio.final for nic in asked):
+            return asked  # a monitor that is silent would cost its deadline once more
+    paths = {nic.path for nic in asked}
+    more = nics_besides(qemu, (machine.host, machine.name, machine.state, machine.owner), paths)
+    return named_apart([*asked, *more]) if more else asked
 
 
 def _past_libvirt(facts: DomainFacts) -> Iterator[str]:
