@@ -23,7 +23,7 @@ class Unasked:
     final: bool = False
     """Whether asking again is of no use."""
     chosen: bool = False
-    """Whether it was left out because somebody wished so."""
+    """Whether the TAP tells in its place: it was left out, as wished or because the monitor is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,9 +109,7 @@ def _bare(
             return collect_bare(edges, host, socket)
         except (HostError, UnreadableError) as error:
             why = str(error)
-    unasked = Unasked(
-        f"{why}; judged by its arguments and its TAP", final=True, chosen=why == UNWANTED.reason
-    )
+    unasked = Unasked(f"{why}; judged by its arguments and its TAP", final=True, chosen=True)
     nics = [
         _by_arguments(host, process, nic, index, unasked) for index, nic in enumerate(nics_of(process.argv))
     ]
