@@ -57,6 +57,16 @@ def test_aliases_of_ours_are_not_numbered() -> None:
     assert [device.offloads["guest_tso4"] for device in defined_devices(xml)] == [True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("model", "header"),
+    [("virtio", True), ("virtio-transitional", True), ("virtio-net", False), ("virtio-net-pci", False)],
+)
+def test_only_models_that_libvirt_knows_have_a_header(model: str, *, header: bool) -> None:
+    [device] = defined_devices(domain(interface(f"<model type='{model}'/>")))
+
+    assert device.vnet_header is header
+
+
 @pytest.mark.parametrize(("driver", "kind", "vhost"), [
     ("", "kvm", True), ("", "qemu", False), ("<driver name='qemu'/>", "kvm", False), ("<driver name='vhost'/>", "qemu", True),
 ])  # fmt: skip

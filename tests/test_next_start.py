@@ -19,6 +19,7 @@ from provision.verify.collect.next_start import with_spec
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 from provision.verify.report.document import as_json
 from provision.verify.report.html import as_html
+from provision.verify.report.style import next_start
 from provision.verify.report.summary import table
 from provision.verify.report.text import as_text
 from tests.builders import ON, FakeEdges, features, nic, one_vm, virtio
@@ -110,6 +111,25 @@ def test_a_transient_machine_and_old_evidence_have_no_definition() -> None:
     assert told(domain(interface())) == [None]
 
 
+def test_a_machine_that_was_saved_goes_on_as_it_ran() -> None:
+    saved = Domain("vm", "off", domain(interface(ALL_OFF)), "", saved=True)
+
+    [verdict] = [judge_nic(each) for each in collect_domain(FakeEdges(), "local", saved)]
+
+    assert verdict.definition is not None
+    assert verdict.definition.verdict == "unknown"
+    assert "it was saved" in verdict.definition.seen
+
+
+def test_another_purpose_is_told_though_both_are_ready() -> None:
+    def of(rsc: str) -> str:
+        return domain(interface(f"{VIRTIO}<alias name='ua-a'/>"), more=ours(rsc))
+
+    [verdict] = judged(of("true"), of("false").replace(VIRTIO, ALL_OFF))
+
+    assert next_start(verdict) == "at its next start: READY (rsc: false), as far as its definition tells"
+
+
 def test_a_definition_that_cannot_be_read_is_unknown() -> None:
     assert told(domain(interface()), "<domain") == [{"verdict": "unknown", "cause": None}]
 
@@ -189,7 +209,7 @@ def bare(lab: Lab, now: Lab | None = None) -> NicVerdict:
     argv = tuple(qemu_argv(machine_view(now, "vm"))) if now else ()
     pidfile = f"{lab.state_dir}/{lab.name}/vm.pid"
     there = Inventory("local", processes={pidfile: Process(7, argv)} if now else {})
-    [found] = collect_lab(FakeEdges(), lab, ["vm"], there, monitor=False)
+    found = collect_lab(FakeEdges(), lab, ["vm"], there, monitor=False)[0]
     return judge_nic(with_spec(found, lab, there))
 
 
@@ -221,6 +241,15 @@ def test_a_bare_machines_definition_is_its_lab_file(
     verdict = bare(one_vm(**file), None if started is None else one_vm(**started))
 
     assert told_of(verdict) == definition
+
+
+def test_a_nic_that_the_lab_file_has_no_more_is_noted() -> None:
+    two = one_vm(
+        **{'mac: "52:54:00:12:34:56"}': 'mac: "52:54:00:12:34:56"}, {user: true, rsc: false, name: old}'}
+    )
+
+    assert bare(one_vm(), two).notes == ("it runs with a NIC old, which the lab file does not have",)
+    assert bare(two, two).notes == ()
 
 
 def test_evidence_without_definition_is_judged_as_ever() -> None:

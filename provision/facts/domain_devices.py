@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _DRIVERS = {
+    "virtio": "virtio-net-pci",
     "virtio-transitional": "virtio-net-pci-transitional",
     "virtio-non-transitional": "virtio-net-pci-non-transitional",
 }
+"""QEMU's device by the models that libvirt knows as virtio; any other name it hands on as it is."""
 _BASES = ("virtio-net-pci-base", "virtio-pci")
 _INNER = ("virtio-net-device", "virtio-device")
 """Classes whose `-global` reaches the device inside; what is said to its PCI device wins (measured, QEMU 7.2)."""
@@ -37,6 +39,8 @@ class DefinedDevice:
     """Each as it is said, whether what it needs is there or not."""
     vhost: bool
     """Whether vhost is to carry its packets, where the host has it."""
+    vnet_header: bool = True
+    """Whether libvirt asks for one, which it does for some of the names alone that make a virtio device."""
     trouble: str = ""
     """Why it is not known what becomes of it."""
 
@@ -54,6 +58,7 @@ def defined_devices(text: str) -> tuple[DefinedDevice, ...]:
         DefinedDevice(
             said_offloads(nic, given.get(alias, {}), _told_to(_driver(nic), globals_)),
             _vhost(root, nic),
+            attribute(nic, "model", "type") in _DRIVERS,
             _trouble(alias, arguments),
         )
         for nic, alias in zip(nics, _aliases(nics), strict=True)

@@ -49,7 +49,10 @@ def without_void(said: Mapping[str, bool]) -> dict[str, bool]:
     found = dict(said)
     for _ in OFFLOADS:  # a chain of needs is never longer than the table
         on = frozenset(name for name, is_on in found.items() if is_on)
-        found |= {name: False for name in on if unmet(BY_NAME[name], on)}
+        fallen = {name: False for name in on if unmet(BY_NAME[name], on)}
+        if not fallen:
+            break
+        found |= fallen
     return found
 
 

@@ -101,6 +101,8 @@ class Domain:
     """Why libvirt did not tell what runs; then there is no XML."""
     autostart: bool = False
     """Whether it starts with the host."""
+    saved: bool = False
+    """Whether it is off and was saved (managedsave): its next start goes on from there."""
 
 
 class LibvirtReader(Protocol):

@@ -149,6 +149,16 @@ def test_a_nic_that_was_plugged_in_for_this_run_alone_is_told(host: Hypervisor) 
     assert definitions(nics) == {"mended.net0": None, "mended.net1": {"verdict": "not-ready", "cause": None}}
 
 
+def test_a_machine_that_was_saved_goes_on_whatever_its_definition_says(host: Hypervisor) -> None:
+    host.virsh("start", "good", "--paused")
+    host.virsh("managedsave", "good")
+    saved = check(host, "good")[1]
+    host.virsh("managedsave-remove", "good")
+
+    assert definitions(saved) == {"good.net0": {"verdict": "unknown", "cause": None}}
+    assert definitions(check(host, "good")[1]) == {"good.net0": READY}
+
+
 def test_what_is_off_does_not_count_beside_what_runs_unless_it_is_named(host: Hypervisor) -> None:
     """Named, it counts alone."""
     words = [sys.executable, "-m", "provision", "check", "--connect", SYSTEM]

@@ -28,7 +28,9 @@ def whole_domain(found: Any) -> Domain:
     inactive, kept = binding().VIR_DOMAIN_XML_INACTIVE, bool(found.isPersistent())
     starts = kept and bool(found.autostart())
     state, live = _state(found.state()[0]), found.XMLDesc(0)
-    return Domain(found.name(), state, live, found.XMLDesc(inactive) if kept else "", autostart=starts)
+    saved = state == "off" and bool(found.hasManagedSaveImage())
+    definition = found.XMLDesc(inactive) if kept else ""
+    return Domain(found.name(), state, live, definition, autostart=starts, saved=saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,12 @@ class Listed:
     """Empty where its own call has to tell."""
     kept: bool
     """Whether libvirt keeps a definition of it."""
+    saved: bool
+    """Whether it has a managed save image."""
 
 
 def listed_domains(connection: Any) -> list[Listed]:
-    """Every domain with its state; the states that most have come in one call each, and who is transient in one.
+    """Every domain with its state; the states that most have come in one call each, and who is transient or saved, too.
 
     :raise libvirtError: as libvirt does.
     """
@@ -52,8 +56,10 @@ def listed_domains(connection: Any) -> list[Listed]:
 
 def _listed(connection: Any) -> Iterator[Listed]:
     libvirt = binding()
-    transient = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
-    passing = {found.UUIDString() for found in transient}
+    passing, saved = (
+        {found.UUIDString() for found in connection.listAllDomains(flag)}
+        for flag in (libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
+    )
     words = (
         ("running", libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING),
         ("paused", libvirt.VIR_CONNECT_LIST_DOMAINS_PAUSED),
@@ -63,9 +69,10 @@ def _listed(connection: Any) -> Iterator[Listed]:
     seen: set[str] = set()  # one that changes its state meanwhile is in two lists, or in none
     for state, flag in (*words, ("", 0)):
         for found in connection.listAllDomains(flag):
-            if found.UUIDString() not in seen:
-                seen.add(found.UUIDString())
-                yield Listed(found, state, found.UUIDString() not in passing)
+            uuid = found.UUIDString()
+            if uuid not in seen:
+                seen.add(uuid)
+                yield Listed(found, state, uuid not in passing, uuid in saved)
 
 
 def living_domain(listed: Listed) -> Domain | None:
@@ -87,7 +94,7 @@ def living_domain(listed: Listed) -> Domain | None:
         live = found.XMLDesc(0)
         defined = listed.kept and state != "off"
         kept = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if defined else ""
-        return Domain(found.name(), state, live, kept, run)
+        return Domain(found.name(), state, live, kept, run, saved=listed.saved and state == "off")
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None

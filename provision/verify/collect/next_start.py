@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
-from provision.facts.domain_devices import defined_devices
+from provision.facts.domain_devices import DefinedDevice, defined_devices
 from provision.facts.domain_interface import WITHOUT_HEADER, without_void
 from provision.facts.qemu import TRUE, device_of
 from provision.facts.virtio import VirtioFacts
@@ -18,10 +19,10 @@ from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, TSO
 from provision.verify.evidence import Definition, NicEvidence, Unasked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from provision.host.state import Inventory
-    from provision.lab.spec import Lab
+    from provision.lab.spec import Lab, Machine
     from provision.runtime.protocols import Domain
 
     Build = Callable[[DomainFacts, int, DomainNic], NicEvidence]
@@ -31,22 +32,27 @@ _TOLD = ("guest_csum", *TSO.values(), HCK)
 _TAKEN = frozenset({"VIRTIO_CONFIG_S_DRIVER_OK"})
 _KINDS = {"tap": "ethernet", "user": "user"}
 """libvirt's word for each kind of netdev that a machine of ours has."""
+_SAVED = Unasked(
+    "it was saved (virsh managedsave), and its next start goes on as it ran, whatever its definition says"
+)
 _LATER = Unasked("what is passed on shows once it runs")
 
 
-def as_started(
-    nic: NicEvidence, said: Mapping[str, bool], *, vhost: bool = False, trouble: str = ""
-) -> NicEvidence:
-    """A NIC as a start makes it, whose driver takes all that is offered; `said` are its offloads as they are said."""
+def as_started(nic: NicEvidence, device: DefinedDevice) -> NicEvidence:
+    """A NIC as a start makes it, whose driver takes all that is offered."""
     nic = replace(nic, state="running", tap=None, features=_LATER, notes=(), definition=None, traffic=None)
-    if trouble:
-        unknown = Unasked(trouble, final=True)
+    if device.trouble:
+        unknown = Unasked(device.trouble, final=True)
         return replace(nic, properties=unknown, virtio=unknown)
-    header = nic.kind not in INTERFACES or INTERFACES[nic.kind].vnet_header
-    on = {name for name, is_on in without_void(said).items() if is_on and (header or name in WITHOUT_HEADER)}
+    header = device.vnet_header and (nic.kind not in INTERFACES or INTERFACES[nic.kind].vnet_header)
+    on = {
+        name
+        for name, is_on in without_void(device.offloads).items()
+        if is_on and (header or name in WITHOUT_HEADER)
+    }
     offered = frozenset(BY_NAME[name].virtio for name in on)
-    facts = VirtioFacts(offered, offered, _TAKEN, vhost)
-    return replace(nic, properties={name: said[name] for name in _TOLD}, virtio=facts)
+    facts = VirtioFacts(offered, offered, _TAKEN, device.vhost)
+    return replace(nic, properties={name: device.offloads[name] for name in _TOLD}, virtio=facts)
 
 
 def _starting(text: str, build: Build) -> dict[tuple[str, int], NicEvidence]:
@@ -55,9 +61,7 @@ def _starting(text: str, build: Build) -> dict[tuple[str, int], NicEvidence]:
     found: dict[tuple[str, int], NicEvidence] = {}
     for index, (nic, device) in enumerate(zip(facts.nics, defined_devices(text), strict=True)):
         mac = nic.mac.lower()
-        made = as_started(
-            build(facts, index, nic), device.offloads, vhost=device.vhost, trouble=device.trouble
-        )
+        made = as_started(build(facts, index, nic), device)
         found[mac, seen[mac]] = made
         seen[mac] += 1
     return found
@@ -69,6 +73,8 @@ def with_definitions(nics: Sequence[NicEvidence], domain: Domain, build: Build) 
     What the definition has besides is noted; where the machine runs without any NIC each is one of which nothing is known.
     """
     off = domain.state == "off"
+    if domain.saved:
+        return [replace(nic, definition=Definition(_SAVED)) for nic in nics]
     text = domain.live_xml if off else domain.persistent_xml
     if not text:  # transient, or evidence that has none
         return list(nics)
@@ -113,7 +119,10 @@ def with_spec(nic: NicEvidence, lab: Lab, there: Inventory) -> NicEvidence:
     said = {row.name: row.default for row in OFFLOADS} | spec.wanted()
     process = there.processes.get(LabPaths(lab.state_dir, lab.name).pidfile(nic.machine))
     now = _as_run(nic, process.argv) if process is not None else None
-    return replace(nic, definition=Definition(as_started(made, said), now))
+    there_alone = [] if process is None or spec != machine.nics[0] else _removed(process.argv, machine)
+    notes = tuple(f"it runs with a NIC {name}, which the lab file does not have" for name in there_alone)
+    then = as_started(made, DefinedDevice(said, vhost=False))
+    return replace(nic, definition=Definition(then, now), notes=(*nic.notes, *notes))
 
 
 def _as_run(nic: NicEvidence, argv: Sequence[str]) -> NicEvidence | None:
@@ -127,4 +136,10 @@ def _as_run(nic: NicEvidence, argv: Sequence[str]) -> NicEvidence | None:
     said = {row.name: values[row.name] in TRUE if row.name in values else row.default for row in OFFLOADS}
     model = "virtio" if driver == "virtio-net-pci" else driver
     kind = _KINDS.get(netdev[0], "unknown") if netdev else "unknown"
-    return as_started(replace(nic, model=model, kind=kind), said)
+    return as_started(replace(nic, model=model, kind=kind), DefinedDevice(said, vhost=False))
+
+
+def _removed(argv: Sequence[str], machine: Machine) -> list[str]:
+    """NICs of a command line of ours that the lab file has no more."""
+    ours = re.findall(r"(?:^|\n)[^\n]*,netdev=host-[^,\n]*,id=ua-([^,\n]*)", "\n".join(argv))
+    return [name for name in ours if name not in {nic.name for nic in machine.nics}]

@@ -160,8 +160,8 @@ def _next_start(nic: NicEvidence) -> Finding | None:
         return Finding("unknown", None, then.reason)
     if then is None:
         return Finding("not-ready", None, "its definition does not have this NIC")
-    found = _forecast(then)
-    if now is not None and found == _forecast(replace(now, rsc=nic.rsc, purpose=nic.purpose)):
+    found, alike = _forecast(then), (then.rsc, then.purpose) == (nic.rsc, nic.purpose)
+    if now is not None and alike and found == _forecast(replace(now, rsc=nic.rsc, purpose=nic.purpose)):
         return None
     return found
 

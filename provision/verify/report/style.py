@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.verify.evidence import NicEvidence
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.cause import Verdict
     from provision.verify.judge.ladder import State
     from provision.verify.judge.verdict import NicVerdict
@@ -41,6 +42,9 @@ def next_start(verdict: NicVerdict) -> str:
     if found is None:
         return ""
     head = f"at its next start: {found.verdict.upper()}"
+    defined = verdict.evidence.definition.next if verdict.evidence.definition else None
+    if isinstance(defined, NicEvidence) and defined.rsc != verdict.evidence.rsc:
+        head += f" (rsc: {defined.rsc or 'not ours'})"
     if found.verdict == "ready":
         return f"{head}, as far as its definition tells"
     return f"{head}{f', {found.cause.id}' if found.cause else ''}: {found.seen}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 INDEX = "index.json"
 SCHEMA = "rscvm/evidence/1"
+_SWITCHES = ("autostart", "saved")
 _BESIDES = [each.name for each in fields(Domain)][4:]
 _PATH = re.compile(r"(?:[A-Za-z0-9_+@=][A-Za-z0-9._+@=-]{0,99}/){0,5}[A-Za-z0-9_+@=][A-Za-z0-9._+@=-]{0,99}")
 
@@ -271,8 +272,7 @@ def _domain(file: _DomainFile, text: Callable[[str], str]) -> Domain:
     persistent = text(file.persistent) if file.persistent else ""
     more: dict[str, Any] = dict(file.more)
     if any(
-        name not in _BESIDES or isinstance(value, bool) != (name == "autostart")
-        for name, value in more.items()
+        name not in _BESIDES or isinstance(value, bool) != (name in _SWITCHES) for name, value in more.items()
     ):
         raise ValueError(f"a domain has no {', '.join(more)} of these kinds")
     return Domain(file.name, file.state, text(file.live), persistent, **more)
