@@ -53,6 +53,8 @@ def broken(cause: str) -> dict[str, Any]:
         (domain(interface(TSO6_OFF)), broken("guest-offloads-off")),
         (domain(interface("<model type='e1000e'/>")), broken("not-virtio")),
         (domain(interface(kind="user")), broken("no-vnet-header")),
+        (domain(interface("")), {"verdict": "unknown", "cause": None}),
+        (domain(interface("", kind="hostdev")), {"verdict": "unknown", "cause": "not-virtio"}),
         (domain(interface(kind="direct")), {"verdict": "unknown", "cause": "tap-unreadable"}),
         (domain(interface("<model type='virtio-non-transitional'/>")), READY),
         (

@@ -11,6 +11,7 @@ import pytest
 
 from provision.cli import run
 from provision.cli.nothing import without_nic
+from provision.cli.targets import Machines
 from provision.edges.uri import system_uri
 from provision.runtime.protocols import Domain
 from provision.verbs.check import Look, check
@@ -109,6 +110,11 @@ def test_machines_without_nic_are_named(machines: list[str], words: str) -> None
 )
 def test_the_systems_libvirt_is_beside_a_users_own(uri: str, system: str) -> None:
     assert system_uri(uri) == system
+
+
+def test_machines_of_a_command_line_are_named_beside_a_lab_file_or_a_libvirt() -> None:
+    assert Machines(("lab.yaml", "a")).named == {"a"}
+    assert Machines(("a", "b"), connect="qemu:///system").named == {"a", "b"}
 
 
 HOSTS_ONLY = "version: 1\nhosts: {local: {bridges: {br0: {}}}}\n"

@@ -125,6 +125,10 @@ def check(output: Output, /, **options: Any) -> int:
     status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
     if nothing is not None:
         nothing.say()
+    elif not errors and (unseen := asked.machines.named - {found.evidence.machine for found in verdicts}):
+        from provision.cli.nothing import without_nic
+
+        output.say(without_nic(sorted(unseen)))
     _write(verdicts, errors, asked, nothing)  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)
 

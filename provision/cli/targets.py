@@ -31,6 +31,11 @@ class Machines:
     qmp: str | None = None
     hosts: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Machines that were named, or domains."""
+        return frozenset(self.names if self.connect is not None else self.names[1:])
+
     def check(self, *, monitor: bool = True) -> None:
         """Hold them against each other.
 

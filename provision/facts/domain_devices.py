@@ -59,7 +59,7 @@ def defined_devices(text: str) -> tuple[DefinedDevice, ...]:
             said_offloads(nic, given.get(alias, {}), _told_to(_driver(nic), globals_)),
             _vhost(root, nic),
             attribute(nic, "model", "type") in _DRIVERS,
-            _trouble(alias, arguments),
+            _trouble(nic, alias, arguments),
         )
         for nic, alias in zip(nics, _aliases(nics), strict=True)
     )
@@ -113,8 +113,10 @@ def _told_to(driver: str, globals_: Sequence[tuple[str, str, str]]) -> dict[str,
     }
 
 
-def _trouble(alias: str, arguments: Sequence[str]) -> str:
-    """What of a `<qemu:commandline>` leaves open how the device comes up."""
+def _trouble(nic: _Element, alias: str, arguments: Sequence[str]) -> str:
+    """What leaves open how the device comes up."""
+    if not attribute(nic, "model", "type") and nic.get("type") != "hostdev":
+        return "libvirt tells no model of this NIC"
     if any(word in ("-readconfig", "--readconfig") for word in arguments):
         return "its <qemu:commandline> has -readconfig, and what is in that file is not in the definition"
     for word in _words_after(arguments, "set"):
