@@ -125,7 +125,7 @@ def test_names_that_libvirt_hands_on_have_none(model: str) -> None:
 
 @pytest.mark.parametrize(("header", "cause"), [(True, "not-virtio"), (False, "no-vnet-header")])
 def test_a_vmxnet3_is_judged_by_its_taps_header(header: bool, cause: str) -> None:  # noqa: FBT001
-    """libvirt 9.0 opens it without one, later versions with."""
+    """libvirt opens it with one; older versions gave a header to virtio alone."""
     found = judge_nic(on_tap(of_domain("vmxnet3"), header=header))
 
     assert cause_of(found) == cause

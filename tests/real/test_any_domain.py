@@ -123,6 +123,8 @@ def test_without_monitor_the_tap_alone_is_judged(host: Hypervisor, nics: dict[st
         "many.net7": "ready",
         "many.ua-mine": "ready",
         "many.net8": "tap-unreadable",
+        "many.net9": "no-vnet-header",
+        "many.net10": "not-virtio",
         "declines.net0": "tap-segmentation-off",
         "driverless.net0": "unknown",
         "dropping.net0": "tap-segmentation-off",
@@ -246,19 +248,37 @@ class TestAtRunTime:
             late["many.net6"] == "host-disabled-segmentation"
         )  # the guest's driver does not ask for scatter-gather
 
-    def test_links_out_of_place_are_noted_and_no_cause(self, host: Hypervisor, nics: dict[str, Any]) -> None:
-        taps = [nics[f"many.{name}"]["tap"] for name in ("net0", "ua-mine")]
-        host.output(["ip", "link", "set", taps[0], "nomaster"])
-        host.output(["ip", "link", "set", taps[1], "down", "mtu", "1400"])
+    def test_a_cable_that_is_out_is_the_cause_wherever_it_is(
+        self, host: Hypervisor, nics: dict[str, Any]
+    ) -> None:
+        names = ("net0", "ua-mine", "net6", "net7")
+        taps = {name: nics[f"many.{name}"]["tap"] for name in names}
+        host.output(["ip", "link", "set", taps["net0"], "nomaster"])
+        host.output(["ip", "link", "set", taps["ua-mine"], "down", "mtu", "1400"])
+        host.virsh("domif-setlink", "many", taps["net6"], "down")
+        host.virsh("qemu-monitor-command", "many", "--hmp", "set_link net7 off")
 
-        found = check(host, "many")[1]
+        found = {name: check(host, "many")[1][f"many.{name}"] for name in names}
+        told = {name: (nic["cause"], nic["seen"], nic["fix"]) for name, nic in found.items()}
+        mtu = any("the MTU differs along the way" in note for note in found["ua-mine"]["notes"])
+        host.output(["ip", "link", "set", taps["net0"], "master", "br0"])
+        host.output(["ip", "link", "set", taps["ua-mine"], "up", "mtu", "1500"])
+        host.virsh("domif-setlink", "many", taps["net6"], "up")
+        host.virsh("qemu-monitor-command", "many", "--hmp", "set_link net7 on")
 
-        assert (found["many.net0"]["verdict"], found["many.ua-mine"]["verdict"]) == ("ready", "ready")
-        assert (
-            found["many.net0"]["notes"][0] == f"{taps[0]} is not on br0: ip link set dev {taps[0]} master br0"
+        assert {cause for cause, _, _ in told.values()} == {"link-down"}, told
+        assert told["net0"][1:] == (
+            f"{taps['net0']} is not on br0",
+            [f"ip link set dev {taps['net0']} master br0"],
         )
-        assert found["many.ua-mine"]["notes"][0] == f"{taps[1]} is down: ip link set dev {taps[1]} up"
-        assert found["many.net0"]["notes"][1].startswith("the MTU differs along the way")
+        assert told["ua-mine"][1:] == (
+            f"{taps['ua-mine']} is down",
+            [f"ip link set dev {taps['ua-mine']} up"],
+        )
+        assert "<link state='down'/>" in told["net6"][1]
+        assert "set_link" in told["net7"][1]
+        assert mtu
+        assert "link-down" not in causes(check(host, "many")[1]).values()
 
     def test_a_tap_that_has_gone_is_unreadable(self, host: Hypervisor, nics: dict[str, Any]) -> None:
         host.output(["ip", "link", "delete", nics["many.ua-mine"]["tap"]])

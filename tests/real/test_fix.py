@@ -107,6 +107,20 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     assert "shutting" not in restarted.stderr
 
 
+def test_a_model_that_libvirt_gives_no_header_is_given_its_own_name(
+    with_libvirt: Hypervisor, tmp_path: Path
+) -> None:
+    vm = Vm(with_libvirt, tmp_path, domain_xml(tmp_path, "<model type='virtio-net'/>"))
+    before = vm.definition()
+
+    cycled, document = vm.fix("--restart", "--wait", "90")
+
+    assert cycled.returncode == 0, cycled.stdout + cycled.stderr
+    assert [change["cause"] for change in document["changed"]] == ["no-vnet-header"]
+    assert causes(document) == [None]
+    assert vm.definition() == before.replace("'virtio-net'", "'virtio'")
+
+
 def test_a_libvirtd_that_is_away_while_the_guest_shuts_down_leaves_no_machine_off(
     with_libvirt: Hypervisor, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ WANTED = {
     "many.net7": "ready",
     "many.ua-mine": "ready",
     "many.net8": "tap-unreadable",  # a macvtap that libvirt was handed as any TAP
+    "many.net9": "no-vnet-header",  # QEMU's name for virtio, to which libvirt gives no vnet header
+    "many.net10": "not-virtio",  # a vmxnet3, whose TAP libvirt 9.0 opens with a header
     "declines.net0": "driver-declined",
     "driverless.net0": "driver-not-loaded",
     "dropping.net0": "tap-segmentation-off",
@@ -52,6 +54,8 @@ MANY = domain(
     interface("network", "<source network='lonely'/>"),
     interface(more="<alias name='ua-mine'/>", model="virtio-non-transitional"),
     interface("ethernet", "", more="<target dev='mvt0' managed='no'/>"),
+    interface(model="virtio-net"),
+    interface(model="vmxnet3"),
 )
 RUNNING = (
     MANY,
