@@ -113,7 +113,7 @@ class RecordedHost:
             case ("processes", "-xF", *pidfiles):
                 named = (argv for pidfile, argv in self.qemus.items() if pidfile in pidfiles)
                 out = proc_text({7 + i: argv for i, argv in enumerate(named)})
-            case ("qemus",):
+            case ("qemus", _):
                 out = self._processes()
             case _:
                 return None

@@ -25,7 +25,7 @@ class Taps(FakeHost):
     status, shows = 0, ""
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
-        if QEMUS.run.argv == tuple(argv):
+        if tuple(argv) == QEMUS.run.argv:
             return super().run(argv)
         self.said.append(tuple(argv))
         if argv[0] in ("ip", "cat"):

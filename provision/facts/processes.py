@@ -19,12 +19,9 @@ _QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(de
 _STARTED = 19
 """Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
 
-_FILE = re.compile(r"/proc/(\d+|self)/(.+)", re.DOTALL)
-_NETWORK = re.compile(r"(net:\[\d+\]) (unix|tcp|links|features)")
+_FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
+_NETWORK = re.compile(r"(net:\[\d+\]) (unix|links|features)")
 _LISTENS = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (.+)$", re.MULTILINE)
-_PORT = re.compile(r"^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A (?:\S+ +){5}(\d+) ", re.MULTILINE)
-_LOOPBACK = frozenset({"0100007F", "0" * 8, "0" * 32, "0" * 24 + "01000000"})
-"""127.0.0.1 and ::1, and any address, as /proc/net/tcp of a little-endian machine tells them."""
 _TAP = re.compile(r"^iff:\s*(\S+)$", re.MULTILINE)
 _UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
@@ -74,8 +71,6 @@ class Network:
 
     unix: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The inodes of the sockets that listen at a path; of several, all but one have lost it."""
-    tcp: Mapping[int, frozenset[int]] = field(default_factory=dict)
-    """Those that listen at a port, where that can be reached by loopback."""
     links: str = ""
     """`ip` of its devices, as the tool said it; empty of our own."""
     features: str = ""
@@ -157,15 +152,10 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
 
 def _network(said: Mapping[str, str]) -> Network:
     unix: dict[str, set[int]] = defaultdict(set)
-    tcp: dict[int, set[int]] = defaultdict(set)
     for inode, path in _LISTENS.findall(said.get("unix", "")):
         unix[path].add(int(inode))
-    for address, port, inode in _PORT.findall(said.get("tcp", "")):
-        if address in _LOOPBACK:
-            tcp[int(port, 16)].add(int(inode))
     return Network(
         {path: frozenset(inodes) for path, inodes in unix.items()},
-        {port: frozenset(inodes) for port, inodes in tcp.items()},
         said.get("links", ""),
         said.get("features", ""),
     )

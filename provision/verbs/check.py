@@ -92,7 +92,7 @@ def taps_of(source: MachineSource, nics: Sequence[NicEvidence]) -> TapsRead:
 def devices_of(source: MachineSource) -> TapsRead:
     """The host's devices; one that cannot be reached is told as why nothing was read."""
     try:
-        return read_taps(source.edges.host(source.host))
+        return read_taps(source.edges.host(source.host), listening=source.listening)
     except HostError as error:
         return TapsRead.none(str(error))
 

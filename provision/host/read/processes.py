@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
     from provision.facts.processes import Process, Processes
     from provision.lab.paths import LabPaths
-    from provision.runtime.command import Run
+    from provision.runtime.command import Result, Run
 
-_READ = r"""cat /proc/1/cmdline >/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
+_READ = r""": 2>/dev/null </proc/1/cmdline && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
 processes() {
     read='' links='' fds='' stat=''
     for p do
         read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
     done
-    taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%p\n' | sed 's,/fd/,/fdinfo/,')
+    taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%H/../fdinfo/%f\n')
     grep -azHZ '' $stat /proc/self/status $read $taps
-    find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
-    [ -z "$fds" ] || find $fds -maxdepth 1 \( -lname 'socket:*' -o -lname '*/tap[0-9]*' \) -printf '%p\0%l\0'
+    find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '*/tap[0-9]*' \) \
+        -printf '%p\0%l\0'
     [ -z "$stat" ] || grep -azHZ '' $stat
 }
 said() { printf '%s\0' "$1" && shift && "$@" | head -c 16000000 && printf '\0'; }
@@ -52,24 +52,26 @@ _QEMUS = (
     ": QEMUs and what they hold\n"
     + _READ
     + r"""{
+    sockets=$1
     # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
     processes "$@"
-    for f in /run/libvirt/qemu/*.pid "${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"/libvirt/qemu/run/*.pid; do
-        [ ! -f "$f" ] || said "$f" cat -- "$f"
-    done
-    own=$(readlink /proc/self/ns/net)
+    grep -azHZ '' /run/libvirt/qemu/*.pid "${XDG_RUNTIME_DIR:-/run/user/0}"/libvirt/qemu/run/*.pid
+    own='' seen=''
     # shellcheck disable=SC2046 # as above
-    [ $# = 0 ] || find $(printf '%s/ns/net ' "$@") -maxdepth 0 -printf '%l %h\n' | sort -u -k 1,1 | while read -r net at; do
-        said "$net unix" grep -a ' 00010000 0001 01 ' "${at%/ns}/net/unix"
-        said "$net tcp" grep -ah ' 0A ' "${at%/ns}/net/tcp" "${at%/ns}/net/tcp6"
+    find /proc/self/ns/net $([ $# = 0 ] || printf '%s/ns/net ' "$@") -maxdepth 0 -printf '%l %h\n' | while read -r net at; do
+        [ -n "$own" ] || own=$net
+        case $at$seen in /proc/self/* | *" $net "*) continue ;; esac
+        seen="$seen $net "
+        [ -z "$sockets" ] || said "$net unix" grep -a ' 00010000 0001 01 ' "${at%/ns}/net/unix"
         [ "$net" != "$own" ] || continue
         said "$net links" nsenter "--net=$at/net" ip -json -details -stats address show
         said "$net features" nsenter "--net=$at/net" ethtool --json -k '*'
     done
 } 2>/dev/null | base64 -w0"""
 )
-"""Of every QEMU that we may see; libvirt's pidfiles; and of their networks who listens, and the devices of those that are not ours."""
+"""Of every QEMU that we may see; libvirt's pidfiles; and of their networks who listens, where that is wished, and the
+devices of those that are not ours."""
 
 SCRIPTS = {"processes": _PROCESSES, "qemus": _QEMUS}
 """Every constant script above, for the linter."""
@@ -87,11 +89,16 @@ def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
 UNRECORDED = 86
 """The status of an answer that evidence does not have."""
 
-QEMUS = Question(
-    shell(_QEMUS),
-    lambda answer: None if answer.status == UNRECORDED else parse_processes(answer.check().out),
-)
+
+def _qemus(answer: Result) -> Processes | None:
+    return None if answer.status == UNRECORDED else parse_processes(answer.check().out)
+
+
+QEMUS = Question(shell(_QEMUS, ""), _qemus)
 """Every QEMU that we may see, with its TAPs, and the networks that they are in; None in evidence of 0.1.0."""
+
+LISTENING = Question(shell(_QEMUS, "sockets"), _qemus)
+"""The same, and who listens at which path in these networks."""
 
 ENGINES = Question(
     shell(_PROCESSES, "-F", "-e", HCK), lambda answer: _engines(parse_processes(answer.check().out))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu_arguments import monitors, nics_of
-from provision.host.read.processes import QEMUS
+from provision.host.read.processes import LISTENING
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.parallel import side_by_side
 from provision.runtime.questions import ask
@@ -38,7 +38,7 @@ def collect_every(
 
     :raise HostError: when nobody's processes can be seen there.
     """
-    read = ask(edges.host(host), [QEMUS])[QEMUS]
+    read = ask(edges.host(host), [LISTENING])[LISTENING]
     if read is None:
         raise HostError("the evidence does not have it: the QEMUs of the host")
     labels = _labels([process for process in read.found if process.is_qemu])

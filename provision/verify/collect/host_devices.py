@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from provision.facts.ethtool_features import FeaturesRead, parse_features
 from provision.facts.ip import parse_links
 from provision.host.read.devices import FEATURES, LINKS
-from provision.host.read.processes import QEMUS
+from provision.host.read.processes import LISTENING, QEMUS
 from provision.runtime.command import Run
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.questions import Question, ask
@@ -52,11 +52,15 @@ class TapsRead:
         return cls(FeaturesRead({}, why))
 
 
-def read_taps(runner: Runner) -> TapsRead:
-    """Every device of the host; a host that does not answer is told as why nothing was read."""
+def read_taps(runner: Runner, *, listening: bool = False) -> TapsRead:
+    """Every device of the host; a host that does not answer is told as why nothing was read.
+
+    :param listening: whether a QEMU is to be found by the path that its monitor listens at.
+    """
+    qemus = LISTENING if listening else QEMUS
     try:
-        answers = ask(runner, (FEATURES, LINKS, UPTIME, QEMUS))
-        return TapsRead(answers[FEATURES], answers[LINKS], answers[UPTIME], answers[QEMUS])
+        answers = ask(runner, (FEATURES, LINKS, UPTIME, qemus))
+        return TapsRead(answers[FEATURES], answers[LINKS], answers[UPTIME], answers[qemus])
     except HostError as error:
         return TapsRead.none(str(error))
 

@@ -37,6 +37,8 @@ class MachineSource:
     """All evidence but what the TAPs tell, of the machines of these names, or of all."""
     runs: Callable[[], Mapping[str, str]] = dict
     """Which run each machine is in now, where that can be told."""
+    listening: bool = False
+    """Whether its QEMU is known by the path that its monitor listens at."""
     wait: Callable[[float], object] = pause
     """How time is let pass while TAPs are watched."""
     machines: Callable[[], Sequence[str]] = tuple

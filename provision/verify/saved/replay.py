@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
-from provision.host.read.processes import QEMUS, UNRECORDED, is_about_processes
+from provision.host.read.processes import LISTENING, QEMUS, UNRECORDED, is_about_processes
 from provision.runtime.command import Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.protocols import Domain
@@ -145,7 +145,7 @@ class _ReplayedRunner:
 
     def _has(self, run: Run) -> bool:
         """0.1.0 did not ask for QEMUs and what they hold; what else is not there is an error."""
-        return run != QEMUS.run or self._replay.has(asked(self.name, run))
+        return run not in (QEMUS.run, LISTENING.run) or self._replay.has(asked(self.name, run))
 
     def _as_recorded(self, run: Run) -> Question:
         question, old = asked(self.name, run), asked(self.name, _PROCESSES_OF_0_1)
