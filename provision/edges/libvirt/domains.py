@@ -47,32 +47,38 @@ class Listed:
 
 
 def listed_domains(connection: Any) -> list[Listed]:
-    """Every domain with its state; the states that most have come in one call each, and who is transient or saved, too.
+    """Every domain with its state: the states that most have come in one call each, as does who is transient or saved.
 
     :raise libvirtError: as libvirt does.
     """
-    return list(_listed(connection))
-
-
-def _listed(connection: Any) -> Iterator[Listed]:
     libvirt = binding()
-    passing, saved = (
-        {found.UUIDString() for found in connection.listAllDomains(flag)}
-        for flag in (libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
-    )
+    states = dict(_states(connection))
+
+    def those(flag: int) -> set[str]:
+        return {found.UUIDString() for found in connection.listAllDomains(flag)}
+
+    off = any(state == "off" for _, state in states.values())
+    passing = those(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT) if states else set()
+    saved = those(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) if off else set()
+    return [Listed(*row, uuid not in passing, uuid in saved) for uuid, row in states.items()]
+
+
+def _states(connection: Any) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """Each domain with its state by its UUID, once: one that changes its state meanwhile is in two lists, or in none."""
+    libvirt = binding()
     words = (
         ("running", libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING),
         ("paused", libvirt.VIR_CONNECT_LIST_DOMAINS_PAUSED),
         ("off", libvirt.VIR_CONNECT_LIST_DOMAINS_SHUTOFF),
-        ("", libvirt.VIR_CONNECT_LIST_DOMAINS_OTHER),
+        ("", 0),
     )
-    seen: set[str] = set()  # one that changes its state meanwhile is in two lists, or in none
-    for state, flag in (*words, ("", 0)):
+    seen: set[str] = set()
+    for state, flag in words:
         for found in connection.listAllDomains(flag):
             uuid = found.UUIDString()
             if uuid not in seen:
                 seen.add(uuid)
-                yield Listed(found, state, uuid not in passing, uuid in saved)
+                yield uuid, (found, state)
 
 
 def living_domain(listed: Listed) -> Domain | None:
