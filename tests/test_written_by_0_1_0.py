@@ -121,7 +121,22 @@ def test_its_evidence_is_judged_as_it_was(name: str) -> None:
     outcomes = judged_from(str(KEPT / f"evidence{name}"), None)
 
     assert [outcome.error for outcome in outcomes] == [None]
-    assert of_old_keys(as_json([v for outcome in outcomes for v in outcome.value or ()]), said) == said
+    now = of_old_keys(as_json([verdict for outcome in outcomes for verdict in outcome.value or ()]), said)
+    [before], [after] = ([nic for nic in found["nics"] if nic["nic"] == "test"] for found in (said, now))
+    assert [nic for nic in now["nics"] if nic is not after] == [
+        nic for nic in said["nics"] if nic is not before
+    ]
+    assert_said_of_the_dut(before, after)
+
+
+def assert_said_of_the_dut(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """0.1.0 called it not ready for its TAP, though nothing else was on its bridge: that was wrong."""
+    assert (before["cause"], after["cause"]) == ("not-wire-like", None)
+    [note] = [note for note in after["notes"] if note not in before["notes"]]
+    assert note.startswith("the test TAP has tx checksum or TSO on; on 60bf55a-test nothing else can send")
+    assert [rung for rung in after["ladder"] if rung["rung"] != "passed"] == [
+        rung for rung in before["ladder"] if rung["rung"] != "passed"
+    ]
 
 
 def of_old_keys(now: Any, then: Any) -> Any:

@@ -37,6 +37,8 @@ class DomainNic:
     """As the XML asks for it."""
     standby: bool = False
     """Whether it is the standby of a failover pair."""
+    vhost_asked: bool = False
+    """Whether `<driver name='vhost'>` stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         mtu=number(element, "mtu", "size"),
         link_down=attribute(element, "link", "state") == "down",
         tx_queue_size=number(element, "driver", "tx_queue_size"),
+        vhost_asked=attribute(element, "driver", "name") == "vhost",
         standby=attribute(element, "teaming", "type") == "persistent",
     )
 

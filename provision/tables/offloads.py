@@ -101,6 +101,12 @@ TSO = {"ipv4": "guest_tso4", "ipv6": "guest_tso6"}
 """The offload that RSC is made of, by address family."""
 
 
+BY_SENDER = frozenset(
+    row.virtio for row in OFFLOADS if row.name in ("csum", "gso") or row.name.startswith("host_")
+)
+"""What a guest may leave to whoever receives its frames: without any of them they are as on a wire."""
+
+
 def unmet(offload: Offload, on: frozenset[str]) -> str:
     """The first need of this offload that is not among those switched on, or nothing."""
     for need in offload.needs:

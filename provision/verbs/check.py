@@ -10,6 +10,7 @@ from provision.runtime.errors import HostError
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import sample_tcp, with_traffic
+from provision.verify.collect.wire import with_test_bridge
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 
@@ -40,14 +41,15 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     """
     nics = source.ask(())
     watched = _watched(source, nics, look)
-    verdicts = _judged(source, nics, watched, look)
+    verdicts = _judged(source, nics, watched, look, nics)
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
     doubtful = {v.evidence.machine for v in verdicts if v.rests_on_the_tap and not _silent(v.evidence)}
     if not moved | doubtful:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
-    later = _judged(source, again, (watched[0], taps_of(source, again)), look)
+    there = [nic for nic in nics if nic.machine not in moved | doubtful]
+    later = _judged(source, again, (watched[0], taps_of(source, again)), look, [*there, *again])
     latest = {machine: list(rows) for machine, rows in groupby(later, _machine)}
     return [
         row
@@ -61,10 +63,14 @@ def _machine(verdict: NicVerdict) -> str:
 
 
 def _judged(
-    source: MachineSource, nics: Sequence[NicEvidence], watched: tuple[TapsRead, TapsRead], look: Look
+    source: MachineSource,
+    nics: Sequence[NicEvidence],
+    watched: tuple[TapsRead, TapsRead],
+    look: Look,
+    there: Sequence[NicEvidence],
 ) -> list[NicVerdict]:
-    """The verdicts by what was asked and what the TAPs told."""
-    seen = [_seen(nic, watched, look) for nic in nics]
+    """The verdicts by what was asked, of these NICs and all that are there, and what the TAPs told."""
+    seen = with_test_bridge([_seen(nic, watched, look) for nic in nics], watched[1].links, there)
     if look.observe:
         seen = sample_tcp(source.edges.host(source.host), seen)
     return [judge_nic(nic) for nic in seen]

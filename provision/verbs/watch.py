@@ -9,6 +9,7 @@ from provision.tables.offloads import BY_NAME, TSO
 from provision.verbs.check import devices_of
 from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import with_traffic
+from provision.verify.collect.wire import with_test_bridge
 from provision.verify.evidence import Traffic
 from provision.verify.judge.verdict import judge_nic
 from provision.verify.report.ticks import Tick
@@ -47,7 +48,7 @@ def glance(source: MachineSource, last: Glance | None) -> tuple[Glance, list[Tic
         nics = source.ask(())
         taps = devices_of(source)  # never older than what was negotiated
     before = last.taps if last else taps
-    return Glance(nics, taps), [_tick(nic, before, taps) for nic in nics]
+    return Glance(nics, taps), [_tick(nic, before, taps) for nic in with_test_bridge(nics, taps.links, nics)]
 
 
 def _shape(taps: TapsRead) -> object:

@@ -119,6 +119,10 @@ class NicEvidence:
     """What the guest is told."""
     notes: tuple[str, ...] = ()
     """What is worth knowing beside the verdict."""
+    vhost_asked: bool = False
+    """Whether its configuration says outright that vhost shall carry its packets."""
+    lone: str = ""
+    """Of a NIC with QEMU's engine: the test bridge of ours on which nothing can send to it otherwise than a wire would."""
     cuts: tuple[Cut, ...] = ()
     """Where its cable is out."""
     waited: bool = False

@@ -61,6 +61,7 @@ def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
             netdev=f"host-{nic.name}",
             bridge=nic.bridge or "",
             mtu=nic.mtu,
+            vhost_asked=nic.vhost == "true",
         )
 
 
@@ -88,6 +89,7 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
         mtu=nic.mtu,
         misnamed=misnamed,
         standby=nic.standby,
+        vhost_asked=nic.vhost_asked,
         cuts=(Cut("xml", "<link state='down'/> in its live XML"),) if nic.link_down else (),
     )
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.tables.backends import INTERFACES
-from provision.tables.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE
-from provision.verify.judge.ladder import ORDER, Rung, ladder, unreadable
+from provision.verify.judge.ladder import ORDER, Rung, engine_dropped, ladder, unreadable
+from provision.verify.judge.remarks import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,11 +93,12 @@ def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") ->
 
 def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Rung]:
     """The rungs without which the family is not ready, as far as they do not hold."""
-    # QEMU's engine works before the TAP, whatever that has on.
-    deciding = _DECIDING[:-1] if nic.hck else _DECIDING
-    wanting = [rung for rung in rungs if rung.name in deciding and rung.states[family] != "pass"]
+    wanting = [rung for rung in rungs if rung.name in _DECIDING and rung.states[family] != "pass"]
+    if nic.hck and not isinstance(nic.features, Unasked) and not engine_dropped(nic, family):
+        # QEMU's engine works before the TAP, which tells no more than whether it is on.
+        wanting = [rung for rung in wanting if rung.name != "passed"]
     observed = next(rung for rung in rungs if rung.name == "observed")
-    if observed.states[family] == "pass" and unreadable(nic):
+    if observed.states[family] == "pass" and unreadable(nic) and not nic.hck:
         # What arrives above the MTU was passed on; what was not asked below is not known by it.
         return [rung for rung in wanting if rung.name != "passed"]
     if isinstance(nic.virtio, Unasked) and nic.virtio.chosen and not nic.hck:
@@ -146,9 +147,7 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
         finding = _meant_off(nic)
     else:
         finding = own or _worst([families[family] for family in FAMILIES])
-    warning = PROFILES[nic.rsc].warning if nic.rsc in PROFILES and nic.state != "off" else ""
-    notes = (*nic.notes, *([warning] if warning else []))
-    return NicVerdict(nic, families, finding, rungs, notes, _next_start(nic))
+    return NicVerdict(nic, families, finding, rungs, (*nic.notes, *remarks(nic)), _next_start(nic))
 
 
 def _next_start(nic: NicEvidence) -> Finding | None:

@@ -192,9 +192,11 @@ def hck_flags_ineffective(nic: NicEvidence, family: Family) -> str:
     if isinstance(facts, Unasked):
         return ""
     if facts.vhost:
-        return "guest_rsc_ext is on, and vhost carries the packets past QEMU"
+        return "guest_rsc_ext is on, and vhost carries the packets past QEMU: harmless, and of no use"
     if not any(BY_NAME[name].virtio in facts.offered for name in TSO.values()):
-        return "guest_rsc_ext is on, and no guest TSO is offered"
+        return "guest_rsc_ext is on, and no guest TSO is offered: harmless, and of no use"
     return (
-        "guest_rsc_ext is on, and is not offered (vhost?)" if BY_NAME[HCK].virtio not in facts.offered else ""
+        "guest_rsc_ext is on, and is not offered (vhost?): harmless, and of no use"
+        if BY_NAME[HCK].virtio not in facts.offered
+        else ""
     )

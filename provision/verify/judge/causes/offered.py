@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from provision.tables.offloads import BY_NAME, HCK, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import POWER_CYCLE, RSC_DRAIN_SEG, VIRTIO_NET_C, VIRTIO_STATUS, Fix, cause
-from provision.verify.judge.ladder import missing_features
+from provision.verify.judge.ladder import loaded, missing_features
+
+if TYPE_CHECKING:
+    from provision.facts.virtio import VirtioFacts
 
 _BACKENDS = ("vhostuser", "vdpa")
 """They say themselves what they have, and QEMU offers no more than that."""
@@ -27,11 +32,21 @@ def hck_flags_in_production(nic: NicEvidence, _family: Family) -> str:
         return ""
     if not isinstance(nic.virtio, Unasked):
         offered = BY_NAME[HCK].virtio in nic.virtio.offered
-        return "RSC_EXT is offered, and the machine is not marked for HCK" if offered else ""
+        words = f"RSC_EXT is offered, and the machine is not marked for HCK{_harmless(nic, nic.virtio)}"
+        return words if offered else ""
     if isinstance(nic.properties, Unasked) and nic.properties.chosen and nic.rsc_asked:
         return "its definition asks for guest_rsc_ext, and the machine is not marked for HCK"
     on = not isinstance(nic.properties, Unasked) and nic.properties.get(HCK, False)
     return "guest_rsc_ext is on, and the machine is not marked for HCK" if on else ""
+
+
+def _harmless(nic: NicEvidence, facts: VirtioFacts) -> str:
+    """Why the engine does no harm as things are, if so."""
+    if facts.vhost:
+        return "; harmless while vhost carries the packets past QEMU's engine"
+    if BY_NAME[HCK].virtio in facts.negotiated:
+        return ""
+    return "; harmless until a driver takes it" + (", which the guest's has not" if loaded(nic) else "")
 
 
 @cause(

@@ -14,7 +14,7 @@ from provision.verify.judge.cause import (
     always,
     cause,
 )
-from provision.verify.judge.ladder import loaded, standby, unreadable, wire_like
+from provision.verify.judge.ladder import engine_dropped, loaded, standby, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
 
@@ -84,20 +84,23 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
         "guest",
     ),
     Fix("in a Linux guest: ethtool -K DEVICE rx-gro-hw on", "guest"),
+    Fix(
+        "`ethtool -K TAP tso off` by hand leaves the same: ethtool -K {tap} tx on tso on; TSO stays off where the guest dropped it; "
+        "then ethtool -K {tap} tx off",
+        when=lambda nic: nic.hck,
+    ),
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off [requested on]` or `tx-tcp6-segmentation: off [requested on]` beside "
-    "`tx-checksum-ip-generic: on`",
+    "`tx-checksum-ip-generic: on`; of a NIC with `rsc: hck` `off`, or that",
     source=f"NetKVM (OnSetRSCParameters, ParaNdis_DeviceConfigureRSC: CTRL_GUEST_OFFLOADS_SET); {TUN_C}; measured with a Linux guest",
 )
 def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
-    """The guest took TSO and dropped it at run time; the host has asked for it in vain."""
-    if (
-        isinstance(nic.features, Unasked)
-        or nic.hck
-        or not loaded(nic)
-        or host_disabled_segmentation(nic, family)
-    ):
+    """The guest took TSO and dropped it at run time; where the host has asked for it, it did so in vain."""
+    if isinstance(nic.features, Unasked) or not loaded(nic) or host_disabled_segmentation(nic, family):
         return ""
     checksum, tap = nic.features[_CSUM.tap], BY_NAME[TSO[family]].tap
+    if nic.hck:
+        dropped = engine_dropped(nic, family)
+        return f"{tap} is {nic.features[tap]} on the TAP: without TSO QEMU's engine is off" if dropped else ""
     refused = (
         nic.features[tap].requested
         and not nic.features[tap].active
@@ -131,13 +134,14 @@ def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
 @cause(
     "passed",
     "ethtool -K {tap} tx off, again after each start of the guest's driver",
+    "let one check ask every machine on its bridge: where none of them can send with offloads, nor anything else there, this is no fault",
     scope="beside",
     seen=f"{TAP_FEATURES}: `tx-checksum-ip-generic: on`, `tx-tcp-segmentation: on` or `tx-tcp6-segmentation: on`, of a NIC with `rsc: hck`",
     source=RSC_DRAIN_SEG,
 )
 def not_wire_like(nic: NicEvidence, _family: Family) -> str:
     """QEMU's engine clears the marks of what it held back, so senders on the same host must be like a wire."""
-    if not nic.hck or not loaded(nic) or wire_like(nic) is not False:
+    if not nic.hck or not loaded(nic) or wire_like(nic) is not False or nic.lone:
         return ""
     return "the test TAP has tx checksum or TSO on"
 
