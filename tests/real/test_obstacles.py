@@ -268,16 +268,14 @@ def test_ctrl_c_while_it_waits_takes_back(hypervisor: Hypervisor, backend: str, 
     assert {name for name in after.files if name.startswith("lab")} == set()
 
 
-def test_links_that_keep_packets_away_are_noted(hypervisor: Hypervisor, tmp_path: Path) -> None:
+def test_links_that_keep_packets_away_are_the_cause(hypervisor: Hypervisor, tmp_path: Path) -> None:
     there = lab(hypervisor, tmp_path, nics="[{bridge: br-lab, ifname: t0}]")
     assert there.run("up", "--wait", "60").returncode == 0
     hypervisor.output(["ip", "link", "set", "dev", "t0", "nomaster", "mtu", "1400", "down"])
 
-    notes = there.nics()["vm.net0"]["notes"]
+    nic = there.nics()["vm.net0"]
 
-    assert notes == [
-        "t0 is down: ip link set dev t0 up",
-        "t0 is not on br-lab: ip link set dev t0 master br-lab",
-        "the MTU differs along the way: t0 1400, br-lab 1500",
-    ]
+    assert (nic["cause"], nic["seen"]) == ("link-down", "t0 is down; t0 is not on br-lab")
+    assert nic["fix"] == ["ip link set dev t0 up", "ip link set dev t0 master br-lab"]
+    assert nic["notes"] == ["the MTU differs along the way: t0 1400, br-lab 1500"]
     assert there.run("down").returncode == 0

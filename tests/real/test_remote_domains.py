@@ -116,6 +116,7 @@ def test_a_qemu_on_another_host_is_judged_by_its_socket(site: Site, guest: Path)
     qmp = ["-qmp", "unix:/run/q.sock,server=on,wait=off", "-daemonize"]
     machine = ["-machine", "q35,accel=tcg", "-m", "192", "-nodefaults", "-display", "none"]
     site.remote.output(["qemu-system-x86_64", *machine, *boot, *nic, *qmp])
+    site.remote.output(["ip", "link", "set", "t0", "up"])
 
     until(
         lambda: causes(check(site, "--qmp", "/run/q.sock", "--host", "ssh://hv")[1]) == {"q.n": "ready"},

@@ -35,8 +35,9 @@ def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     told = replace(nic, features=_features(nic, read.features), vnet_header=header)
     if nic.state == "off":
         return told
-    cuts, notes = tuple(_cuts(nic, read)), tuple(_link_notes(nic, read))
-    return replace(told, cuts=(*nic.cuts, *cuts), notes=(*nic.notes, *notes))
+    inside = [cut for cut in nic.cuts if cut.at in ("xml", "qemu")]
+    cuts, notes = (*inside, *_cuts(nic, read)), tuple(_link_notes(nic, read))
+    return replace(told, cuts=cuts, notes=(*nic.notes, *notes))
 
 
 def _features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:

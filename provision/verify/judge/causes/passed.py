@@ -30,7 +30,11 @@ _CSUM = BY_NAME["guest_csum"]
 )
 def failover_standby(nic: NicEvidence, _family: Family) -> str:
     """It is the standby of a failover pair: while the VF is there, the guest's traffic goes by the VF and not by this NIC."""
-    return "the standby NIC of a failover pair: the VF carries the traffic" if standby(nic) else ""
+    return (
+        "the standby NIC of a failover pair: the VF carries the traffic while it is plugged in"
+        if standby(nic)
+        else ""
+    )
 
 
 @cause(
