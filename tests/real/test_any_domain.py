@@ -127,6 +127,7 @@ def test_without_monitor_the_tap_alone_is_judged(host: Hypervisor, nics: dict[st
         "many.net8": "tap-unreadable",
         "many.net9": "no-vnet-header",
         "many.net10": "not-virtio",
+        "many.ua-backup": "failover-standby",
         "declines.net0": "tap-segmentation-off",
         "driverless.net0": "unknown",
         "dropping.net0": "tap-segmentation-off",

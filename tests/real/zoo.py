@@ -21,6 +21,7 @@ WANTED = {
     "many.net8": "tap-unreadable",  # a macvtap that libvirt was handed as any TAP
     "many.net9": "no-vnet-header",  # QEMU's name for virtio, to which libvirt gives no vnet header
     "many.net10": "not-virtio",  # a vmxnet3, whose TAP libvirt 9.0 opens with a header
+    "many.ua-backup": "failover-standby",
     "declines.net0": "driver-declined",
     "driverless.net0": "driver-not-loaded",
     "dropping.net0": "tap-segmentation-off",
@@ -56,6 +57,7 @@ MANY = domain(
     interface("ethernet", "", more="<target dev='mvt0' managed='no'/>"),
     interface(model="virtio-net"),
     interface(model="vmxnet3"),
+    interface(more="<teaming type='persistent'/><alias name='ua-backup'/>"),
 )
 RUNNING = (
     MANY,
