@@ -23,11 +23,14 @@ PASSING = (
 """What `ip` tells and differs with every look, or with every start of a machine."""
 
 LISTING = r"""
-listed() { find "$@" -xdev \( -path /run/libvirt -o -path /var/lib/libvirt -o -name .accelerators.json \) -prune \
+listed() { find "$@" -xdev \( -path /run/libvirt -o -path /var/lib/libvirt -o -name .accelerators.json -o -path '/var/lib/rscvm/*/lock' \) -prune \
     -o \( -type d -o -name '*.pid' -o -name '*.started' -o -name '*.log' \) -printf '%p %M %U\n' -o -printf '%p %M %U %s\n'; }
 listed /etc /run /var/lib/rscvm 2>/dev/null
 listed /root /var /var/lib -maxdepth 2"""
-"""What rscvm might write to, all of it; of what it has nothing to do with, the top."""
+"""What rscvm might write to, all of it; of what it has nothing to do with, the top.
+
+A lock's file that was left by a kill of all holds nobody up, and goes with its lab's directory, which is listed.
+"""
 
 
 def _kept(value: Any) -> Any:
