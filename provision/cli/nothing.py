@@ -50,6 +50,11 @@ def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSo
 
     :raise HostError: when a libvirt that has answered does so no more.
     """
+    if not (asked.names or asked.connect or asked.qmp):
+        where = short(", ".join(sources), _NAMES)
+        return Nothing(
+            f"no QEMU with a NIC is seen on {where}", "without root only your own are; as root, all"
+        )
     machines = [name for source in sources.values() for name in source.machines()]
     if machines or asked.connect is None:
         return Nothing(without_nic(machines))

@@ -102,5 +102,9 @@ def every_source(edges: ReadingEdges, host: str, *, monitor: bool = True) -> Mac
 def bare_source(edges: ReadingEdges, host: str, socket: str) -> MachineSource:
     """A QEMU of anyone's, by its monitor's socket on the host."""
     return MachineSource(
-        edges, host, lambda _: collect_bare(edges, host, socket), machines=lambda: (f"the QEMU at {socket}",)
+        edges,
+        host,
+        lambda _: collect_bare(edges, host, socket),
+        machines=lambda: (f"the QEMU at {socket}",),
+        listening=True,
     )
