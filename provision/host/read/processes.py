@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 _READ = r""": 2>/dev/null </proc/1/cmdline && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
+also=''
 processes() {
     read='' links='' fds='' stat=''
     for p do
         read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
     done
     taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%H/../fdinfo/%f\n')
-    grep -azHZ '' $stat /proc/self/status $read $taps
+    grep -azHZ '' $stat /proc/self/status $read $taps $also
     find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '*/tap[0-9]*' \) \
         -printf '%p\0%l\0'
     [ -z "$stat" ] || grep -azHZ '' $stat
@@ -55,16 +56,17 @@ _QEMUS = (
     sockets=$1
     # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
+    also="/run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
     processes "$@"
-    grep -azHZ '' /run/libvirt/qemu/*.pid "${XDG_RUNTIME_DIR:-/run/user/0}"/libvirt/qemu/run/*.pid
-    own='' seen=''
-    # shellcheck disable=SC2046 # as above
-    find /proc/self/ns/net $([ $# = 0 ] || printf '%s/ns/net ' "$@") -maxdepth 0 -printf '%l %h\n' | while read -r net at; do
-        [ -n "$own" ] || own=$net
-        case $at$seen in /proc/self/* | *" $net "*) continue ;; esac
-        seen="$seen $net "
-        [ -z "$sockets" ] || said "$net unix" grep -a ' 00010000 0001 01 ' "${at%/ns}/net/unix"
-        [ "$net" != "$own" ] || continue
+    away=''
+    for p do
+        # shellcheck disable=SC3013 # -ef as in the lock
+        [ "$p/ns/net" -ef /proc/self/ns/net ] || away="$away $p/ns/net"
+    done
+    listening() { grep -a ' 00010000 0001 01 ' "$1"; }
+    [ -z "$sockets" ] || said "$(readlink /proc/self/ns/net) unix" listening /proc/self/net/unix
+    [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %h\n' | sort -u -k 1,1 | while read -r net at; do
+        [ -z "$sockets" ] || said "$net unix" listening "${at%/ns}/net/unix"
         said "$net links" nsenter "--net=$at/net" ip -json -details -stats address show
         said "$net features" nsenter "--net=$at/net" ethtool --json -k '*'
     done
