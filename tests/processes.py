@@ -20,6 +20,7 @@ def proc_text(
     more: Sequence[tuple[str, str]] = (),
     taps: Mapping[int, str] | None = None,
     files: Mapping[str, str] | None = None,
+    state: str = "S",
 ) -> str:
     """Processes by their pids, all alike but for their arguments, as /proc of Linux 6.18 tells them.
 
@@ -30,7 +31,7 @@ def proc_text(
     """
 
     def stat(pid: int, started: int) -> tuple[str, str]:
-        return f"/proc/{pid}/stat", f"{pid} ({name}) S {' '.join(['1'] * 18)} {started} 4096 1\n"
+        return f"/proc/{pid}/stat", f"{pid} ({name}) {state} {' '.join(['1'] * 18)} {started} 4096 1\n"
 
     def status(pid: int | str, user: int) -> tuple[str, str]:
         return f"/proc/{pid}/status", f"Name:\t{name}\nUid:\t{user}\t{user}\t{user}\t{user}\n"

@@ -10,7 +10,7 @@ from provision.host.read.processes import LISTENING
 from provision.runtime.command import Result
 from provision.runtime.errors import HostError
 from provision.runtime.protocols import Domain
-from provision.verify.collect.every_qemu import collect_every
+from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.evidence import Owner, Unasked
 from tests.builders import FakeEdges, FakeHost, FakeLibvirt
 from tests.processes import NAMESPACES, proc_text
@@ -132,3 +132,30 @@ def test_libvirts_own_are_asked_of_libvirt_and_no_liar_is() -> None:
 
     assert (first.machine, first.kind, first.owner.pid) == ("vm (42)", "bridge", 42)
     assert (second.machine, second.kind, second.owner.pid) == ("vm (43)", "ethernet", 43)
+
+
+def test_a_qemu_that_is_stopped_is_not_judged_by_its_tap() -> None:
+    text = proc_text(
+        {42: ("qemu", *QMP, *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS}, state="T"
+    )
+
+    [nic] = found(text)
+
+    assert not nic.virtio.chosen
+    assert "its process is stopped" in reason(nic)
+
+
+def at_socket(text: str) -> list[Any]:
+    host = Walked()
+    host.text = text
+    return collect_at(Silent(host), "local", "/run/vm.qmp")
+
+
+def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_is() -> None:
+    holds = proc_text({42: ("qemu", *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS})
+    [nic] = at_socket(holds)
+
+    assert (nic.machine, nic.owner) == ("42", Owner(42, started=100))
+    assert "somebody else's; judged by its arguments" in reason(nic)
+    with pytest.raises(HostError, match="somebody else's"):
+        at_socket(proc_text({42: ("qemu", *NIC)}, files={HERE: LISTENS}))

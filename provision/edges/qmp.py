@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from qemu.qmp import QMPClient
 
 _T = TypeVar("_T")
+_GREETING = 5.0
+"""Seconds within which a QEMU greets whom it serves; while somebody else is its client it greets nobody."""
 
 
 class QmpSocket:
@@ -41,10 +43,10 @@ class QmpSocket:
         self._client = QMPClient("rscvm")
         self._client.logger.disabled = True
         try:
-            self._wait(self._client.connect(address))
+            self._wait(self._client.connect(address), within=_GREETING)
         except (QMPError, OSError, TimeoutError, EOFError) as error:
             self._loop.close()
-            raise self._silent("no monitor answers", error) from error
+            raise self._silent("no monitor answers", error, within=_GREETING) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,13 +78,13 @@ class QmpSocket:
         except (QMPError, OSError, TimeoutError, EOFError) as error:
             raise self._silent(f"{command} was not answered", error) from error
 
-    def _silent(self, what: str, error: Exception) -> HostError:
+    def _silent(self, what: str, error: Exception, *, within: float | None = None) -> HostError:
         why = str(error)
         if isinstance(error, TimeoutError):
-            why = f"nothing within {self._timeout:g} s (is QEMU stopped, or is another client connected?)"
+            why = f"nothing within {within or self._timeout:g} s (is QEMU stopped, or is another client connected?)"
         return HostError(f"{what} at {self._path}: {why}")
 
-    def _wait(self, answer: Coroutine[object, object, _T]) -> _T:
+    def _wait(self, answer: Coroutine[object, object, _T], *, within: float | None = None) -> _T:
         if self._loop is None:
             raise HostError(f"the monitor at {self._path} is not connected")
-        return self._loop.run(asyncio.wait_for(answer, self._timeout))
+        return self._loop.run(asyncio.wait_for(answer, within or self._timeout))

@@ -45,6 +45,8 @@ class Process:
     """The TAPs that it has open, by descriptor; a macvtap as `ifindex N`."""
     sockets: frozenset[int] = frozenset()
     """Inodes."""
+    stopped: bool = False
+    """Whether somebody has stopped it (SIGSTOP, a debugger)."""
 
     @property
     def is_qemu(self) -> bool:
@@ -147,6 +149,7 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
         {name.removeprefix("ns/"): link for name, link in said.items() if name.startswith("ns/")},
         {**macvtaps, **{int(name): tap[1] for name, tap in taps.items() if tap}},
         frozenset(int(inode[1]) for inode in sockets if inode),
+        said.get("stat", "").rpartition(") ")[2][:1] in ("T", "t"),
     )
 
 

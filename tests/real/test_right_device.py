@@ -170,6 +170,8 @@ def test_each_nic_of_the_host_is_judged_by_its_own_device(there: Misleading) -> 
     held = {rung["rung"]: rung for rung in found["52:54:00:00:01:04"]["ladder"]}
     assert held["negotiated"]["ipv4"] == "unknown"
     assert "judged by its arguments and its TAP" in held["negotiated"]["seen"]
+    [by_socket] = there.check("--qmp", str(there.folder / "held.qmp")).values()
+    assert (by_socket["verdict"], by_socket["tap"]) == ("ready", "held0")
     assert whole_host(there.host) == before, "nothing was changed"
     for name in ("own", "net1", "handed"):
         assert there.check("--qmp", str(there.folder / f"{name}.qmp")), "no monitor is kept"

@@ -93,7 +93,7 @@ def test_a_monitor_that_another_client_has_is_given_up(site: Site, monitor: str)
 
     def taken() -> bool:
         (answer,) = site.ask(asked(monitor))
-        return "nothing within 10 s" in answer.get("message", "")
+        return "nothing within 5 s" in answer.get("message", "")
 
     wait_for(taken, time.monotonic() + 60, "a monitor that does not answer")
     wait_for(lambda: len(relays(site)) == 1, time.monotonic() + 10, "the relay's end")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.qemu_arguments import monitors, nics_of
 from provision.host.read.processes import LISTENING
-from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
 from provision.runtime.questions import ask
 from provision.runtime.safe_text import escaped
@@ -17,7 +17,7 @@ from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
-from provision.verify.collect.own_taps import LIBVIRT
+from provision.verify.collect.own_taps import LIBVIRT, find_process
 from provision.verify.evidence import NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -62,6 +62,27 @@ def collect_every(
         if outcome.error is not None:
             raise outcome.error
     return [nic for outcome in outcomes for nic in outcome.value or ()]
+
+
+def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
+    """Every NIC of the QEMU that listens at a socket; where somebody else holds that, by its arguments.
+
+    :raise HostError: when no QEMU answers, and none is seen that listens there.
+    """
+    try:
+        return collect_bare(edges, host, socket)
+    except LostError:
+        raise
+    except HostError as error:
+        read = ask(edges.host(host), [LISTENING])[LISTENING]
+        process = find_process(Owner(socket=socket), read) if read else ""
+        if isinstance(process, str):
+            raise
+        nics = _told_by_arguments(host, process, str(error))
+        label = _labels([process])[process.pid]
+        return [
+            replace(nic, machine=label, owner=Owner(process.pid, started=process.started)) for nic in nics
+        ]
 
 
 def _labels(processes: Sequence[Process]) -> dict[int, str]:
@@ -109,7 +130,13 @@ def _bare(
             return collect_bare(edges, host, socket)
         except (HostError, UnreadableError) as error:
             why = str(error)
-    unasked = Unasked(f"{why}; judged by its arguments and its TAP", final=True, chosen=True)
+    return _told_by_arguments(host, process, why)
+
+
+def _told_by_arguments(host: str, process: Process, why: str) -> list[NicEvidence]:
+    """As it was started; of one that is stopped the TAP tells nothing."""
+    said = "; its process is stopped" if process.stopped else "; judged by its arguments and its TAP"
+    unasked = Unasked(f"{why}{said}", final=True, chosen=not process.stopped)
     nics = [
         _by_arguments(host, process, nic, index, unasked) for index, nic in enumerate(nics_of(process.argv))
     ]

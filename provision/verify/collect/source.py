@@ -10,8 +10,7 @@ from provision.host.read.inventory import read_inventory
 from provision.runtime.deadline import pause
 from provision.runtime.errors import RequestError
 from provision.runtime.parallel import side_by_side
-from provision.verify.collect.bare_qemu import collect_bare
-from provision.verify.collect.every_qemu import collect_every
+from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.collect.machines import collect_domain, collect_lab
 from provision.verify.collect.next_start import with_spec
 
@@ -104,7 +103,7 @@ def bare_source(edges: ReadingEdges, host: str, socket: str) -> MachineSource:
     return MachineSource(
         edges,
         host,
-        lambda _: collect_bare(edges, host, socket),
+        lambda _: collect_at(edges, host, socket),
         machines=lambda: (f"the QEMU at {socket}",),
         listening=True,
     )
