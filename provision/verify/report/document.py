@@ -37,6 +37,7 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
     return {
         "host": nic.host,
         "machine": nic.machine,
+        "pid": nic.pid,
         "nic": nic.nic,
         "mac": nic.mac,
         "tap": nic.tap,
