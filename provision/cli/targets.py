@@ -106,7 +106,12 @@ def everywhere(output: Output, hosts: Sequence[str]) -> Iterator[tuple[list[str]
     from provision.edges.uri import reach
     from provision.edges.wiring import RealEdges
 
-    ways = {way.name: way.host for way in (reach("", host) for host in hosts or ("",))}
+    reached_at = [reach("", host) for host in hosts or ("",)]
+    ways = {way.name: way.host for way in reached_at}
+    if len(ways) < len(reached_at):
+        raise RequestError(
+            "--host: one of them is named twice", hint="hosts are told apart by their names alone"
+        )
     with RealEdges(ways, output.say if output.verbose else None) as edges:
         yield list(ways), edges
 

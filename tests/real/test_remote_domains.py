@@ -123,3 +123,6 @@ def test_a_qemu_on_another_host_is_judged_by_its_socket(site: Site, guest: Path)
         "a ready NIC",
         150,
     )
+    status, found, _ = check(site, "--host", "ssh://hv", "--host", "ssh://127.0.0.1:9")
+    assert status == 3, "the other host cannot be reached, and hides nobody"
+    assert [(nic["host"], nic["verdict"], nic["tap"]) for nic in found.values()] == [("hv", "ready", "t0")]
