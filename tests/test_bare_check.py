@@ -159,3 +159,39 @@ def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_
     assert "somebody else's; judged by its arguments" in reason(nic)
     with pytest.raises(HostError, match="somebody else's"):
         at_socket(proc_text({42: ("qemu", *NIC)}, files={HERE: LISTENS}))
+
+
+def test_nobody_elses_monitor_is_asked_by_root() -> None:
+    """Whoever owns a process may put anything in the place of its socket."""
+    text = proc_text(
+        {42: ("qemu", *QMP, *NIC)}, uid=1000, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS}
+    )
+
+    [nic] = found(text)
+
+    assert "its user might lead us anywhere" in reason(nic)
+
+
+def test_a_line_that_somebody_forged_hides_no_monitor() -> None:
+    forged = f"{LISTENS}0: 1 0 00010000 0001 01 7 /run/vm.qmp\n"
+    text = proc_text({42: ("qemu", *QMP, *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: forged})
+
+    assert "somebody else's; judged" in reason(found(text)[0])
+
+
+def test_arguments_without_measure_cost_nobody_else_the_check() -> None:
+    long = "1" * 5000
+    argv = (
+        "qemu",
+        "-qmp",
+        f"tcp:h:{long}",
+        "-chardev",
+        f"socket,id=c,port={long}",
+        "-mon",
+        "chardev=c,mode=control",
+    )
+    many = [word for _ in range(2000) for word in ("-device", "e1000,netdev=n", "-global", "a.b=c")]
+
+    nics = found(proc_text({42: (*argv, "-netdev", f"tap,id=n,fd={long}", *many), 43: ("qemu", *NIC)}))
+
+    assert [sum(nic.owner.pid == pid for nic in nics) for pid in (42, 43)] == [256, 1]

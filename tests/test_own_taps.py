@@ -25,7 +25,18 @@ OWNER = Owner(domain="vm", uuid="u-1")
 PIDFILE = {"/run/libvirt/qemu/vm.pid": "42"}
 ON = features("negotiated-by-linux")
 OFF = features("host-tso-off")
-TAP = Link("tap0", "tun", "", up=True, mtu=1500, master="", tap=True, index=7, address="fe:54:00:12:34:56")
+TAP = Link(
+    "tap0",
+    "tun",
+    "",
+    up=True,
+    mtu=1500,
+    master="",
+    tap=True,
+    carrier=True,
+    index=7,
+    address="fe:54:00:12:34:56",
+)
 
 
 def read(text: str, **devices: Any) -> TapsRead:
@@ -171,3 +182,46 @@ def test_without_root_a_device_of_that_name_alone_is_nobodys(address: str) -> No
 def test_without_root_our_mark_counts_for_its_machine() -> None:
     assert as_a_user(proc_text({}), address="", alias="rscvm lab vm net0 0123456789ab").shown == "name"
     assert as_a_user(proc_text({}), address="", alias="rscvm lab other net0 0123456789ab").shown == ""
+
+
+def by_monitor(told_of_it: str, **taps: str) -> NicEvidence:
+    """A machine that was started on `tap0`, and whose netdev the monitor tells so now."""
+    argv = ("qemu", "-netdev", "tap,id=n,ifname=tap0", "-netdev", "tap,id=m,ifname=tap1")
+    held = [(f"fdinfo/{fd.removeprefix('fd')}", f"iff:\t{tap}\n") for fd, tap in taps.items()]
+    asked = nic(owner=Owner(42), netdev="n", tap="tap0", told=told_of_it)
+    return with_tap(asked, read(proc_text({42: argv}, more=held), tap0=ON, tap1=OFF))
+
+
+def test_what_the_monitor_tells_counts_before_what_the_machine_was_started_with() -> None:
+    """Netdevs were plugged out, and others in under their ids."""
+    both = {"fd8": "tap0", "fd9": "tap1"}
+
+    assert by_monitor("ifname=tap1,script=no", **both).tap == "tap1"
+    assert by_monitor("fd=9", **both).tap == "tap1"
+    assert by_monitor("ifname=renamed", **both).tap is None
+    assert by_monitor("ifname=renamed", fd8="tap0").tap == "tap0", "the only one that it holds"
+
+
+def test_where_a_tap_was_renamed_no_other_name_is_believed() -> None:
+    argv = ("qemu", "-netdev", "tap,id=a,ifname=t0", "-netdev", "tap,id=b,ifname=t1")
+    text = proc_text({42: argv}, more=[("fdinfo/8", "iff:\tt1\n"), ("fdinfo/9", "iff:\tmoved\n")])
+
+    assert told(text, nic(owner=Owner(42), netdev="b"), t1=ON, moved=ON).tap is None
+
+
+def test_two_that_hold_one_name_are_both_unknown_and_so_is_one_that_nobody_holds() -> None:
+    """A TAP may be in another network than its QEMU, which fdinfo does not tell."""
+    text = proc_text({42: ARGV, 43: ("qemu",)}, taps={42: "tap0", 43: "tap0"}, files=PIDFILE)
+    assert "42, 43 each hold a TAP tap0" in reason(told(text))
+
+    alone = read(proc_text({42: ARGV}, taps={42: "tap0"}, files=PIDFILE), tap0=ON)
+    nobodys = replace(alone, links={"tap0": replace(TAP, carrier=False)})
+    assert "nobody holds the tap0" in reason(with_tap(nic(owner=OWNER, netdev="hostnet0"), nobodys))
+
+
+def test_a_network_that_could_not_be_read_is_not_taken_for_ours() -> None:
+    text = proc_text(
+        {42: ARGV}, taps={42: "tap0"}, files=PIDFILE, namespaces={**NAMESPACES, "net": "net:[9]"}
+    )
+
+    assert judge_nic(told(text)).verdict == "unknown"

@@ -25,7 +25,7 @@ _LISTENS = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (.+)$", re.MULTILI
 _TAP = re.compile(r"^iff:\s*(\S+)$", re.MULTILINE)
 _UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
-_MACVTAP = re.compile(r".*/tap(\d+)")
+_MACVTAP = re.compile(r"/dev/tap(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)

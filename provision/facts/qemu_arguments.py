@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu import TRUE
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _WORD = re.compile(r"(?:[^,]|,,)+")
-_ADDRESS = re.compile(r"(?:tcp|telnet):(?P<host>[^:,]*):(?P<port>\d+)")
+_ADDRESS = re.compile(r"(?:tcp|telnet):(?P<host>[^:,]*):(?P<port>[0-9]{1,5})(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,12 @@ def properties(text: str, first: str) -> Mapping[str, str]:
     return found
 
 
-def netdevs(argv: Sequence[str]) -> dict[str, Mapping[str, str]]:
+_MOST_NICS = 256
+"""Of one process; whoever says to have more is hostile."""
+
+
+@lru_cache(maxsize=64)
+def netdevs(argv: tuple[str, ...]) -> dict[str, Mapping[str, str]]:
     """Each `-netdev` by its id."""
     found = (properties(text, "type") for text in options(argv, "netdev"))
     return {said["id"]: said for said in found if "id" in said}
@@ -71,11 +78,9 @@ def monitors(argv: Sequence[str]) -> list[ListeningMonitor]:
     for said in (properties(text, "chardev") for text in options(argv, "mon")):
         chardev = chardevs.get(said.get("chardev", ""), {})
         human = said.get("mode", "readline") != "control"
-        port = chardev.get("port", "")
-        if chardev.get("path") or port.isdecimal():
-            found.append(
-                ListeningMonitor(chardev.get("path", ""), int(port) if port.isdecimal() else None, human)
-            )
+        port = re.fullmatch("[0-9]{1,5}", chardev.get("port", ""))
+        if chardev.get("path") or port:
+            found.append(ListeningMonitor(chardev.get("path", ""), int(port[0]) if port else None, human))
     return [each for each in found if each.path or each.port is not None]
 
 
@@ -105,54 +110,45 @@ class ArgumentNic:
     """The offloads that RSC needs: on unless it is said otherwise (hw/net/virtio-net.c)."""
 
 
-def nics_of(argv: Sequence[str]) -> list[ArgumentNic]:
-    """Every NIC of `-device` and `-nic`, and of `-net nic`, which is behind a hub."""
-    backends = netdevs(argv)
-    found = []
+def nics_of(argv: tuple[str, ...]) -> list[ArgumentNic]:
+    """Every NIC of `-device` and `-nic`, and of `-net nic`, which is behind a hub; of one process not more than 256."""
+    return list(islice(_nics(argv), _MOST_NICS))
+
+
+def _nics(argv: tuple[str, ...]) -> Iterator[ArgumentNic]:
+    backends, globally = netdevs(argv), [text.partition("=") for text in options(argv, "global")]
     for said in (properties(text, "driver") for text in options(argv, "device")):
         if "netdev" in said:
             backend = backends.get(said["netdev"], {})
-            switches = _switches(argv, said)
-            found.append(
-                ArgumentNic(
-                    said.get("driver", ""),
-                    backend.get("type", ""),
-                    said.get("id", ""),
-                    said.get("mac", ""),
-                    said["netdev"],
-                    backend.get("ifname", ""),
-                    switches,
-                )
+            yield ArgumentNic(
+                said.get("driver", ""),
+                backend.get("type", ""),
+                said.get("id", ""),
+                said.get("mac", ""),
+                said["netdev"],
+                backend.get("ifname", ""),
+                _switches(globally, said),
             )
     for said in (properties(text, "type") for text in options(argv, "nic")):
         if said.get("type") != "none":
-            model = said.get("model", "e1000")
-            driver = "virtio-net-pci" if model.startswith("virtio") else model
-            switches = _switches(argv, {"driver": driver})
-            found.append(
-                ArgumentNic(
-                    driver,
-                    said.get("type", ""),
-                    "",
-                    said.get("mac", ""),
-                    said.get("id", ""),
-                    said.get("ifname", ""),
-                    switches,
-                )
-            )
+            driver = _driver(said.get("model", "e1000"))
+            mac, netdev, ifname = (said.get(name, "") for name in ("mac", "id", "ifname"))
+            switches = _switches(globally, {"driver": driver})
+            yield ArgumentNic(driver, said.get("type", ""), "", mac, netdev, ifname, switches)
     for said in (properties(text, "type") for text in options(argv, "net")):
         if said.get("type") == "nic":
-            model = said.get("model", "e1000")
-            found.append(ArgumentNic("virtio-net-pci" if model.startswith("virtio") else model, "hubport"))
-    return found
+            yield ArgumentNic(_driver(said.get("model", "e1000")), "hubport")
 
 
-def _switches(argv: Sequence[str], device: Mapping[str, str]) -> Mapping[str, bool]:
+def _driver(model: str) -> str:
+    return "virtio-net-pci" if model.startswith("virtio") else model
+
+
+def _switches(globally: Sequence[tuple[str, str, str]], device: Mapping[str, str]) -> Mapping[str, bool]:
     """The offloads as the device's own words and `-global` leave them; the device's come last."""
     found = dict.fromkeys(("guest_csum", *TSO.values()), True) | {HCK: False}
     driver = device.get("driver", "")
-    for text in options(argv, "global"):
-        name, _, value = text.partition("=")
+    for name, _, value in globally:
         of, _, prop = name.rpartition(".")
         if prop in found and of in (driver, "virtio-net-pci-base", "virtio-net-device"):
             found[prop] = value in TRUE

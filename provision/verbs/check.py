@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
 from provision.verify.collect.host_devices import TapsRead, read_taps
+from provision.verify.collect.own_taps import has_device
 from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import sample_tcp, with_traffic
 from provision.verify.collect.wire import with_test_bridge
@@ -92,7 +93,11 @@ def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> 
 
 def taps_of(source: MachineSource, nics: Sequence[NicEvidence]) -> TapsRead:
     """The host's devices, where there are any that matter."""
-    return devices_of(source) if any(nic.tap for nic in nics) else TapsRead.none("")
+    return (
+        devices_of(source)
+        if any(nic.tap or (has_device(nic) and nic.state != "off") for nic in nics)
+        else TapsRead.none("")
+    )
 
 
 def devices_of(source: MachineSource) -> TapsRead:

@@ -103,6 +103,8 @@ class NicEvidence:
     owner: Owner = UNKNOWN
     netdev: str = ""
     """The id of QEMU's netdev behind it."""
+    told: str = ""
+    """What QEMU's monitor says of that netdev."""
     shown: Literal["", "descriptor", "name"] = ""
     """How its TAP is known: held by its QEMU, or by its name and what is said of it; empty in evidence of 0.1.0."""
     network: str = ""

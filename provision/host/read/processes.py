@@ -28,7 +28,7 @@ processes() {
     done
     taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%H/../fdinfo/%f\n')
     grep -azHZ '' $stat /proc/self/status $read $taps $also
-    find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '*/tap[0-9]*' \) \
+    find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '/dev/tap[0-9]*' \) \
         -printf '%p\0%l\0'
     [ -z "$stat" ] || grep -azHZ '' $stat
 }

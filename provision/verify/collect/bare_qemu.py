@@ -104,7 +104,7 @@ def _devices(monitor: Monitor) -> Iterator[tuple[str, str]]:
 
 
 def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
-    """Kind and TAP of each netdev by its id.
+    """Kind of each netdev by its id, and what else is said of it.
 
     QMP has no command for it (QEMU 7.2 to 10.0), so the human monitor is asked; a netdev that is not found in what
     it says is of no known kind, and so unknown.
@@ -114,8 +114,7 @@ def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
     for row in _NETDEV.finditer(answer):
         if row["type"] == "nic":  # a device, whose id may be a netdev's, too
             continue
-        ifname = _IFNAME.search(row["rest"] or "")
-        found[row["id"].strip()] = (row["type"], ifname["name"] if ifname else "")
+        found[row["id"].strip()] = (row["type"], row["rest"] or "")
     return found
 
 
@@ -130,7 +129,9 @@ def _nic(
     path, kind = device
     netdev = str(monitor.execute("qom-get", {"path": path, "property": "netdev"}))
     mac = str(monitor.execute("qom-get", {"path": path, "property": "mac"}))
-    backend, tap = netdevs.get(netdev, ("", "")) if netdev else ("none", "")
+    backend, told = netdevs.get(netdev, ("", "")) if netdev else ("none", "")
+    ifname = _IFNAME.search(told)
+    tap = ifname["name"] if ifname else ""
     own = path.startswith(f"{_PLACES[0]}/")
     return NicEvidence(
         host,
@@ -146,5 +147,6 @@ def _nic(
         path=path,
         owner=owner,
         netdev=netdev,
+        told=told if "ifname=" in told or "fd=" in told else "",
         by_fd=backend == "tap" and not tap,
     )

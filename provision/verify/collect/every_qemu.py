@@ -17,7 +17,7 @@ from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
-from provision.verify.collect.own_taps import LIBVIRT, find_process
+from provision.verify.collect.own_taps import LIBVIRT, find_process, may_be_asked
 from provision.verify.evidence import NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ def collect_every(
         ]
 
     outcomes = side_by_side([str(index) for index in range(len(chosen))], collected, at_once=_AT_ONCE)
-    for outcome in outcomes:
-        if outcome.error is not None:
-            raise outcome.error
-    return [nic for outcome in outcomes for nic in outcome.value or ()]
+    nics: list[NicEvidence] = []
+    for process, outcome in zip(chosen, outcomes, strict=True):
+        broken = [] if outcome.error is None else _told_by_arguments(host, process, str(outcome.error))
+        owner = Owner(process.pid, started=process.started)
+        nics += outcome.value or [replace(nic, machine=labels[process.pid], owner=owner) for nic in broken]
+    return nics
 
 
 def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
@@ -145,6 +147,8 @@ def _told_by_arguments(host: str, process: Process, why: str) -> list[NicEvidenc
 
 def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
     """The path of a QMP monitor of this very process, or why there is none that we may use."""
+    if not may_be_asked(process, read):
+        return None, "its user might lead us anywhere by its monitor's path, so that is not asked"
     reader, reason = read.reader, "it has no QMP monitor that listens at a path"
     network = read.networks.get(process.namespaces.get("net", ""))
     for offered in monitors(process.argv):
@@ -158,7 +162,7 @@ def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
             reason = "its QMP monitor is at a path of another mount namespace"
         else:
             inodes = network.unix.get(offered.path, frozenset()) if network else frozenset()
-            if len(inodes) == 1 and inodes <= process.sockets:
+            if inodes & process.sockets:
                 return offered.path, ""
             reason = f"what listens at {escaped(offered.path)} is not this process's own socket"
     return None, reason

@@ -35,10 +35,15 @@ class TapsRead:
     """Every QEMU of the host with the TAPs that it holds; None where nobody looked."""
 
     def of(self, network: str) -> TapsRead:
-        """What was read in a network namespace; in our own for one that nobody read."""
-        there = self.qemus.networks.get(network) if self.qemus else None
-        if there is None or not there.links:
+        """What was read in a network namespace; our own by an empty name."""
+        if not network or self.qemus is None or self.qemus.reader is None:
             return self
+        if network == self.qemus.reader.namespaces.get("net"):
+            return self
+        there = self.qemus.networks.get(network)
+        if there is None or not there.links:
+            unread = "the devices of its QEMU's network namespace cannot be read"
+            return replace(self, links={}, features=FeaturesRead({}, unread))
         try:
             return replace(
                 self, links=parse_links(there.links), features=FeaturesRead(parse_features(there.features))

@@ -5,6 +5,7 @@ A name alone may be another's: the same one in another network namespace, or one
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
 
 _NOBODY_LOOKED = Unasked("QEMU was handed its TAP as a descriptor, and nobody looked which one that is")
 _MACVTAP = "ifindex "
+_FD = re.compile("[0-9]{1,9}")
+_TOLD_FD = re.compile(r"(?:^|,)fd=([0-9]{1,9})(?![0-9])")
+_TOLD_NAME = re.compile(r"(?:^|,)ifname=([^,]+)")
 
 
 def has_device(nic: NicEvidence) -> bool:
@@ -52,8 +56,27 @@ def with_own_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
         held = ", ".join(sorted({escaped(tap) for tap in process.taps.values()})) or "none"
         why = f"none of the TAPs that QEMU (process {process.pid}) holds is this NIC's; it holds {held}"
         return replace(nic, tap=None, features=Unasked(why))
+    if why := _doubtful(process, network, name, there):
+        return replace(nic, tap=None, features=Unasked(why))
     own = network == (read.qemus.reader.namespaces.get("net", "") if read.qemus.reader else "")
     return replace(nic, tap=name, network="" if own else network, shown="descriptor", pid=process.pid)
+
+
+def _doubtful(process: Process, network: str, name: str, there: TapsRead) -> str:
+    """Why a device of the right name may be another one: fdinfo does not tell in which network a TAP is."""
+    link, found = there.links.get(name), there.qemus.found if there.qemus else ()
+    if link is None or not link.tap:
+        return ""
+    claims = [
+        each.pid for each in found if each.namespaces.get("net") == network and name in each.taps.values()
+    ]
+    if len(claims) > 1:
+        return f"processes {', '.join(map(str, claims))} each hold a TAP {escaped(name)}, and one of them elsewhere"
+    if link.up and not link.carrier:
+        return (
+            f"nobody holds the {escaped(name)} of that network: the one of process {process.pid} is elsewhere"
+        )
+    return ""
 
 
 def find_process(owner: Owner, qemus: Processes) -> Process | str:
@@ -75,13 +98,15 @@ def find_process(owner: Owner, qemus: Processes) -> Process | str:
 
 
 def _listening(socket: str, qemus: Processes) -> list[Process]:
-    """Who holds the one socket that listens at a path, in whichever network."""
+    """Who holds a socket that listens at a path, in whichever network; many may say a path, and each holds its own."""
     inodes = {inode for each in qemus.networks.values() for inode in each.unix.get(socket, ())}
-    return (
-        [process for process in qemus.found if process.is_qemu and process.sockets & inodes]
-        if len(inodes) == 1
-        else []
-    )
+    found = [each for each in qemus.found if each.is_qemu and each.sockets & inodes]
+    return [each for each in found if may_be_asked(each, qemus)] or found
+
+
+def may_be_asked(process: Process, qemus: Processes) -> bool:
+    """Whether a process is root's or our own: anybody else's might lead us anywhere by the path of its monitor."""
+    return process.uid == 0 or (qemus.reader is not None and process.uid == qemus.reader.uid)
 
 
 def _libvirts(owner: Owner, qemus: Processes) -> list[Process]:
@@ -106,22 +131,36 @@ def _held(nic: NicEvidence, process: Process, links: Mapping[str, Link]) -> str:
     """The TAP among a QEMU's own that is the NIC's; empty where that is not known."""
     by_index = {f"{_MACVTAP}{link.index}": link.name for link in links.values()}
     taps = {fd: by_index.get(tap, tap) for fd, tap in process.taps.items()}
-    known: dict[str, str] = {}
+    if nic.told:  # by the monitor: what the arguments say may have been plugged out since
+        return _told(nic.told, taps)
     there = {
         key: said for key, said in netdevs(process.argv).items() if said.get("type") in ("tap", "bridge")
     }
-    for key, said in there.items():
-        fds = [int(fd) for fd in (said.get("fds") or said.get("fd", "")).split(":") if fd.isdecimal()]
-        names = {taps.get(fd, "") for fd in fds} or {said.get("ifname", "")} & {*taps.values()}
+    said = {each["ifname"] for each in there.values() if "ifname" in each}
+    renamed = bool(said - {*taps.values()})  # then any of them may bear another's name by now
+    known: dict[str, str] = {}
+    for key, each in there.items():
+        fds = [int(fd) for fd in (each.get("fds") or each.get("fd", "")).split(":") if _FD.fullmatch(fd)]
+        names = {taps.get(fd, "") for fd in fds} if fds or renamed else {each.get("ifname", "")}
         if len(names) == 1 and "" not in names:
             known[key] = names.pop()
     if nic.netdev in known:
         return known[nic.netdev]
     left = {*taps.values()} - {*known.values()}
-    if nic.tap in left:
+    if nic.tap in left and not renamed:
         return nic.tap or ""
     alone = nic.netdev in there and there.keys() - known.keys() == {nic.netdev}
     return left.pop() if len(left) == 1 and alone else ""
+
+
+def _told(words: str, taps: Mapping[int, str]) -> str:
+    """The TAP that the monitor's words for a netdev mean: by its descriptor, by the name that it was opened with, or the only one."""
+    names = {taps.get(int(fd), "") for fd in _TOLD_FD.findall(words)}
+    name = _TOLD_NAME.search(words)
+    if not names and name and name[1] in taps.values():
+        names = {name[1]}
+    held = {*taps.values()}
+    return names.pop() if len(names) == 1 else held.pop() if len(held) == 1 else ""
 
 
 def _by_name(nic: NicEvidence, read: TapsRead, why: str) -> NicEvidence:
