@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from provision.facts.processes import Process, parse_processes
-from provision.host.read.processes import ENGINES, our_machines
+from provision.host.read.processes import ENGINES, SCRIPTS, our_machines
 from provision.lab.paths import LabPaths
 from provision.runtime.command import Result
 from tests.processes import NAMESPACES, proc_text
@@ -170,3 +171,13 @@ def test_what_is_no_engine_here_is_none() -> None:
     assert not engines(("qemu", "-device", "virtio-net-pci,guest_rsc_ext=off"))
     assert not engines(exe="/usr/bin/python3.11")
     assert not engines(namespaces={**NAMESPACES, "net": "net:[9]"})
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_where_others_processes_are_hidden_that_is_said(script: str) -> None:
+    """As with hidepid=2; a shell ends at once where a redirection of one of its special commands fails."""
+    hidden = script.replace("/proc/1/", "/proc/0/")
+
+    done = subprocess.run(["sh", "-c", hidden, "sh", ""], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, "others' processes cannot be seen\n")

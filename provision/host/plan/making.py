@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 # A kernel without IPv6 knows no such mode, and makes no such address.
 _SILENT = '[ ! -e /proc/sys/net/ipv6 ] || ip link set dev "$1" addrgenmode none'
 
-_MAKE = r"""
+_MAKE = (
+    f"silence() {{ {_SILENT}; }}"
+    r"""
 name=$1 made=$2 mark=$3 silent=$4
 shift 4
 gone() { ! ip link show dev "$made" >/dev/null 2>&1 || ip link del dev "$made"; }
 finish() {
     ip link set dev "$made" alias "$mark" || return
-    [ -z "$silent" ] || [ ! -e /proc/sys/net/ipv6 ] || ip link set dev "$made" addrgenmode none || return
+    [ -z "$silent" ] || silence "$made" || return
     ip link set dev "$made" name "$name"
 }
 gone && "$@" && finish && exit
@@ -30,6 +32,7 @@ status=$?
 gone
 exit "$status"
 """
+)
 
 _UNMAKE = r"""
 for each in "$1" "$2"; do

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provision.lab.paths import LabPaths
     from provision.runtime.command import Result, Run
 
-_READ = r""": 2>/dev/null </proc/1/cmdline && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
+_READ = r"""{ true </proc/1/cmdline; } 2>/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
 also=''
 processes() {
