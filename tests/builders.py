@@ -16,7 +16,7 @@ from provision.lab.load import parse_lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import LostError, RefusedError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import Domain, Monitor
+from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor
 from provision.verify.evidence import NicEvidence
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ class FakeMonitor:
     """Stands for a QEMU: answers what the test gave it, by command."""
 
     answers: Mapping[str, Any]
+    peer: int | None = None
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         if command not in self.answers:
@@ -201,5 +202,10 @@ class FakeEdges:
     def libvirt(self, host: str) -> FakeLibvirt:  # noqa: ARG002
         return self.daemon
 
-    def monitor(self, host: str, socket: str) -> AbstractContextManager[FakeMonitor]:  # noqa: ARG002
+    def monitor(
+        self,
+        host: str,  # noqa: ARG002
+        socket: str,  # noqa: ARG002
+        holder: Holder = ANYBODY,  # noqa: ARG002
+    ) -> AbstractContextManager[FakeMonitor]:
         return nullcontext(self.qmp)

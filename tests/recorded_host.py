@@ -14,7 +14,7 @@ from provision.lab.spec import Lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RefusedError
 from provision.runtime.interrupt import _arrived, forget
-from provision.runtime.protocols import Domain, Monitor
+from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor, SocketMonitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
 from tests.processes import proc_text
@@ -227,6 +227,7 @@ class RecordedMonitor:
 
     there: RecordedHost
     answers: Mapping[str, Any] = field(default_factory=lambda: recorded("monitor.json"))
+    peer: int | None = None
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         if command == "x-query-virtio-status" and not self.there.driver:
@@ -252,7 +253,12 @@ class RecordedEdges:
     def libvirt(self, host: str) -> RecordedLibvirt:  # noqa: ARG002
         return self.daemon
 
-    def monitor(self, host: str, socket: str) -> AbstractContextManager[Monitor]:  # noqa: ARG002
+    def monitor(
+        self,
+        host: str,  # noqa: ARG002
+        socket: str,  # noqa: ARG002
+        holder: Holder = ANYBODY,  # noqa: ARG002
+    ) -> AbstractContextManager[SocketMonitor]:
         if PATHS.pidfile("vm") not in self.runner.qemus:
             raise HostError(MORE["refused"]["monitor"])
         return nullcontext(RecordedMonitor(self.runner))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,16 +11,17 @@ import pytest
 from provision.host.read.processes import LISTENING
 from provision.runtime.command import Result
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import Domain
+from provision.runtime.protocols import ANYBODY, Domain, Holder
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.evidence import Owner, Unasked
-from tests.builders import FakeEdges, FakeHost, FakeLibvirt
+from tests.builders import FakeEdges, FakeHost, FakeLibvirt, FakeMonitor
 from tests.processes import NAMESPACES, proc_text
 
 NIC = ("-netdev", "tap,id=n,ifname=t0", "-device", "virtio-net-pci,netdev=n,id=nic,mac=52:54:00:00:00:01")
 QMP = ("-qmp", "unix:/run/vm.qmp,server=on,wait=off")
-HERE = f"{NAMESPACES['net']} unix"
+HERE = f"{NAMESPACES['net']} listening"
 LISTENS = "00000000933076e9: 00000002 00000000 00010000 0001 01 4711 /run/vm.qmp\n"
+TCP = "   1: {at}:115C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0 100 0 0 10 0\n"
 
 
 class Walked(FakeHost):
@@ -32,11 +35,15 @@ class Walked(FakeHost):
         return super().run(argv, stdin=stdin, timeout=timeout)
 
 
+@dataclass
 class Silent(FakeEdges):
-    """Its monitors answer nobody, and its libvirt neither."""
+    """Whoever connects to its monitors is not greeted, and its libvirt does not answer."""
 
-    def monitor(self, host: str, socket: str) -> Any:  # noqa: ARG002
-        raise HostError(f"the monitor at {socket} is somebody else's")
+    peer: int | None = None
+
+    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Any:  # noqa: ARG002
+        error = HostError(f"the monitor at {socket} of {holder.pid}, {holder.uid} is somebody else's")
+        return nullcontext(FakeMonitor({"query-name": error}, self.peer))
 
 
 def found(text: str, *names: str, daemon: FakeLibvirt | None = None, monitor: bool = True) -> list[Any]:
@@ -65,15 +72,20 @@ def test_a_machine_whose_monitor_is_held_is_judged_by_its_arguments() -> None:
     )
     assert nic.owner == Owner(42, started=100)
     assert nic.properties["guest_tso4"] is True
-    assert "is somebody else's; judged by its arguments and its TAP" in reason(nic)
+    assert "/run/vm.qmp of 42, 0 is somebody else's; judged by its arguments and its TAP" in reason(nic)
 
 
 @pytest.mark.parametrize(
     ("argv", "more", "why"),
     [
-        ((), {}, "no QMP monitor that listens at a path"),
+        ((), {}, "no QMP monitor that listens at a path or on TCP"),
         (("-monitor", "unix:/run/vm.hmp,server=on"), {}, "HMP"),
-        (("-qmp", "tcp:127.0.0.1:4444,server=on"), {}, "TCP"),
+        (("-qmp", "tcp:127.0.0.1:4444,server=on"), {}, "port 4444 of the loopback address is not this"),
+        (
+            ("-qmp", "tcp:127.0.0.1:4444,server=on"),
+            {"namespaces": {**NAMESPACES, "net": "net:[9]"}},
+            "TCP in another network namespace",
+        ),
         (("-qmp", "unix:vm.qmp,server=on"), {}, "relative"),
         (QMP, {}, "is not this process's own socket"),
         (QMP, {"more": [("fd/9", "socket:[4712]")]}, "is not this process's own socket"),
@@ -145,10 +157,31 @@ def test_a_qemu_that_is_stopped_is_not_judged_by_its_tap() -> None:
     assert "its process is stopped" in reason(nic)
 
 
-def at_socket(text: str) -> list[Any]:
+@pytest.mark.parametrize(
+    ("at", "place"),
+    [
+        ("0100007F", "tcp:127.0.0.1:4444"),
+        ("00000000", "tcp:127.0.0.1:4444"),
+        ("0" * 24 + "01000000", "tcp:[::1]:4444"),
+        ("0" * 32, "tcp:127.0.0.1:4444"),
+        ("0101A8C0", ""),
+    ],
+)
+def test_a_monitor_on_tcp_is_asked_on_loopback_where_it_alone_listens(at: str, place: str) -> None:
+    argv = ("qemu", "-qmp", "tcp::4444,server=on", *NIC)
+    own, another = (TCP.format(at=at, inode=inode) for inode in (4711, 4712))
+
+    [nic] = found(proc_text({42: argv}, more=[("fd/9", "socket:[4711]")], files={HERE: own}))
+    [doubtful] = found(proc_text({42: argv}, more=[("fd/9", "socket:[4711]")], files={HERE: own + another}))
+
+    assert (f"{place} of 42, 0 is somebody else's" if place else "is not this process's own") in reason(nic)
+    assert "is not this process's own" in reason(doubtful)
+
+
+def at_socket(text: str, peer: int | None = None) -> list[Any]:
     host = Walked()
     host.text = text
-    return collect_at(Silent(host), "local", "/run/vm.qmp")
+    return collect_at(Silent(host, peer=peer), "local", "/run/vm.qmp")
 
 
 def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_is() -> None:
@@ -161,15 +194,23 @@ def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_
         at_socket(proc_text({42: ("qemu", *NIC)}, files={HERE: LISTENS}))
 
 
-def test_nobody_elses_monitor_is_asked_by_root() -> None:
-    """Whoever owns a process may put anything in the place of its socket."""
+def test_the_process_that_the_kernel_says_listens_is_the_machine_whatever_its_path_is_called() -> None:
+    text = proc_text({42: ("qemu", *NIC), 43: ("qemu", *NIC)})
+
+    [nic] = at_socket(text, peer=43)
+
+    assert nic.owner == Owner(43, started=100)
+
+
+def test_another_users_monitor_is_asked_only_by_a_socket_that_is_that_users() -> None:
+    """Whoever owns a process may put anything in the place of its socket, but nothing that is not theirs."""
     text = proc_text(
         {42: ("qemu", *QMP, *NIC)}, uid=1000, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS}
     )
 
     [nic] = found(text)
 
-    assert "its user might lead us anywhere" in reason(nic)
+    assert "/run/vm.qmp of 42, 1000 is" in reason(nic)
 
 
 def test_a_line_that_somebody_forged_hides_no_monitor() -> None:

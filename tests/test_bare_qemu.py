@@ -13,7 +13,7 @@ from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Owner, Unasked
-from tests.builders import FIXTURES, FakeEdges, FakeMonitor
+from tests.builders import FIXTURES, FakeMonitor
 
 CAPTURED = json.loads((FIXTURES / "qemu-7.2.22" / "bare.json").read_text())
 NEWER = json.loads((FIXTURES / "qemu-10.0.13" / "bare.json").read_text())
@@ -40,13 +40,16 @@ COMMANDS = (
 )
 
 
-def edges(captured: dict[str, Any] = CAPTURED, **changes: Any) -> FakeEdges:
-    return FakeEdges(qmp=FakeMonitor({command: answer(command, changes, captured) for command in COMMANDS}))
+OWNER = Owner(socket="/run/some.sock")
+
+
+def monitor(captured: dict[str, Any] = CAPTURED, **changes: Any) -> FakeMonitor:
+    return FakeMonitor({command: answer(command, changes, captured) for command in COMMANDS})
 
 
 @pytest.mark.parametrize("captured", [CAPTURED, NEWER], ids=["7.2.22", "10.0.13"])
 def test_every_nic_of_a_qemu_is_found_wherever_it_keeps_it(captured: dict[str, Any]) -> None:
-    nics = collect_bare(edges(captured), "local", "/run/some.sock")
+    nics = collect_bare(monitor(captured), "local", OWNER)
 
     assert [(nic.nic, nic.model, nic.kind, nic.tap) for nic in nics] == [
         ("net0", "virtio", "ethernet", "tapx"),
@@ -60,7 +63,7 @@ def test_every_nic_of_a_qemu_is_found_wherever_it_keeps_it(captured: dict[str, A
 
 
 def test_a_qemu_without_a_name_is_called_as_its_socket() -> None:
-    nics = collect_bare(edges(**{"query-name {}": {"return": {}}}), "local", "/run/some.sock")
+    nics = collect_bare(monitor(**{"query-name {}": {"return": {}}}), "local", OWNER)
 
     assert nics[0].machine == "some"
 
@@ -69,10 +72,10 @@ def test_a_tap_that_was_handed_over_open_has_no_name_and_says_so() -> None:
     key = 'human-monitor-command {"command-line": "info network"}'
     said = CAPTURED[key]["return"].replace("ifname=tapx,script=no,downscript=no", "fd=27")
 
-    [nic, *_] = collect_bare(edges(**{key: {"return": said}}), "local", "/run/some.sock")
+    [nic, *_] = collect_bare(monitor(**{key: {"return": said}}), "local", OWNER)
     told = with_tap(nic, TapsRead(FeaturesRead({})))
 
-    assert (nic.kind, nic.tap, nic.owner) == ("ethernet", None, Owner(socket="/run/some.sock"))
+    assert (nic.kind, nic.tap, nic.owner) == ("ethernet", None, OWNER)
     assert isinstance(told.features, Unasked)
     assert "handed its TAP as a descriptor" in told.features.reason
 
@@ -81,7 +84,7 @@ def test_a_tap_that_was_handed_over_open_has_no_name_and_says_so() -> None:
 def test_a_netdev_that_is_not_told_is_unknown_and_no_pass(said: Any) -> None:
     key = 'human-monitor-command {"command-line": "info network"}'
 
-    [nic, *_] = collect_bare(edges(**{key: {"return": said}}), "local", "/run/some.sock")
+    [nic, *_] = collect_bare(monitor(**{key: {"return": said}}), "local", OWNER)
 
     assert (nic.kind, nic.tap) == ("unknown", None)
 
@@ -90,8 +93,6 @@ def test_a_device_that_has_a_netdevs_id_is_not_taken_for_it() -> None:
     key = 'human-monitor-command {"command-line": "info network"}'
     also = "t: index=0,type=nic,model=e1000e,macaddr=52:54:00:12:34:58\r\n"
 
-    [nic, *_] = collect_bare(
-        edges(**{key: {"return": CAPTURED[key]["return"] + also}}), "local", "/run/some.sock"
-    )
+    [nic, *_] = collect_bare(monitor(**{key: {"return": CAPTURED[key]["return"] + also}}), "local", OWNER)
 
     assert (nic.kind, nic.tap) == ("ethernet", "tapx")

@@ -12,7 +12,7 @@ from provision.host.apply.lock import LockError
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import CommandError, HostError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import Monitor
+from provision.runtime.protocols import ANYBODY, Holder, SocketMonitor
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
 from tests.recorded_answers import LAB, PATHS, THEIR_FILES, changed_lab, rows
@@ -214,9 +214,11 @@ def test_an_interruption_while_drivers_are_waited_for_takes_back_what_this_run_d
 class Ending(RecordedEdges):
     """Its bare QEMU has ended by the time that its monitor is asked."""
 
-    def monitor(self, host: str, socket: str) -> AbstractContextManager[Monitor]:
+    def monitor(
+        self, host: str, socket: str, holder: Holder = ANYBODY
+    ) -> AbstractContextManager[SocketMonitor]:
         self.runner.qemus.clear()
-        return super().monitor(host, socket)
+        return super().monitor(host, socket, holder)
 
 
 @pytest.mark.parametrize("machine", BOTH)

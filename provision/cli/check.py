@@ -66,7 +66,9 @@ _FILE = click.Path(dir_okay=False)
 @click.command(short_help="The ladder of every NIC: what breaks RSC.")
 @click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]")
 @click.option("--connect", metavar="URI", help="Domains of this libvirt, made by anyone.")
-@click.option("--qmp", metavar="SOCKET", help="A QEMU without libvirt, by its monitor's socket.")
+@click.option(
+    "--qmp", metavar="SOCKET", help="A QEMU without libvirt, by its monitor's socket, or tcp:127.0.0.1:PORT."
+)
 @click.option(
     "--host",
     multiple=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from provision.cli.fleet import edges_of
 from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError
+from provision.runtime.protocols import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +53,11 @@ class Machines:
             )
         if self.names and self.connect is None and self.hosts:
             raise RequestError("--host: a lab file says itself where its machines are")
+        if self.qmp is not None and self.qmp.startswith("tcp:") and not re.fullmatch(LOOPBACK, self.qmp):
+            raise RequestError(
+                "--qmp: on TCP a monitor is asked at tcp:127.0.0.1:PORT or tcp:[::1]:PORT alone, where its host answers",
+                hint="--host ssh://USER@HOST for one on another host",
+            )
         if len(self.hosts) > 1 and (self.connect is not None or self.qmp is not None):
             raise RequestError("--host: several of them go without --connect and --qmp only")
 

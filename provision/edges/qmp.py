@@ -1,17 +1,22 @@
-"""QMP over a UNIX socket, one question at a time, through qemu.qmp."""
+"""QMP over a socket, one question at a time, through qemu.qmp."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from provision.edges.sockets import connected
 from provision.runtime.errors import HostError, RefusedError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping
+    from contextlib import AbstractContextManager
 
     from qemu.qmp import QMPClient
+
+    from provision.runtime.protocols import Holder
 
 _T = TypeVar("_T")
 _GREETING = 5.0
@@ -22,44 +27,45 @@ class QmpSocket:
     """A QEMU's monitor socket; a context manager, because QEMU serves one client at a time."""
 
     def __init__(
-        self, path: str, *, connected: Callable[[], socket.socket] | None = None, timeout: float = 10
+        self,
+        place: str,
+        holder: Holder,
+        way: AbstractContextManager[tuple[socket.socket, int | None]] | None = None,
+        *,
+        timeout: float = 10,
     ) -> None:
-        """Connect to a path here, or by a function that leads to one elsewhere; the path then says where, for a reader."""
-        self._path = path
-        self._connected = connected
+        """Connect to a path or a port here, or by a way that leads to one elsewhere; the place is for a reader then."""
+        self._place = place
+        self._pid = holder.pid
+        self._way = way or connected(place, holder.uid, timeout)
         self._timeout = timeout
-        self._loop: asyncio.Runner | None = None
+        self._open = ExitStack()
+        self._line: socket.socket | None = None
         self._client: QMPClient | None = None
+        self.peer: int | None = None
+        """The process that listens there, as its kernel tells it; None where it does not."""
 
     def __enter__(self) -> Self:
-        """Connect.
+        """Connect, and say nothing yet.
 
-        :raise HostError: when nothing answers at the socket.
+        :raise HostError: when nobody listens there, or another process than has to.
         """
-        from qemu.qmp import QMPClient, QMPError  # noqa: PLC0415 - only where a monitor is asked
-
-        address = self._connected() if self._connected is not None else self._path
-        self._loop = asyncio.Runner()
-        self._client = QMPClient("rscvm")
-        self._client.logger.disabled = True
-        try:
-            self._wait(self._client.connect(address), within=_GREETING)
-        except (QMPError, OSError, TimeoutError, EOFError) as error:
-            self._loop.close()
-            raise self._silent("no monitor answers", error, within=_GREETING) from error
+        with ExitStack() as stack:
+            self._line, self.peer = stack.enter_context(self._way)
+            if self.peer is not None and self._pid not in (None, self.peer):
+                raise HostError(f"process {self.peer} listens at {self._place}, and not process {self._pid}")
+            self._loop = stack.enter_context(asyncio.Runner())
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Hang up; a QEMU that is gone by now is no error."""
-        from qemu.qmp import QMPError  # noqa: PLC0415
+        with self._open:
+            if self._client is not None:
+                from qemu.qmp import QMPError  # noqa: PLC0415
 
-        if self._client is not None and self._loop is not None:
-            try:
-                self._wait(self._client.disconnect())
-            except (QMPError, OSError, TimeoutError, EOFError):
-                pass
-            finally:
-                self._loop.close()
+                with suppress(QMPError, OSError, TimeoutError, EOFError):
+                    self._wait(self._client.disconnect())
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
@@ -69,22 +75,37 @@ class QmpSocket:
         """
         from qemu.qmp import ExecuteError, QMPError  # noqa: PLC0415
 
-        if self._client is None:
-            raise HostError(f"the monitor at {self._path} is not connected")
+        client = self._client or self._greeted()
         try:
-            return self._wait(self._client.execute(command, dict(arguments or {})))
+            return self._wait(client.execute(command, dict(arguments or {})))
         except ExecuteError as error:
             raise RefusedError(f"QEMU refused {command}: {error}", error.error_class) from error
         except (QMPError, OSError, TimeoutError, EOFError) as error:
-            raise self._silent(f"{command} was not answered", error) from error
+            raise self._silent(f"{command} was not answered", error, self._timeout) from error
 
-    def _silent(self, what: str, error: Exception, *, within: float | None = None) -> HostError:
+    def _greeted(self) -> QMPClient:
+        """The client, once QEMU has greeted it.
+
+        :raise HostError: when it does not, or speaks no QMP.
+        """
+        from qemu.qmp import QMPClient, QMPError  # noqa: PLC0415 - only where a monitor is asked
+
+        if self._line is None:
+            raise HostError(f"the monitor at {self._place} is not connected")
+        client = QMPClient("rscvm")
+        client.logger.disabled = True
+        try:
+            self._wait(client.connect(self._line), within=_GREETING)
+        except (QMPError, OSError, TimeoutError, EOFError) as error:
+            raise self._silent("no monitor answers", error, _GREETING) from error
+        self._client = client
+        return client
+
+    def _silent(self, what: str, error: Exception, seconds: float) -> HostError:
         why = str(error)
         if isinstance(error, TimeoutError):
-            why = f"nothing within {within or self._timeout:g} s (is QEMU stopped, or is another client connected?)"
-        return HostError(f"{what} at {self._path}: {why}")
+            why = f"nothing within {seconds:g} s (is QEMU stopped, or is another client connected?)"
+        return HostError(f"{what} at {self._place}: {why}")
 
     def _wait(self, answer: Coroutine[object, object, _T], *, within: float | None = None) -> _T:
-        if self._loop is None:
-            raise HostError(f"the monitor at {self._path} is not connected")
         return self._loop.run(asyncio.wait_for(answer, within or self._timeout))

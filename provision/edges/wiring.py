@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
+from provision.runtime.protocols import ANYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from provision.edges.qmp import QmpSocket
     from provision.edges.ssh.host import SshHost
     from provision.runtime.command import Say
-    from provision.runtime.protocols import Runner, Target
+    from provision.runtime.protocols import Holder, Runner, Target
 
 
 class RealEdges:
@@ -95,13 +96,13 @@ class RealEdges:
             self._connection(host).connect()
         return uri
 
-    def monitor(self, host: str, socket: str) -> QmpSocket:
-        """The QEMU that listens at a socket on the host."""
+    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> QmpSocket:
+        """Who listens at a path on the host, or at a port of its loopback."""
         from provision.edges.qmp import QmpSocket  # noqa: PLC0415 - brings asyncio
 
         if not self._targets[host].address:
-            return QmpSocket(socket)
+            return QmpSocket(socket, holder)
         from provision.edges.ssh.relay import relayed  # noqa: PLC0415 - only where a host is remote
 
         connection = self._connection(host)
-        return QmpSocket(f"{host}:{socket}", connected=lambda: relayed(host, connection.start, socket))
+        return QmpSocket(f"{host}:{socket}", holder, relayed(host, connection.start, socket, holder.uid))

@@ -20,8 +20,16 @@ _STARTED = 19
 """Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
 
 _FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
-_NETWORK = re.compile(r"(net:\[\d+\]) (unix|links|features)")
-_LISTENS = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (.+)$", re.MULTILINE)
+_NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features)")
+_UNIX = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
+_TCP = re.compile(r"^ *\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) 0+:0000 0A(?: +\S+){5} +(\d+) .*$", re.MULTILINE)
+_LOOPBACK = {
+    "0100007F": ("127.0.0.1",),
+    "0" * 8: ("127.0.0.1",),
+    f"{'0' * 24}01000000": ("[::1]",),
+    "0" * 32: ("127.0.0.1", "[::1]"),
+}
+"""The loopback address by the addresses at which it is answered, as a little-endian /proc/net/tcp has them."""
 _TAP = re.compile(r"^iff:\s*(\S+)$", re.MULTILINE)
 _UID = re.compile(r"^Uid:\s+(\d+)", re.MULTILINE)
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
@@ -71,8 +79,8 @@ class Process:
 class Network:
     """A network namespace that QEMUs are in."""
 
-    unix: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    """The inodes of the sockets that listen at a path; of several, all but one have lost it."""
+    listening: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """The inodes of the sockets that listen at a path, of which all but one have lost it, or at `tcp:127.0.0.1:PORT`."""
     links: str = ""
     """`ip` of its devices, as the tool said it; empty of our own."""
     features: str = ""
@@ -154,11 +162,14 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
 
 
 def _network(said: Mapping[str, str]) -> Network:
-    unix: dict[str, set[int]] = defaultdict(set)
-    for inode, path in _LISTENS.findall(said.get("unix", "")):
-        unix[path].add(int(inode))
+    listening: dict[str, set[int]] = defaultdict(set)
+    for inode, path in _UNIX.findall(said.get("listening", "")):
+        listening[path].add(int(inode))
+    for address, port, inode in _TCP.findall(said.get("listening", "")):
+        for loopback in _LOOPBACK.get(address, ()):
+            listening[f"tcp:{loopback}:{int(port, 16)}"].add(int(inode))
     return Network(
-        {path: frozenset(inodes) for path, inodes in unix.items()},
+        {place: frozenset(inodes) for place, inodes in listening.items()},
         said.get("links", ""),
         said.get("features", ""),
     )

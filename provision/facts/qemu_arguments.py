@@ -15,6 +15,7 @@ from provision.tables.offloads import HCK, TSO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+LOOPBACKS = ("127.0.0.1", "[::1]")
 _WORD = re.compile(r"(?:[^,]|,,)+")
 _ADDRESS = re.compile(r"(?:tcp|telnet):(?P<host>[^:,]*):(?P<port>[0-9]{1,5})(?![0-9])")
 
@@ -29,6 +30,11 @@ class ListeningMonitor:
     """Of TCP."""
     human: bool = False
     """Whether it speaks to people (HMP) and not QMP."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it may be reached from its own host."""
+        return (self.path,) if self.port is None else tuple(f"tcp:{at}:{self.port}" for at in LOOPBACKS)
 
 
 def options(argv: Sequence[str], *names: str) -> Iterator[str]:

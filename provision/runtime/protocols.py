@@ -81,6 +81,32 @@ class Monitor(Protocol):
         ...
 
 
+LOOPBACK = r"tcp:(?P<host>127\.0\.0\.1|\[::1\]):(?P<port>[0-9]{1,5})"
+"""How a monitor on TCP is named; anybody might answer at another address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a monitor's socket has to be; where nothing is said, whoever listens there is taken."""
+
+    pid: int | None = None
+    """Of the process that listens."""
+    uid: int | None = None
+    """Of the socket's file."""
+
+
+ANYBODY = Holder()
+
+
+class SocketMonitor(Monitor, Protocol):
+    """A QEMU's monitor that is reached by its socket."""
+
+    @property
+    def peer(self) -> int | None:
+        """The process that listens there, as its kernel tells it; None where it does not."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """A libvirt domain as found."""
@@ -176,8 +202,13 @@ class ReadingEdges(Protocol):
         """The host's libvirt."""
         ...
 
-    def monitor(self, host: str, socket: str) -> AbstractContextManager[Monitor]:
-        """The QEMU that listens at a socket on the host."""
+    def monitor(
+        self, host: str, socket: str, holder: Holder = ANYBODY
+    ) -> AbstractContextManager[SocketMonitor]:
+        """Who listens at a path on the host, or at a port of its loopback; whether it is a QEMU the first answer shows.
+
+        :raise HostError: when nobody listens there, or somebody else than the holder; then nothing was said to them.
+        """
         ...
 
 

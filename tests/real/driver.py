@@ -13,7 +13,7 @@ from typing import Any
 from provision.edges.wiring import RealEdges
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import LostError, RscvmError
-from provision.runtime.protocols import Domain, Target
+from provision.runtime.protocols import Domain, Holder, Target
 
 interrupted: list[int] = []
 
@@ -29,8 +29,8 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
         said = getattr(edges.libvirt(name), step["libvirt"])(*step.get("with", ()))
         return {"said": asdict(said) if isinstance(said, Domain) else said}
     if "monitor" in step:
-        with edges.monitor(name, step["monitor"]) as monitor:
-            return {"said": [monitor.execute(command) for command in step["execute"]]}
+        with edges.monitor(name, step["monitor"], Holder(*step.get("holder", ()))) as monitor:
+            return {"said": [monitor.execute(command) for command in step["execute"]], "peer": monitor.peer}
     if "interrupt" in step:
         os.killpg(0, signal.SIGINT)
         return {"said": interrupted}

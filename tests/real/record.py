@@ -18,7 +18,7 @@ from provision.host.plan.steps import Plan
 from provision.runtime.command import Result, Run
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, RefusedError
-from provision.runtime.protocols import Domain, Monitor, Target
+from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor, SocketMonitor, Target
 from provision.verbs.apply import set_up
 from provision.verbs.doctor import examine
 from provision.verbs.down import take_down
@@ -68,8 +68,8 @@ class Recorder(RealEdges):
         return _Libvirt(super().libvirt(host), self)
 
     @contextmanager
-    def monitor(self, host: str, socket: str) -> Iterator[Monitor]:  # type: ignore[override]
-        with super().monitor(host, socket) as found:
+    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[SocketMonitor]:  # type: ignore[override]
+        with super().monitor(host, socket, holder) as found:
             yield _Monitor(found, self.told)
 
 
@@ -91,6 +91,7 @@ class _Runner:
 class _Monitor:
     def __init__(self, monitor: Monitor, told: dict[str, Any]) -> None:
         self._monitor, self._told = monitor, told
+        self.peer: int | None = None
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         key = json.dumps([command, arguments or {}])

@@ -25,8 +25,9 @@ CHOICES = Choices(kvm=False, vhost=False)
 READ = """
 import json, sys
 from provision.edges.qmp import QmpSocket
+from provision.runtime.protocols import ANYBODY
 found = {}
-with QmpSocket(sys.argv[1]) as qmp:
+with QmpSocket(sys.argv[1], ANYBODY) as qmp:
     for alias in sys.argv[2:]:
         path = "/machine/peripheral/" + alias
         names = [row["name"] for row in qmp.execute("qom-list", {"path": path}) if row["type"].partition("<")[0] not in ("child", "link")]

@@ -1,7 +1,9 @@
 """One host with all that can mislead: each NIC is judged by its own device, and nothing else is touched.
 
-libvirt's domains, one with a NIC past libvirt; bare QEMUs in three network namespaces with TAPs of one name; a TAP that
-was handed over as a descriptor; a monitor that a client holds; a process that lies in its arguments and its name.
+libvirt's domains, one with a NIC past libvirt, and those of a libvirt in namespaces of its own; bare QEMUs in three
+network namespaces with TAPs of one name; a TAP that was handed over as a descriptor, and a monitor on TCP; a monitor that
+a client holds; one of another user, and one whose user has put root's socket in its place; a process that lies in its
+arguments and its name.
 """
 
 from __future__ import annotations
@@ -37,6 +39,30 @@ fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"handed0", 0x0002 | 0x1000 
 os.set_inheritable(tap, True)
 os.system("ip link set handed0 up master br0")
 os.execvp("sh", ["sh", "-c", sys.argv[1].replace("FD", str(tap))])
+"""
+OTHERS = """
+ip tuntap add dev {name}0 mode tap vnet_hdr user 65534 && ip link set {name}0 up
+mkdir -p /run/others && chown 65534 /run/others
+exec setpriv --reuid=65534 --clear-groups -- sh -ec '{script}'
+"""
+TRAP = """
+import os, socket, sys
+trap = socket.socket(socket.AF_UNIX)
+trap.bind(sys.argv[1] + ".root")
+trap.listen()
+os.unlink(sys.argv[1])
+os.symlink(sys.argv[1] + ".root", sys.argv[1])
+while True:
+    trap.accept()
+    open(sys.argv[1] + ".sprung", "w").close()
+"""
+APART = """
+for own in /run /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do mount -t tmpfs tmpfs $own; done
+ip link set lo up
+ip link add br0 type bridge && ip link set br0 up
+virtlogd --daemon && libvirtd --daemon
+timeout 30 sh -c 'until [ -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done'
+virsh --quiet --connect qemu:///system create $D/apart.xml
 """
 CLIENT = """
 import socket, sys, time
@@ -86,7 +112,7 @@ class Misleading:
         for name in ("own", "net1", "net2"):
             where = "" if name == "own" else DEVICES
             self.start(name, "twin", name[-1] if name != "own" else "0", NAMED, where, apart=name != "own")
-        handed = f"-netdev tap,id=n,fd=FD -qmp unix:{folder}/handed.qmp,server=on,wait=off"
+        handed = "-netdev tap,id=n,fd=FD -qmp tcp:127.0.0.1:4444,server=on,wait=off"
         script = self.script("handed", "handed", "3", handed)
         host.output([sys.executable, "-c", HANDED, script])
         host.output(["ip", "tuntap", "add", "dev", "held0", "mode", "tap", "vnet_hdr"])
@@ -100,6 +126,17 @@ class Misleading:
         }.items():
             (folder / f"{name}.xml").write_text(xml)
             host.virsh("create", str(folder / f"{name}.xml"))
+        for name, mac in (("user", "5"), ("swapped", "6")):
+            more = NAMED.replace("tap0", f"{name}0")
+            script = self.script(name, name, mac, more).replace(f"{folder}/{name}.", f"/run/others/{name}.")
+            script = OTHERS.format(name=name, script=script.replace("'", '"'))
+            host.output(["sh", "-ec", script.replace("$D", str(folder))])
+        (folder / "trap.py").write_text(TRAP)
+        self.background(f"{sys.executable} {folder}/trap.py /run/others/swapped.qmp")
+        (folder / "apart.xml").write_text(
+            domain("apart", folder, interface=interface.replace("02:01", "02:03"))
+        )
+        host.output(["unshare", "-mn", "sh", "-ec", APART.replace("$D", str(folder))])
         (folder / "lie").mkdir()
         host.output(["cp", sys.executable, str(folder / "lie" / "qemu-system-x86_64.py")])
         lie = f"-name 'guest=dom,debug-threads=on' -qmp unix:{folder}/own.qmp,server=on -netdev tap,id=n,ifname=dom0"
@@ -118,8 +155,10 @@ class Misleading:
         self.host.output(["sh", "-c", f"({command}) >/dev/null 2>&1 </dev/null & :"])
 
     def booted(self) -> bool:
+        names = ("own", "net1", "net2", "handed", "held", "dom", "past", "apart")
         logs = [
-            self.folder / f"{name}.log" for name in ("own", "net1", "net2", "handed", "held", "dom", "past")
+            *(self.folder / f"{name}.log" for name in names),
+            *(self.host.path(f"/run/others/{name}.log") for name in ("user", "swapped")),
         ]
         return all(log.exists() and "rscvm-guest: ready" in log.read_text(errors="replace") for log in logs)
 
@@ -160,22 +199,30 @@ def test_each_nic_of_the_host_is_judged_by_its_own_device(there: Misleading) -> 
         "01:02": ("ready", None, "tap0"),
         "01:03": ("ready", None, "handed0"),
         "01:04": ("ready", None, "held0"),
+        "01:05": ("ready", None, "user0"),
+        "01:06": ("ready", None, "swapped0"),
         "02:01": ("ready", None, "dom0"),
         "02:02": ("not-ready", "guest-offloads-off", "past0"),
+        "02:03": ("ready", None, "dom0"),
     }
     assert [found[f"52:54:00:00:01:0{n}"]["machine"] for n in (0, 1)] == [
         f"twin ({there.pid('own')})",
         f"twin ({there.pid('net1')})",
     ]
-    held = {rung["rung"]: rung for rung in found["52:54:00:00:01:04"]["ladder"]}
-    assert held["negotiated"]["ipv4"] == "unknown"
-    assert "judged by its arguments and its TAP" in held["negotiated"]["seen"]
+    negotiated = {
+        mac[-5:]: rung for mac, nic in found.items() for rung in nic["ladder"] if rung["rung"] == "negotiated"
+    }
+    by_arguments = {mac: rung["seen"] for mac, rung in negotiated.items() if rung["ipv4"] == "unknown"}
+    assert by_arguments.keys() == {"01:04", "01:06", "02:03"}
+    assert all("judged by its arguments and its TAP" in why for why in by_arguments.values())
+    assert "not a socket of user 65534" in by_arguments["01:06"]
+    assert not there.host.path("/run/others/swapped.qmp.sprung").exists(), "nobody else was connected to"
     [by_socket] = there.check("--qmp", str(there.folder / "held.qmp")).values()
     assert (by_socket["verdict"], by_socket["tap"]) == ("ready", "held0")
     assert whole_host(there.host) == before, "nothing was changed"
     for name in ("own", "net1"):
         assert there.check("--qmp", str(there.folder / f"{name}.qmp")), "no monitor is kept"
-    [handed] = there.check("--qmp", str(there.folder / "handed.qmp")).values()
+    [handed] = there.check("--qmp", "tcp:127.0.0.1:4444").values()
     assert (handed["verdict"], handed["tap"]) == ("ready", "handed0"), "alone, and its monitor knows no name"
 
 
@@ -195,6 +242,15 @@ def test_one_qemu_is_judged_by_its_tap_wherever_that_is(there: Misleading) -> No
         there.host.output(
             ["ethtool", "-K", "tap0", "tx-tcp-segmentation", "on", "tx-tcp6-segmentation", "on"]
         )
+
+
+def test_a_monitor_is_who_listens_whatever_leads_to_it(there: Misleading) -> None:
+    link = there.folder / "link.qmp"
+    link.symlink_to("net1.qmp")
+
+    [nic] = there.check("--qmp", str(link)).values()
+
+    assert (nic["mac"], nic["tap"], nic["pid"]) == ("52:54:00:00:01:01", "tap0", there.pid("net1"))
 
 
 def test_a_domain_whose_tap_was_renamed_is_judged_by_what_qemu_holds_and_fixed_there(

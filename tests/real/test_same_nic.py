@@ -25,7 +25,8 @@ CHOICES = Choices(kvm=False, vhost=False)
 READ = """
 import json, sys
 from provision.edges.qmp import QmpSocket
-with QmpSocket(sys.argv[1]) as qmp:
+from provision.runtime.protocols import ANYBODY
+with QmpSocket(sys.argv[1], ANYBODY) as qmp:
     path = "/machine/peripheral/" + sys.argv[2]
     rows = [row for row in qmp.execute("qom-list", {"path": path}) if row["type"].partition("<")[0] not in ("child", "link")]
     print(json.dumps({row["name"]: qmp.execute("qom-get", {"path": path, "property": row["name"]}) for row in rows}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ def asked(socket: str, *commands: str) -> dict[str, Any]:
 
 
 def relays(site: Site) -> list[tuple[str, ...]]:
-    return [argv for argv in site.remote.processes().values() if "qmp" in argv[-1] and "qemu" not in argv[0]]
+    found = site.remote.processes().values()
+    return [argv for argv in found if argv[-2:] == (SOCKET, "") and "qemu" not in argv[0]]
 
 
 @pytest.mark.parametrize("carrier", OTHERS)
@@ -57,6 +59,7 @@ def test_a_monitor_answers_through_whatever_the_host_has(site: Site, monitor: st
         refused, missing = site.ask(asked(monitor, "no-such-command"), asked("/run/none/qmp"))
 
     for answer in twice:
+        assert answer["peer"] == (None if carrier == "socat" else qemu_of(site))
         status, version, schema = answer["said"]
         assert status["status"] == "prelaunch"
         assert "qemu" in version
@@ -64,6 +67,36 @@ def test_a_monitor_answers_through_whatever_the_host_has(site: Site, monitor: st
     assert refused["error"] == "RefusedError"
     assert missing["message"].startswith("no monitor answers at /run/none/qmp on hv: ")
     wait_for(lambda: not relays(site), time.monotonic() + 10, "the relays' end")
+
+
+def qemu_of(site: Site) -> int:
+    return int(site.remote.output(["pidof", "qemu-system-x86_64"]))
+
+
+@pytest.mark.parametrize("carrier", OTHERS)
+def test_a_monitor_that_is_not_its_holders_is_not_spoken_to(site: Site, monitor: str, carrier: str) -> None:
+    pid, refused = qemu_of(site), "process|whose|user"
+    with site.remote.without(*OTHERS[: OTHERS.index(carrier)]):
+        his, another, users = site.ask(
+            {**asked(monitor), "holder": (pid, 0)},
+            {**asked(monitor), "holder": (pid + 1, 0)},
+            {**asked(monitor), "holder": (pid, 1000)},
+        )
+
+    assert ("said" in his) == (carrier != "socat")
+    assert re.search(refused, another["message"])
+    assert re.search(refused, users["message"])
+
+
+@pytest.mark.parametrize("carrier", OTHERS)
+def test_a_monitor_on_tcp_answers_on_loopback(site: Site, carrier: str) -> None:
+    options = ["-S", "-M", "none", "-nodefaults", "-display", "none", "-daemonize"]
+    site.remote.output(["qemu-system-x86_64", *options, "-qmp", "tcp:127.0.0.1:4444,server=on,wait=off"])
+
+    with site.remote.without(*OTHERS[: OTHERS.index(carrier)]):
+        (answer,) = site.ask(asked("tcp:127.0.0.1:4444"))
+
+    assert answer["said"][0]["status"] == "prelaunch"
 
 
 @pytest.mark.parametrize("carrier", OTHERS)
@@ -96,7 +129,7 @@ def test_a_monitor_that_another_client_has_is_given_up(site: Site, monitor: str)
         return "nothing within 5 s" in answer.get("message", "")
 
     wait_for(taken, time.monotonic() + 60, "a monitor that does not answer")
-    wait_for(lambda: len(relays(site)) == 1, time.monotonic() + 10, "the relay's end")
+    wait_for(lambda: not relays(site), time.monotonic() + 10, "the relay's end")
 
 
 def test_a_client_that_is_killed_leaves_no_relay(site: Site, monitor: str) -> None:

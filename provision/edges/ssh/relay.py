@@ -5,32 +5,47 @@ Debian has Perl wherever it is, most hosts have Python, and some have neither an
 
 from __future__ import annotations
 
+import re
 import select
 import shlex
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from provision.edges.ssh.route import PATIENCE
 from provision.runtime.command import HELD
 from provision.runtime.errors import HostError
+from provision.runtime.protocols import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from provision.edges.ssh.stream import SshStream
     from provision.runtime.command import Argv
 
+_ANOTHERS = "its file is not a socket of the user whose process the machine is"
+_FIRST = re.compile(rb"%s ([0-9]{1,10})\n" % HELD.encode())
+
 _PYTHON = f"""
-import os, select, socket, sys
-line = socket.socket(socket.AF_UNIX)
+import os, re, select, socket, stat, struct, sys
+place, uid = sys.argv[1:]
+peer = 0
 try:
-    line.connect(sys.argv[1])
+    if tcp := re.fullmatch({LOOPBACK!r}, place):
+        line = socket.create_connection((tcp["host"].strip("[]"), int(tcp["port"])))
+    else:
+        file = os.open(place, os.O_PATH)
+        found = os.fstat(file)
+        if uid and (found.st_uid != int(uid) or not stat.S_ISSOCK(found.st_mode)):
+            sys.exit({_ANOTHERS!r})
+        line = socket.socket(socket.AF_UNIX)
+        line.connect("/proc/self/fd/%d" % file)
+        peer = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 except OSError as error:
     sys.exit(error.strerror)
-os.write(1, b"{HELD}\\n")
+os.write(1, b"{HELD} %d\\n" % peer)
 while True:
     for end in select.select([0, line], [], [])[0]:
         data = line.recv(65536) if end is line else os.read(0, 65536)
@@ -44,10 +59,25 @@ while True:
 """
 
 _PERL = f"""
-use IO::Socket::UNIX;
+use Fcntl;
+use Socket;
 use IO::Select;
-my $line = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "$!\\n";
-syswrite STDOUT, "{HELD}\\n";
+my ($place, $uid) = @ARGV;
+my ($line, $file, $peer) = (undef, undef, 0);
+if ($place =~ /^tcp:(127[.]0[.]0[.]1|[[]::1[]]):([0-9]+)$/) {{
+    my ($six, $port) = ($1 ne "127.0.0.1", $2);
+    socket($line, $six ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or die "$!\\n";
+    my $to = $six ? pack_sockaddr_in6($port, Socket::inet_pton(AF_INET6, "::1")) : pack_sockaddr_in($port, INADDR_LOOPBACK);
+    connect($line, $to) or die "$!\\n";
+}} else {{
+    sysopen($file, $place, 0x200000) or die "$!\\n"; # O_PATH
+    my @found = stat $file;
+    die "{_ANOTHERS}\\n" if $uid ne "" and ($found[4] != $uid or !-S _);
+    socket($line, AF_UNIX, SOCK_STREAM, 0) or die "$!\\n";
+    connect($line, pack_sockaddr_un("/proc/self/fd/" . fileno $file)) or die "$!\\n";
+    ($peer) = unpack "l", getsockopt($line, SOL_SOCKET, SO_PEERCRED);
+}}
+syswrite STDOUT, "{HELD} $peer\\n";
 my $ends = IO::Select->new(\\*STDIN, $line);
 while (1) {{
     for my $end ($ends->can_read) {{
@@ -61,44 +91,55 @@ while (1) {{
 }}
 """
 
-# From its directory, so that no path is too long, or means something to socat.
+# socat goes from its directory, so that no path is too long, or means something to it; whose a socket is it cannot see.
 _RELAY = f"""
-cd -- "${{1%/*}}" || exit
-name=./${{1##*/}}
-command -v python3 >/dev/null && exec python3 -I -S -c {shlex.quote(_PYTHON)} "$name"
-command -v perl >/dev/null && exec perl -e {shlex.quote(_PERL)} -- "$name"
+command -v python3 >/dev/null && exec python3 -I -S -c {shlex.quote(_PYTHON)} "$@"
+command -v perl >/dev/null && exec perl -e {shlex.quote(_PERL)} -- "$@"
 command -v socat >/dev/null || {{ echo 'none of python3, perl and socat is there' >&2; exit 1; }}
-[ -S "$name" ] || {{ echo 'No such file or directory' >&2; exit 1; }}
-echo {HELD}
-exec socat - UNIX-CONNECT:"$name"
+[ -z "$2" ] || {{ echo 'whose the socket is cannot be seen without python3 or perl' >&2; exit 1; }}
+case $1 in
+tcp:*) to=TCP:${{1#tcp:}} ;;
+*)
+    cd -- "${{1%/*}}" || exit
+    to=UNIX-CONNECT:./${{1##*/}}
+    [ -S "./${{1##*/}}" ] || {{ echo 'No such file or directory' >&2; exit 1; }}
+    ;;
+esac
+echo {HELD} 0
+exec socat - "$to"
 """
 
 
-def relayed(host: str, start: Callable[[Argv], SshStream], path: str) -> socket.socket:
-    """A socket that is connected to the one at a path on the host; what carries it ends when either end is closed.
+@contextmanager
+def relayed(
+    host: str, start: Callable[[Argv], SshStream], place: str, uid: int | None
+) -> Iterator[tuple[socket.socket, int | None]]:
+    """A socket connected to the one at a place on the host, and the process that listens there, where that is known.
 
-    :raise HostError: when nothing listens there, or the host has no program that could connect.
+    What carries it ends when either end is closed. A path is connected to only where its file is this user's.
+
+    :raise HostError: when nothing listens there, the file is another's, or the host has no program that could connect.
     """
-    stream = start(("sh", "-c", _RELAY, "sh", path))
+    stream = start(("sh", "-c", _RELAY, "sh", place, "" if uid is None else str(uid)))
     out = err = b""
     deadline = time.monotonic() + PATIENCE
-    head = HELD.encode() + b"\n"
     try:
-        while not out.startswith(head):
+        while not (first := _FIRST.match(out)):
             more = stream.receive(max(0.0, deadline - time.monotonic()))
             if more is None or (time.monotonic() >= deadline and not any(more)):
                 break
             out, err = out + more[0], err + more[1]
     except OSError as error:
         err = str(error).encode()
-    if not out.startswith(head):
+    if not first:
         stream.kill()
         words = err.decode("utf-8", "replace").strip() or f"nothing within {PATIENCE} s"
-        raise HostError(f"no monitor answers at {path} on {host}: {words}")
+        raise HostError(f"no monitor answers at {place} on {host}: {words}")
     near, far = socket.socketpair()
-    stream.unread(out[len(head) :], b"")
+    stream.unread(out[first.end() :], b"")
     threading.Thread(target=_carry, args=(stream, far), daemon=True).start()
-    return near
+    with near:
+        yield near, int(first[1]) or None
 
 
 def _carry(stream: SshStream, far: socket.socket) -> None:

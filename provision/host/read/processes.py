@@ -63,10 +63,10 @@ _QEMUS = (
         # shellcheck disable=SC3013 # -ef as in the lock
         [ "$p/ns/net" -ef /proc/self/ns/net ] || away="$away $p/ns/net"
     done
-    listening() { grep -a ' 00010000 0001 01 ' "$1"; }
-    [ -z "$sockets" ] || said "$(readlink /proc/self/ns/net) unix" listening /proc/self/net/unix
+    listening() { grep -ahE ' 00010000 0001 01 |:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
+    [ -z "$sockets" ] || said "$(readlink /proc/self/ns/net) listening" listening /proc/self/net
     [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %h\n' | sort -u -k 1,1 | while read -r net at; do
-        [ -z "$sockets" ] || said "$net unix" listening "${at%/ns}/net/unix"
+        [ -z "$sockets" ] || said "$net listening" listening "${at%/ns}/net"
         said "$net links" nsenter "--net=$at/net" ip -json -details -stats address show
         said "$net features" nsenter "--net=$at/net" ethtool --json -k '*'
     done

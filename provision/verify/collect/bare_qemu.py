@@ -11,12 +11,13 @@ from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.monitor import with_monitor
-from provision.verify.evidence import NicEvidence, Owner, named_apart
+from provision.verify.evidence import NicEvidence, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from provision.runtime.protocols import Monitor, ReadingEdges
+    from provision.runtime.protocols import Monitor
+    from provision.verify.evidence import Owner
 
 _PLACES = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
 """Where QEMU keeps devices: with an id, without one, and those that it makes by itself (`-nic`)."""
@@ -29,22 +30,21 @@ _PORT = re.compile(r"^ *\\ (?P<id>[^:\n]+): [^:\n]+: index=\d+,type=nic\b", re.M
 _IFNAME = re.compile(r"(?:^|,)ifname=(?P<name>[^,]*)")
 
 
-def collect_bare(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
-    """Every NIC of the QEMU that listens at a socket on the host, but for what its TAPs tell.
+def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]:
+    """Every NIC of a QEMU, but for what its TAPs tell.
 
     A TAP that QEMU was handed as a file descriptor has no name there.
 
     :raise HostError: when no QEMU answers.
     """
-    with edges.monitor(host, socket) as monitor:
-        name = _name(monitor) or PurePosixPath(socket).stem
-        status = monitor.execute("query-status")
-        state = "running" if isinstance(status, dict) and status.get("running") else "paused"
-        netdevs = _netdevs(monitor)
-        found = list(_devices(monitor))
-        machine = (host, name, state, Owner(socket=socket))
-        nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
-        return [with_monitor(nic, monitor) for nic in named_apart(nics)]
+    name = _name(monitor) or PurePosixPath(owner.socket).stem
+    status = monitor.execute("query-status")
+    state = "running" if isinstance(status, dict) and status.get("running") else "paused"
+    netdevs = _netdevs(monitor)
+    found = list(_devices(monitor))
+    machine = (host, name, state, owner)
+    nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
+    return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
 
 _BESIDES = "libvirt does not tell of it: given by <qemu:commandline>, or plugged in past libvirt"

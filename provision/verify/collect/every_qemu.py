@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from provision.facts.processes import Network
 from provision.facts.qemu_arguments import monitors, nics_of
 from provision.host.read.processes import LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
+from provision.runtime.protocols import Holder
 from provision.runtime.questions import ask
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import NETDEVS
@@ -17,14 +19,14 @@ from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
-from provision.verify.collect.own_taps import LIBVIRT, find_process, may_be_asked
+from provision.verify.collect.own_taps import LIBVIRT, find_process
 from provision.verify.evidence import NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provision.facts.processes import Process, Processes
-    from provision.facts.qemu_arguments import ArgumentNic
+    from provision.facts.qemu_arguments import ArgumentNic, ListeningMonitor
     from provision.runtime.protocols import Domain, ReadingEdges
 
 _AT_ONCE = 4
@@ -71,20 +73,21 @@ def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]
 
     :raise HostError: when no QEMU answers, and none is seen that listens there.
     """
-    try:
-        return collect_bare(edges, host, socket)
-    except LostError:
-        raise
-    except HostError as error:
-        read = ask(edges.host(host), [LISTENING])[LISTENING]
-        process = find_process(Owner(socket=socket), read) if read else ""
-        if isinstance(process, str):
+    with edges.monitor(host, socket) as monitor:
+        owner = Owner(monitor.peer, socket=socket)
+        try:
+            return collect_bare(monitor, host, owner)
+        except LostError:
             raise
-        nics = _told_by_arguments(host, process, str(error))
-        label = _labels([process])[process.pid]
-        return [
-            replace(nic, machine=label, owner=Owner(process.pid, started=process.started)) for nic in nics
-        ]
+        except HostError as error:
+            read = ask(edges.host(host), [LISTENING])[LISTENING]
+            process = find_process(owner, read) if read else ""
+            if isinstance(process, str):
+                raise
+            nics = _told_by_arguments(host, process, str(error))
+            label = _labels([process])[process.pid]
+            owner = Owner(process.pid, started=process.started)
+            return [replace(nic, machine=label, owner=owner) for nic in nics]
 
 
 def _labels(processes: Sequence[Process]) -> dict[int, str]:
@@ -129,7 +132,8 @@ def _bare(
         socket, why = _own_monitor(process, read)
     if socket is not None:
         try:
-            return collect_bare(edges, host, socket)
+            with edges.monitor(host, socket, Holder(process.pid, process.uid)) as monitor:
+                return collect_bare(monitor, host, Owner(process.pid, process.started))
         except (HostError, UnreadableError) as error:
             why = str(error)
     return _told_by_arguments(host, process, why)
@@ -146,26 +150,36 @@ def _told_by_arguments(host: str, process: Process, why: str) -> list[NicEvidenc
 
 
 def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
-    """The path of a QMP monitor of this very process, or why there is none that we may use."""
-    if not may_be_asked(process, read):
-        return None, "its user might lead us anywhere by its monitor's path, so that is not asked"
-    reader, reason = read.reader, "it has no QMP monitor that listens at a path"
-    network = read.networks.get(process.namespaces.get("net", ""))
+    """Where a QMP monitor of this very process listens, or why there is none that we may use."""
+    reason = "it has no QMP monitor that listens at a path or on TCP"
+    network = read.networks.get(process.namespaces.get("net", ""), Network())
     for offered in monitors(process.argv):
         if offered.human:
-            reason = "its monitor speaks to people (HMP), and no QMP monitor listens at a path"
-        elif offered.port is not None:
-            reason = "its QMP monitor listens on TCP, which anybody on the host may have taken"
-        elif not offered.path.startswith("/"):
-            reason = "its QMP monitor listens at a path relative to where it was started"
-        elif reader is None or process.namespaces.get("mnt") != reader.namespaces.get("mnt"):
-            reason = "its QMP monitor is at a path of another mount namespace"
+            reason = (
+                "its monitor speaks to people (HMP), and it has no other that listens at a path or on TCP"
+            )
+        elif refused := _out_of_reach(offered, process, read.reader):
+            reason = f"its QMP monitor {refused}"
         else:
-            inodes = network.unix.get(offered.path, frozenset()) if network else frozenset()
-            if inodes & process.sockets:
-                return offered.path, ""
-            reason = f"what listens at {escaped(offered.path)} is not this process's own socket"
+            for place in offered.places:
+                inodes = network.listening.get(place, frozenset())
+                if inodes and (inodes <= process.sockets or (offered.path and inodes & process.sockets)):
+                    return place, ""
+            where = escaped(offered.path) or f"port {offered.port} of the loopback address"
+            reason = f"what listens at {where} is not this process's own socket"
     return None, reason
+
+
+def _out_of_reach(offered: ListeningMonitor, process: Process, reader: Process | None) -> str:
+    """Why a monitor cannot be reached from where we are; empty where it can."""
+    own = {} if reader is None else reader.namespaces
+    if offered.port is not None:
+        other = process.namespaces.get("net") != own.get("net", "")
+        return "listens on TCP in another network namespace" if other else ""
+    if not offered.path.startswith("/"):
+        return "listens at a path relative to where it was started (--qmp takes that path)"
+    other = process.namespaces.get("mnt") != own.get("mnt", "")
+    return "is at a path of another mount namespace" if other else ""
 
 
 def _by_arguments(host: str, process: Process, nic: ArgumentNic, index: int, unasked: Unasked) -> NicEvidence:

@@ -81,12 +81,11 @@ def _doubtful(process: Process, network: str, name: str, there: TapsRead) -> str
 
 def find_process(owner: Owner, qemus: Processes) -> Process | str:
     """The QEMU that a machine runs in, or why it is not known."""
-    if owner.pid is not None:
-        same = (each for each in qemus.found if each.pid == owner.pid and each.is_qemu)
-        found = [each for each in same if owner.started in (None, each.started)]
-    elif owner.socket:
+    same = (each for each in qemus.found if each.pid == owner.pid and each.is_qemu)
+    found = [each for each in same if owner.started in (None, each.started)]
+    if not found and owner.socket:  # its kernel did not tell who listens, or whoever handed QEMU the socket
         found = _listening(owner.socket, qemus)
-    else:
+    elif owner.pid is None:
         found = _libvirts(owner, qemus)
     if len(found) == 1:
         return found[0]
@@ -99,14 +98,8 @@ def find_process(owner: Owner, qemus: Processes) -> Process | str:
 
 def _listening(socket: str, qemus: Processes) -> list[Process]:
     """Who holds a socket that listens at a path, in whichever network; many may say a path, and each holds its own."""
-    inodes = {inode for each in qemus.networks.values() for inode in each.unix.get(socket, ())}
-    found = [each for each in qemus.found if each.is_qemu and each.sockets & inodes]
-    return [each for each in found if may_be_asked(each, qemus)] or found
-
-
-def may_be_asked(process: Process, qemus: Processes) -> bool:
-    """Whether a process is root's or our own: anybody else's might lead us anywhere by the path of its monitor."""
-    return process.uid == 0 or (qemus.reader is not None and process.uid == qemus.reader.uid)
+    inodes = {inode for each in qemus.networks.values() for inode in each.listening.get(socket, ())}
+    return [each for each in qemus.found if each.is_qemu and each.sockets & inodes]
 
 
 def _libvirts(owner: Owner, qemus: Processes) -> list[Process]:

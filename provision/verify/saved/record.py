@@ -21,12 +21,21 @@ from provision.runtime.errors import (
     RequestError,
     RscvmError,
 )
+from provision.runtime.protocols import ANYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.protocols import Domain, LibvirtReader, Monitor, ReadingEdges, Runner
+    from provision.runtime.protocols import (
+        Domain,
+        Holder,
+        LibvirtReader,
+        Monitor,
+        ReadingEdges,
+        Runner,
+        SocketMonitor,
+    )
 
 T = TypeVar("T")
 
@@ -150,15 +159,17 @@ class Recorder:
         return _RecordedLibvirt(self, found, host)
 
     @contextmanager
-    def monitor(self, host: str, socket: str) -> Iterator[Monitor]:
-        """The QEMU that listens at a socket on the host."""
+    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[RecordedSocket]:
+        """Who listens at a path or port on the host, noted with the process that it is."""
         place = ("socket", socket)
         with ExitStack() as stack:
-            monitor = self.opened(
-                Question(host, "monitor", place),
-                lambda: stack.enter_context(self._edges.monitor(host, socket)),
-            )
-            yield RecordedMonitor(self, monitor, host, place)
+            try:
+                monitor = stack.enter_context(self._edges.monitor(host, socket, holder))
+            except RscvmError as error:
+                self.note_failure(Question(host, "monitor", place), error)
+                raise
+            self.note(Question(host, "monitor", place), monitor.peer)
+            yield RecordedSocket(self, monitor, host, place)
 
     def greets(self, host: str, place: tuple[str, str]) -> bool:
         """Whether it is the first time that this QEMU answers."""
@@ -224,6 +235,14 @@ class RecordedMonitor:
     def _ask(self, command: str, arguments: Mapping[str, object] | None) -> object:
         question = asked_qmp(self._host, self._place, command, arguments)
         return self._recorder.kept(question, lambda: self._monitor.execute(command, arguments))
+
+
+class RecordedSocket(RecordedMonitor):
+    """The same of one that is reached by its socket."""
+
+    def __init__(self, recorder: Recorder, monitor: SocketMonitor, host: str, place: tuple[str, str]) -> None:
+        super().__init__(recorder, monitor, host, place)
+        self.peer = monitor.peer
 
 
 class _RecordedLibvirt:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from provision.host.read.processes import LISTENING, QEMUS, UNRECORDED, is_about_processes
 from provision.runtime.command import Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
-from provision.runtime.protocols import Domain
+from provision.runtime.protocols import ANYBODY, Domain
 from provision.runtime.safe_text import short
 from provision.verify.saved.record import Question, Row, asked, asked_qmp
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.protocols import LibvirtReader, Monitor, ReadingEdges, Runner
+    from provision.runtime.protocols import (
+        Holder,
+        LibvirtReader,
+        Monitor,
+        ReadingEdges,
+        Runner,
+        SocketMonitor,
+    )
 
 _PROCESSES_OF_0_1 = shell(
     r"""
@@ -104,11 +111,11 @@ class Replay:
         return _ReplayedLibvirt(self, host)
 
     @contextmanager
-    def monitor(self, host: str, socket: str) -> Iterator[Monitor]:
-        """The QEMU that listened at a socket on the host."""
+    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[SocketMonitor]:  # noqa: ARG002
+        """Who listened at a path or port on the host; 0.1.0 did not note which process that was."""
         place = ("socket", socket)
-        self.answer(Question(host, "monitor", place))
-        yield _ReplayedMonitor(self, host, place)
+        peer = self.answer(Question(host, "monitor", place))
+        yield _ReplayedSocket(self, host, place, peer if isinstance(peer, int) else None)
 
 
 def _words(question: Question) -> str:
@@ -163,6 +170,12 @@ class _ReplayedMonitor:
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         return self._replay.answer(asked_qmp(self._host, self._place, command, arguments))
+
+
+class _ReplayedSocket(_ReplayedMonitor):
+    def __init__(self, replay: Replay, host: str, place: tuple[str, str], peer: int | None) -> None:
+        super().__init__(replay, host, place)
+        self.peer = peer
 
 
 class _ReplayedLibvirt:

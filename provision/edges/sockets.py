@@ -1,0 +1,67 @@
+"""Connects to the socket of a monitor here, and tells who listens at it before a word is said."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import socket
+import stat
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import HostError
+from provision.runtime.protocols import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CREDENTIALS = struct.Struct("3i")
+"""pid, uid and gid (unix(7), SO_PEERCRED)."""
+_TIME = struct.Struct("ll")
+"""Seconds and microseconds; a connection to a full queue waits no longer (unix(7) knows no other way)."""
+
+
+@contextmanager
+def connected(place: str, uid: int | None, seconds: float) -> Iterator[tuple[socket.socket, int | None]]:
+    """A socket that leads to a path or to `tcp:127.0.0.1:PORT`, and the process that listens there, where that is known.
+
+    A path is connected to only where its socket's file is this user's, so that no link leads to anybody else's.
+
+    :raise HostError: when nothing listens there, or the file is another's.
+    """
+    try:
+        if tcp := re.fullmatch(LOOPBACK, place):
+            line = socket.create_connection((tcp["host"].strip("[]"), int(tcp["port"])), seconds)
+            peer = None
+        else:
+            line = _unix(place, uid, seconds)
+            peer = _CREDENTIALS.unpack(
+                line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            )[0]
+    except OSError as error:
+        raise HostError(f"no monitor answers at {place}: {error.strerror or error}") from error
+    with line:
+        yield line, peer or None
+
+
+def _unix(path: str, uid: int | None, seconds: float) -> socket.socket:
+    """By a descriptor of its file: what was looked at is what is connected to, and no path is too long."""
+    file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        found = os.fstat(file)
+        if uid is not None and (found.st_uid != uid or not stat.S_ISSOCK(found.st_mode)):
+            raise HostError(
+                f"no monitor answers at {path}: its file is not a socket of user {uid}, whose process the machine is"
+            )
+        line = socket.socket(socket.AF_UNIX)
+        try:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(math.ceil(seconds), 0))
+            line.connect(f"/proc/self/fd/{file}")
+        except BaseException:
+            line.close()
+            raise
+        return line
+    finally:
+        os.close(file)
