@@ -86,15 +86,16 @@ def test_a_machine_without_its_tap_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "alias", "left_alone"),
-    [("qemu", "theirs", True), ("qemu", "", True), ("libvirt", "theirs", True), ("libvirt", "", False)],
+    ("backend", "held", "left_alone"),
+    [("qemu", (), True), ("libvirt", (), True), ("libvirt", ("tap1",), True), ("libvirt", ("tap0",), False)],
 )
 def test_a_device_of_that_name_that_somebody_else_made_is_left_alone(
-    backend: str, alias: str, *, left_alone: bool
+    backend: str, held: tuple[str, ...], *, left_alone: bool
 ) -> None:
-    """libvirt's own TAPs bear no mark."""
-    links = {"tap0": replace(TAP, alias=alias)}
-    found = replace(EMPTY, links=links, features={"tap0": features("host-tso-off")})
+    """libvirt's own TAPs bear no mark: its machine's QEMU holds them."""
+    links = {"tap0": replace(TAP, alias="")}
+    off = {"tap0": features("host-tso-off")}
+    found = replace(EMPTY, links=links, features=off, held={"vm": frozenset(held)})
 
     assert (list(tap_steps_back_on(one_vm(backend), ["vm"], found)) == []) is left_alone
 

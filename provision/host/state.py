@@ -91,6 +91,8 @@ class Inventory:
     processes: Mapping[str, Process] = field(default_factory=dict)
     """By pidfile."""
     domains: Mapping[str, Domain] = field(default_factory=dict)
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By machine of libvirt's: the TAPs that its QEMU has open, as its kernel says; none of one that does not run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ def site(guest: Path, tmp_path: Path) -> Iterator[Site]:
         yield found
 
 
-def up(site: Site, guest: str, wait: str = "--wait") -> str:
+def up(site: Site, guest: str, wait: str = "--wait", backend: str = "qemu") -> str:
     """A lab file whose machine runs on the host."""
-    machine = guest_machine("qemu", "vm", switch=SWITCHES[guest], nics=NIC, more="host: hv")
+    machine = guest_machine(backend, "vm", switch=SWITCHES[guest], nics=NIC, more="host: hv")
     path = str(lab(site, BRIDGE, f"machines:\n{machine}"))
     made = rscvm(site, "up", path, *(("--wait", "90") if wait == "--wait" else (wait,)))
     assert made.returncode in (0, 1), made.stderr
@@ -52,6 +52,30 @@ def test_what_the_host_switched_off_is_switched_on_again(site: Site) -> None:
         assert again.stdout == "hv: as the lab file has it; nothing changed\n"
     assert rscvm(site, "check", path).returncode == 0
     assert rscvm(site, "down", path).returncode == 0
+
+
+STRANGERS = """
+ip link set tap0 down && ip link set tap0 name moved0 && ip link set moved0 up
+ip tuntap add dev tap0 mode tap && ip link set tap0 up mtu 1400
+"""
+
+
+def test_a_tap_of_libvirts_is_the_one_that_its_qemu_holds_and_no_other_of_that_name(site: Site) -> None:
+    site.remote.start_libvirtd()
+    path = up(site, "willing", backend="libvirt")
+    site.remote.output(["ethtool", "-K", "tap0", "tso", "off"])
+    own = rscvm(site, "apply", path)
+    assert own.returncode == 0, own.stderr
+    assert feature(site, "tx-tcp-segmentation", "tap0")
+
+    site.remote.output(["sh", "-ec", STRANGERS])
+    before = site.remote.links()["tap0"], site.remote.ethtool_features("tap0")
+    done = rscvm(site, "apply", path)
+
+    assert done.returncode == 0, done.stderr
+    assert (site.remote.links()["tap0"], site.remote.ethtool_features("tap0")) == before
+    assert rscvm(site, "down", path).returncode == 0
+    assert "tap0" in site.remote.links()
 
 
 def test_what_the_guest_dropped_stays_off_and_the_guest_is_named(site: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
-from provision.host.marks import device_mark, is_our_link, taps_of_our_domains
+from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.commands import set_features
 from provision.host.plan.device_drift import link_drift, put_right, set_link
 from provision.host.plan.diff import added
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.facts.ethtool_features import Feature, Features
-    from provision.facts.ip import Link
     from provision.host.state import HostState
-    from provision.lab.spec import Lab, Machine, Nic
+    from provision.lab.spec import Lab, Nic
     from provision.render.view import MachineView
     from provision.runtime.command import Argv
 
@@ -37,7 +36,7 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], state: HostState) -> Itera
             features = state.features.get(nic.ifname)
             if features is None or nic.profile != "true" or nic.model != "virtio":
                 continue
-            if _is_anothers(lab, machine, state.links.get(nic.ifname), state):
+            if not _is_its_own(lab, name, nic.ifname, state):
                 continue
             offered = [name for name in TSO.values() if nic.wanted().get(name)]
             if names := taken_by_host(features, offered):
@@ -79,11 +78,10 @@ def switch_step(
     )
 
 
-def _is_anothers(lab: Lab, machine: Machine, link: Link | None, state: HostState) -> bool:
-    """Whether a device of that name is known not to be the machine's: we mark what we make, and libvirt does not."""
-    if link is None or not (link.alias or machine.backend == "qemu"):
-        return False
-    return not is_our_link(lab, link, state.journal)
+def _is_its_own(lab: Lab, machine: str, tap: str, state: HostState) -> bool:
+    """Whether a device is proven to be the machine's: its QEMU holds it, or it bears our mark; libvirt marks nothing."""
+    link = state.links.get(tap)
+    return link is not None and (tap in state.held.get(machine, ()) or is_our_link(lab, link, state.journal))
 
 
 def taken_by_host(features: Features, offered: Iterable[str], *, negotiated: bool = False) -> list[str]:
@@ -155,11 +153,10 @@ def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
 
 def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     """TAPs of a machine that runs and are not as the lab file has them: another bridge, another MTU, down."""
-    libvirts = taps_of_our_domains(lab, state) if view.name in state.domains else set()
     for nic in view.nics:
         spec, link = nic.spec, state.links.get(nic.spec.ifname)
         if nic.backend.netdev != "tap" or link is None:
             continue
-        if spec.ifname in libvirts or is_our_link(lab, link, state.journal):
+        if _is_its_own(lab, view.name, spec.ifname, state):
             drifts = [*link_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
             yield from put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)

@@ -9,8 +9,9 @@ from provision.facts.ethtool_features import FeaturesRead
 from provision.facts.processes import Processes
 from provision.host.journal import Journal, parse_journal
 from provision.host.read.devices import FEATURES, LINKS
-from provision.host.read.processes import our_machines, processes_question
+from provision.host.read.processes import QEMUS, our_machines, processes_question, taps_held
 from provision.host.state import Inventory
+from provision.lab.identity import machine_uuid
 from provision.lab.paths import LabPaths
 from provision.runtime.command import Run, shell
 from provision.runtime.errors import HostError, UnreadableError
@@ -73,7 +74,8 @@ class InventoryQuestions:
         """Every question, for the one batch that they go in."""
         guests = self._names or any(machine.host == self._host for machine in self._lab.machines.values())
         own: list[Question[Any]] = [LINKS, self._journal, BOOT, _FILTER]
-        return [*own, *([self._processes] if self._names else []), *([FEATURES] if guests else [])]
+        held = [QEMUS] if any(map(self._is_libvirts, self._lab.machines)) else []
+        return [*own, *([self._processes] if self._names else []), *held, *([FEATURES] if guests else [])]
 
     def inventory(self, answers: Answers, edges: ReadingEdges) -> Inventory:
         """The inventory; libvirt is asked for the machines' domains.
@@ -91,6 +93,10 @@ class InventoryQuestions:
             bridge_filter=answers[_FILTER],
             processes=our_machines(running, self._paths, self._names),
             domains=self._domains(edges, journal.things),
+            held={
+                name: taps_held(name, machine_uuid(self._lab, name), answers.get(QEMUS, None))
+                for name in filter(self._is_libvirts, self._lab.machines)
+            },
         )
 
     def _domains(self, edges: ReadingEdges, made: Sequence[Thing]) -> dict[str, Domain]:

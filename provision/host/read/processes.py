@@ -88,6 +88,9 @@ def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
     return Question(shell(_PROCESSES, "-xF", *words), lambda answer: parse_processes(answer.check().out))
 
 
+LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
+"""Where libvirt keeps its domains' pidfiles: the system's, and below XDG_RUNTIME_DIR a user's."""
+
 UNRECORDED = 86
 """The status of an answer that evidence does not have."""
 
@@ -149,3 +152,21 @@ def our_machines(read: Processes, paths: LabPaths, names: Iterable[str]) -> dict
         for process in read.found
         if process.pidfile in noted and is_our_machine(process, read.reader, noted[process.pidfile])
     }
+
+
+def domain_processes(name: str, uuid: str, read: Processes) -> list[Process]:
+    """Who runs as a libvirt domain: by libvirt's pidfile, else by name and UUID, which anybody might claim, too."""
+    named = [each for each in read.found if each.is_qemu and each.machine == name]
+    files = {path: said for path, said in read.noted.items() if path.endswith(f"/{name}.pid")}
+    if pids := {said for path, said in files.items() if any(at in path for at in LIBVIRT)}:
+        return [each for each in named if str(each.pid) in pids]
+    return [each for each in named if uuid in each.argv] if uuid else []
+
+
+def taps_held(name: str, uuid: str, read: Processes | None) -> frozenset[str]:
+    """The TAPs that the one QEMU of this domain has open in our own network; none where that is not seen."""
+    found = [each for each in domain_processes(name, uuid, read) if uuid in each.argv] if read else []
+    here = read.reader.namespaces.get("net") if read and read.reader else None
+    if len(found) != 1 or not here or found[0].namespaces.get("net") != here:
+        return frozenset()
+    return frozenset(found[0].taps.values())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
 from provision.facts.qemu_arguments import monitors, nics_of
-from provision.host.read.processes import LISTENING
+from provision.host.read.processes import LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
 from provision.runtime.protocols import Holder
@@ -19,7 +19,7 @@ from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
-from provision.verify.collect.own_taps import LIBVIRT, find_process
+from provision.verify.collect.own_taps import find_process
 from provision.verify.evidence import NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:

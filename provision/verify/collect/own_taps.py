@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu_arguments import netdevs
+from provision.host.read.processes import domain_processes
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import Unasked
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from provision.facts.processes import Process, Processes
     from provision.verify.collect.host_devices import TapsRead
     from provision.verify.evidence import NicEvidence, Owner
-
-LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
-"""Where libvirt keeps its domains' pidfiles: the system's, and below XDG_RUNTIME_DIR a user's."""
 
 _NOBODY_LOOKED = Unasked("QEMU was handed its TAP as a descriptor, and nobody looked which one that is")
 _MACVTAP = "ifindex "
@@ -86,7 +84,7 @@ def find_process(owner: Owner, qemus: Processes) -> Process | str:
     if not found and owner.socket:  # its kernel did not tell who listens, or whoever handed QEMU the socket
         found = _listening(owner.socket, qemus)
     elif owner.pid is None:
-        found = _libvirts(owner, qemus)
+        found = domain_processes(owner.domain, owner.uuid, qemus)
     if len(found) == 1:
         return found[0]
     if qemus.reader and qemus.reader.uid:
@@ -100,24 +98,6 @@ def _listening(socket: str, qemus: Processes) -> list[Process]:
     """Who holds a socket that listens at a path, in whichever network; many may say a path, and each holds its own."""
     inodes = {inode for each in qemus.networks.values() for inode in each.listening.get(socket, ())}
     return [each for each in qemus.found if each.is_qemu and each.sockets & inodes]
-
-
-def _libvirts(owner: Owner, qemus: Processes) -> list[Process]:
-    """By libvirt's pidfile; where it keeps that elsewhere, by name and UUID, which anybody might claim, too."""
-    files = {path: said for path, said in qemus.noted.items() if path.endswith(f"/{owner.domain}.pid")}
-    pids = {said for path, said in files.items() if any(at in path for at in LIBVIRT)}
-    if pids:
-        return [
-            each
-            for each in qemus.found
-            if each.is_qemu and str(each.pid) in pids and each.machine == owner.domain
-        ]
-    claims = [
-        each
-        for each in qemus.found
-        if each.is_qemu and each.machine == owner.domain and owner.uuid in each.argv
-    ]
-    return claims if owner.uuid else []
 
 
 def _held(nic: NicEvidence, process: Process, links: Mapping[str, Link]) -> str:
