@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from provision.runtime.protocols import Domain
 from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.link_state import link_is_off
 from provision.verify.collect.machines import collect_domain
+from provision.verify.collect.monitor import LINK_UNTOLD, with_monitor
 from provision.verify.collect.taps import with_tap
-from provision.verify.evidence import Cut, NicEvidence
+from provision.verify.evidence import Cut, NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict, judge_nic
-from tests.builders import FakeEdges, FakeMonitor, features, nic, virtio
+from tests.builders import FIXTURES, FakeEdges, FakeMonitor, features, nic, virtio
 from tests.repairs import xml
 
 if TYPE_CHECKING:
@@ -121,9 +123,9 @@ def pci(**changes: Any) -> list[Mapping[str, Any]]:
     return [{"bus": 0, "devices": [port]}]
 
 
-def monitor(said: object, there: object = None, *, devfn: int = 0) -> FakeMonitor:
-    there = pci() if there is None else there
-    return FakeMonitor({"query-pci": there, "human-monitor-command": said, "qom-get": devfn})
+def monitor(said: object, there: object = None, *, devfn: int = 0, own: object = None) -> FakeMonitor:
+    answers = {"query-pci": pci() if there is None else there, "qom-get": devfn, "query-rx-filter": own or []}
+    return FakeMonitor({**answers, "human-monitor-command": said})
 
 
 PATH = "/machine/peripheral/net0"
@@ -147,21 +149,47 @@ def test_the_configuration_that_the_guest_reads_tells_of_set_link(said: str, off
     ],
 )
 def test_what_is_not_the_devices_own_tells_nothing(said: object) -> None:
-    assert not link_is_off(monitor(said), PATH, MAC)
+    assert link_is_off(monitor(said), PATH, MAC) is None
 
 
 @pytest.mark.parametrize(
     "there", [[], 7, [{"devices": [{}]}], pci(qdev_id="net1"), pci(regions=[]), [*pci(), *pci()]]
 )
 def test_a_device_that_is_not_found_tells_nothing(there: object) -> None:
-    assert not link_is_off(monitor(DOWN, there), PATH, MAC)
+    assert link_is_off(monitor(DOWN, there), PATH, MAC) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "off"),
+    [
+        ([{"name": "net0", "main-mac": "02:00:00:00:00:57"}], True),
+        ([{"name": "net0", "main-mac": MAC}], None),
+        ([{"main-mac": 7}, {}], None),
+        (7, None),
+    ],
+)
+def test_a_guest_that_has_given_its_nic_another_address_hides_nothing(own: object, off: bool | None) -> None:  # noqa: FBT001
+    said = DOWN.replace("0x52 0x54 0x00 0x12 0x34 0x56", "0x02 0x00 0x00 0x00 0x00 0x57")
+
+    assert link_is_off(monitor(said, own=own), PATH, MAC) is off
+
+
+def test_a_device_of_which_qemu_does_not_tell_says_so_and_is_no_cause() -> None:
+    status = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())
+    switches = {"qom-get": lambda arguments: arguments["property"] != "guest_rsc_ext"}
+    legacy = {**monitor("", pci(regions=[])).answers, "x-query-virtio-status": status, **switches}
+
+    found = with_monitor(nic(path=PATH, properties=Unasked("")), FakeMonitor(legacy))
+
+    assert found.notes == (LINK_UNTOLD,)
+    assert judge_nic(found).verdict == "ready"
 
 
 def test_a_device_without_an_id_is_found_by_its_place() -> None:
     path, nameless = "/machine/unattached/device[7]", pci(qdev_id="", slot=3)
 
     assert link_is_off(monitor(DOWN, nameless, devfn=24), path, MAC)
-    assert not link_is_off(monitor(DOWN, nameless, devfn=32), path, MAC)
+    assert link_is_off(monitor(DOWN, nameless, devfn=32), path, MAC) is None
 
 
 def test_bars_are_read_at_every_depth() -> None:

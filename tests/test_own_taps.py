@@ -225,3 +225,28 @@ def test_a_network_that_could_not_be_read_is_not_taken_for_ours() -> None:
     )
 
     assert judge_nic(told(text)).verdict == "unknown"
+
+
+DEVICE = '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","guest_tso4":%s}'
+
+
+@pytest.mark.parametrize(
+    ("tso", "tap", "verdict"),
+    [("false", ON, ("not-ready", "guest-offloads-off")), ("true", OFF, ("not-ready", "tap-segmentation-off")), ("true", ON, ("unknown", None))],
+)  # fmt: skip
+def test_a_machine_whose_monitor_is_silent_is_judged_by_its_arguments_and_its_tap(
+    tso: str, tap: Any, verdict: tuple[str, str | None]
+) -> None:
+    """Never ready: libvirt alone holds that monitor, so a QEMU that does not answer may pass on nothing."""
+    silent = Unasked("vm's monitor did not answer within 5 s")
+    asked = nic(owner=OWNER, netdev="hostnet0", shown="", path="/machine/peripheral/net0", properties=silent)
+    text = proc_text({42: (*ARGV, "-device", DEVICE % tso)}, taps={42: "tap0"}, files=PIDFILE)
+
+    there = read(text, tap0=tap)
+    there = replace(there, links={"tap0": replace(TAP, vnet_hdr=True)})
+    found = with_tap(replace(asked, virtio=silent), there)
+    judged = judge_nic(found)
+
+    assert (judged.verdict, judged.finding.cause and judged.finding.cause.id) == verdict
+    assert isinstance(found.virtio, Unasked)
+    assert found.virtio.reason == f"{silent.reason}; judged by its arguments and its TAP"

@@ -59,6 +59,7 @@ NICS = {
     "onefamily": (tap("t4"), "virtio-net-pci,id=onefamily,netdev=t4,guest_tso6=off", "guest-offloads-off"),
     "hck": (tap("t5"), "virtio-net-pci,id=hck,netdev=t5,guest_rsc_ext=on", "hck-flags-in-production"),
     "modern": (tap("t6"), "virtio-net-pci-non-transitional,id=modern,netdev=t6", "ready"),
+    "legacy": (tap("th"), "virtio-net-pci,id=legacy,netdev=th,disable-modern=on", "ready"),
     "standby": (tap("t8"), "virtio-net-pci,id=standby,netdev=t8,failover=on", "failover-standby"),
     "vmxnet3": (tap("t9"), "vmxnet3,id=vmxnet3,netdev=t9", "not-virtio"),
     "headerless": (tap("ta", ",vnet_hdr=off"), "vmxnet3,id=headerless,netdev=ta", "no-vnet-header"),
@@ -174,6 +175,13 @@ def test_each_backend_is_told_in_its_own_words(nics: dict[str, Any], name: str) 
 
 def test_whose_own_driver_decides_is_unknown(nics: dict[str, Any]) -> None:
     assert {nics[name]["verdict"] for name in ("standby", "vmxnet3")} == {"unknown"}
+
+
+def test_what_qemu_does_not_tell_of_a_cable_is_said(nics: dict[str, Any]) -> None:
+    told = {
+        name: any("set_link" in note for note in nics[name]["notes"]) for name in ("good", "modern", "legacy")
+    }
+    assert told == {"good": False, "modern": False, "legacy": True}
 
 
 def test_a_link_that_is_off_is_the_cause_and_ends_with_it(host: Hypervisor, nics: dict[str, Any]) -> None:

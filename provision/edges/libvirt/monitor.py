@@ -60,7 +60,7 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
 class LibvirtMonitor:
     """A domain's QMP through libvirt; one that did not answer once is not asked again."""
 
-    def __init__(self, domain: Any, dropped: Callable[[], None], timeout: float = 10) -> None:
+    def __init__(self, domain: Any, dropped: Callable[[], None], timeout: float = 5) -> None:
         """`dropped` is told that a call is left hanging on the connection."""
         self._domain = domain
         self._dropped = dropped

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PERIPHERAL = "/machine/peripheral"
 """Where QEMU keeps devices that have an id."""
 UNWANTED = Unasked("QEMU's monitor was not asked, as wished (--no-monitor)", final=True, chosen=True)
+LINK_UNTOLD = (
+    "whether `set_link` has its cable out QEMU does not tell of this device (legacy virtio, virtio-mmio)"
+)
 _ASKED = ("guest_csum", *TSO.values(), HCK)
 
 
@@ -78,9 +81,16 @@ def with_monitor(nic: NicEvidence, monitor: Monitor) -> NicEvidence:
     except HostError as error:
         return without_monitor(nic, error)
     runs = not isinstance(nic.virtio, Unasked) and nic.virtio.driver_ok
-    if runs and not nic.cuts and link_is_off(monitor, nic.path, nic.mac):
-        return replace(nic, cuts=(Cut("qemu", "QEMU shows the guest its link as down (set_link)"),))
-    return nic
+    if not runs or nic.cuts:
+        return nic
+    try:
+        off = link_is_off(monitor, nic.path, nic.mac)
+    except HostError:  # not answered, or not in the evidence: as it was judged until here
+        return nic
+    if off is None:
+        return replace(nic, notes=(*nic.notes, LINK_UNTOLD))
+    cut = Cut("qemu", "QEMU shows the guest its link as down (set_link)")
+    return replace(nic, cuts=(cut,)) if off else nic
 
 
 def without_monitor(nic: NicEvidence, error: HostError) -> NicEvidence:

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provision.facts.qemu_arguments import netdevs
+from provision.facts.qemu_arguments import netdevs, nics_of
 from provision.host.read.processes import domain_processes
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import INTERFACES
@@ -47,6 +47,7 @@ def with_own_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     process = find_process(nic.owner, read.qemus)
     if isinstance(process, str):
         return _by_name(nic, read, process)
+    nic = _with_arguments(nic, process)
     network = process.namespaces.get("net", "")
     there = read.of(network)
     name = _held(nic, process, there.links)
@@ -58,6 +59,20 @@ def with_own_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
         return replace(nic, tap=None, features=Unasked(why))
     own = network == (read.qemus.reader.namespaces.get("net", "") if read.qemus.reader else "")
     return replace(nic, tap=name, network="" if own else network, shown="descriptor", pid=process.pid)
+
+
+def _with_arguments(nic: NicEvidence, process: Process) -> NicEvidence:
+    """The NIC of a machine whose monitor is silent, with the device's switches as its QEMU was started with them."""
+    if not isinstance(nic.properties, Unasked) or not isinstance(nic.virtio, Unasked) or nic.virtio.final:
+        return nic
+    name = nic.path.rpartition("/")[2]
+    said = next((each for each in nics_of(process.argv) if name and each.id == name), None)
+    if said is None:
+        return nic
+    how = "its process is stopped" if process.stopped else "judged by its arguments and its TAP"
+    return replace(
+        nic, properties=said.switches, virtio=replace(nic.virtio, reason=f"{nic.virtio.reason}; {how}")
+    )
 
 
 def _doubtful(process: Process, network: str, name: str, there: TapsRead) -> str:
