@@ -160,10 +160,12 @@ def test_flags_past_libvirt_are_said_also_where_the_monitor_is_left_out() -> Non
     assert (nic_there.rsc_asked, without_flags.rsc_asked) == (True, False)
 
 
-def test_nics_past_libvirt_are_noted() -> None:
-    [found] = collect_domain(FakeEdges(), "local", past_libvirt("-netdev", "user,id=u"), monitor=False)
+def test_nics_past_libvirt_are_there_also_where_the_monitor_is_left_out() -> None:
+    words = ("-netdev", "user,id=u", "-device", "virtio-net-pci,netdev=u,id=past")
+    [_, found] = collect_domain(FakeEdges(), "local", past_libvirt(*words), monitor=False)
 
-    assert "NICs of its own" in found.notes[-1]
+    assert (found.nic, found.kind) == ("past", "user")
+    assert "libvirt does not tell of it" in found.notes[-1]
 
 
 @pytest.mark.parametrize(

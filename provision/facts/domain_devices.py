@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_interface import said_offloads
 from provision.facts.domain_tree import QEMU, attribute, read_domain
 from provision.facts.overrides import is_kept, overrides
-from provision.facts.qemu import FALSE, TRUE
+from provision.facts.qemu_arguments import globals_of, options, told_to
 from provision.tables.offloads import BY_NAME
 
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ _DRIVERS = {
     "virtio-non-transitional": "virtio-net-pci-non-transitional",
 }
 """QEMU's device by the models that libvirt knows as virtio; any other name it hands on as it is."""
-_BASES = ("virtio-net-pci-base", "virtio-pci")
-_INNER = ("virtio-net-device", "virtio-device")
-"""Classes whose `-global` reaches the device inside; what is said to its PCI device wins (measured, QEMU 7.2)."""
-_SHORT = re.compile(r"(?P<driver>[^.=]+)\.(?P<property>[^=]+)=(?P<value>.*)", re.DOTALL)
 _SET = re.compile(r"device\.(?P<id>[^.]+)\.(?P<property>[^=]+)=.*", re.DOTALL)
 
 
@@ -51,12 +46,12 @@ def defined_devices(text: str) -> tuple[DefinedDevice, ...]:
     :raise UnreadableError: when the text is no domain XML.
     """
     root = read_domain(text)
-    arguments = [str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg")]
-    given, globals_ = overrides(root), list(_globals(arguments))
+    arguments = ["", *(str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg"))]
+    given, globally = overrides(root), globals_of(arguments)
     nics = list(root.iterfind("devices/interface"))
     return tuple(
         DefinedDevice(
-            said_offloads(nic, given.get(alias, {}), _told_to(_driver(nic), globals_)),
+            said_offloads(nic, given.get(alias, {}), told_to(_driver(nic), globally)),
             _vhost(root, nic),
             attribute(nic, "model", "type") in _DRIVERS,
             _trouble(nic, alias, arguments),
@@ -87,39 +82,13 @@ def _vhost(root: _Element, nic: _Element) -> bool:
     return name == "vhost" or (not name and root.get("type") == "kvm")
 
 
-def _words_after(arguments: Sequence[str], option: str) -> Iterator[str]:
-    for word, value in pairwise(arguments):
-        if word in (f"-{option}", f"--{option}"):
-            yield value
-
-
-def _globals(arguments: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Driver, property and value of each `-global`, in either form."""
-    for word in _words_after(arguments, "global"):
-        if found := _SHORT.fullmatch(word):
-            yield found["driver"], found["property"], found["value"]
-        else:
-            said = dict(part.partition("=")[::2] for part in word.split(","))
-            yield said.get("driver", ""), said.get("property", ""), said.get("value", "")
-
-
-def _told_to(driver: str, globals_: Sequence[tuple[str, str, str]]) -> dict[str, bool]:
-    """What `-global` says of a driver's offloads; of the same property twice the last."""
-    return {
-        name: value in TRUE
-        for classes in (_INNER, (driver, *_BASES))
-        for told, name, value in globals_
-        if told in classes and name in BY_NAME and value in TRUE | FALSE
-    }
-
-
 def _trouble(nic: _Element, alias: str, arguments: Sequence[str]) -> str:
     """What leaves open how the device comes up."""
     if not attribute(nic, "model", "type") and nic.get("type") != "hostdev":
         return "libvirt tells no model of this NIC"
     if any(word in ("-readconfig", "--readconfig") for word in arguments):
         return "its <qemu:commandline> has -readconfig, and what is in that file is not in the definition"
-    for word in _words_after(arguments, "set"):
+    for word in options(arguments, "set"):
         found = _SET.fullmatch(word)
         if found and found["id"] == alias and found["property"] in BY_NAME:
             return f"its <qemu:commandline> has -set {word}, which QEMU 7.2 and later refuse of devices that libvirt makes"

@@ -87,5 +87,6 @@ NETDEVS = {
     "user": "user",
     "vhost-user": "vhostuser",
     "vhost-vdpa": "vdpa",
+    "hubport": "hub",
 }
-"""libvirt's word for each kind of netdev; all the others (socket, stream, dgram, hubport, …) have no vnet header."""
+"""libvirt's word for each kind of netdev, and ours for a hub; all the others (socket, stream, dgram, …) have no vnet header."""

@@ -1,4 +1,4 @@
-"""TABLE: by which names a NIC's model is virtio, and which others ask a TAP for TSO."""
+"""TABLE: by which names a NIC is virtio, which others ask a TAP for TSO, and which devices are NICs at all."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ _QEMUS_VIRTIO = re.compile(r"virtio-net(?:-(?:pci|ccw|device)(?:-(?:non-)?transi
 def is_qemus_virtio(name: str) -> bool:
     """Whether a device type or `<model type=…>` is QEMU's own name for a virtio NIC."""
     return _QEMUS_VIRTIO.fullmatch(name) is not None
+
+
+_EMULATED = frozenset({
+    "e1000", "e1000-82540em", "e1000-82544gc", "e1000-82545em", "e1000e", "igb", "rtl8139", "vmxnet3", "pcnet", "ne2k_pci", "ne2k_isa", "tulip",
+    "i82550", "i82551", "i82557a", "i82557b", "i82557c", "i82558a", "i82558b", "i82559a", "i82559b", "i82559c", "i82559er",
+    "i82562", "i82801", "usb-net", "spapr-vlan",
+})  # fmt: skip
+"""QEMU's other NICs (`-device help`, network devices): without a netdev nothing else tells that a device is one."""
+
+
+def is_nic(name: str) -> bool:
+    """Whether a device type of QEMU's is a NIC."""
+    return name in _EMULATED or is_qemus_virtio(name)

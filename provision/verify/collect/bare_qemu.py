@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
-from provision.verify.collect.monitor import with_monitor
+from provision.verify.collect.monitor import BESIDES, with_monitor
 from provision.verify.evidence import NicEvidence, named_apart
 
 if TYPE_CHECKING:
@@ -47,13 +47,10 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
     return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
 
-_BESIDES = "libvirt does not tell of it: given by <qemu:commandline>, or plugged in past libvirt"
-
-
 def nics_besides(
     monitor: Monitor, machine: tuple[str, str, str, Owner], paths: Collection[str]
-) -> list[NicEvidence]:
-    """Every virtio NIC of a QEMU that is not at these paths; none where it does not tell."""
+) -> list[NicEvidence] | None:
+    """Every virtio NIC of a QEMU that is not at these paths; None where it does not tell."""
     try:
         answer = monitor.execute("x-query-virtio")
         rows = answer if isinstance(answer, list) else []
@@ -71,9 +68,9 @@ def nics_besides(
             for index, path in enumerate(found)
             if path not in paths
         ]
-        return [replace(with_monitor(nic, monitor), notes=(_BESIDES,)) for nic in nics]
+        return [replace(with_monitor(nic, monitor), notes=(BESIDES,)) for nic in nics]
     except HostError:
-        return []
+        return None
 
 
 def _name(monitor: Monitor) -> str:

@@ -14,19 +14,18 @@ from provision.runtime.parallel import side_by_side
 from provision.runtime.protocols import Holder
 from provision.runtime.questions import ask
 from provision.runtime.safe_text import escaped
-from provision.tables.backends import NETDEVS
-from provision.tables.models import is_qemus_virtio
+from provision.verify.collect.argument_nics import nic_by_arguments
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
 from provision.verify.collect.own_taps import find_process
-from provision.verify.evidence import NicEvidence, Owner, Unasked, named_apart
+from provision.verify.evidence import UNKNOWN, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provision.facts.processes import Process, Processes
-    from provision.facts.qemu_arguments import ArgumentNic, ListeningMonitor
+    from provision.facts.qemu_arguments import ListeningMonitor
     from provision.runtime.protocols import Domain, ReadingEdges
 
 _AT_ONCE = 4
@@ -143,10 +142,9 @@ def _told_by_arguments(host: str, process: Process, why: str) -> list[NicEvidenc
     """As it was started; of one that is stopped the TAP tells nothing."""
     said = "; its process is stopped" if process.stopped else "; judged by its arguments and its TAP"
     unasked = Unasked(f"{why}{said}", final=True, chosen=not process.stopped)
-    nics = [
-        _by_arguments(host, process, nic, index, unasked) for index, nic in enumerate(nics_of(process.argv))
-    ]
-    return named_apart(nics)
+    machine = (host, process.machine, "running", UNKNOWN)
+    found = enumerate(nics_of(process.argv))
+    return named_apart([nic_by_arguments(machine, nic, index, unasked) for index, nic in found])
 
 
 def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
@@ -180,22 +178,3 @@ def _out_of_reach(offered: ListeningMonitor, process: Process, reader: Process |
         return "listens at a path relative to where it was started (--qmp takes that path)"
     other = process.namespaces.get("mnt") != own.get("mnt", "")
     return "is at a path of another mount namespace" if other else ""
-
-
-def _by_arguments(host: str, process: Process, nic: ArgumentNic, index: int, unasked: Unasked) -> NicEvidence:
-    virtio = is_qemus_virtio(nic.driver)
-    return NicEvidence(
-        host,
-        process.machine,
-        nic.id or f"net{index}",
-        nic.mac,
-        nic.ifname or None,
-        None,
-        None,
-        "running",
-        NETDEVS.get(nic.backend, nic.backend or "unknown"),
-        "virtio" if virtio else nic.driver,
-        properties=nic.switches if virtio else unasked,
-        virtio=unasked,
-        netdev=nic.netdev,
-    )

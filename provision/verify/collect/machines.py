@@ -15,6 +15,7 @@ from provision.runtime.protocols import Holder
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
+from provision.verify.collect.argument_nics import Machine, nics_past_libvirt, with_arguments
 from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
@@ -126,38 +127,40 @@ def collect_domain(
     there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
     nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
     nics = with_definitions(nics, domain, partial(_as_running, machine))
+    at = (host, domain.name, domain.state, machine.owner)
+    past = [replace(nic, run=domain.run) for nic in nics_past_libvirt(at, facts, domain)]
     if domain.state == "off" or not (facts.nics or any("net" in word for word in facts.arguments)):
-        return nics
+        return named_apart([*nics, *past])
     if not monitor:
-        nics = [replace(nic, notes=(*nic.notes, *_past_libvirt(facts))) for nic in nics]
         asked_for = any(switches_on(HCK, word) for word in facts.arguments)
         blind = [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in nics]
-        return [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
+        blind = [replace(nic, rsc_asked=nic.rsc_asked or asked_for) for nic in blind]
+        return named_apart([*blind, *(replace(nic, virtio=UNWANTED) for nic in past)])
     try:
         qemu = edges.libvirt(host).monitor(domain.name)
     except HostError as error:
-        return [without_monitor(nic, error) for nic in nics]
-    return _asked(qemu, machine, facts, nics)
+        return named_apart([without_monitor(nic, error) for nic in (*nics, *past)])
+    return named_apart(_asked(qemu, at, facts, nics, past))
 
 
 def _asked(
-    qemu: Monitor, machine: _Machine, facts: DomainFacts, nics: Sequence[NicEvidence]
+    qemu: Monitor,
+    machine: Machine,
+    facts: DomainFacts,
+    nics: Sequence[NicEvidence],
+    past: Sequence[NicEvidence],
 ) -> list[NicEvidence]:
     """The NICs with what QEMU tells of them, and those of its that libvirt does not tell of."""
     asked = [with_monitor(nic, qemu) for nic in nics]
     if facts.nics:
         asked = [_with_queue(nic, qemu, said) for nic, said in zip(asked, facts.nics, strict=True)]
-        if any(isinstance(nic.virtio, Unasked) and not nic.virtio.final for nic in asked):
-            return asked  # a monitor that is silent would cost its deadline once more
-    paths = {nic.path for nic in asked}
-    more = nics_besides(qemu, (machine.host, machine.name, machine.state, machine.owner), paths)
-    return named_apart([*asked, *more]) if more else asked
-
-
-def _past_libvirt(facts: DomainFacts) -> Iterator[str]:
-    """That there may be NICs which libvirt's XML does not have."""
-    if any("netdev" in word for word in facts.arguments):
-        yield "its <qemu:commandline> has NICs of its own, which libvirt does not tell and nobody has judged here"
+        for nic in asked:
+            if isinstance(nic.virtio, Unasked) and not nic.virtio.final:
+                # A monitor that is silent would cost its deadline once more.
+                return [*asked, *(replace(each, virtio=nic.virtio) for each in past)]
+    found = nics_besides(qemu, machine, {nic.path for nic in asked})
+    more = [with_monitor(nic, qemu) for nic in past] if found is None else with_arguments(found, past)
+    return [*asked, *more]
 
 
 def _with_queue(nic: NicEvidence, monitor: Monitor, said: DomainNic) -> NicEvidence:

@@ -22,13 +22,16 @@ UNWANTED = Unasked("QEMU's monitor was not asked, as wished (--no-monitor)", fin
 LINK_UNTOLD = (
     "whether `set_link` has its cable out QEMU does not tell of this device (legacy virtio, virtio-mmio)"
 )
-_ASKED = ("guest_csum", *TSO.values(), HCK)
+BESIDES = "libvirt does not tell of it: given by <qemu:commandline>, or plugged in past libvirt"
+"""What is said of a NIC that its domain's XML has no `<interface>` of."""
+ASKED = ("guest_csum", *TSO.values(), HCK)
+"""The device's switches that tell of RSC."""
 
 
 def read_properties(monitor: Monitor, path: str) -> Mapping[str, bool] | Unasked:
     """The device's own switches; one that this QEMU does not have is left out."""
     found: dict[str, bool] = {}
-    for name in _ASKED:
+    for name in ASKED:
         try:
             answer = monitor.execute("qom-get", {"path": path, "property": name})
         except RefusedError as error:

@@ -32,7 +32,7 @@ _TOLD = ("guest_csum", *TSO.values(), HCK)
 _TAKEN = frozenset({"VIRTIO_CONFIG_S_DRIVER_OK"})
 _KINDS = {"tap": "ethernet", "user": "user"}
 """libvirt's word for each kind of netdev that a machine of ours has."""
-_SAVED = Unasked(
+SAVED = Unasked(
     "it was saved (virsh managedsave), and its next start goes on as it ran, whatever its definition says"
 )
 _LATER = Unasked("what is passed on shows once it runs")
@@ -74,7 +74,7 @@ def with_definitions(nics: Sequence[NicEvidence], domain: Domain, build: Build) 
     """
     off = domain.state == "off"
     if domain.saved:
-        return [replace(nic, definition=Definition(_SAVED)) for nic in nics]
+        return [replace(nic, definition=Definition(SAVED)) for nic in nics]
     text = domain.live_xml if off else domain.persistent_xml
     if not text:  # transient, or evidence that has none
         return list(nics)
