@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provision.facts.virtio import VirtioFacts
+from provision.tables.offloads import STANDBY
 from provision.verify.evidence import Cut, NicEvidence, Traffic, Unasked
-from provision.verify.judge.ladder import STANDBY
 from tests.builders import ON, features, nic, virtio
 
 STANDBY_TAKEN = replace(

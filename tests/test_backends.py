@@ -13,13 +13,13 @@ from provision.facts.ip import Link
 from provision.facts.virtio import VirtioFacts
 from provision.runtime.protocols import Domain
 from provision.tables.models import is_qemus_virtio
+from provision.tables.offloads import STANDBY
 from provision.verbs.fix.definition import Pending
 from provision.verbs.fix.repair import plan_repair
 from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import NicEvidence, Unasked
-from provision.verify.judge.ladder import STANDBY
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import FIXTURES, FakeEdges, features, nic, virtio
 from tests.causes import without

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from provision.cli.saved import judged_from
 from provision.runtime.protocols import Domain
 from provision.verbs.fix.repair import plan_repair
-from tests.builders import FIXTURES
-from tests.cases import CASES, by_arguments, of_domain, told
+from provision.verify.collect.machines import collect_domain
+from provision.verify.judge.verdict import NicVerdict, judge_nic
+from tests.builders import FIXTURES, FakeEdges, features, virtio
+from tests.builders import ON as NIC_ON
+from tests.cases import CASES, ON, by_arguments, next_start, of_domain, told
 
 READY, UNKNOWN = ("ready", ""), ("unknown", "tap-unreadable")
 NO_HEADER, OFF, EMULATED = (
     ("not-ready", cause) for cause in ("no-vnet-header", "guest-offloads-off", "not-virtio")
 )
-VMXNET3 = ("unknown", "not-virtio")
+VMXNET3, STANDS_BY = ("unknown", "not-virtio"), ("unknown", "failover-standby")
+NO_MODEL = ("unknown", "")
 
 TWO_NICS_OF_PROXMOX = (
     "-netdev type=tap,id=net0,ifname=tap100i0 -device virtio-net-pci,netdev=net0,id=net0 "
@@ -75,6 +81,7 @@ TRANSITIONAL = (
         ("-device virtio-net-pci,id=lonely,mac=52:54:00:00:00:27", {}, [NO_HEADER]),
         ("-device e1000e -device virtio-blk-pci", {}, [EMULATED]),
         ("-netdev tap,id=a,script=no -device virtio-net-pci,netdev=a", {8: "tap0"}, [READY]),
+        ("-netdev tap,id=a,ifname=t -device virtio-net-pci,netdev=a,failover=on", {8: "t"}, [STANDS_BY]),
         ("-netdev tap,id=a,ifname=tapvmx -device vmxnet3,netdev=a,id=vmx", {8: "tapvmx"}, [VMXNET3]),
     ],
 )  # fmt: skip
@@ -118,3 +125,92 @@ def test_a_nic_of_the_qemu_command_line_is_nothing_that_an_edit_of_interfaces_me
 
     assert (repair.mends, repair.pending) == ((), ())
     assert repair.told
+
+
+@pytest.mark.parametrize(
+    ("case", "right"),
+    [
+        ("unraid-virtio-net", [NO_HEADER, READY]),
+        ("kubevirt", [READY]),
+        ("ovirt", [READY]),
+        ("nova-ethernet", [READY]),
+        ("1131-two-nics", [UNKNOWN, READY]),
+        ("1026-queue-sizes", [READY]),
+        ("qemu-commandline", [OFF]),
+        ("global-commandline", [OFF]),
+        ("harvester", [EMULATED, READY]),
+        ("models", [VMXNET3, EMULATED, NO_MODEL]),  # libvirt 9 opens a vmxnet3's TAP with a header, older ones do not
+        ("packed-legacy", [READY]),
+        ("all-off", [OFF]),
+        ("sockets", [NO_HEADER] * 3),
+        ("1630-64cpu", [READY]),
+        ("teaming", [STANDS_BY]),
+        ("same-mac", [OFF, READY]),
+    ],
+)  # fmt: skip
+def test_of_a_machine_that_is_off_its_definition_is_judged(case: str, right: list[tuple[str, str]]) -> None:
+    verdicts = of_domain(f"xml/{case}", "off")
+
+    assert {told(verdict) for verdict in verdicts} == {("unknown", "machine-off")}
+    assert [next_start(verdict) for verdict in verdicts] == right
+
+
+@pytest.mark.parametrize(
+    ("case", "right"),
+    [
+        ("unraid-win11", [NO_HEADER]),
+        ("1131-win10", [UNKNOWN, READY]),
+        ("nova-ovs", [READY]),
+        ("381-vhostuser", [UNKNOWN]),
+    ],
+)
+def test_so_is_what_is_to_be_imported(case: str, right: list[tuple[str, str]]) -> None:
+    assert [next_start(verdict) for verdict in of_domain(f"import/{case}", "off")] == right
+
+
+@pytest.mark.parametrize(
+    ("case", "right"),
+    [
+        ("unraid-virtio-net", [NO_HEADER, READY]),
+        ("kubevirt", [READY]),
+        ("nova-ethernet", [READY]),
+        ("1131-two-nics", [UNKNOWN, READY]),
+        ("harvester", [EMULATED, READY]),
+        ("models", [VMXNET3, EMULATED, NO_MODEL]),
+        ("packed-legacy", [READY]),
+        ("sockets", [NO_HEADER] * 3),
+        ("teaming", [STANDS_BY]),
+    ],
+)
+def test_a_running_domain_whose_monitor_is_left_alone_is_judged_by_its_xml_and_its_taps(
+    case: str, right: list[tuple[str, str]]
+) -> None:
+    judged = [judge_nic(replace(verdict.evidence, features=ON)) for verdict in of_domain(f"xml/{case}")]
+
+    assert [told(verdict) for verdict in judged] == right
+
+
+def with_checksum_off(vcpus: str) -> NicVerdict:
+    """The machine of the report, whose TAP had `tx off`."""
+    xml = (CASES / "xml" / "1630-64cpu.xml").read_text().replace(">64<", f">{vcpus}<")
+    [nic] = collect_domain(FakeEdges(), "local", Domain("vm", "running", xml, xml), monitor=False)
+    runs = replace(nic, tap="vnet7", shown="descriptor", properties=NIC_ON, virtio=virtio("linux"))
+    return judge_nic(replace(runs, features=features("host-tx-off")))
+
+
+def test_a_known_issue_that_has_the_checksum_off_on_purpose_is_named_before_it_is_switched_on() -> None:
+    verdict = with_checksum_off("64")
+    repair = plan_repair(verdict, None)
+
+    assert told(verdict) == ("not-ready", "host-disabled-checksum")
+    assert "issue 1630" in verdict.fix[0]
+    assert verdict.fix[1] == "ethtool -K vnet7 tx on"
+    assert repair.command == ()
+    assert "issue 1630" in repair.told[0]
+
+
+def test_a_machine_of_few_processors_has_no_such_issue() -> None:
+    verdict = with_checksum_off("59")
+
+    assert verdict.fix[0] == "ethtool -K vnet7 tx on"
+    assert plan_repair(verdict, None).command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,8 @@ class DomainFacts:
     nics: tuple[DomainNic, ...]
     arguments: tuple[str, ...] = ()
     """What its `<qemu:commandline>` hands to QEMU past libvirt."""
+    vcpus: int | None = None
+    """As many as it may have; None where that is not told."""
     keeps_state: bool = False
     """Whether libvirt keeps firmware variables or a TPM's state for it."""
 
@@ -106,6 +109,11 @@ def _lost_override(nics: tuple[DomainNic, ...], lost: frozenset[str]) -> tuple[D
     return tuple(replace(nic, rsc_asked=True) if nic is virtio[0] else nic for nic in nics)
 
 
+def _vcpus(root: _Element) -> int | None:
+    text = root.findtext("vcpu", "").strip()
+    return int(text) if re.fullmatch("[0-9]{1,5}", text) else None
+
+
 def parse_domain(text: str) -> DomainFacts:
     """Facts of one domain.
 
@@ -119,6 +127,7 @@ def parse_domain(text: str) -> DomainFacts:
         uuid=root.findtext("uuid", ""),
         mark=_mark(root),
         arguments=tuple(str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg")),
+        vcpus=_vcpus(root),
         nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")

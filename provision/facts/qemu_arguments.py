@@ -120,6 +120,8 @@ class ArgumentNic:
     vnet_header: bool = True
     """Whether QEMU asks for one where it opens the TAP."""
     vhost: bool = False
+    standby: bool = False
+    """Whether it is the standby of a failover pair."""
 
 
 def nics_of(argv: tuple[str, ...]) -> list[ArgumentNic]:
@@ -163,6 +165,7 @@ def _nic(
         by_fd=kind == "tap" and not {"fd", "fds"}.isdisjoint(backend),
         vnet_header=backend.get("vnet_hdr", "on").lower() not in FALSE,
         vhost=backend.get("vhost", "off").lower() in TRUE,
+        standby=device.get("failover", "off").lower() in TRUE,
     )
 
 

@@ -97,6 +97,9 @@ BY_NAME = {offload.name: offload for offload in OFFLOADS}
 
 HCK = "guest_rsc_ext"
 
+STANDBY = "VIRTIO_NET_F_STANDBY"
+"""No offload: the feature of the NIC that stands by for a VF."""
+
 TSO = {"ipv4": "guest_tso4", "ipv6": "guest_tso6"}
 """The offload that RSC is made of, by address family."""
 

@@ -142,6 +142,9 @@ class NicEvidence:
     standby: bool = False
     """Whether its configuration makes it the standby of a failover pair."""
 
+    vcpus: int | None = None
+    """Of its machine, as many as it may have; None: not known."""
+
     @property
     def hck(self) -> bool:
         """Whether this NIC is meant for QEMU's own engine."""

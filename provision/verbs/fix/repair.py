@@ -14,6 +14,7 @@ from provision.host.plan.taps import taken_by_host
 from provision.tables.offloads import TSO
 from provision.verbs.fix.definition import EDITED, Found, Mend, Pending, definition_rows
 from provision.verify.evidence import FAMILIES, Unasked
+from provision.verify.judge.causes.passed import loses_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "tap-segmentation-off"})
 """Causes that asking the TAP mends, or tells apart: what the host took it gives back, and the guest keeps what it took."""
 
+_BY_HOST = "host-disabled-checksum"
 _WIRE_LIKE = "not-wire-like"
 
 
@@ -112,6 +114,8 @@ def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
         return Repair(verdict)
     if why := _untouchable(verdict.evidence):
         return Repair(verdict, told=(why,))
+    if about[0][0].id == _BY_HOST and loses_checksums(verdict.evidence):
+        return Repair(verdict, told=tuple(verdict.words(about[0][0])))
     seen = "; ".join(dict.fromkeys(seen for _, _, seen in about))
     if about[0][0].id == _WIRE_LIKE:
         return Repair(verdict, _WIRE_LIKE, seen, {"tx-checksumming": False})

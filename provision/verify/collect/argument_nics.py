@@ -49,6 +49,7 @@ def nic_by_arguments(machine: Machine, nic: ArgumentNic, index: int, unasked: Un
         netdev=nic.netdev,
         path=f"{PERIPHERAL}/{nic.id}" if nic.id else "",
         by_fd=nic.by_fd,
+        standby=nic.standby,
     )
 
 
@@ -57,6 +58,7 @@ def _started(machine: Machine, facts: DomainFacts) -> dict[str, tuple[NicEvidenc
     found: dict[str, tuple[NicEvidence, NicEvidence]] = {}
     for index, nic in enumerate(nics_of(("", *facts.arguments))):
         there = nic_by_arguments(machine, nic, len(facts.nics) + index, Unasked("not asked"))
+        there = replace(there, vcpus=facts.vcpus)
         made = as_started(there, DefinedDevice(nic.switches, nic.vhost, nic.vnet_header))
         found[there.nic] = replace(there, notes=(BESIDES,)), made
     return found

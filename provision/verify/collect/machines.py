@@ -64,6 +64,7 @@ def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
             bridge=nic.bridge or "",
             mtu=nic.mtu,
             vhost_asked=nic.vhost == "true",
+            vcpus=lab.machines[machine.name].vcpus,
         )
 
 
@@ -92,6 +93,7 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
         misnamed=misnamed,
         standby=nic.standby,
         vhost_asked=nic.vhost_asked,
+        vcpus=facts.vcpus,
         cuts=(Cut("xml", "<link state='down'/> in its live XML"),) if nic.link_down else (),
     )
 

@@ -15,7 +15,8 @@ from provision.facts.virtio import VirtioFacts
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import UnreadableError
 from provision.tables.backends import BACKENDS, INTERFACES
-from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, TSO
+from provision.tables.models import OWN_LRO
+from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, STANDBY, TSO
 from provision.verify.evidence import Definition, NicEvidence, Unasked
 
 if TYPE_CHECKING:
@@ -44,13 +45,15 @@ def as_started(nic: NicEvidence, device: DefinedDevice) -> NicEvidence:
     if device.trouble:
         unknown = Unasked(device.trouble, final=True)
         return replace(nic, properties=unknown, virtio=unknown)
+    if nic.model in OWN_LRO:  # whether libvirt gives its TAP a header is its version's to say
+        return nic
     header = device.vnet_header and (nic.kind not in INTERFACES or INTERFACES[nic.kind].vnet_header)
     on = {
         name
         for name, is_on in without_void(device.offloads).items()
         if is_on and (header or name in WITHOUT_HEADER)
     }
-    offered = frozenset(BY_NAME[name].virtio for name in on)
+    offered = frozenset(BY_NAME[name].virtio for name in on) | ({STANDBY} if nic.standby else set())
     facts = VirtioFacts(offered, offered, _TAKEN, device.vhost)
     return replace(nic, properties={name: device.offloads[name] for name in _TOLD}, virtio=facts)
 

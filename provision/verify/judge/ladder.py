@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from provision.tables.backends import INTERFACES, Interface
 from provision.tables.models import OWN_LRO
-from provision.tables.offloads import BY_NAME, HCK, TSO
+from provision.tables.offloads import BY_NAME, HCK, STANDBY, TSO
 from provision.verify.evidence import FAMILIES, HEADERS, Family, NicEvidence, Traffic, Unasked, in_bulk
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _FIRMWARE_TAKES = frozenset(
         "VIRTIO_F_ANY_LAYOUT",
     }
 )
-STANDBY = "VIRTIO_NET_F_STANDBY"
 _TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
 _MOSTLY = 0.9
 """The share of TCP from which frames of MTU size are segments that nobody coalesced."""

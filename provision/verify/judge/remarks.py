@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.tables.offloads import BY_NAME
+from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import Unasked
-from provision.verify.judge.ladder import STANDBY, loaded, wire_like
+from provision.verify.judge.ladder import loaded, wire_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

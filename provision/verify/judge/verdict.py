@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE
-from provision.verify.judge.ladder import ORDER, Rung, engine_dropped, ladder, unreadable
+from provision.verify.judge.ladder import ORDER, Rung, engine_dropped, ladder, standby, unreadable
 from provision.verify.judge.remarks import remarks
 
 if TYPE_CHECKING:
@@ -170,4 +170,6 @@ def _forecast(nic: NicEvidence) -> Finding:
     found = judge_nic(nic).finding
     readable = nic.kind in INTERFACES and not INTERFACES[nic.kind].unreadable
     passes = found.verdict == "unknown" and found.cause is not None and found.cause.rung == "passed"
+    if standby(nic):  # another device carries the traffic, whatever this one's TAP will show
+        return found
     return Finding("ready", None, "") if readable and passes else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provision.tables.guests import CHECKSUMS_LOST_FROM
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import (
@@ -51,8 +52,19 @@ def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
     return unreadable(nic)
 
 
+def loses_checksums(nic: NicEvidence) -> bool:
+    """Whether its machine has so many processors that a Windows guest may need the TAP's checksum off."""
+    return nic.vcpus is not None and nic.vcpus >= CHECKSUMS_LOST_FROM
+
+
 @cause(
     "passed",
+    Fix(
+        f"first see whether it is off on purpose: with {CHECKSUMS_LOST_FROM} or more processors a Windows guest's NetKVM drops frames "
+        "that come without a checksum, DHCP's first, and `tx off` is the known way round that (virtio-win/kvm-guest-drivers-windows "
+        "issue 1630): then leave it, or give the guest fewer processors",
+        when=loses_checksums,
+    ),
     "ethtool -K {tap} tx on",
     "take `ethtool -K … tx off` out of the script or hook that runs it; a reboot of the guest undoes it too",
     seen=f"{TAP_FEATURES}: `tx-checksum-ip-generic: off`, `tx-tcp-segmentation: off [requested on]`, with the guest's driver running",
