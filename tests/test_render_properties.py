@@ -133,8 +133,9 @@ def assert_machine(line: CommandLine, view: MachineView, data: dict[str, Any], l
     )
     assert line.lists["-name"][0]["guest"] == view.name
     assert line.lists["-accel"] == [{"accel": "kvm" if view.choices.kvm else "tcg"}]
-    assert (line.lists["-m"], line.lists["-smp"]) == (
-        [{"size": f"{view.spec.memory // 1024}k"}], [{"cpus": str(view.spec.vcpus)}])  # fmt: skip
+    vcpus = str(view.spec.vcpus)
+    assert line.lists["-m"] == [{"size": f"{view.spec.memory // 1024}k"}]
+    assert line.lists["-smp"] == [{"cpus": vcpus, "sockets": "1", "cores": vcpus, "threads": "1"}]
     assert [line.plain[o] for o in ("-kernel", "-initrd", "-append") if o in line.plain] == meant_kernel(data)
     drives = [drive for drive in line.lists.get("-drive", []) if drive["if"] == "none"]
     assert [(drive["file"], drive["format"]) for drive in drives] == meant_disks(data, lab, view.name)

@@ -48,6 +48,7 @@ DEFAULTS: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("on_crash", "destroy"),
         ("vcpu@placement", "static"),
         ("clock@offset", "utc"),
+        ("cpu/topology@(dies|clusters)", "1"),
         ("resource/partition", "/machine"),
         ("features/hyperv@mode", "custom"),
         ("devices/disk [a-z]+@(model|snapshot)", "virtio internal"),
