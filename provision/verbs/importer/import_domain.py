@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_compare import Difference, differences
-from provision.facts.domain_tree import read_domain
+from provision.facts.domain_normal import named_devices
+from provision.facts.domain_tree import attribute, read_domain
 from provision.facts.overrides import is_kept, overrides
 from provision.lab.load import parse_lab
 from provision.lab.spec import Host
@@ -21,14 +22,16 @@ from provision.verbs.importer.machine import imported_machine, lab_name
 from provision.verbs.importer.reasons import why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from provision.render.view import MachineView
     from provision.runtime.protocols import Domain, Target
 
 _NAMES = (
     "a lab file's names are 1 to 63 of letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
 )
 _VOID = "libvirt finds no device by an alias that is not ua- with letters, digits, - and _: it does nothing"
+_NUMBERED = "a lab file calls NICs without a name of their own net0, net1, … in their order"
 _USUAL = "qemu:///system"
 _MOST = 100
 """Characters of a name or value from outside."""
@@ -115,6 +118,8 @@ class _Draft:
     reasons: Mapping[str, str]
     left_out: frozenset[str]
     disks: bool
+    aliases: tuple[tuple[str, str], ...]
+    """Path and alias of each of its NICs, in their order."""
 
 
 def _drafted(domain: Domain, target: Target) -> _Draft:
@@ -136,7 +141,17 @@ def _drafted(domain: Domain, target: Target) -> _Draft:
         "nics": [nic for nic in nics if nic.keys],
     }
     text = lab_text(name, said, lists, host=host, hosts=hosts)
-    return _Draft(name, text, reasons | more, frozenset(left_out), any(lists["disks"]))
+    there = (row for row in named_devices(root) if row[1] == "devices/interface")
+    aliases = [(path, attribute(nic, "alias", "name")) for path, _, nic in there]
+    kept = tuple(row for row, nic in zip(aliases, nics, strict=True) if nic.keys)
+    return _Draft(name, text, reasons | more, frozenset(left_out), any(lists["disks"]), kept)
+
+
+def _renamed(draft: _Draft, view: MachineView) -> Iterator[Note]:
+    """NICs whose alias is another from then on; it is the device's name in QEMU, and scripts and hooks may go by it."""
+    for (path, alias), nic in zip(draft.aliases, view.nics, strict=True):
+        if is_kept(alias) and alias != nic.alias:
+            yield Note(f"{path}/alias", alias, nic.alias, draft.reasons.get(f"{path}/alias", _NUMBERED))
 
 
 def import_domain(domain: Domain, target: Target) -> Imported:
@@ -153,6 +168,7 @@ def import_domain(domain: Domain, target: Target) -> Imported:
         Note(row.path, row.was, row.now, _reason(row, reasons))
         for row in differences(original, rendered, draft.left_out)
     ]
+    notes += _renamed(draft, view)
     if name != domain.name:
         notes.insert(0, Note("name", domain.name, name, _NAMES))
     if "connection" in reasons:
