@@ -116,6 +116,15 @@ def test_a_nic_of_the_qemu_command_line_is_judged_by_that_where_no_monitor_tells
     assert any("guest_tso4=on" in line for line in verdict.fix)
 
 
+def test_evidence_that_does_not_tell_which_tap_a_descriptor_is_leaves_it_unknown_in_words() -> None:
+    [outcome] = judged_from(str(FIXTURES / "threads" / "descriptors-of-four-queues"), None)
+    [verdict] = outcome.value or []
+
+    assert told(verdict) == UNKNOWN
+    assert "handed its TAP as a descriptor, and nobody looked" in verdict.finding.seen
+    assert [rung.states["ipv4"] for rung in verdict.ladder[:3]] == ["pass"] * 3
+
+
 @pytest.mark.parametrize("state", ["running", "paused"])
 def test_a_nic_of_the_qemu_command_line_is_nothing_that_an_edit_of_interfaces_mends(state: str) -> None:
     xml = (CASES / "xml" / "qemu-commandline.xml").read_text()
