@@ -22,6 +22,8 @@ from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Unasked, named_apart
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FIXTURES, FakeEdges, FakeMonitor, features, nic, one_vm
+from tests.cases import next_start
+from tests.recordings import OneDomain
 
 STATUS = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())
 
@@ -190,3 +192,41 @@ def test_nics_of_one_name_are_named_apart() -> None:
     nics = [nic(), nic(mac="52:54:00:12:34:57"), nic(mac=""), nic(nic="net1")]
 
     assert [each.nic for each in named_apart(nics)] == ["net0", "52:54:00:12:34:57", "net0 2", "net1"]
+
+
+PAST = (
+    "-netdev",
+    "tap,id=n,ifname=t",
+    "-device",
+    "virtio-net-pci,netdev=n,id=past,guest_tso4=off",
+    "-device",
+    "e1000,id=old",
+)
+
+
+def test_of_nics_past_libvirt_the_monitor_tells_the_virtio_ones_and_the_arguments_the_others() -> None:
+    telling, dumb = FakeMonitor({"x-query-virtio": []}), FakeMonitor({})
+
+    def found(monitor: FakeMonitor) -> list[str]:
+        edges = FakeEdges(daemon=OneDomain(qmp=monitor))
+        return [nic.nic for nic in collect_domain(edges, "local", past_libvirt(*PAST))]
+
+    assert [name for name in found(telling) if name in ("past", "old")] == ["old"], "it was plugged out"
+    assert [name for name in found(dumb) if name in ("past", "old")] == ["past", "old"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "definition"),
+    [
+        (PAST, None),
+        ((*PAST[:3], "virtio-net-pci,netdev=n,id=past"), ("ready", "")),
+        (("-S",), ("not-ready", "")),
+    ],
+)
+def test_what_the_next_start_makes_of_a_nic_past_libvirt_is_told_where_it_is_another(
+    kept: tuple[str, ...], definition: tuple[str, str] | None
+) -> None:
+    domain = replace(past_libvirt(*PAST), persistent_xml=past_libvirt(*kept).live_xml)
+    nics = {nic.nic: nic for nic in collect_domain(FakeEdges(), "local", domain, monitor=False)}
+
+    assert next_start(judge_nic(nics["past"])) == definition

@@ -226,6 +226,13 @@ def test_each_nic_of_the_host_is_judged_by_its_own_device(there: Misleading) -> 
     assert (handed["verdict"], handed["tap"]) == ("ready", "handed0"), "alone, and its monitor knows no name"
 
 
+def test_a_nic_past_libvirt_is_judged_without_the_monitor_too(there: Misleading) -> None:
+    [nic] = there.check("--connect", "qemu:///system", "--no-monitor", "past").values()
+
+    assert (nic["verdict"], nic["cause"], nic["tap"]) == ("not-ready", "guest-offloads-off", "past0")
+    assert next(rung for rung in nic["ladder"] if rung["rung"] == "passed")["ipv4"] == "fail"
+
+
 def test_one_qemu_is_judged_by_its_tap_wherever_that_is(there: Misleading) -> None:
     found = there.check("--qmp", str(there.folder / "net2.qmp"))
 
