@@ -7,15 +7,19 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import libvirt
 import libvirt_qemu
 
 from bench.compare import Figure, in_turn, seconds
 from provision.api import check_domains
+from provision.host.read.processes import QEMUS
 from tests.real.domains import define
 from tests.real.hypervisor import Hypervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIZES = (1, 10, 100)
 GOAL = 1.5
@@ -41,8 +45,13 @@ def _questions() -> list[dict[str, Any]]:
     return [*asked, status, {"execute": "x-query-virtio"}]
 
 
-def _held() -> None:
-    """What /proc says of every QEMU: who it is, and the TAPs that it holds."""
+def _walked() -> None:
+    """What /proc says of every QEMU: the very commands that check runs, in a shell of their own."""
+    subprocess.run(QEMUS.run.argv, capture_output=True, check=True)
+
+
+def _read_in_process() -> None:
+    """The same, read by this process, as only a program on that very host could."""
     for process in Path("/proc").glob("[1-9]*"):
         with suppress(OSError):
             if "qemu-system" not in str((process / "exe").readlink()):
@@ -56,7 +65,7 @@ def _held() -> None:
                     (process / "fdinfo" / descriptor.name).read_bytes()
 
 
-def _raw() -> float:
+def _raw(held: Callable[[], None]) -> float:
     """The calls themselves, one after another: nothing is parsed, and nothing is judged."""
 
     def ask() -> None:
@@ -68,7 +77,7 @@ def _raw() -> float:
                 libvirt_qemu.qemuMonitorCommand(domain, json.dumps(question), 0)
         subprocess.run(["ethtool", "--json", "-k", "*"], capture_output=True, check=True)
         subprocess.run(["ip", "-json", "-details", "-stats", "address"], capture_output=True, check=True)
-        _held()
+        held()
         connection.close()
 
     return seconds(ask)
@@ -83,8 +92,8 @@ def _ours(size: int) -> float:
 
 
 def rounds(size: int, times: int) -> tuple[tuple[float, ...], ...]:
-    """Seconds of the raw calls and of ours, in a process that has imported all."""
-    return in_turn(times, _raw, lambda: _ours(size))
+    """Seconds of the raw calls, with either reading of /proc, and of ours, in a process that has imported all."""
+    return in_turn(times, lambda: _raw(_walked), lambda: _raw(_read_in_process), lambda: _ours(size))
 
 
 def measure_domains(times: int) -> list[Figure]:
@@ -100,17 +109,13 @@ def measure_domains(times: int) -> list[Figure]:
                 host.virsh("start", f"vm{number}", "--paused")
             made = size
             said = host.output([sys.executable, "-m", "bench.domains", str(size), str(times)])
-            raw, ours = (tuple(side) for side in json.loads(said))
+            walked, in_process, ours = (tuple(side) for side in json.loads(said))
             title = f"`check --connect`, {size} domain{'s' if size > 1 else ''}, beyond imports"
-            figures.append(
-                Figure(
-                    title,
-                    "bulk stats, definitions, the QMP calls, dumps of ethtool and ip, /proc of each QEMU",
-                    raw,
-                    ours,
-                    GOAL,
-                )
-            )
+            calls = "bulk stats, definitions, the QMP calls, dumps of ethtool and ip, /proc of each QEMU"
+            figures += [
+                Figure(title, f"{calls} by the same commands", walked, ours, GOAL),
+                Figure(title, f"{calls} by Python in the same process", in_process, ours),
+            ]
     return figures
 
 

@@ -30,9 +30,13 @@ class TellingHost(FakeHost):
     ) -> list[Result]:
         self.said.append(("look",))
         name = self.files.pop(0) if len(self.files) > 1 else self.files[0]
-        texts = ((TAPS / f"tap-{name}.json").read_text(), "[]", "1.0 1.0")
-        answers = [Result(self.name, run.argv, 0, text, "") for run, text in zip(runs, texts, strict=False)]
-        return [*answers, self.run(runs[-1].argv)]
+        texts = {"ethtool": (TAPS / f"tap-{name}.json").read_text(), "ip": "[]", "cat": "1.0 1.0"}
+        return [
+            Result(self.name, run.argv, 0, texts[run.argv[0]], "")
+            if run.argv[0] in texts
+            else self.run(run.argv)
+            for run in runs
+        ]
 
 
 @dataclass

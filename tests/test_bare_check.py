@@ -235,4 +235,6 @@ def test_arguments_without_measure_cost_nobody_else_the_check() -> None:
 
     nics = found(proc_text({42: (*argv, "-netdev", f"tap,id=n,fd={long}", *many), 43: ("qemu", *NIC)}))
 
-    assert [sum(nic.owner.pid == pid for nic in nics) for pid in (42, 43)] == [256, 1]
+    assert [sum(nic.owner.pid == pid for nic in nics) for pid in (42, 43)] == [257, 1]
+    assert "more than 256 NICs" in reason(nics[256])
+    assert not nics[256].virtio.chosen

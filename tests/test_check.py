@@ -154,10 +154,10 @@ class Streaming(TellingHost):
         until_failure: bool = False,
     ) -> list[Result]:
         self.looks += 1
-        features, _, clock, qemus = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        features, links, *more = super().run_all(runs, timeout=timeout, until_failure=until_failure)
         sent = {"bytes": self.looks * 5000 * 1514, "packets": self.looks * 5000}
         link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500, "stats64": {"tx": sent}}
-        return [features, replace(clock, out=json.dumps([link])), clock, qemus]
+        return [features, replace(links, out=json.dumps([link])), *more]
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         answer = super().run(argv, stdin=stdin, timeout=timeout)
@@ -206,10 +206,10 @@ class WithoutEthtool(TellingHost):
     def run_all(
         self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
     ) -> list[Result]:
-        _, links, clock, qemus = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        _, links, *more = super().run_all(runs, timeout=timeout, until_failure=until_failure)
         link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500}
         missing = Result(self.name, ("ethtool",), 127, "", "ethtool: not found")
-        return [missing, replace(links, out=json.dumps([link])), clock, qemus]
+        return [missing, replace(links, out=json.dumps([link])), *more]
 
 
 def test_counters_are_watched_also_where_there_is_no_ethtool() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -61,9 +62,15 @@ class LocalStream:
             with suppress(OSError):
                 self._process.stdin.close()
         try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
+            ended = os.pidfd_open(
+                self._process.pid
+            )  # Popen's own wait looks every so often, up to 50 ms late
+            try:
+                select.select([ended], [], [], seconds)
+            finally:
+                os.close(ended)
+            if self._process.poll() is None:
+                self.kill()
             return self._process.wait()
         finally:
             self._close()

@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from provision.runtime.errors import UnreadableError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 TRUE, FALSE = frozenset({"on", "yes", "true", "y"}), frozenset({"off", "no", "false", "n"})
 """QEMU's words for a switch (qapi/string-input-visitor.c, qapi_bool_parse)."""
@@ -20,16 +15,6 @@ TRUE, FALSE = frozenset({"on", "yes", "true", "y"}), frozenset({"off", "no", "fa
 def switches_on(name: str, word: str) -> bool:
     """Whether a word of QEMU's command line switches a property on: in `-device`, `-global` or JSON."""
     return re.search(rf'{re.escape(name)}"?\s*[=:]\s*"?(?:{"|".join(sorted(TRUE))})\b', word) is not None
-
-
-def device_of(argv: Sequence[str], option: str, name: str) -> tuple[str, Mapping[str, str]] | None:
-    """Kind and values of the `-device` or `-netdev` of this id; None where there is none, or only as JSON."""
-    for word, said in pairwise(argv):
-        kind, *rest = said.replace(",,", "\0").split(",")
-        values = {key: value.replace("\0", ",") for key, _, value in (each.partition("=") for each in rest)}
-        if word == option and values.get("id") == name:
-            return kind, values
-    return None
 
 
 def parse_version(text: str) -> str:

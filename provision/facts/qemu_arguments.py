@@ -62,8 +62,8 @@ def properties(text: str, first: str) -> Mapping[str, str]:
     return found
 
 
-_MOST_NICS = 256
-"""Of one process; whoever says to have more is hostile."""
+MOST_NICS = 256
+"""Of one process that are looked at; whoever says to have more is hostile."""
 
 
 @lru_cache(maxsize=64)
@@ -125,8 +125,8 @@ class ArgumentNic:
 
 
 def nics_of(argv: tuple[str, ...]) -> list[ArgumentNic]:
-    """Every NIC of `-device`, `-nic` and `-net nic`; of one process not more than 256."""
-    return list(islice(_nics(argv), _MOST_NICS))
+    """Every NIC of `-device`, `-nic` and `-net nic`; of more than 256 one more than these."""
+    return list(islice(_nics(argv), MOST_NICS + 1))
 
 
 def _nics(argv: tuple[str, ...]) -> Iterator[ArgumentNic]:

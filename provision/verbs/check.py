@@ -50,7 +50,7 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
     there = [nic for nic in nics if nic.machine not in moved | doubtful]
-    later = _judged(source, again, (watched[0], taps_of(source, again)), look, [*there, *again])
+    later = _judged(source, again, (watched[0], taps_of(source, again, look)), look, [*there, *again])
     latest = {machine: list(rows) for machine, rows in groupby(later, _machine)}
     return [
         row
@@ -84,26 +84,26 @@ def _silent(nic: NicEvidence) -> bool:
 
 def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
     """The host's devices before and after they were watched; the same where they were not."""
-    before = taps_of(source, nics)
+    before = taps_of(source, nics, look)
     if not look.observe or not before.links:
         return before, before
     source.wait(look.observe)
-    return before, taps_of(source, nics)
+    return before, taps_of(source, nics, look)
 
 
-def taps_of(source: MachineSource, nics: Sequence[NicEvidence]) -> TapsRead:
+def taps_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> TapsRead:
     """The host's devices, where there are any that matter."""
     return (
-        devices_of(source)
+        devices_of(source, timed=bool(look.observe))
         if any(nic.tap or (has_device(nic) and nic.state != "off") for nic in nics)
         else TapsRead.none("")
     )
 
 
-def devices_of(source: MachineSource) -> TapsRead:
+def devices_of(source: MachineSource, *, timed: bool) -> TapsRead:
     """The host's devices; one that cannot be reached is told as why nothing was read."""
     try:
-        return read_taps(source.edges.host(source.host), listening=source.listening)
+        return read_taps(source.edges.host(source.host), listening=source.listening, timed=timed)
     except HostError as error:
         return TapsRead.none(str(error))
 

@@ -43,10 +43,10 @@ def glance(source: MachineSource, last: Glance | None) -> tuple[Glance, list[Tic
     libvirt, a NIC without device) stays as it was asked first.
     """
     nics = last.nics if last else source.ask(())
-    taps = devices_of(source)
+    taps = devices_of(source, timed=True)
     if last and _shape(taps) != _shape(last.taps):
         nics = source.ask(())
-        taps = devices_of(source)  # never older than what was negotiated
+        taps = devices_of(source, timed=True)  # never older than what was negotiated
     before = last.taps if last else taps
     return Glance(nics, taps), [_tick(nic, before, taps) for nic in with_test_bridge(nics, taps.links, nics)]
 

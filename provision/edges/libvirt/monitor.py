@@ -34,27 +34,49 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
     :raise KeyboardInterrupt: when one arrives meanwhile; its thread is left to itself then, too.
     :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
     """
-    done: queue.SimpleQueue[tuple[_T | None, Exception | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            done.put((call(), None))
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who knows them
-            done.put((None, error))
-
-    threading.Thread(target=work, daemon=True).start()
+    worker = getattr(_own, "worker", None) or _Worker()
+    _own.worker = None  # another one's turn, should this one not come back
+    worker.calls.put(call)
     end = time.monotonic() + seconds
     while True:
         try:
-            result, error = done.get(timeout=max(0.0, min(_LOOK, end - time.monotonic())))
+            result, error = worker.done.get(timeout=max(0.0, min(_LOOK, end - time.monotonic())))
             break
         except queue.Empty:
             look()
             if time.monotonic() >= end:
                 raise TimeoutError from None
+    _own.worker = worker
     if error is not None:
         raise error
     return cast("_T", result)
+
+
+_own = threading.local()
+"""Each thread's own worker, while it has none that hangs."""
+
+
+class _Worker:
+    """A thread that makes one call after another, for as long as anybody may hand it one."""
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+        threading.Thread(target=_work, args=(self.calls, self.done), daemon=True).start()
+
+    def __del__(self) -> None:
+        self.calls.put(None)
+
+
+def _work(
+    calls: queue.SimpleQueue[Callable[[], Any] | None], done: queue.SimpleQueue[tuple[Any, Exception | None]]
+) -> None:
+    while (call := calls.get()) is not None:
+        try:
+            done.put((call(), None))
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who knows them
+            done.put((None, error))
+        del call  # what it holds is the caller's again
 
 
 class LibvirtMonitor:

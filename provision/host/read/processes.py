@@ -22,12 +22,12 @@ _READ = r"""{ true </proc/1/cmdline; } 2>/dev/null && command -v base64 >/dev/nu
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
 also=''
 processes() {
-    read='' links='' fds='' stat=''
+    read='' links='' fds='' info='' stat=''
     for p do
-        read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
+        read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" info="$info $p/fdinfo/*" stat="$stat $p/stat"
     done
-    taps=$([ -z "$fds" ] || find $fds -maxdepth 1 -lname '*/tun' -printf '%H/../fdinfo/%f\n')
-    grep -azHZ '' $stat /proc/self/status $read $taps $also
+    grep -azHZ '' $stat /proc/self/status $read $also
+    [ -z "$stat" ] || grep -azHZ iff: $info
     find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '/dev/tap[0-9]*' \) \
         -printf '%p\0%l\0'
     [ -z "$stat" ] || grep -azHZ '' $stat

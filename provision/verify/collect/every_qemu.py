@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
-from provision.facts.qemu_arguments import monitors, nics_of
+from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of
 from provision.host.read.processes import LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
@@ -138,13 +138,22 @@ def _bare(
     return _told_by_arguments(host, process, why)
 
 
+_MANY = Unasked(
+    f"its command line has more than {MOST_NICS} NICs: from this one on none is looked at", final=True
+)
+
+
 def _told_by_arguments(host: str, process: Process, why: str) -> list[NicEvidence]:
     """As it was started; of one that is stopped the TAP tells nothing."""
     said = "; its process is stopped" if process.stopped else "; judged by its arguments and its TAP"
     unasked = Unasked(f"{why}{said}", final=True, chosen=not process.stopped)
     machine = (host, process.machine, "running", UNKNOWN)
-    found = enumerate(nics_of(process.argv))
-    return named_apart([nic_by_arguments(machine, nic, index, unasked) for index, nic in found])
+    why_of = {MOST_NICS: _MANY}
+    nics = [
+        nic_by_arguments(machine, nic, index, why_of.get(index, unasked))
+        for index, nic in enumerate(nics_of(process.argv))
+    ]
+    return named_apart(nics)
 
 
 def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:

@@ -57,15 +57,16 @@ class TapsRead:
         return cls(FeaturesRead({}, why))
 
 
-def read_taps(runner: Runner, *, listening: bool = False) -> TapsRead:
+def read_taps(runner: Runner, *, listening: bool = False, timed: bool = False) -> TapsRead:
     """Every device of the host; a host that does not answer is told as why nothing was read.
 
     :param listening: whether a QEMU is to be found by the path that its monitor listens at.
+    :param timed: whether the host's clock is read, too.
     """
     qemus = LISTENING if listening else QEMUS
     try:
-        answers = ask(runner, (FEATURES, LINKS, UPTIME, qemus))
-        return TapsRead(answers[FEATURES], answers[LINKS], answers[UPTIME], answers[qemus])
+        answers = ask(runner, (FEATURES, LINKS, *([UPTIME] if timed else []), qemus))
+        return TapsRead(answers[FEATURES], answers[LINKS], answers.get(UPTIME, 0.0), answers[qemus])
     except HostError as error:
         return TapsRead.none(str(error))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.domain_devices import DefinedDevice, defined_devices
 from provision.facts.domain_interface import WITHOUT_HEADER, without_void
-from provision.facts.qemu import TRUE, device_of
+from provision.facts.qemu_arguments import nics_of
 from provision.facts.virtio import VirtioFacts
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import UnreadableError
-from provision.tables.backends import BACKENDS, INTERFACES
-from provision.tables.models import OWN_LRO
+from provision.tables.backends import BACKENDS, INTERFACES, NETDEVS
+from provision.tables.models import OWN_LRO, is_qemus_virtio
 from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, STANDBY, TSO
 from provision.verify.evidence import Definition, NicEvidence, Unasked
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 _TOLD = ("guest_csum", *TSO.values(), HCK)
 _TAKEN = frozenset({"VIRTIO_CONFIG_S_DRIVER_OK"})
-_KINDS = {"tap": "ethernet", "user": "user"}
-"""libvirt's word for each kind of netdev that a machine of ours has."""
 SAVED = Unasked(
     "it was saved (virsh managedsave), and its next start goes on as it ran, whatever its definition says"
 )
@@ -131,18 +128,15 @@ def with_spec(nic: NicEvidence, lab: Lab, there: Inventory) -> NicEvidence:
 def _as_run(nic: NicEvidence, argv: Sequence[str]) -> NicEvidence | None:
     """A NIC as the command line has it that its machine was started with; None where that has no such device."""
     alias = nic.path.rpartition("/")[2]
-    device = device_of(argv, "-device", alias)
+    device = next((each for each in nics_of(tuple(argv)) if each.id == alias), None)
     if device is None:
         return None
-    driver, values = device
-    netdev = device_of(argv, "-netdev", values.get("netdev", ""))
-    said = {row.name: values[row.name] in TRUE if row.name in values else row.default for row in OFFLOADS}
-    model = "virtio" if driver == "virtio-net-pci" else driver
-    kind = _KINDS.get(netdev[0], "unknown") if netdev else "unknown"
-    return as_started(replace(nic, model=model, kind=kind), DefinedDevice(said, vhost=False))
+    model = "virtio" if is_qemus_virtio(device.driver) else device.driver
+    kind = NETDEVS.get(device.backend, "unknown")
+    return as_started(replace(nic, model=model, kind=kind), DefinedDevice(device.switches, vhost=False))
 
 
 def _removed(argv: Sequence[str], machine: Machine) -> list[str]:
     """NICs of a command line of ours that the lab file has no more."""
-    ours = re.findall(r"(?:^|\n)[^\n]*,netdev=host-[^,\n]*,id=ua-([^,\n]*)", "\n".join(argv))
+    ours = (each.id.removeprefix("ua-") for each in nics_of(tuple(argv)) if each.id.startswith("ua-"))
     return [name for name in ours if name not in {nic.name for nic in machine.nics}]
