@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_features import Features, parse_features
 from provision.facts.virtio import VirtioFacts, parse_virtio_status
-from provision.host.read.processes import LISTENING, QEMUS, UNRECORDED
+from provision.host.read.devices import QUEUEING
+from provision.host.read.processes import LISTENING, QEMUS
 from provision.lab.load import parse_lab
-from provision.runtime.command import Result, Run
+from provision.runtime.command import UNRECORDED, Result, Run
 from provision.runtime.errors import LostError, RefusedError
 from provision.runtime.interrupt import _arrived
 from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor
@@ -105,6 +106,7 @@ class FakeHost:
         if tuple(argv) in (
             QEMUS.run.argv,
             LISTENING.run.argv,
+            QUEUEING.run.argv,
         ):  # what QEMUs hold is the subject of other tests
             return Result(self.name, tuple(argv), UNRECORDED, "", "")
         bad = bool(self.failing) and any(word.endswith(self.failing) for word in argv)

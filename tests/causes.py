@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from provision.facts.ethtool_features import Feature
+from provision.facts.ip import Limits
 from provision.facts.virtio import VirtioFacts
 from provision.tables.offloads import STANDBY
-from provision.verify.evidence import Cut, NicEvidence, Traffic, Unasked
+from provision.verify.evidence import Cut, Hop, NicEvidence, Traffic, Unasked, Way
 from tests.builders import ON, features, nic, virtio
 
 STANDBY_TAKEN = replace(
@@ -15,6 +17,9 @@ STANDBY_TAKEN = replace(
     negotiated=virtio("linux").negotiated | {STANDBY},
 )
 HCK = {"rsc": "hck", "purpose": "hck", "rsc_asked": True, "properties": {**ON, "guest_rsc_ext": True}}
+
+UNGATHERED = {"generic-receive-offload": Feature(active=False, requested=False, fixed=False)}
+UNCHECKED = {**UNGATHERED, **features("host-tx-off")}
 
 
 def without(facts: VirtioFacts, *names: str) -> VirtioFacts:
@@ -40,6 +45,10 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "host-disabled-segmentation": (nic(features=features("host-sg-off")), "not-ready", "not-ready"),
     "guest-disabled-rsc": (nic(features=features("guest-dropped-rsc-host-asked")), "not-ready", "not-ready"),
     "tap-segmentation-off": (nic(features=features("guest-dropped-rsc")), "not-ready", "not-ready"),
+    "segment-limit": (nic(sender=Hop("tap0", "sends", limits=Limits(gso=3000, gso_ipv4=65536))), "ready", "not-ready"),
+    "queueing-segments": (nic(sender=Hop("tap0", "sends", queueing="tbf with a burst of 10200 bytes")), "not-ready", "not-ready"),
+    "gro-off": (nic(ways=(Way("outside", (Hop("eno1", "receives", features=UNGATHERED),)),)), "not-ready", "not-ready"),
+    "path-segments": (nic(ways=(Way("host", (Hop("vmbr0", "sends", features=UNCHECKED),)),)), "not-ready", "not-ready"),
     "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
     "offered-though-off": (nic(rsc="false"), "ready", "ready"),
     "not-coalesced": (nic(traffic=Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)), "not-ready", "not-ready"),

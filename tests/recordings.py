@@ -27,6 +27,9 @@ XML = domain_xml(machine_view(one_vm("libvirt"), "vm")).replace(
 )
 
 
+QUEUEING = '[{"kind": "tbf", "dev": "tap9", "root": true, "options": {"burst": 10200}}]'
+
+
 @dataclass
 class SayingHost(FakeHost):
     """Answers with the next of what it is to say."""
@@ -37,7 +40,9 @@ class SayingHost(FakeHost):
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         result = super().run(argv, stdin=stdin, timeout=timeout)
-        known = {"ethtool": self.features, "ip": self.links, "cat": "1.0 1.0\n"}.get(argv[0], "")
+        known = {"ethtool": self.features, "ip": self.links, "cat": "1.0 1.0\n", "tc": QUEUEING}.get(
+            argv[0], ""
+        )
         said = self.outs.pop(0) if self.outs else known
         return Result(self.name, tuple(argv), result.status, said, result.err)
 

@@ -67,7 +67,7 @@ def test_domains_are_judged_as_they_were(look: Look) -> None:
 
 
 def test_what_was_watched_is_judged_at_once_and_as_it_was() -> None:
-    outs = [FEATURES, links(10, 1000), "1.0 1.0", FEATURES, links(110, 6_001_000), "3.5 1.0"]
+    outs = [FEATURES, links(10, 1000), "[]", "1.0 1.0", "", FEATURES, links(110, 6_001_000), "[]", "3.5 1.0"]
     there, saved = asked(edges(outs=outs, links=links(110, 6_001_000)), Look(observe=0.01))
     saved = Saved("0.1.0", "", saved.request.model_copy(update={"observe": 3600.0}), {}, saved.rows)
 

@@ -47,6 +47,7 @@ def test_each_answer_is_a_file_that_a_person_can_read() -> None:
         "hv/domains/vm/live.xml",
         "hv/ethtool--json-k.json",
         "hv/ip-json-details-stats-address-show.json",
+        "hv/tc-json-qdisc-show.json",
         "hv/sh-c-QEMUs-and-what-they-hold-true-proc_1_cmdline-2_dev_null.txt",
         "hv/domains/vm/qmp.jsonl",
         INDEX,

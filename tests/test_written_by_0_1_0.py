@@ -140,9 +140,11 @@ def assert_said_of_the_dut(before: dict[str, Any], after: dict[str, Any]) -> Non
 
 
 def of_old_keys(now: Any, then: Any) -> Any:
-    """A document without the keys that it has gained since."""
+    """A document without the keys and rungs that it has gained since."""
     if isinstance(now, dict) and isinstance(then, dict):
         return {key: of_old_keys(value, then[key]) for key, value in now.items() if key in then}
+    if isinstance(now, list) and isinstance(then, list):
+        now = [each for each in now if not (isinstance(each, dict) and each.get("rung") == "gathered")]
     if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
         return [of_old_keys(*pair) for pair in zip(now, then, strict=True)]
     return now

@@ -10,6 +10,21 @@ from provision.runtime.errors import UnreadableError
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest frames that a device takes whole, and the largest that it gathers, in bytes."""
+
+    gso: int = 65536
+    gso_ipv4: int = 65536
+    segments: int = 65535
+    """Into how many segments a frame may have to be cut."""
+    gro: int = 65536
+    gro_ipv4: int = 65536
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A network device as the kernel shows it."""
 
@@ -36,7 +51,11 @@ class Link:
     others: tuple[str, ...] = ()
     """Its alternative names."""
     lower: str = ""
-    """The device that it lies on: a VLAN's or macvlan's."""
+    """The device that it lies on: a VLAN's or macvlan's; or its peer: a veth's."""
+    peer: int = 0
+    """The index of that device, where it is in another network namespace."""
+    loopback: bool = False
+    limits: Limits = DEFAULT_LIMITS
     queue: int = 1000
     """Its transmit queue's length in packets."""
     carrier: bool = False
@@ -52,6 +71,19 @@ def _counter(value: Any) -> int:
     if not 0 <= (number := int(value)) < 1 << 64:
         raise ValueError("no counter")
     return number
+
+
+def _limits(data: dict[str, Any]) -> Limits:
+    """Where iproute2 tells none of IPv4's own, they follow the others, up to what IPv4 can have (dev_set_gso_max_size)."""
+    gso, gro = int(data.get("gso_max_size", 65536)), int(data.get("gro_max_size", 65536))
+    found = Limits(
+        gso,
+        int(data.get("gso_ipv4_max_size", min(gso, 65536))),
+        int(data.get("gso_max_segs", 65535)),
+        gro,
+        int(data.get("gro_ipv4_max_size", min(gro, 65536))),
+    )
+    return DEFAULT_LIMITS if found == DEFAULT_LIMITS else found
 
 
 def _link(data: dict[str, Any]) -> Link:
@@ -76,6 +108,9 @@ def _link(data: dict[str, Any]) -> Link:
         addresses=tuple(f"{row['local']}/{row['prefixlen']}" for row in data.get("addr_info", ())),
         others=tuple(map(str, data.get("altnames", ()))),
         lower=str(data.get("link", "")),
+        peer=int(data.get("link_index", 0)) if "link_netnsid" in data else 0,
+        loopback=data.get("link_type") == "loopback",
+        limits=_limits(data),
         queue=int(data.get("txqlen", 1000)),
         carrier="LOWER_UP" in data["flags"],
         address=str(data.get("address", "")),

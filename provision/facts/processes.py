@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.errors import UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(deleted\))?")
 """A QEMU's executable, as distributions name it; NixOS wraps it, and an update deletes the one that runs."""
@@ -20,7 +20,7 @@ _STARTED = 19
 """Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
 
 _FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
-_NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features)")
+_NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features|queueing|routes)")
 _UNIX = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
 _TCP = re.compile(r"^ *\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) 0+:0000 0A(?: +\S+){5} +(\d+) .*$", re.MULTILINE)
 _LOOPBACK = {
@@ -85,6 +85,10 @@ class Network:
     """`ip` of its devices, as the tool said it; empty of our own."""
     features: str = ""
     """`ethtool` of them."""
+    queueing: str = ""
+    """`tc` of them."""
+    uplinks: tuple[str, ...] = ()
+    """The devices of its default routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,17 @@ def _network(said: Mapping[str, str]) -> Network:
         {place: frozenset(inodes) for place, inodes in listening.items()},
         said.get("links", ""),
         said.get("features", ""),
+        said.get("queueing", ""),
+        tuple(dict.fromkeys(_uplinks(said.get("routes", "")))),
     )
+
+
+def _uplinks(routes: str) -> Iterator[str]:
+    """The devices of default routes, as /proc/net/route and ipv6_route have them: first, or last on a line."""
+    for line in routes.splitlines():
+        words = line.split()
+        if len(words) > 9 and words[-1] != "lo":
+            yield words[-1] if len(words[0]) == 32 else words[0]
 
 
 def _started(stat: str) -> int | None:

@@ -14,6 +14,9 @@ from provision.runtime.safe_text import short
 HELD = "held"
 """The line that a program says when it holds what it was started for; it then reads commands as `sh` does."""
 
+UNRECORDED = 86
+"""The status of an answer that evidence does not have."""
+
 NOT_FOUND = 127
 """Exit status of a program that is not there, as shells give it."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from provision.facts.ip import DEFAULT_LIMITS, Limits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -74,6 +76,44 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """A network device on the way to a guest, and what it does with the frames."""
+
+    device: str
+    act: Literal["receives", "sends", "hands on"]
+    network: str = ""
+    """The network namespace that it is in, where that is not our own."""
+    features: Features | None = None
+    """None where nobody could read them."""
+    limits: Limits = DEFAULT_LIMITS
+    queueing: str = ""
+    """How its queueing discipline cuts large frames, if it does."""
+    mtu: int = 1500
+    lists: bool = False
+    """Whether it gathers TCP into lists, which the next device takes apart (rx-gro-list)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How frames get to a guest's TAP from one place that they come from."""
+
+    source: Literal["outside", "host"]
+    hops: tuple[Hop, ...] = ()
+    """From where they come to the last device before the TAP."""
+    trouble: str = ""
+    """Why it could not be walked."""
+    switch: str = ""
+    """The Open vSwitch on it, of whose ports nobody told which belong together."""
+    apart: bool = False
+    """Whether who sends is in another network namespace than its first device's peer: like whoever is on a wire."""
+
+    @property
+    def origin(self) -> str:
+        """The device by which they come in."""
+        return self.hops[0].device if self.hops else ""
+
+
+@dataclass(frozen=True, slots=True)
 class NicEvidence:
     """One NIC of one machine."""
 
@@ -139,6 +179,9 @@ class NicEvidence:
     """Whether somebody else than libvirt opened its TAP and handed QEMU the descriptor."""
     vnet_header: bool | None = None
     """Whether its TAP was opened with a vnet header, as the kernel tells it; None: not known."""
+    ways: tuple[Way, ...] | Unasked = Unasked("the devices before its TAP were not looked at")
+    sender: Hop | None = None
+    """Its TAP, as the device that hands frames to the guest."""
     standby: bool = False
     """Whether its configuration makes it the standby of a failover pair."""
 

@@ -34,10 +34,10 @@ cp "$1"/vmlinuz "$1"/initrd.gz /srv
 qemu-img create -q -f qcow2 /srv/base.qcow2 16M
 ip link add eth0 type veth peer name peer0
 """
-LINKS, FEATURES, ETH0, UPTIME = (
+LINKS, FEATURES, ETH0, QUEUEING = (
     json.dumps(argv.split())
     for argv in (
-        "ip -json -details -stats address show", "ethtool --json -k *", "ethtool --json -k eth0", "cat /proc/uptime"
+        "ip -json -details -stats address show", "ethtool --json -k *", "ethtool --json -k eth0", "tc -json qdisc show"
     )
 )  # fmt: skip
 
@@ -187,7 +187,7 @@ def _refused(edges: Recorder, plan: Plan) -> dict[str, Any]:
 def _write(edges: Recorder, more: Mapping[str, Any]) -> None:
     """Each answer once: as the empty host gave it, and what is another one with the machines there."""
     stages = {name: edges.stages[name] for name in ("empty", "up", "setting", "set")}
-    stages["setting"][UPTIME] = edges.stages["making"][UPTIME]
+    stages["setting"][QUEUEING] = edges.stages["making"][QUEUEING]
     for stage, what, key in KEPT:
         text = json.dumps(json.loads(stages[stage][key][1]), separators=(",", ":"))
         (RECORDED / f"{what}.json").write_text(text + "\n")

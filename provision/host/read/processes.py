@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.processes import parse_processes
 from provision.facts.qemu import switches_on
-from provision.runtime.command import shell
+from provision.runtime.command import UNRECORDED, shell
 from provision.runtime.questions import Question
 from provision.runtime.safe_text import escaped
 from provision.tables.offloads import HCK
@@ -56,7 +56,7 @@ _QEMUS = (
     sockets=$1
     # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
-    also="/run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
+    also="/proc/sys/kernel/osrelease /run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
     processes "$@"
     away=''
     for p do
@@ -64,16 +64,40 @@ _QEMUS = (
         [ "$p/ns/net" -ef /proc/self/ns/net ] || away="$away $p/ns/net"
     done
     listening() { grep -ahE ' 00010000 0001 01 |:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
-    [ -z "$sockets" ] || said "$(readlink /proc/self/ns/net) listening" listening /proc/self/net
-    [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %h\n' | sort -u -k 1,1 | while read -r net at; do
-        [ -z "$sockets" ] || said "$net listening" listening "${at%/ns}/net"
-        said "$net links" nsenter "--net=$at/net" ip -json -details -stats address show
-        said "$net features" nsenter "--net=$at/net" ethtool --json -k '*'
+    routes() { grep -ahE '^[^	]+	0{8}	([^	]+	){5}0{8}	|^0{32} 00 0{32} 00 ' "$1/route" "$1/ipv6_route"; }
+    own=$(readlink /proc/self/ns/net)
+    said "$own routes" routes /proc/self/net
+    [ -z "$sockets" ] || said "$own listening" listening /proc/self/net
+    told() {
+        while read -r net at; do
+            [ "$net" != "$own" ] || continue
+            [ -z "$1" ] || said "$net listening" listening "${at%/ns/net}/net"
+            said "$net links" nsenter "--net=$at" ip -json -details -stats address show
+            said "$net features" nsenter "--net=$at" ethtool --json -k '*'
+            said "$net queueing" nsenter "--net=$at" tc -json qdisc show
+            case $at in /proc/*) said "$net routes" routes "${at%/ns/net}/net" ;; esac
+        done
+    }
+    [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %p\n' | sort -u -k 1,1 | told "$sockets"
+    veths=' ' ports=''
+    for d in /sys/class/net/*; do
+        { read -r kind <"$d/uevent" && read -r index <"$d/ifindex" && read -r peer <"$d/iflink"; } || continue
+        case $kind in DEVTYPE=*) continue ;; esac
+        veths="$veths$index:$peer "
+        [ "$index" = "$peer" ] || [ ! -e "$d/master" ] || ports="$ports $peer:$index"
     done
+    led=''
+    for p in $ports; do
+        case $veths in *" $p "*) ;; *) led=1 ;; esac
+    done
+    [ -z "$led" ] || {
+        find /proc/[0-9]*/ns/net -maxdepth 0 -printf '%l %p\n'
+        find /run/netns /run/docker/netns -maxdepth 1 -type f -printf 'net:[%i] %p\n'
+    } | sort -u -k 1,1 | head -n 64 | told ''
 } 2>/dev/null | base64 -w0"""
 )
 """Of every QEMU that we may see; libvirt's pidfiles; and of their networks who listens, where that is wished, and the
-devices of those that are not ours."""
+devices of those that are not ours, and of those that a bridge's veth leads into; the devices of default routes."""
 
 SCRIPTS = {"processes": _PROCESSES, "qemus": _QEMUS}
 """Every constant script above, for the linter."""
@@ -88,11 +112,11 @@ def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
     return Question(shell(_PROCESSES, "-xF", *words), lambda answer: parse_processes(answer.check().out))
 
 
+RELEASE = "/proc/sys/kernel/osrelease"
+"""The kernel's version stands there."""
+
 LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
 """Where libvirt keeps its domains' pidfiles: the system's, and below XDG_RUNTIME_DIR a user's."""
-
-UNRECORDED = 86
-"""The status of an answer that evidence does not have."""
 
 
 def _qemus(answer: Result) -> Processes | None:

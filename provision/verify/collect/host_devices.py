@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from provision.facts.ethtool_features import FeaturesRead, parse_features
 from provision.facts.ip import parse_links
-from provision.host.read.devices import FEATURES, LINKS
-from provision.host.read.processes import LISTENING, QEMUS
+from provision.facts.qdisc import QueueingRead, parse_cutting
+from provision.host.read.devices import FEATURES, LINKS, QUEUEING
+from provision.host.read.processes import LISTENING, QEMUS, RELEASE
 from provision.runtime.command import Run
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.questions import Question, ask
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provision.facts.ip import Link
-    from provision.facts.processes import Processes
+    from provision.facts.processes import Network, Processes
     from provision.runtime.protocols import Runner
 
 UPTIME = Question(Run(("cat", "/proc/uptime")), lambda answer: _seconds(answer.check().out))
@@ -33,6 +34,19 @@ class TapsRead:
     uptime: float = 0.0
     qemus: Processes | None = None
     """Every QEMU of the host with the TAPs that it holds; None where nobody looked."""
+    queueing: QueueingRead | None = None
+    """None where nobody asked."""
+    uplinks: tuple[str, ...] = ()
+    """The devices of the default routes."""
+    memo: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was worked out of it once, for a host's many NICs."""
+
+    @property
+    def gathers_lists(self) -> bool:
+        """Whether the host's kernel gathers TCP into lists where it is told to (since Linux 6.10)."""
+        release = self.qemus.noted.get(RELEASE, "") if self.qemus else ""
+        version = [int(word) for word in release.split(".")[:2] if word.isdecimal()]
+        return len(version) < 2 or version >= [6, 10]
 
     def of(self, network: str) -> TapsRead:
         """What was read in a network namespace; our own by an empty name."""
@@ -40,13 +54,22 @@ class TapsRead:
             return self
         if network == self.qemus.reader.namespaces.get("net"):
             return self
-        there = self.qemus.networks.get(network)
+        if network not in self.memo:
+            self.memo[network] = self._of(self.qemus.networks.get(network))
+        found: TapsRead = self.memo[network]
+        return found
+
+    def _of(self, there: Network | None) -> TapsRead:
         if there is None or not there.links:
             unread = "the devices of its QEMU's network namespace cannot be read"
             return replace(self, links={}, features=FeaturesRead({}, unread))
         try:
             return replace(
-                self, links=parse_links(there.links), features=FeaturesRead(parse_features(there.features))
+                self,
+                links=parse_links(there.links),
+                features=FeaturesRead(parse_features(there.features)),
+                queueing=None if self.queueing is None else QueueingRead(parse_cutting(there.queueing)),
+                uplinks=there.uplinks,
             )
         except UnreadableError as error:
             return replace(self, links={}, features=FeaturesRead({}, str(error)))
@@ -65,8 +88,17 @@ def read_taps(runner: Runner, *, listening: bool = False, timed: bool = False) -
     """
     qemus = LISTENING if listening else QEMUS
     try:
-        answers = ask(runner, (FEATURES, LINKS, *([UPTIME] if timed else []), qemus))
-        return TapsRead(answers[FEATURES], answers[LINKS], answers.get(UPTIME, 0.0), answers[qemus])
+        answers = ask(runner, (FEATURES, LINKS, QUEUEING, *([UPTIME] if timed else []), qemus))
+        read = answers[qemus]
+        own = read.networks.get(read.reader.namespaces.get("net", "")) if read and read.reader else None
+        return TapsRead(
+            answers[FEATURES],
+            answers[LINKS],
+            answers.get(UPTIME, 0.0),
+            read,
+            answers[QUEUEING],
+            own.uplinks if own else (),
+        )
     except HostError as error:
         return TapsRead.none(str(error))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.collect.own_taps import has_device, with_own_tap
+from provision.verify.collect.ways import hop, ways_to
 from provision.verify.evidence import Cut, Unasked
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
 def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     """The NIC with what its TAP tells, and with notes on what stands in the way though RSC itself may be ready."""
     nic = with_own_tap(nic, read)
-    read = read.of(nic.network)
+    whole, read = read, read.of(nic.network)
     link = read.links.get(nic.tap or "")
     if link is not None and link.kind in _ON_A_MACVLAN:  # also where libvirt was handed it as an ordinary TAP
         nic = replace(nic, kind="direct")
@@ -35,6 +36,9 @@ def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     told = replace(nic, features=_features(nic, read.features), vnet_header=header)
     if nic.state == "off":
         return told
+    if link is not None and whole.queueing is not None:
+        sender = hop(whole, nic.network, link, "sends")
+        told = replace(told, ways=ways_to(whole, nic.network, link.name), sender=sender)
     inside = [cut for cut in nic.cuts if cut.at in ("xml", "qemu")]
     cuts, notes = (*inside, *_cuts(nic, read)), tuple(_link_notes(nic, read))
     return replace(told, cuts=cuts, notes=(*nic.notes, *notes))
@@ -82,12 +86,12 @@ def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
     mtus |= {"the guest is told": nic.mtu} if nic.mtu else {}
     if len(set(mtus.values())) > 1:
         yield f"the MTU differs along the way: {', '.join(f'{name} {mtu}' for name, mtu in mtus.items())}"
-    if bridge is not None and bridge.kind == "bridge" and not nic.hck:
+    if bridge is not None and bridge.kind == "bridge" and not nic.hck and read.queueing is None:
         yield from _without_gro(bridge, read)
 
 
 def _without_gro(bridge: Link, read: TapsRead) -> Iterator[str]:
-    """Ports to the outside that do not aggregate what they receive."""
+    """Ports to the outside that do not aggregate what they receive, in evidence that does not have the whole way."""
     for port in read.links.values():
         gro = read.features.devices.get(port.name, {}).get("generic-receive-offload")
         if port.master == bridge.name and port.kind not in _BESIDES and gro is not None and not gro.active:

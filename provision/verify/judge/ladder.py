@@ -1,4 +1,4 @@
-"""The ladder (configured, offered, negotiated, passed, enabled, operational, observed): each rung's answer.
+"""The ladder from *configured* to *observed*: each rung's answer.
 
 Every rung is answered by itself, so that what follows from a broken rung stays visible as evidence;
 which rung is to blame is `judge`'s part.
@@ -13,6 +13,7 @@ from provision.tables.backends import INTERFACES, Interface
 from provision.tables.models import OWN_LRO
 from provision.tables.offloads import BY_NAME, HCK, STANDBY, TSO
 from provision.verify.evidence import FAMILIES, HEADERS, Family, NicEvidence, Traffic, Unasked, in_bulk
+from provision.verify.judge.fold import arrivals, drawn_words, tap_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,9 +188,26 @@ def _passed(evidence: NicEvidence) -> Rung:
     checksum = features[BY_NAME["guest_csum"].tap].active
     if not checksum and not loaded(evidence):
         return _same("passed", "unknown", f"{seen}: off until a driver asks for it")
-    return Rung(
-        "passed", {f: _state(checksum and features[BY_NAME[TSO[f]].tap].active) for f in FAMILIES}, seen
-    )
+    cut = {f: [words for words in tap_cuts(evidence, f) if words] for f in FAMILIES}
+    more = dict.fromkeys(words for f in FAMILIES for words in cut[f])
+    states = {f: _state(checksum and features[BY_NAME[TSO[f]].tap].active and not cut[f]) for f in FAMILIES}
+    return Rung("passed", states, "; ".join((seen, *more)))
+
+
+def _gathered(evidence: NicEvidence) -> Rung:
+    """Of NICs with `rsc: false` or the engine it is nobody's wish."""
+    if isinstance(evidence.ways, Unasked):
+        return _same("gathered", "skipped", evidence.ways.reason)
+    if evidence.rsc in ("false", "hck"):
+        return _same("gathered", "skipped", "not judged of a NIC that is not to receive large frames")
+    if not evidence.ways:
+        return _same("gathered", "skipped", "no way leads to it from outside or from this host")
+    found = {family: {each.whole for _, each in arrivals(evidence, family)} for family in FAMILIES}
+    states: dict[Family, State] = {
+        family: "fail" if False in whole else "unknown" if None in whole else "pass"
+        for family, whole in found.items()
+    }
+    return Rung("gathered", states, drawn_words(evidence))
 
 
 def _same(name: str, state: State, seen: str) -> Rung:
@@ -247,9 +265,9 @@ def _observed(evidence: NicEvidence) -> Rung:
     return _same("observed", state, traffic_words(evidence))
 
 
-_RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed)
+_RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed, _gathered)
 _OF_THE_GUEST = ("enabled", "operational")
-ORDER = ("configured", "offered", "negotiated", "passed", *_OF_THE_GUEST, "observed")
+ORDER = ("configured", "offered", "negotiated", "passed", "gathered", *_OF_THE_GUEST, "observed")
 """The rungs, bottom first."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE
+from provision.verify.judge.fold import blamed
 from provision.verify.judge.ladder import ORDER, Rung, engine_dropped, ladder, standby, unreadable
 from provision.verify.judge.remarks import remarks
 
@@ -70,7 +71,13 @@ class NicVerdict:
         nic = self.evidence
         theirs = [fix for fix in cause.fix if (nic.rsc or fix.audience != "lab") and fix.when(nic)]
         bridge = next((cut.bridge for cut in nic.cuts if cut.bridge), nic.bridge)
-        names = {"tap": nic.tap, "bridge": bridge, "machine": nic.machine, "mac": nic.mac}
+        names = {
+            "tap": nic.tap,
+            "bridge": bridge,
+            "machine": nic.machine,
+            "mac": nic.mac,
+            "device": blamed(nic) if cause.rung == "gathered" else None,
+        }
         return tuple(_named(str(fix), names) for fix in theirs)
 
 
@@ -94,20 +101,21 @@ def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") ->
 def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Rung]:
     """The rungs without which the family is not ready, as far as they do not hold."""
     wanting = [rung for rung in rungs if rung.name in _DECIDING and rung.states[family] != "pass"]
+    uncut = [rung for rung in rungs if rung.name == "gathered" and rung.states[family] == "fail"]
     if nic.hck and not isinstance(nic.features, Unasked) and not engine_dropped(nic, family):
         # QEMU's engine works before the TAP, which tells no more than whether it is on.
         wanting = [rung for rung in wanting if rung.name != "passed"]
     observed = next(rung for rung in rungs if rung.name == "observed")
     if observed.states[family] == "pass" and unreadable(nic) and not nic.hck:
         # What arrives above the MTU was passed on; what was not asked below is not known by it.
-        return [rung for rung in wanting if rung.name != "passed"]
+        return [rung for rung in wanting if rung.name != "passed"] + uncut
     if isinstance(nic.virtio, Unasked) and nic.virtio.chosen and not nic.hck:
         # The TAP tells for the rungs below that were left out as wished: QEMU switches its offloads on for nothing
         # but a driver that took them (hw/net/virtio-net.c, virtio_net_apply_guest_offloads).
         wanting = [rung for rung in wanting if rung.name == "passed" or rung.states[family] == "fail"]
-    if not wanting and observed.states[family] == "fail" and not nic.hck:
+    if not wanting + uncut and observed.states[family] == "fail" and not nic.hck:
         return [observed]
-    return wanting
+    return wanting + uncut
 
 
 def _judge_family(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> Finding:

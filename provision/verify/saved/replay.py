@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
-from provision.host.read.processes import LISTENING, QEMUS, UNRECORDED, is_about_processes
-from provision.runtime.command import Result, Run, shell
+from provision.host.read.devices import QUEUEING
+from provision.host.read.processes import LISTENING, QEMUS, is_about_processes
+from provision.runtime.command import UNRECORDED, Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.protocols import ANYBODY, Domain
 from provision.runtime.safe_text import short
@@ -151,8 +152,8 @@ class _ReplayedRunner:
         return results
 
     def _has(self, run: Run) -> bool:
-        """0.1.0 did not ask for QEMUs and what they hold; what else is not there is an error."""
-        return run not in (QEMUS.run, LISTENING.run) or self._replay.has(asked(self.name, run))
+        """0.1.0 asked neither for QEMUs and what they hold nor for queueing; what else is not there is an error."""
+        return run not in (QEMUS.run, LISTENING.run, QUEUEING.run) or self._replay.has(asked(self.name, run))
 
     def _as_recorded(self, run: Run) -> Question:
         question, old = asked(self.name, run), asked(self.name, _PROCESSES_OF_0_1)

@@ -7,9 +7,9 @@ nothing. Within a rung the order of its file is the order of asking.
 from __future__ import annotations
 
 from provision.verify.judge.cause import Cause
-from provision.verify.judge.causes import configured, negotiated, observed, offered, passed
+from provision.verify.judge.causes import configured, gathered, negotiated, observed, offered, passed
 
-RUNGS = (configured, offered, negotiated, passed, observed)
+RUNGS = (configured, offered, negotiated, passed, gathered, observed)
 
 CATALOGUE = tuple(
     found

@@ -15,6 +15,7 @@ from provision.verify.judge.cause import (
     always,
     cause,
 )
+from provision.verify.judge.fold import tap_cuts
 from provision.verify.judge.ladder import engine_dropped, loaded, standby, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
@@ -145,6 +146,38 @@ def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
         return ""
     too = "" if checksum.active else f", and {_CSUM.tap} {checksum} with it"
     return f"{BY_NAME[TSO[family]].tap} is {tso} on the TAP{too}"
+
+
+@cause(
+    "passed",
+    "ip link set dev {tap} gso_max_size 65536 gso_max_segs 65535",
+    "take out of the script or hook what sets it; a TAP that is made anew has the limits that are meant",
+    seen="on the host, `ip -details link show TAP`: gso_max_size, gso_max_segs, gso_ipv4_max_size",
+    source="Linux net/core/dev.c (gso_features_check): what exceeds a limit is cut to the MSS, not to the limit; measured, kernel 6.18",
+)
+def segment_limit(nic: NicEvidence, family: Family) -> str:
+    """The TAP takes no frame as large as those that come to it, so they are cut to the MSS, whatever its features say."""
+    limit, _ = _cut(nic, family)
+    return f"{limit} on the TAP" if limit else ""
+
+
+@cause(
+    "passed",
+    "tc qdisc del dev {tap} root: where a rate is wanted, tbf with a burst of 64 kB or more, htb, or cake with no-split-gso",
+    Fix("<bandwidth> sets htb, which leaves frames whole", "libvirt"),
+    seen="on the host, `tc -json qdisc show dev TAP`: tbf with a burst below 65,536 bytes, cake with split_gso",
+    source="Linux net/sched/sch_tbf.c (tbf_enqueue), sch_cake.c (CAKE_FLAG_SPLIT_GSO); measured with tbf, kernel 6.18",
+)
+def queueing_segments(nic: NicEvidence, family: Family) -> str:
+    """The TAP's queueing discipline cuts large frames before the TAP could hand them on."""
+    _, queueing = _cut(nic, family)
+    return f"{queueing} on the TAP" if queueing else ""
+
+
+def _cut(nic: NicEvidence, family: Family) -> tuple[str, str]:
+    """How the TAP of a NIC that is to receive large frames cuts them."""
+    off = nic.hck or nic.rsc == "false" or isinstance(nic.features, Unasked)
+    return ("", "") if off else tap_cuts(nic, family)
 
 
 @cause(

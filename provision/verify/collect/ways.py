@@ -1,0 +1,244 @@
+"""Walks from a TAP to every place that its guest's frames come from: NICs, and the host itself. Pure.
+
+Only who receives (and may gather) and who sends (and may cut) does anything to a frame: a bridge's own features matter to
+what the host sends through it, and not to what it forwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from provision.verify.evidence import Hop, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from provision.facts.ip import Link
+    from provision.verify.collect.host_devices import TapsRead
+
+_OVER = frozenset({"vlan", "macvlan", "ipvlan", "macvtap", "ipvtap"})
+"""Kinds that lie on another device."""
+_SILENT = frozenset({"dummy", "ifb", "nlmon"})
+"""Kinds from which nothing comes."""
+_OVS = "openvswitch"
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A device, and where it is."""
+
+    network: str
+    link: Link
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.network, self.link.name
+
+
+def ways_to(read: TapsRead, network: str, name: str) -> tuple[Way, ...]:
+    """Every way by which frames get to a device of a network namespace; none where it is not there.
+
+    Containers on the same bridge whose namespaces were not read are like other guests: their own business, as long as
+    there is another way in.
+    """
+    link = read.of(network).links.get(name)
+    if link is None:
+        return ()
+    key = (network, link.master or name)  # all that comes to one bridge's TAPs comes by the same ways
+    if key not in read.memo:
+        at, seen = _At(network, link), frozenset({(network, name)})
+        found = list(_below(read, at, seen) if link.kind in _OVER else _handed_to(read, at, seen))
+        walked = [way for way in found if not way.trouble]
+        read.memo[key] = tuple(walked if any(way.source == "outside" for way in walked) else found)
+    ways: tuple[Way, ...] = read.memo[key]
+    return ways
+
+
+def hop(read: TapsRead, network: str, link: Link, act: Literal["receives", "sends", "hands on"]) -> Hop:
+    """A device on the way, with what was read of it."""
+    there = read.of(network)
+    features = there.features.devices.get(link.name)
+    lists = features.get("rx-gro-list") if features else None
+    return Hop(
+        link.name,
+        act,
+        network,
+        features,
+        link.limits,
+        there.queueing.devices.get(link.name, "") if there.queueing else "",
+        link.mtu,
+        lists is not None and lists.active and read.gathers_lists,
+    )
+
+
+def _then(read: TapsRead, way: Way, at: _At, act: Literal["receives", "sends", "hands on"]) -> Way:
+    return replace(way, hops=(*way.hops, hop(read, at.network, at.link, act)))
+
+
+def _handed_to(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    """The ways by which frames come to be sent by a device: from its bridge's other ports, or from its host."""
+    links = read.of(at.network).links
+    master = links.get(at.link.master)
+    if master is None:
+        yield from _from_host(read, at, None, seen, routed=True)
+    elif master.kind == "bridge":
+        ports = [link for link in links.values() if link.master == master.name and link.name != at.link.name]
+        bridge = _At(at.network, master)
+        inward = [
+            _then(read, way, bridge, "hands on")
+            for port in ports
+            for way in _arriving(read, _At(at.network, port), seen | {bridge.key})
+        ]
+        yield from inward
+        wired = any(way.source == "outside" and not way.trouble for way in inward)
+        yield from _from_host(read, bridge, bridge, seen | {bridge.key}, routed=not wired)
+    elif master.kind == _OVS:
+        yield from _through_ovs(read, at, master, seen)
+    else:
+        kind = master.kind or "device"
+        yield Way(
+            "outside", trouble=f"{at.link.name} belongs to {master.name}, a {kind}, which is not walked"
+        )
+
+
+def _through_ovs(read: TapsRead, at: _At, master: Link, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    """From the other ports of an Open vSwitch: the kernel does not tell which of them are on one bridge."""
+    links = read.of(at.network).links
+    seen |= {(at.network, master.name)}
+    for port in links.values():
+        if port.master == master.name and port.name != at.link.name:
+            for way in _arriving(read, _At(at.network, port), seen):
+                yield replace(way, switch=master.name)
+        elif port.kind == _OVS and port.name != master.name and port.up and port.name != at.link.name:
+            for way in _from_host(read, _At(at.network, port), None, seen, routed=False):
+                yield replace(_then(read, way, _At(at.network, port), "sends"), switch=master.name)
+
+
+def _from_host(
+    read: TapsRead, at: _At, own: _At | None, seen: frozenset[tuple[str, str]], *, routed: bool
+) -> Iterator[Way]:
+    """What the host itself sends by a device, and what it forwards there where nothing else leads in.
+
+    :param own: the device as a sender of its own, a bridge; a TAP or veth without a master is one by its own rung.
+    """
+    there = read.of(at.network)
+    over = [link for link in there.links.values() if link.lower == at.link.name and link.kind in _OVER]
+    for link in (at.link, *over):
+        if not _addressed(link) and (link is not at.link or own is not None or at.link.kind == _OVS):
+            continue
+        senders = [*([_At(at.network, link)] if link is not at.link else []), *([own] if own else [])]
+        yield _sent(read, Way("host"), senders)
+        if routed:
+            for name in there.uplinks:
+                uplink = there.links.get(name)
+                if uplink is not None and (at.network, name) not in seen and uplink is not link:
+                    for way in _arriving(read, _At(at.network, uplink), seen):
+                        yield _sent(read, way, senders)
+
+
+def _addressed(link: Link) -> bool:
+    """Whether the host has an address there that others than its neighbours could talk to."""
+    return any(not address.startswith("fe80:") for address in link.addresses)
+
+
+def _sent(read: TapsRead, way: Way, senders: list[_At]) -> Way:
+    for sender in senders:
+        way = _then(read, way, sender, "sends")
+    return way
+
+
+def _arriving(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    """The ways by which frames come in by a device."""
+    link, kind = at.link, at.link.kind
+    if at.key in seen or not link.carrier or link.loopback or kind in _SILENT or link.tap:
+        return
+    come = _INWARD.get(kind)
+    if come is not None:
+        yield from come(read, at, seen | {at.key})
+    else:
+        yield Way(
+            "outside", trouble=f"{link.name} is a {kind}, and nobody sees from here what comes in by it"
+        )
+
+
+def _by_wire(read: TapsRead, at: _At, _seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    yield _then(read, Way("outside"), at, "receives")
+
+
+def _by_ports(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    for port in read.of(at.network).links.values():
+        if port.master == at.link.name:
+            for way in _arriving(read, _At(at.network, port), seen):
+                yield _then(read, way, at, "hands on")
+
+
+def _by_lower(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    for way in _below(read, at, seen):
+        yield _then(read, way, at, "hands on")
+
+
+def _by_ovs(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    links = read.of(at.network).links
+    for port in links.values():
+        master = links.get(port.master)
+        if master is not None and master.kind == _OVS:
+            for way in _arriving(read, _At(at.network, port), seen):
+                yield replace(_then(read, way, at, "hands on"), switch=master.name)
+
+
+def _below(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    """The ways into the device that another one lies on."""
+    lower = read.of(at.network).links.get(at.link.lower)
+    if lower is None:
+        where = "is in another network namespace" if at.link.peer else "is not there"
+        yield Way("outside", trouble=f"what {at.link.name} lies on {where}")
+    else:
+        yield from _arriving(read, _At(at.network, lower), seen)
+
+
+def _by_veth(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    """What a veth's peer sends it: its bridge's, or its namespace's own."""
+    peer = _peer(read, at)
+    if peer is None:
+        why = f"{at.link.name} leads into a network namespace that could not be read"
+        yield Way("outside", trouble=why)
+    elif peer.key not in seen:
+        elsewhere = peer.network != at.network
+        for way in _handed_to(read, peer, seen | {peer.key}):
+            sends = _then(read, way, peer, "sends")
+            own = elsewhere and not way.hops and not way.trouble
+            yield _then(read, replace(sends, source="outside", apart=True) if own else sends, at, "receives")
+
+
+def _peer(read: TapsRead, at: _At) -> _At | None:
+    """A veth's other end; None where it cannot be told which of the devices that were read it is."""
+    link = at.link
+    if not link.peer:
+        own = read.of(at.network).links.get(link.lower)
+        return _At(at.network, own) if own is not None else None
+    found = [
+        _At(network, other)
+        for network, links in _networks(read).items()
+        if network != at.network
+        for other in links.values()
+        if (other.kind, other.index, other.peer) == ("veth", link.peer, link.index)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _networks(read: TapsRead) -> Mapping[str, Mapping[str, Link]]:
+    """Every network namespace that was read, our own under an empty name."""
+    others = read.qemus.networks if read.qemus is not None else {}
+    own = read.qemus.reader.namespaces.get("net") if read.qemus and read.qemus.reader else None
+    return {"": read.links} | {name: read.of(name).links for name in others if name != own}
+
+
+_INWARD: Mapping[str, Callable[[TapsRead, _At, frozenset[tuple[str, str]]], Iterator[Way]]] = {
+    "": _by_wire,
+    "veth": _by_veth,
+    _OVS: _by_ovs,
+    **dict.fromkeys(("bond", "team", "bridge"), _by_ports),
+    **dict.fromkeys(_OVER, _by_lower),
+}
+"""How frames come in, by the kind of device; the kernel names none of a physical NIC."""
