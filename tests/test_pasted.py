@@ -25,8 +25,8 @@ COALESCE = (OLD / "coalesce-e1000e.txt").read_text()
 
 
 def features(text: str) -> Features:
-    [(_, found)] = parse_pasted(text).features
-    return found
+    [found] = parse_pasted(text).features
+    return found.features
 
 
 def one(text: str) -> NicVerdict:
@@ -152,6 +152,7 @@ CASES = {
     "macvtap": ("unknown", None, ("unknown", "unknown"), "they tell nothing"),
     "veth": ("unknown", None, ("unknown", "unknown"), "is no TAP (rx-checksumming is on)"),
     "bridge": ("unknown", None, ("unknown", "unknown"), "is no TAP (highdma is on)"),
+    "bridge-of-taps": ("unknown", None, ("unknown", "unknown"), "is no TAP (highdma can be switched)"),
 }
 
 

@@ -1,104 +1,61 @@
-"""Finds `ethtool -k` and `-c` output in text that a person pasted: prompts, quotes, fences and all."""
+"""Finds output of `ethtool -k` and `-c` in text that a person pasted, whatever stands around it."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.ethtool_coalesce import Coalesce, parse_coalesce
-from provision.facts.ethtool_features import Feature, Features, parse_features
+from provision.facts.ethtool_features import Features, parse_features
+from provision.facts.pasted_blocks import Block, blocks_in
+from provision.facts.pasted_features import Shown, told_apart
+from provision.facts.pasted_lines import plain_lines
 from provision.runtime.errors import UnreadableError
+from provision.tables.offloads import BY_NAME, TSO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-_QUOTE = re.compile(r"^(?:\s{0,3}>)+ ?")
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_HEAD = re.compile(r"(Features|Coalesce parameters) for (\S{1,60}):")
-_COMMAND = re.compile(r"\bethtool\b(?P<options>(?:\s+--?\S+)*)(?:\s+(?P<device>[^\s|;&>`]+))?")
-_SHOWS_FEATURES = {"-k", "--show-features", "--show-offload"}
-_FEATURE = re.compile(
-    r"([a-z][a-z0-9_-]{1,50}):\s+(on|off)(?:\s+\[(fixed|requested on|requested off|not requested)\])?"
+_PAIR = re.compile(r"\b(Adaptive|CQE mode) RX:\s{1,20}(on|off|n/a)\s{1,20}TX:\s{1,20}(on|off|n/a)(?![\w/-])")
+_NUMBER = re.compile(
+    r"(?<![\w./-])([a-z]{1,20}(?:-[a-z]{1,20}){1,4})(?::|(?<=tx-aggr-time-usecs))\s{1,20}([0-9]{1,10}|n/a)(?![\w./-])"
 )
-_PAIR = re.compile(r"(Adaptive|CQE mode) RX:\s+(on|off|n/a)\s+TX:\s+(on|off|n/a)")
-_NUMBER = re.compile(r"([a-z][a-z-]{1,50}):?\s+([0-9]{1,10}|n/a)")
-_GROUPS = frozenset({"tx-checksumming", "scatter-gather", "tcp-segmentation-offload"})
+_LIST = re.compile(r"^\[\s*\{", re.MULTILINE)
 _MOST_LISTS = 100
+_TELLING = frozenset(
+    {
+        *(BY_NAME[name].tap for name in ("guest_csum", *TSO.values())),
+        "tx-checksumming",
+        "tcp-segmentation-offload",
+        "generic-receive-offload",
+    }
+)
+"""Without any of these, lines of no device are not worth a word: other programs print `name: on`, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
     """What was recognised, by device; a device that was asked twice is there twice, in order."""
 
-    features: tuple[tuple[str, Features], ...] = ()
+    features: tuple[Shown, ...] = ()
     dumped: tuple[tuple[str, Features], ...] = ()
     """Of devices that were asked together, `ethtool --json -k '*'`."""
     coalesce: tuple[tuple[str, Coalesce | None], ...] = ()
     """None where it is cut off, or of a form that cannot be read."""
+    settings: tuple[tuple[str, str, str], ...] = ()
+    """Devices with the features that `ethtool -K` was told to set, and `on` or `off`."""
 
 
-@dataclass
-class _Block:
-    """Lines of one command about one device."""
-
-    what: str
-    device: str
-    lines: list[str] = field(default_factory=list)
-
-
-def _cleaned(text: str) -> list[str]:
-    """The lines without what surrounds them in mails, bug reports and terminals."""
-    return [_QUOTE.sub("", _ESCAPE.sub("", line)).strip() for line in re.split(r"\r\n|\r|\n", text)]
-
-
-def _begun(line: str) -> _Block | None:
-    """The block that a line begins; a prompt begins one, too, whose head may have been cut away by grep."""
-    if head := _HEAD.fullmatch(line):
-        return _Block("features" if head[1] == "Features" else "coalesce", head[2])
-    command = _COMMAND.search(line)
-    if command is None or not command["device"] or not _SHOWS_FEATURES & set(command["options"].split()):
-        return None
-    return _Block("features", command["device"].strip("'\""))
-
-
-def _blocks(lines: list[str]) -> Iterator[_Block]:
-    block = _Block("", "")
-    for line in lines:
-        begun = _begun(line)
-        if begun is not None or "ethtool" in line or line.startswith("```"):
-            yield block
-            block = begun or _Block("", "")
-        elif line:
-            block.lines.append(line)
-    yield block
-
-
-def _feature(word: str, note: str | None, *, group: bool) -> Feature:
-    active = word == "on"
-    if group:
-        return Feature(active, None, None)
-    if note == "fixed":
-        return Feature(active, None, fixed=True)
-    return Feature(active, requested={None: active, "requested on": True}.get(note, False), fixed=False)
-
-
-def _features(block: _Block) -> Features:
-    said = (_FEATURE.fullmatch(line) for line in block.lines)
-    return {line[1]: _feature(line[2], line[3], group=line[1] in _GROUPS) for line in said if line}
-
-
-def _coalesce(block: _Block) -> Coalesce | None:
+def _coalesce(device: str, block: Block) -> Coalesce | None:
     """The block in the form in which ethtool prints it, for the one parser that there is."""
-    said: list[str] = []
-    for line in block.lines:
-        if pair := _PAIR.fullmatch(line):
-            said.append(f"{pair[1]} RX: {pair[2]}  TX: {pair[3]}")
-        elif number := _NUMBER.fullmatch(line):
-            said.append(f"{number[1]}: {number[2]}")
+    text = "\n".join(block.text)
+    said = [f"{pair[1]} RX: {pair[2]}  TX: {pair[3]}" for pair in _PAIR.finditer(text)]
+    said += [f"{number[1]}: {number[2]}" for number in _NUMBER.finditer(text)]
     try:
-        return parse_coalesce(f"Coalesce parameters for {block.device}:\n" + "\n".join(said) + "\n\n")
+        return parse_coalesce(f"Coalesce parameters for {device}:\n" + "\n".join(said) + "\n\n")
     except UnreadableError:
         return None
 
@@ -107,7 +64,7 @@ def _json_features(text: str) -> Iterator[Mapping[str, Features]]:
     """Every JSON list in the text that is `ethtool --json -k`'s."""
     decoder, at = json.JSONDecoder(), 0
     for _ in range(_MOST_LISTS):
-        begin = re.compile(r"^\[\s*\{", re.MULTILINE).search(text, at)
+        begin = _LIST.search(text, at)
         if begin is None:
             return
         try:
@@ -117,15 +74,51 @@ def _json_features(text: str) -> Iterator[Mapping[str, Features]]:
             at = max(at, begin.end())
 
 
+def _told(blocks: Sequence[Block]) -> list[Shown]:
+    """What each block shows; what bears on RSC, or, where nothing does, of named devices whatever there is."""
+    found = [
+        (block, replace(shown, answer=block.what == "change"))
+        for block in blocks
+        if block.lines.said and block.what != "coalesce"
+        for shown in told_apart(block.lines)
+    ]
+    telling = [shown for block, shown in found if _TELLING & _names(block, shown)]
+    return telling or [shown for _, shown in found if shown.device]
+
+
+def _names(block: Block, shown: Shown) -> AbstractSet[str]:
+    """The features of which something is shown, if only that it cannot be told."""
+    return {each.name for each in block.lines.said} if shown.trouble else shown.features.keys()
+
+
+def _settled(told: Sequence[Shown]) -> Iterator[Shown]:
+    """What is shown of each device, where nothing shows it after a change as the change has left it."""
+    last = {shown.device: at for at, shown in enumerate(told) if not shown.answer}
+    before: dict[str, Features] = {}
+    for at, shown in enumerate(told):
+        if not shown.answer:
+            before[shown.device] = shown.features
+            yield shown
+        elif shown.device and not shown.trouble and last.get(shown.device, -1) < at:
+            before[shown.device] = {**before.get(shown.device, {}), **shown.features}
+            yield replace(shown, features=before[shown.device])
+
+
 def parse_pasted(text: str) -> Pasted:
     """All of ethtool's that can be recognised in a text; of other text nothing."""
-    lines = _cleaned(text)
-    blocks = list(_blocks(lines))
+    lines = plain_lines(text)
+    blocks, settings = blocks_in(lines)
     lists = list(_json_features("\n".join(lines)))
     alone = [item for devices in lists if len(devices) == 1 for item in devices.items()]
-    features = [(block.device, _features(block)) for block in blocks if block.what == "features"]
+    tuned = (
+        (block, device)
+        for block in blocks
+        if block.what == "coalesce"
+        for device in block.lines.devices or ()
+    )
     return Pasted(
-        features=(*((device, found) for device, found in features if found), *alone),
+        features=(*_settled(_told(blocks)), *(Shown(*item) for item in alone)),
         dumped=tuple(item for devices in lists if len(devices) > 1 for item in devices.items()),
-        coalesce=tuple((block.device, _coalesce(block)) for block in blocks if block.what == "coalesce"),
+        coalesce=tuple((device, _coalesce(device, block)) for block, device in tuned),
+        settings=tuple(settings),
     )

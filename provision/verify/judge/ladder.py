@@ -173,7 +173,7 @@ def _passed(evidence: NicEvidence) -> Rung:
     if isinstance(features, Unasked) or unreadable(evidence):
         return _same("passed", "unknown", unreadable(evidence))
     names = [BY_NAME[name].tap for name in ("guest_csum", *TSO.values())]
-    seen = ", ".join(f"{name} {features[name]}" for name in names)
+    seen = ", ".join(f"{name} {features.get(name, 'not known')}" for name in names)
     if evidence.shown == "name":
         seen = f"{seen} (of the device of that name: sudo shows which one QEMU holds)"
     if evidence.hck:
@@ -188,9 +188,12 @@ def _passed(evidence: NicEvidence) -> Rung:
     checksum = features[BY_NAME["guest_csum"].tap].active
     if not checksum and not loaded(evidence):
         return _same("passed", "unknown", f"{seen}: off until a driver asks for it")
+    tso = {f: features.get(BY_NAME[TSO[f]].tap) for f in FAMILIES}
     cut = {f: [words for words in tap_cuts(evidence, f) if words] for f in FAMILIES}
     more = dict.fromkeys(words for f in FAMILIES for words in cut[f])
-    states = {f: _state(checksum and features[BY_NAME[TSO[f]].tap].active and not cut[f]) for f in FAMILIES}
+    states: dict[Family, State] = {
+        f: "unknown" if on is None else _state(checksum and on.active and not cut[f]) for f, on in tso.items()
+    }
     return Rung("passed", states, "; ".join((seen, *more)))
 
 

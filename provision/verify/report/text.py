@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.ladder import State
     from provision.verify.judge.verdict import NicVerdict
 
@@ -50,7 +51,7 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
             Text.assemble(
                 (nic_name(nic), "bold"),
                 "" if nic.host in _HERE else f" on {nic.host}",
-                f"  {nic.mac}  {nic.tap or 'no TAP'}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
+                f"  {nic.mac}  {nic.tap or _without_name(nic)}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
                 (finding.verdict.upper(), f"bold {COLOURS[finding.verdict]}"),
                 " (RSC is off, as it is meant to be)" if off_as_meant(verdict) else "",
             )
@@ -63,6 +64,10 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
         lines += [Text(f"  {words}") for words in [next_start(verdict)] if words]
         lines += [*(Text(f"  note: {note}") for note in verdict.notes), Text("")]
     return lines
+
+
+def _without_name(nic: NicEvidence) -> str:
+    return "device not named" if nic.host == "pasted" else "no TAP"
 
 
 def _mark(state: State, verdict: NicVerdict) -> tuple[str, str]:

@@ -141,8 +141,8 @@ def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
     """Segmentation is off on the TAP; whether guest or host did it, the host's view alone does not tell."""
     if isinstance(nic.features, Unasked) or nic.hck:
         return ""
-    checksum, tso = nic.features[_CSUM.tap], nic.features[BY_NAME[TSO[family]].tap]
-    if tso.active or (not checksum.active and not loaded(nic)):
+    checksum, tso = nic.features[_CSUM.tap], nic.features.get(BY_NAME[TSO[family]].tap)
+    if tso is None or tso.active or (not checksum.active and not loaded(nic)):
         return ""
     too = "" if checksum.active else f", and {_CSUM.tap} {checksum} with it"
     return f"{BY_NAME[TSO[family]].tap} is {tso} on the TAP{too}"
@@ -199,4 +199,5 @@ def _tso_is_off(nic: NicEvidence, family: Family) -> bool:
     """Checksum on and TSO off, of a NIC whose guest may want both on."""
     if isinstance(nic.features, Unasked) or nic.hck:
         return False
-    return nic.features[_CSUM.tap].active and not nic.features[BY_NAME[TSO[family]].tap].active
+    tso = nic.features.get(BY_NAME[TSO[family]].tap)
+    return nic.features[_CSUM.tap].active and tso is not None and not tso.active
