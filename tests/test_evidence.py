@@ -187,6 +187,51 @@ def test_pasted_texts_are_read_from_a_file_a_directory_and_standard_input(tmp_pa
     assert read_pasted("-", io.BytesIO(b"\xef\xbb\xbfthree \xff")) == {"stdin": "three \ufffd"}
 
 
+def sos_report(at: Path, **files: str) -> None:
+    folder = at / "sos_commands" / "networking"
+    folder.mkdir(parents=True)
+    for name, text in {"ip_-o_addr": "1: lo", **files}.items():
+        (folder / name.replace("__", "_-")).write_text(text)
+
+
+@pytest.mark.parametrize("inside", ["", "sos_commands", "sos_commands/networking"])
+def test_a_sosreport_is_one_text_of_all_its_devices(tmp_path: Path, inside: str) -> None:
+    sos_report(tmp_path / "sosreport-hv1", ethtool__k_vnet2="Features for vnet2:", ethtool__c_eno1="Coalesce")
+    (tmp_path / "sosreport-hv1" / "uname").write_text("Linux")
+
+    assert read_pasted(str(tmp_path / "sosreport-hv1" / inside), NOTHING) == {
+        "sosreport-hv1": "==> ethtool_-c_eno1 <==\nCoalesce\n==> ethtool_-k_vnet2 <==\nFeatures for vnet2:\n"
+    }
+
+
+def test_several_sosreports_are_told_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        sos_report(tmp_path / name, ethtool__k_tap0=name)
+
+    assert read_pasted(str(tmp_path), NOTHING) == {
+        name: f"==> ethtool_-k_tap0 <==\n{name}\n" for name in ("a", "b")
+    }
+
+
+def test_no_link_leads_out_of_a_sosreport(tmp_path: Path) -> None:
+    sos_report(tmp_path / "there", ethtool__k_tap0="secret")
+    sos_report(tmp_path / "a", ethtool__k_tap0="one")
+    networking = tmp_path / "a" / "sos_commands" / "networking"
+    (networking / "ethtool_-k_tap1").symlink_to(tmp_path / "there/sos_commands/networking/ethtool_-k_tap0")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "sos_commands").symlink_to(tmp_path / "there" / "sos_commands")
+
+    assert read_pasted(str(tmp_path / "a"), NOTHING) == {"a": "==> ethtool_-k_tap0 <==\none\n"}
+    assert read_pasted(str(tmp_path / "b"), NOTHING) == {}
+
+
+def test_a_sosreport_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    sos_report(tmp_path, ethtool__k_a="x" * (3 << 20), ethtool__k_b="x" * (3 << 20))
+
+    with pytest.raises(RequestError, match="more than 4 MiB"):
+        read_pasted(str(tmp_path), NOTHING)
+
+
 def test_what_is_no_pasted_text_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "disk.img").open("wb") as file:
         file.truncate(5 << 20)

@@ -23,7 +23,7 @@ from provision.verify.collect.source import domain_source, lab_source
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, saved_lab
 from provision.verify.saved.record import Recorder
-from tests.builders import FakeEdges, FakeHost, one_vm
+from tests.builders import FIXTURES, FakeEdges, FakeHost, one_vm
 from tests.processes import proc_text
 from tests.recordings import FEATURES, OneDomain, SayingHost, qemu
 
@@ -238,6 +238,25 @@ def test_pasted_output_is_judged_from_a_pipe() -> None:
     [outcome] = judged_from("-", io.TextIOWrapper(io.BytesIO(text.encode())))
 
     assert [verdict.verdict for verdict in outcome.value or ()] == ["not-ready"]
+
+
+def test_a_sosreports_devices_are_judged_by_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "hv1" / "sos_commands" / "networking"
+    folder.mkdir(parents=True)
+    for device, name in (("vnet2", "features-tap-tso-off"), ("eno1", "features-veth")):
+        text = (FIXTURES / "ethtool-6.1" / f"{name}.txt").read_text()
+        (folder / f"ethtool_-k_{device}").write_text(
+            f"Features for {device}:\n" + text.partition("\n")[2], encoding="utf-8"
+        )
+    coalesce = (FIXTURES / "composed" / "coalesce-adaptive-6.1.txt").read_text()
+    (folder / "ethtool_-c_eno1").write_text(coalesce)
+
+    [outcome] = judged_from(str(tmp_path / "hv1"), None)
+    found = {each.evidence.nic: each for each in outcome.value or ()}
+
+    assert {name: each.verdict for name, each in found.items()} == {"vnet2": "not-ready", "eno1": "unknown"}
+    assert {each.evidence.machine for each in found.values()} == {"hv1"}
+    assert "adaptive-rx is on for eno1" in " ".join(found["eno1"].notes)
 
 
 def test_a_directory_with_neither_is_refused(tmp_path: Path) -> None:

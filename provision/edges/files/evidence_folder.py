@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,6 +19,8 @@ _INDEX = "index.json"
 _MIB = 1 << 20
 _LARGEST_PASTE = 4 * _MIB
 _MOST_PASTES = 100
+_SOS = ("sos_commands", "networking")
+_SOS_FILES = ("ethtool_-k_", "ethtool_-c_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +171,52 @@ def is_evidence(path: str) -> bool:
 def read_pasted(path: str, stdin: BinaryIO) -> dict[str, str]:
     """Texts that somebody saved: of a file, of standard input for `-`, or of every plain file in a directory.
 
+    Of a sosreport, or of several in a directory, each is one text, of what bears on RSC.
+
     :raise RequestError: when there is nothing to read, or too much.
     """
     try:
         if path == "-":
             return {"stdin": _decoded(_limited(stdin.read(_LARGEST_PASTE + 1), "standard input"))}
         root = Path(path)
+        if reports := _sos_reports(root) if root.is_dir() else {}:
+            return {name: _sos_text(name, folder) for name, folder in reports.items()}
         names = sorted(each for each in root.iterdir() if each.is_file()) if root.is_dir() else [root]
         if len(names) > _MOST_PASTES:
             raise RequestError(f"{path} has more than {_MOST_PASTES} files")
         return {each.name: _decoded(_bytes(each)) for each in names}
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _sos_reports(root: Path) -> dict[str, Path]:
+    """The folders in which sosreports keep what they asked of networks, by the names of the reports.
+
+    Nothing is followed out of the directory that was named.
+    """
+    here = root.resolve()
+    inside = {"sos_commands": here.parent, "networking": here.parent.parent}.get(here.name)
+    within = sorted(islice((each for each in here.iterdir() if each.is_dir()), _MOST_PASTES))
+    places = {base.name: base.joinpath(*_SOS) for base in (inside or here, *within)}
+    return {
+        name: folder
+        for name, folder in places.items()
+        if folder.is_dir() and not (folder.is_symlink() or folder.parent.is_symlink())
+    }
+
+
+def _sos_text(name: str, folder: Path) -> str:
+    """What was said of each device, each under the name of its file, as `head` and `tail` put several together."""
+    files = sorted(each for each in folder.iterdir() if each.name.startswith(_SOS_FILES))
+    parts: list[bytes] = []
+    left = _LARGEST_PASTE
+    for each in files:
+        if each.is_file() and not each.is_symlink():
+            parts.append(b"==> %s <==\n%s\n" % (os.fsencode(each.name), _bytes(each)))
+            left -= len(parts[-1])
+            if left < 0:
+                raise _too_large(name)
+    return _decoded(b"".join(parts))
 
 
 def _bytes(path: Path) -> bytes:
@@ -189,8 +226,12 @@ def _bytes(path: Path) -> bytes:
 
 def _limited(data: bytes, what: str) -> bytes:
     if len(data) > _LARGEST_PASTE:
-        raise RequestError(f"{what} has more than {_LARGEST_PASTE // _MIB} MiB, which is no pasted output")
+        raise _too_large(what)
     return data
+
+
+def _too_large(what: str) -> RequestError:
+    return RequestError(f"{what} has more than {_LARGEST_PASTE // _MIB} MiB, which is no pasted output")
 
 
 def _decoded(data: bytes) -> str:
