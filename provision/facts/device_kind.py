@@ -9,6 +9,8 @@ from provision.tables.device_names import TAP_NAME
 from provision.tables.offloads import BY_NAME, TSO
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from provision.facts.ethtool_features import Features
 
 _CSUM = BY_NAME["guest_csum"].tap
@@ -39,8 +41,10 @@ def _another(features: Features) -> str:
     return ""
 
 
-def device_kind(device: str, features: Features) -> Kind:
+def device_kind(device: str, features: Features, taps: Collection[str] = ()) -> Kind:
     """What a device is by its lines, and, where they do not tell, by a name that only TAPs are given.
+
+    `taps` are names of which something else tells that they are TAPs'.
 
     Linux: drivers/net/tun.c has neither receive checksum nor HIGHDMA, and TSO can be switched; macvtap.c shows the
     lower device's offloads as fixed.
@@ -52,6 +56,8 @@ def device_kind(device: str, features: Features) -> Kind:
         return Kind("other", why)
     if all(name in features and features[name].fixed for name in LIKE_A_TAP):
         return Kind("tap")
+    if device in taps:
+        return Kind("tap", f"{device} is the TAP of a machine in what was pasted")
     if TAP_NAME.fullmatch(device):
         return Kind("tap", f"{device} is taken for a TAP by its name")
     return Kind("unsure")

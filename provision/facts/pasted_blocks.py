@@ -151,7 +151,7 @@ def blocks_in(lines: Iterable[str]) -> tuple[list[Block], list[tuple[str, str, s
     """What each call printed, in order, and each device's features that `ethtool -K` was told to set."""
     reader = _Reader()
     reader.begin("", None)
-    for line in lines:
+    for line in filter(None, lines):
         for each in said_lines(line):
             reader.read(each)
     return reader.blocks, reader.settings

@@ -98,6 +98,17 @@ def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNi
     )
 
 
+def nics_in_xml(host: str, name: str, text: str) -> list[NicEvidence]:
+    """Every NIC of a domain, by its XML alone, of which nobody says whether it runs.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    facts = parse_domain(text)
+    machine = _Machine(host, name, "unknown", facts.mark.purpose if facts.mark else None)
+    nics = named_apart([_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)])
+    return [replace(nic, notes=tuple(_past_libvirt(facts))) for nic in nics]
+
+
 def _as_running(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
     """A NIC of a definition, were its machine running."""
     purpose = facts.mark.purpose if facts.mark else None

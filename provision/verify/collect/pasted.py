@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.device_kind import device_kind
 from provision.facts.ethtool_features import Feature
 from provision.facts.ethtool_pasted import parse_pasted
+from provision.facts.pasted_domain import listed_taps
 from provision.facts.pasted_features import Shown
+from provision.facts.pasted_lines import plain_lines
 from provision.runtime.errors import RequestError
+from provision.tables.failure_reasons import REASONS
+from provision.tables.kernel_messages import KERNEL_MESSAGES
 from provision.tables.offloads import BY_NAME, TSO
+from provision.verify.collect.pasted_machines import domain_nics, proxmox_nics
 from provision.verify.collect.pasted_notes import (
     GRO,
     WHICH,
@@ -33,23 +40,69 @@ _CSUM = BY_NAME["guest_csum"].tap
 _TSO = tuple(BY_NAME[name].tap for name in TSO.values())
 _ABSENT = Unasked("not in what was pasted", final=True)
 _UNNAMED = "unnamed"
+_MOST_NICS = 2000
+_WINDOWS = re.compile(r"Get-NetAdapterRsc|IPv[46]FailureReason", re.IGNORECASE)
 
 
 def pasted(texts: Mapping[str, str]) -> list[NicEvidence]:
-    """One NIC for each device in the texts, which go by the names of where they came from.
+    """One NIC for each device or machine's NIC in the texts, which go by the names of where they came from.
 
     :raise RequestError: when none has anything in it that can be recognised.
     """
     nics = [nic for source, text in texts.items() for nic in _of_one(source, text)]
+    if len(nics) > _MOST_NICS:
+        raise RequestError(f"there are more than {_MOST_NICS} NICs in it", hint="paste less at a time")
     if not nics:
         raise RequestError(
-            f"nothing in {', '.join(texts) or 'there'} is evidence of `check --save`, nor output of ethtool that can be read",
-            hint="`ethtool -k DEV`, `ethtool --json -k DEV` and `ethtool -c DEV` can be read, with what a terminal puts around them",
+            f"nothing in {', '.join(texts) or 'there'} is evidence of `check --save`, nor output that can be read",
+            hint=_hint(texts.values()),
         )
     return nics
 
 
-def _of_one(source: str, text: str) -> Iterator[NicEvidence]:
+def _hint(texts: Iterable[str]) -> str:
+    """What could be read, or what there is to say of what cannot."""
+    windows = "\n".join(text for text in texts if _WINDOWS.search(text))
+    if windows:
+        told = [each.name for each in REASONS if each.cause and re.search(rf"\b{each.name}\b", windows)]
+        reasons = " and ".join(f"`rscvm explain {name}`" for name in told)
+        more = f"; {reasons} tells what its FailureReason means" if reasons else ""
+        return f"Get-NetAdapterRsc is not judged yet{more}"
+    return (
+        "`ethtool -k DEV`, `ethtool --json -k DEV`, `ethtool -c DEV`, `virsh dumpxml` and `qm config` can be read, with "
+        "what a terminal puts around them"
+    )
+
+
+def _of_one(source: str, text: str) -> list[NicEvidence]:
+    """The NICs in a text: a machine's, with what was pasted of their TAPs, and devices of which no machine is known."""
+    lines = [line for line in plain_lines(text) if line]
+    machines = [*domain_nics(source, text), *proxmox_nics(source, lines)]
+    taps = listed_taps(lines) | {nic.tap for nic in machines if nic.tap and nic.kind != "direct"}
+    devices = [*_devices(source, text, taps), *_logged(source, text)]
+    by_tap: dict[str, list[NicEvidence]] = {}
+    for each in devices:
+        by_tap.setdefault(each.tap or "", []).append(each)
+    of_machines = {nic.tap: there[0] for nic in machines if len(there := by_tap.get(nic.tap or "", [])) == 1}
+    shown = {tap: each for tap, each in of_machines.items() if tap and not isinstance(each.features, Unasked)}
+    told = [
+        replace(nic, features=shown[nic.tap].features, notes=(*nic.notes, *shown[nic.tap].notes))
+        if nic.tap in shown
+        else nic
+        for nic in machines
+    ]
+    return [*told, *(each for each in devices if each.tap not in shown)]
+
+
+def _logged(source: str, text: str) -> Iterator[NicEvidence]:
+    """Devices of which the kernel's log tells."""
+    for message in KERNEL_MESSAGES:
+        for device in dict.fromkeys(found["device"] for found in message.pattern.finditer(text)):
+            lacking = _lacking(f"`ethtool -k {device}`")
+            yield replace(_nic(Where(source, device), "ethernet", lacking, [message.meaning]), tap=None)
+
+
+def _devices(source: str, text: str, known: frozenset[str]) -> Iterator[NicEvidence]:
     found = parse_pasted(text)
     taps = [
         (device, features)
@@ -66,7 +119,7 @@ def _of_one(source: str, text: str) -> Iterator[NicEvidence]:
         device = each.device
         asked[device] = asked.get(device, 0) + 1
         where = Where(source, device, f" ({asked[device]})" if asked[device] > 1 else "")
-        yield _shown(where, each, [*gro_set(device, each.features, gro), *notes.get(device, [])])
+        yield _shown(where, each, known, [*gro_set(device, each.features, gro), *notes.get(device, [])])
     for device, words in notes.items():
         if device not in asked:
             yield _nic(Where(source, device), "ethernet", _lacking(f"`ethtool -k {device}`"), words)
@@ -95,8 +148,8 @@ def _lacking(what: str) -> Unasked:
     return Unasked(f"{what} is not in what was pasted", final=True)
 
 
-def _shown(where: Where, shown: Shown, notes: Sequence[str]) -> NicEvidence:
-    features, kind = shown.features, device_kind(where.device, shown.features)
+def _shown(where: Where, shown: Shown, taps: frozenset[str], notes: Sequence[str]) -> NicEvidence:
+    features, kind = shown.features, device_kind(where.device, shown.features, taps)
     whose = [f"which device it is cannot be told: {shown.whose}"] if shown.whose else []
     if shown.trouble:
         return _nic(where, "ethernet", Unasked(shown.trouble, final=True), [*whose, *notes])

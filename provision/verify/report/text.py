@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES
 from provision.verify.report.style import COLOURS, NO_CAUSE, SIGNS, next_start, nic_name, off_as_meant
 from provision.verify.report.summary import counts, summed, table
@@ -67,7 +68,11 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
 
 
 def _without_name(nic: NicEvidence) -> str:
-    return "device not named" if nic.host == "pasted" else "no TAP"
+    return (
+        "TAP not known"
+        if nic.host == "pasted" and nic.kind in INTERFACES and INTERFACES[nic.kind].tap
+        else "no TAP"
+    )
 
 
 def _mark(state: State, verdict: NicVerdict) -> tuple[str, str]:

@@ -1,0 +1,81 @@
+"""Parses `qm config` and /etc/pve/qemu-server/VMID.conf of Proxmox VE, as far as they tell of NICs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_COMMAND = re.compile(
+    r"\bqm\s+(?:config|pending)\s+(?P<vm>[0-9]{1,9})\b|\bqemu-server/(?P<file>[0-9]{1,9})\.conf\b"
+)
+_NET = re.compile(
+    r"net(?P<index>[0-9]{1,2}):\s+(?P<model>[a-z0-9_-]{1,30})=(?P<mac>[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})(?P<more>,\S*)?"
+)
+_OTHER = re.compile(r"(?P<key>name|args):\s+(?P<value>.*)")
+_SECTION = re.compile(r"\[[^\]]{1,60}\]")
+
+
+@dataclass(frozen=True, slots=True)
+class QmNic:
+    """One `net` line."""
+
+    index: int
+    model: str
+    """Proxmox' word, which is libvirt's, too."""
+    mac: str
+    bridge: str
+    """Empty where QEMU's user-mode network is meant."""
+    mtu: int | None
+    link_down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QmConfig:
+    """A machine of Proxmox VE."""
+
+    vm: str
+    """Its number, which is in no line of it; empty where the command was not pasted."""
+    name: str
+    arguments: str
+    """What it hands to QEMU past Proxmox."""
+    nics: tuple[QmNic, ...]
+
+
+def _nic(found: re.Match[str]) -> QmNic:
+    said = dict(part.partition("=")[::2] for part in (found["more"] or "").split(","))
+    mtu = said.get("mtu", "")
+    return QmNic(
+        int(found["index"]),
+        found["model"],
+        found["mac"].lower(),
+        said.get("bridge", ""),
+        int(mtu) if re.fullmatch("[0-9]{2,5}", mtu) else None,
+        said.get("link_down") == "1",
+    )
+
+
+def parse_qm_configs(lines: Iterable[str]) -> list[QmConfig]:
+    """Every machine in pasted lines; a machine's snapshots and what is pending are not what it is."""
+    found: list[QmConfig] = []
+    vm, said, nics, over = "", dict[str, str](), dict[int, QmNic](), False
+
+    def ended() -> None:
+        if nics:
+            found.append(QmConfig(vm, said.get("name", ""), said.get("args", ""), tuple(nics.values())))
+
+    for line in lines:
+        if command := _COMMAND.search(line):
+            ended()
+            vm, said, nics, over = command["vm"] or command["file"], {}, {}, False
+        elif _SECTION.fullmatch(line):
+            over = True
+        elif not over and (net := _NET.fullmatch(line)):
+            nics.setdefault(int(net["index"]), _nic(net))
+        elif not over and (other := _OTHER.fullmatch(line)):
+            said.setdefault(other["key"], other["value"])
+    ended()
+    return found
