@@ -113,6 +113,10 @@ SHELLS = {
     "heads without the command": (f"### tap0\n{ON}### eno1\n{OFF}[vnet2]\n{OFF}\ntap7:\n{ON}", [on("tap0"), dark("eno1"), off("vnet2"), on("tap7")]),
     "names below their lines": (f"# for i in tap0 eno1; do ethtool -k $i | grep tcp; echo $i; done\n{ON}tap0\n{OFF}eno1\n", [dark("unnamed")]),
     "names below their lines, without the command": (f"{ON}== tap0 ==\n{OFF}== eno1 ==\n", [dark("unnamed")]),
+    "an error beside the lines": (f"# for i in tap0 eno1; do ethtool -k $i | grep tcp; done\nCannot get device feature names for tap0: No such device\n{OFF}", [dark("unnamed")]),
+    "a short error beside the lines": (f"# for i in tap0 eno1; do ethtool -k $i | grep tcp; done\ntap0: no such device\n{OFF}", [dark("unnamed")]),
+    "names in a list": (f"bridge name interfaces\nvmbr0 eno1\n  tap0\n  tap1\n\nand the uplink:\n{OFF}", [dark("unnamed")]),
+    "names in a list, and lines": (f"# for i in $(ovs-vsctl list-ports br0); do ethtool -k $i; done\ntap0\ntap1\n{OFF}", [dark("unnamed")]),
     "a head that is no device's": (f"# ethtool -k tap0 | grep tcp\n{ON}=== the other one ===\n=== Uplink ===\n{OFF}", [on("tap0"), dark("unnamed")]),
     "a variable": (f"$ TAP=tap0\n$ sudo ethtool -k $TAP | grep tcp\n{OFF}", [off("tap0")]),
     "a variable that the shell fills": (f"$ i=tap0\n$ i=$(head -1 nics)\n$ ethtool -k $i | grep tcp\n{OFF}", [dark("unnamed")]),
@@ -131,6 +135,8 @@ SHELLS = {
     "journald": ("Nov 28 05:13:52 hv1 check[811]: Features for vnet3:\n" + "".join(f"Nov 28 05:13:5{n} hv1 check[811]: {line}\n" for n, line in enumerate(OFF.splitlines())), [off("vnet3")]),
     "a string of JSON": ('"stdout": "Features for vnet7:\\n' + OFF.replace("\n", "\\n").replace("\t", "\\t") + '",\n', [off("vnet7")]),
     "bytes of Python": ("b'Features for vnet7:\\r\\n" + OFF.replace("\n", "\\r\\n").replace("\t", "\\t") + "'\n", [off("vnet7")]),
+    "a recorded terminal": ("\x1b[?2004h\x1b]0;me@hv: ~\x07me@hv:~$ ethtool -k vnet7 | grep tcp\r\n\x1b[?2004l" + OFF.replace("off", "\x1b(B\x1b[moff"), [off("vnet7")]),
+    "hyphens of a word processor": ("\ufeffFeatures for vnet7:\n" + OFF.replace("tx-", "tx\u2011").replace("off", "off\u200b"), [off("vnet7")]),
     "a table of a page": ("".join(f"<tr><td>{line}</td></tr>" for line in f"Features for vnet7:\n{OFF}".splitlines()), [off("vnet7")]),
     "escaped quotes": ("&gt; &gt; Features for vnet7:\n" + "".join(f"&gt; &gt; {line}\n" for line in OFF.splitlines()), [off("vnet7")]),
     "a sentence beside the lines": (f"Features for tap0:\n{ON}and in the guest tx-tcp-segmentation: off\n", [on("tap0")]),
@@ -182,6 +188,12 @@ def test_a_name_counts_for_nothing_where_a_line_tells(line: str, why: str) -> No
 
     assert verdict.verdict == "unknown"
     assert f"tap0 is no TAP ({why})" in verdict.notes[0]
+
+
+def test_what_is_no_tap_is_told_first() -> None:
+    [verdict] = verdicts((FORMS / "nic-gro-off.txt").read_text())
+
+    assert verdict.finding.seen == "whether eno1 is a TAP cannot be told"
 
 
 def test_which_devices_it_may_be_is_said() -> None:
@@ -249,6 +261,57 @@ def test_what_is_left_of_a_nic_beside_a_tap_breaks_no_tap(texts: tuple[str, ...]
     except RequestError:
         return
     assert {each.verdict for each in found} == {"unknown"}
+
+
+KNOWN = {"tap0": ON, "tap1": OFF, "vnet2": ON, "eno1": OFF, "bond0": ON, "uplink": OFF}
+"""Devices, and their lines; of those that are no TAPs nothing may be said."""
+GREP = "| grep -e generic -e tx-tcp"
+
+
+def _whole(device: str) -> str:
+    like = TAP if device in ("tap0", "tap1", "vnet2") else NIC
+    return like.replace(OFF, KNOWN[device])
+
+
+def _looped(devices: list[str], body: str, show: str) -> str:
+    listed = " ".join(devices)
+    lines = "".join(show.replace("NAME", device) + KNOWN[device] for device in devices)
+    return f"# for i in {listed}; do {body}ethtool -k $i {GREP}; done\n{lines}"
+
+
+HOW = {
+    "head": lambda devices: "".join(f"Features for {each}:\n{_whole(each)}" for each in devices),
+    "head, grepped": lambda devices: "".join(f"Features for {each}:\n{KNOWN[each]}" for each in devices),
+    "call": lambda devices: "".join(f"root@hv:~# ethtool -k {each} {GREP}\n{KNOWN[each]}" for each in devices),
+    "nameless": lambda devices: "".join(_whole(each) for each in devices),
+    "grepped": lambda devices: "root@hv:~# ./show\n" + "".join(KNOWN[each] for each in devices),
+    "loop": lambda devices: _looped(devices, "", ""),
+    "loop, heads": lambda devices: _looped(devices, "echo == $i ==; ", "== NAME ==\n"),
+    "loop, names": lambda devices: _looped(devices, "echo $i; ", "NAME\n"),
+    "loop, names below": lambda devices: _looped(devices, "", "")[:-1] + f"\n{devices[-1]}\n",
+    "heads": lambda devices: "".join(f"--- {each} ---\n{KNOWN[each]}" for each in devices),
+    "other things": lambda devices: f"I have {len(devices)} NICs.\n```\n# ip link\n1: lo: mtu 65536\n```\n",
+}  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(HOW)), st.lists(st.sampled_from(sorted(KNOWN)), min_size=1, max_size=4, unique=True)), min_size=1, max_size=4),
+       st.sampled_from(["", "> ", "2026-11-28 05:13:52 DEBUG| "]))  # fmt: skip
+def test_whatever_is_pasted_together_no_device_gets_anothers_lines(
+    parts: list[tuple[str, list[str]]], margin: str
+) -> None:
+    text = "".join(HOW[how](devices) for how, devices in parts)
+    try:
+        found = verdicts("".join(f"{margin}{line}\n" for line in text.splitlines()))
+    except RequestError:
+        return
+    pasted_ones = {device for _, devices in parts for device in devices}
+    for each in found:
+        device = each.evidence.tap
+        if device is None:
+            assert each.verdict == "unknown" or "tap1" in pasted_ones
+        else:
+            assert passed(each) in ("unknown unknown", {"tap1": "fail fail"}.get(device, "pass pass"))
+            assert each.verdict == "unknown" or device == "tap1"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ _PROMPT = re.compile(
     r"(?:\S{1,80}@\S{1,80}(?: [^\s#$%]{1,80})?\]?[#$%]|[\w.-]{1,40}[#$]|[#$]|PS [A-Z]:[^>]{0,100}>)\s{0,4}\S"
 )
 _RULE = r"[=#*<>~+\-\[\](){}:\s]"
+_HEAD = 2
+"""Words of a line that a loop prints before a device's lines: `device tap0`."""
 _BANNER = re.compile(rf"(?P<before>{_RULE}{{0,40}})(?P<device>{DEVICE}?)(?P<after>{_RULE}{{0,40}})")
 
 
@@ -40,6 +42,8 @@ class Block:
     """Of coalescing, all that was there."""
     talk: bool = False
     """Whether something else stands between the call and its lines."""
+    bare: bool = False
+    """Whether the last line that names a device has nothing but the name."""
 
 
 @dataclass(slots=True)
@@ -75,28 +79,39 @@ class _Reader:
     def ended(self, line: str) -> bool:
         """Whether a line ends what was printed: a fence, a prompt, a heading; not the fence right below a call."""
         if line.startswith("```"):
-            return bool(self.block.talk or self.block.lines.said or not self.block.what)
+            return self.block.talk or bool(self.block.lines.said) or not self.block.what
         return _PROMPT.match(line) is not None
 
     def banner(self, line: str) -> bool:
         """Whether a line but names the device whose lines follow."""
         lines, among = self.block.lines, self.block.lines.devices or ()
-        if len(among) > 1 and (named := _one_of(among, line)):
-            lines.sections.append(named)
-            return True
+        if len(among) > 1:
+            named = _headed(among, line)
+            lines.sections += [named] if named else []
+            return bool(named)
         found = _BANNER.fullmatch(line)
         if found is None:
             return False
         device = found["device"].rstrip("-+.@")
-        ruled = found["before"].strip() and found["after"].strip()
+        ruled = bool(found["before"].strip() and found["after"].strip())
         if not DEVICE_NAME.fullmatch(device):
-            if ruled and len(among) < 2:  # in a loop its own devices tell
+            if ruled:
                 self.begin("", None)
-            return bool(ruled)
-        if len(among) == 1:
+            return ruled
+        if among:
             self.begin("features", None)
-        self.block.lines.sections.append(device)
+        listed = self.interrupted() and not found["before"]
+        self.block.bare = not found["before"]
+        self.block.lines.sections.append("" if listed else device)
         return True
+
+    def interrupted(self) -> bool:
+        """Take a bare name for no head, where it is not its lines that follow: it stood in a list, as of `brctl show`."""
+        lines = self.block.lines
+        listed = self.block.bare and not any(each.section == len(lines.sections) for each in lines.said[-1:])
+        if listed:
+            lines.sections[-1] = ""
+        return listed
 
     def feature(self, said: re.Match[str], before: str, *, adopts: bool) -> None:
         """Take a feature for the block's, if what stands before it is what stands before the block's others."""
@@ -125,8 +140,9 @@ class _Reader:
             self.begin("", None)
             self.filed = None
         tokens = list(_TOKEN.finditer(line, start))
-        if line and not (tokens or start or self.banner(line)) and not self.block.lines.said:
-            self.block.talk = self.block.talk or not line.startswith("```")
+        if not (tokens or start or line.startswith("```") or self.banner(line)):
+            self.interrupted()
+            self.block.talk = True
         at = start
         for token in tokens:
             before, at = line[at : token.start()], token.end()
@@ -139,6 +155,12 @@ class _Reader:
                 what = "coalesce" if token["head"].startswith("Coal") else "features"
                 self.begin(what, (token["device"],), margin(before), plain=token["head"].startswith("Off"))
         self.block.text.append(line[at:])
+
+
+def _headed(devices: tuple[str, ...], line: str) -> str:
+    """The device whose name ends a line, after a word at the most: what is longer is a message about it."""
+    words = [word for each in re.findall(r"[\w.@+-]+", line) if (word := each.strip("-+.@"))]
+    return words[-1] if 0 < len(words) <= _HEAD and words[-1] in devices else ""
 
 
 def _one_of(devices: tuple[str, ...], words: str) -> str:

@@ -69,7 +69,7 @@ class Lines:
     """Whether the form is that of old versions, without notes in brackets."""
     said: list[Said] = field(default_factory=list)
     sections: list[str] = field(default_factory=list)
-    """The devices that lines between them name."""
+    """The devices that lines between them name; empty where such a line named none after all."""
 
 
 def _feature(said: Said, *, plain: bool, noted: bool) -> Feature:

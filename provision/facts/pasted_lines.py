@@ -6,7 +6,9 @@ import re
 from html import unescape
 
 _QUOTE = re.compile(r"^(?:\s{0,3}>)+ ?")
-_ESCAPE = re.compile(r"\x1b\[[0-9;]{0,40}[A-Za-z]")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[A-Za-z]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[()][0-9A-Z])")
+# What word processors and web pages put in the place of a hyphen, or of nothing.
+_LETTERS = str.maketrans({"\u2010": "-", "\u2011": "-", "\u00ad": "", "\u200b": "", "\ufeff": ""})
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _TAGS = "br|p|pre|code|div|span|li|ul|ol|table|tbody|tr|td|b|i|em|strong|tt|samp|font"
 _TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]{{0,200}})?/?>", re.IGNORECASE)
@@ -27,6 +29,7 @@ def plain_lines(text: str) -> list[str]:
         text = _TAG.sub(_tag, text)
     if "&" in text:
         text = unescape(text)
+    text = text.translate(_LETTERS)
     return [_QUOTE.sub("", _ESCAPE.sub("", line)).strip() for line in _NEWLINE.split(text)]
 
 

@@ -137,7 +137,9 @@ def _nic(where: Where, kind: str, features: Features | Unasked, notes: Iterable[
         state="unknown",
         kind=kind,
         model="virtio",
-        properties=_ABSENT,
+        properties=features
+        if isinstance(features, Unasked)
+        else _ABSENT,  # the first reason is the one that is told
         virtio=_ABSENT,
         features=features,
         notes=tuple(notes),
