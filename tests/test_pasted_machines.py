@@ -166,6 +166,21 @@ def test_what_its_tap_shows_is_told_of_the_machines_nic(machine: str, device: st
         assert rungs(nic)["passed"] == ("fail fail" if word == "off" else "pass pass")
 
 
+def test_a_device_that_is_no_tap_is_not_told_of_the_machine() -> None:
+    found = told(nic_xml() + "Features for vnet21:\nhighdma: on\ntx-tcp-segmentation: off\n")
+
+    assert list(found) == ["x.net0", "x.vnet21"]
+    assert "vnet21 is no TAP" in found["x.vnet21"].notes[0]
+
+
+def test_a_macvtap_is_no_tap_though_a_machine_has_it() -> None:
+    xml = nic_xml(target="macvtap0").replace("type='bridge'", "type='direct'")
+    found = told(xml + FEATURES.replace("DEVICE", "macvtap0").replace("WORD", "off"))
+
+    assert causes(found.values()) == [("unknown", ""), ("unknown", "")]
+    assert "whether macvtap0 is a TAP cannot be told" in found["x.macvtap0"].notes[0]
+
+
 def test_two_moments_of_a_tap_are_not_told_of_the_machine() -> None:
     text = nic_xml() + FEATURES.replace("DEVICE", "vnet21") * 2
 

@@ -131,15 +131,17 @@ class _Reader:
     def read(self, line: str) -> None:
         """Take one line."""
         self.variables |= variables_in(line)
-        start = 0
-        if "ethtool" in line:
-            calls = list(calls_in(line, self.variables))
+        calls = list(calls_in(line, self.variables)) if "ethtool" in line else []
+        start = max((end for end, call in calls if call.asked != "other"), default=0)
+        tokens = list(_TOKEN.finditer(line, start))
+        if start or (
+            "ethtool" in line and not tokens
+        ):  # a log has it before each line, as the name of a program
             self.called([call for _, call in calls])
-            start = max((end for end, _ in calls), default=len(line))
+            start = start or len(line)
         elif self.ended(line):
             self.begin("", None)
             self.filed = None
-        tokens = list(_TOKEN.finditer(line, start))
         if not (tokens or start or line.startswith("```") or self.banner(line)):
             self.interrupted()
             self.block.talk = True
