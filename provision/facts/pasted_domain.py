@@ -35,7 +35,7 @@ class PastedDomain:
 
 def pasted_domains(text: str) -> list[PastedDomain]:
     """Every domain in a text; of what is cut off, its interfaces that are there make one."""
-    if "interface" not in text:
+    if "interface" not in text and "commandline" not in text:
         return []
     text = "\n".join(plain_lines(text))
     parts = list(_parts(text))

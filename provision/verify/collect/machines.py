@@ -11,7 +11,7 @@ from provision.facts.qemu import switches_on
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
-from provision.runtime.protocols import Holder
+from provision.runtime.protocols import Domain, Holder
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
-    from provision.runtime.protocols import Domain, Monitor, ReadingEdges
+    from provision.runtime.protocols import Monitor, ReadingEdges
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,9 @@ def nics_in_xml(host: str, name: str, text: str) -> list[NicEvidence]:
     """
     facts = parse_domain(text)
     machine = _Machine(host, name, "unknown", facts.mark.purpose if facts.mark else None)
-    nics = named_apart([_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)])
-    return [replace(nic, notes=tuple(_past_libvirt(facts))) for nic in nics]
+    nics = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
+    at = (host, name, machine.state, machine.owner)
+    return named_apart([*nics, *nics_past_libvirt(at, facts, Domain(name, machine.state, text, ""))])
 
 
 def _as_running(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:

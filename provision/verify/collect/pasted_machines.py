@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_devices import DefinedDevice, defined_devices
@@ -31,13 +32,15 @@ def domain_nics(source: str, text: str) -> Iterator[NicEvidence]:
             nics, devices = nics_in_xml("pasted", source, domain.xml), defined_devices(domain.xml)
         except UnreadableError:
             continue
-        for nic, device in zip(nics, devices, strict=True):
+        for nic, device in zip_longest(
+            nics, devices
+        ):  # those of <qemu:commandline> come last, with their arguments
             notes = [_PIECE] if not domain.whole else [] if domain.running else [_DEFINED]
             cuts = tuple(replace(cut, seen="<link state='down'/> in what was pasted") for cut in nic.cuts)
             yield replace(
                 nic,
                 machine=domain.name or source,
-                properties=_properties(nic, domain, device),
+                properties=_properties(nic, domain, device) if device else nic.properties,
                 virtio=_ABSENT,
                 features=_untold(nic.tap),
                 cuts=cuts,

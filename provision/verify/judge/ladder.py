@@ -178,9 +178,9 @@ def _passed(evidence: NicEvidence) -> Rung:
         seen = f"{seen} (of the device of that name: sudo shows which one QEMU holds)"
     if evidence.hck:
         whole = wire_like(evidence) or bool(evidence.lone)
-        states = {f: _state(whole and not engine_dropped(evidence, f)) for f in FAMILIES}
+        on = {f: _state(whole and not engine_dropped(evidence, f)) for f in FAMILIES}
         alone = f"nothing else on {evidence.lone} can send with offloads" if evidence.lone else ""
-        return Rung("passed", states, f"{seen} ({alone or 'HCK needs all of them off'})")
+        return Rung("passed", on, f"{seen} ({alone or 'HCK needs all of them off'})")
     if evidence.model != "virtio":
         return _same("passed", "unknown", seen)
     if standby(evidence):
@@ -192,7 +192,8 @@ def _passed(evidence: NicEvidence) -> Rung:
     cut = {f: [words for words in tap_cuts(evidence, f) if words] for f in FAMILIES}
     more = dict.fromkeys(words for f in FAMILIES for words in cut[f])
     states: dict[Family, State] = {
-        f: "unknown" if on is None else _state(checksum and on.active and not cut[f]) for f, on in tso.items()
+        f: "unknown" if line is None else _state(checksum and line.active and not cut[f])
+        for f, line in tso.items()
     }
     return Rung("passed", states, "; ".join((seen, *more)))
 
