@@ -23,6 +23,8 @@ _TOKEN = re.compile(
 _PROMPT = re.compile(
     r"(?:\S{1,80}@\S{1,80}(?: [^\s#$%]{1,80})?\]?[#$%]|[\w.-]{1,40}[#$]|[#$]|PS [A-Z]:[^>]{0,100}>)\s{0,4}\S"
 )
+_FIRST = "rx-checksumming"
+"""With which ethtool begins: after other lines of one device it is another's, whose name was left out."""
 _RULE = r"[=#*<>~+\-\[\](){}:\s]"
 _HEAD = 2
 """Words of a line that a loop prints before a device's lines: `device tap0`."""
@@ -113,8 +115,19 @@ class _Reader:
             lines.sections[-1] = ""
         return listed
 
+    def anothers(self) -> None:
+        """Leave the device that is known by its name, where ethtool's first line comes after others of its."""
+        lines = self.block.lines
+        begun = any(each.section == len(lines.sections) for each in lines.said[-1:])
+        if begun and lines.sections[-1:] not in ([], [""]):
+            lines.sections.append("")
+        elif begun and len(lines.devices or ()) == 1:
+            self.begin("features", None, self.block.margin)
+
     def feature(self, said: re.Match[str], before: str, *, adopts: bool) -> None:
         """Take a feature for the block's, if what stands before it is what stands before the block's others."""
+        if said["name"] == _FIRST:
+            self.anothers()
         lines = self.block.lines
         if len(lines.devices or ()) > 1 and (named := _one_of(lines.devices or (), before)):
             before = before.replace(named, " ", 1)
