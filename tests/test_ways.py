@@ -22,6 +22,7 @@ from tests.topologies import (
     BRIDGE,
     FIREWALL,
     NIC,
+    NO_TSO,
     OFF,
     ON,
     TAP,
@@ -65,10 +66,12 @@ def test_whatever_is_switched_off_anywhere_is_found_unless_it_is_gathered_again(
         for number, hop in enumerate(way.hops):
             if hop.act == "hands on":
                 continue
-            off = GRO if hop.act == "receives" else "tx-tcp-segmentation"
-            broken = replace(hop, features={**(hop.features or {}), off: OFF})
+            off = (GRO,) if hop.act == "receives" else NO_TSO
+            broken = replace(hop, features={**(hop.features or {}), **dict.fromkeys(off, OFF)})
             hops = (*way.hops[:number], broken, *way.hops[number + 1 :])
-            after = [later for later in way.hops[number + 1 :] if later.act == "receives"]
+            after = hop.act == "sends" and [
+                later for later in way.hops[number + 1 :] if later.act == "receives"
+            ]
             alone = (
                 hop.act == "receives" and number > 0
             )  # what came to it was whole, or is gathered by nobody before it
@@ -110,33 +113,38 @@ FAULTS: Mapping[str, tuple[TapsRead, str, str]] = {
         "ready",
         "from outside ready",
     ),
-    "GRO off, and a veth gathers again": (
+    "GRO off, and a veth that gathers nothing of a peer with TSO": (
         read(FIREWALL, told={"eno1": features(GRO)}),
+        "gro-off",
+        "from outside (eno1: generic-receive-offload off); from this host ready",
+    ),
+    "GRO off, and a veth that gathers what its peer has no TSO for": (
+        read(FIREWALL, told={"eno1": features(GRO), "fwpr0": features(*NO_TSO)}),
         "ready",
         "from outside ready; from this host ready",
     ),
     "checksum off at the firewall's veth": (
-        read(FIREWALL, told={"fwpr0": features("tx-checksum-ip-generic", "tx-tcp-segmentation", "tx-tcp6-segmentation"), "fwln0": features(GRO)}),
+        read(FIREWALL, told={"fwpr0": features("tx-checksum-ip-generic", *NO_TSO), "fwln0": features(GRO)}),
         "path-segments",
         "from outside (fwpr0: tx-checksumming off); from this host (fwpr0: tx-checksumming off)",
     ),
     "the same, and gathered again behind it": (
-        read(FIREWALL, told={"fwpr0": features("tx-tcp-segmentation", "tx-tcp6-segmentation")}),
+        read(FIREWALL, told={"fwpr0": features(*NO_TSO)}),
         "ready",
         "from outside ready; from this host ready",
     ),
     "checksum off at the bridge, which concerns its host alone": (
-        read([TAP, ADDRESSED, NIC], told={"br0": features("tx-checksum-ip-generic", "tx-tcp-segmentation", "tx-tcp6-segmentation")}),
+        read([TAP, ADDRESSED, NIC], told={"br0": features("tx-checksum-ip-generic", *NO_TSO)}),
         "path-segments",
         "from outside ready; from this host (br0: tx-checksumming off)",
     ),
     "the same without an address": (
-        read([TAP, BRIDGE, NIC], told={"br0": features("tx-tcp-segmentation", "tx-tcp6-segmentation")}),
+        read([TAP, BRIDGE, NIC], told={"br0": features(*NO_TSO)}),
         "ready",
         "from outside ready",
     ),
     "NAT by a bridge without TSO": (
-        read([TAP, ADDRESSED, link("eno1")], uplinks=("eno1",), told={"br0": features("tx-scatter-gather", "tx-tcp-segmentation", "tx-tcp6-segmentation")}),
+        read([TAP, ADDRESSED, link("eno1")], uplinks=("eno1",), told={"br0": features("tx-scatter-gather", *NO_TSO)}),
         "path-segments",
         "from this host (br0: tx-scatter-gather off); from outside (br0: tx-scatter-gather off)",
     ),
@@ -154,7 +162,7 @@ FAULTS: Mapping[str, tuple[TapsRead, str, str]] = {
         read(
             [TAP, BRIDGE, link("eno2", "veth", master="br0", index=7, peer=2)],
             elsewhere=[link("sw", "veth", index=2, peer=7, addresses=("10.0.0.9/24",))],
-            told={"sw": features("tx-tcp-segmentation", "tx-tcp6-segmentation"), "eno2": features(GRO)},
+            told={"sw": features(*NO_TSO), "eno2": features(GRO)},
         ),
         "gro-off",
         "from outside (eno2: generic-receive-offload off)",

@@ -25,7 +25,10 @@ WHOLE: Features = {
     "tx-scatter-gather": ON,
     "tx-tcp-segmentation": ON,
     "tx-tcp6-segmentation": ON,
+    "tx-tcp-ecn-segmentation": ON,
+    "tx-tcp-mangleid-segmentation": ON,
 }
+NO_TSO = tuple(name for name in WHOLE if name.startswith("tx-tcp"))
 
 
 def link(name: str, kind: str = "", **more: Any) -> Link:

@@ -91,6 +91,7 @@ class Hop:
     mtu: int = 1500
     lists: bool = False
     """Whether it gathers TCP into lists, which the next device takes apart (rx-gro-list)."""
+    is_veth: bool = False
 
 
 @dataclass(frozen=True, slots=True)

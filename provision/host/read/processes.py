@@ -84,15 +84,15 @@ _QEMUS = (
         { read -r kind <"$d/uevent" && read -r index <"$d/ifindex" && read -r peer <"$d/iflink"; } || continue
         case $kind in DEVTYPE=*) continue ;; esac
         veths="$veths$index:$peer "
-        [ "$index" = "$peer" ] || [ ! -e "$d/master" ] || ports="$ports $peer:$index"
+        [ -e "$d/device" ] || [ -e "$d/tun_flags" ] || [ ! -e "$d/master" ] || ports="$ports $peer:$index"
     done
     led=''
     for p in $ports; do
-        case $veths in *" $p "*) ;; *) led=1 ;; esac
+        case $veths in *" $p "*) [ "${p%:*}" != "${p#*:}" ] || led=1 ;; *) led=1 ;; esac
     done
     [ -z "$led" ] || {
         find /proc/[0-9]*/ns/net -maxdepth 0 -printf '%l %p\n'
-        find /run/netns /run/docker/netns -maxdepth 1 -type f -printf 'net:[%i] %p\n'
+        stat -c 'net:[%i] %n' /run/netns/* /run/docker/netns/*
     } | sort -u -k 1,1 | head -n 64 | told ''
 } 2>/dev/null | base64 -w0"""
 )

@@ -69,6 +69,7 @@ def hop(read: TapsRead, network: str, link: Link, act: Literal["receives", "send
         there.queueing.devices.get(link.name, "") if there.queueing else "",
         link.mtu,
         lists is not None and lists.active and read.gathers_lists,
+        link.kind == "veth",
     )
 
 

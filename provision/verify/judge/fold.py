@@ -23,6 +23,7 @@ _HEADERS = 52
 _GATHERS = "generic-receive-offload"
 _OTHERS = ("rx-gro-hw", "large-receive-offload")
 """Features that gather in the device's own hardware; LRO that a bridge or forwarding switched off does not show as on."""
+_ALL_TSO = tuple(f"tx-tcp{kind}-segmentation" for kind in ("", "6", "-ecn", "-mangleid"))
 _CHECKSUMS = {
     "ipv4": ("tx-checksum-ip-generic", "tx-checksum-ipv4"),
     "ipv6": ("tx-checksum-ip-generic", "tx-checksum-ipv6"),
@@ -91,29 +92,34 @@ def arrival(way: Way, family: Family) -> Arrival:
     """What arrives at the TAP: cut on a wire, by who sends or forwards without TSO; gathered by who receives with GRO."""
     if way.trouble:
         return Arrival(None, why=way.trouble)
-    now = Arrival(way.source == "host" or way.apart)
-    first = now.whole
-    for number, hop in enumerate(way.hops):
+    now, before = Arrival(way.source == "host" or way.apart), None
+    for hop in way.hops:
         if hop.act == "hands on":
             continue
         if hop.features is None or _GATHERS not in hop.features:
             return Arrival(None, why=f"ethtool tells nothing of {hop.device}")
-        now = (
-            _received(now, hop, family)
-            if hop.act == "receives"
-            else _sent(now, hop, family, first=bool(first) and number == 0)
-        )
-        if way.apart and number == 0 and not now.whole:
-            now = Arrival(
-                whole=False
-            )  # cut where it was sent, as on a wire: whoever receives it might gather it
+        first = before is None
+        if hop.act == "sends":
+            now = _sent(now, hop, family, first=first)
+            if first and way.apart and not now.whole and not _has_tso(hop):
+                now = Arrival(whole=False)  # cut as on a wire: whoever receives it might gather it
+        elif not (hop.is_veth and before is not None and _has_tso(before)):
+            now = _received(now, hop, family)
+        before = hop
     return now
+
+
+def _has_tso(hop: Hop) -> bool:
+    """Whether a device has any TSO: a veth gathers only what comes from a peer without (veth_skb_is_eligible_for_gro)."""
+    return (
+        any(hop.features[name].active for name in _ALL_TSO if name in hop.features) if hop.features else True
+    )
 
 
 def _received(now: Arrival, hop: Hop, family: Family) -> Arrival:
     size, why = gathered_by(hop, family)
     if size:
-        return Arrival(whole=True, size=size if not now.whole else max(size, now.size))
+        return Arrival(whole=True, size=max(size, now.size) if now.whole else size)
     return now if now.whole or now.blame else Arrival(False, "gro-off", hop, why)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from provision.verify.evidence import FAMILIES
+from provision.verify.judge.fold import arrivals
 from provision.verify.report.summary import as_object, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.cause import Verdict
+    from provision.verify.judge.fold import Arrival
     from provision.verify.judge.verdict import Finding, NicVerdict
 
 
@@ -32,6 +36,35 @@ def _told(found: Finding) -> dict[str, Any]:
     return {"verdict": found.verdict, "cause": found.cause.id if found.cause else None}
 
 
+_STATES = {True: "pass", False: "fail", None: "unknown"}
+
+
+def _sources(nic: NicEvidence) -> list[dict[str, Any]]:
+    """Each place that its frames come from: the devices on the way, and what becomes of large frames there."""
+    found = {family: arrivals(nic, family) for family in FAMILIES}
+    return [
+        {
+            "from": way.source,
+            "device": way.origin or None,
+            "way": [*(hop.device for hop in way.hops), nic.tap],
+            "families": {family: _STATES[ends[number][1].whole] for family, ends in found.items()},
+            "cuts": _cut([ends[number][1] for ends in found.values()]),
+            "reason": next(
+                (each.why for ends in found.values() if (each := ends[number][1]).whole is None), None
+            ),
+        }
+        for number, (way, _) in enumerate(found[FAMILIES[0]])
+    ]
+
+
+def _cut(ends: Sequence[Arrival]) -> dict[str, Any] | None:
+    for end in ends:
+        if end.whole is False and end.at is not None:
+            network = {"network": end.at.network} if end.at.network else {}
+            return {"device": end.at.device, **network, "cause": end.blame, "seen": end.why}
+    return None
+
+
 def _nic(verdict: NicVerdict) -> dict[str, Any]:
     nic, finding = verdict.evidence, verdict.finding
     return {
@@ -51,5 +84,6 @@ def _nic(verdict: NicVerdict) -> dict[str, Any]:
         "why": finding.cause.why if finding.cause else "",
         "fix": list(verdict.fix),
         "notes": list(verdict.notes),
+        "sources": _sources(nic),
         "ladder": [{"rung": rung.name, **rung.states, "seen": rung.seen} for rung in verdict.ladder],
     }
