@@ -69,9 +69,8 @@ def test_whatever_is_switched_off_anywhere_is_found_unless_it_is_gathered_again(
             off = (GRO,) if hop.act == "receives" else NO_TSO
             broken = replace(hop, features={**(hop.features or {}), **dict.fromkeys(off, OFF)})
             hops = (*way.hops[:number], broken, *way.hops[number + 1 :])
-            after = hop.act == "sends" and [
-                later for later in way.hops[number + 1 :] if later.act == "receives"
-            ]
+            later = next((each for each in way.hops[number + 1 :] if each.act != "hands on"), None)
+            after = hop.act == "sends" and later is not None and later.act == "receives"
             alone = (
                 hop.act == "receives" and number > 0
             )  # what came to it was whole, or is gathered by nobody before it
