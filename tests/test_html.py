@@ -12,8 +12,11 @@ from html.parser import HTMLParser
 import pytest
 
 from provision.runtime.safe_text import escaped
-from provision.verify.judge.verdict import NicVerdict
+from provision.verify.collect.ways import ways_to
+from provision.verify.judge.verdict import NicVerdict, judge_nic
 from provision.verify.report.html import as_html
+from tests.builders import nic
+from tests.topologies import ADDRESSED, TAP, features, link, read
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
 
 Golden = Callable[[str, str], None]
@@ -212,3 +215,13 @@ def test_every_text_stands_out_from_what_is_behind_it(scheme: str) -> None:
         for behind in ("page", "card", "raised"):
             darker, lighter = sorted((luminance(colours[text]), luminance(colours[behind])))
             assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, behind)
+
+
+def test_the_way_is_drawn_with_the_place_that_cuts() -> None:
+    evil = "<b>&eno1"
+    host = read([TAP, ADDRESSED, link(evil, master="br0")], told={evil: features("generic-receive-offload")})
+    page = as_html([judge_nic(nic(ways=ways_to(host, "", "tap0")))], when=WHEN, title="x")
+
+    assert '<ol class="way">' in page
+    assert '<li class="fail"><bdi>&lt;b&gt;&amp;eno1</bdi>' in page
+    assert page.count("<li><bdi>br0</bdi>") == 2

@@ -198,7 +198,7 @@ def test_a_fault_is_said_with_its_place_and_whose_traffic(name: str) -> None:
     host, wanted, words = FAULTS[name]
     verdict = judged(host)
 
-    assert told(verdict.evidence) == words
+    assert told(verdict.evidence.ways) == words
     assert cause(verdict) == wanted
     if wanted != "ready":
         assert verdict.finding.seen == words
@@ -223,7 +223,7 @@ def test_which_ports_of_open_vswitch_are_on_one_bridge_is_not_guessed() -> None:
     assert one.verdict == "ready"
     rung = next(rung for rung in one.ladder if rung.name == "gathered")
     assert rung.states["ipv4"] == "unknown"
-    assert "`ovs-vsctl show` tells" in told(one.evidence)
+    assert "`ovs-vsctl show` tells" in told(one.evidence.ways)
     assert cause(both) == "gro-off"
 
 
@@ -247,7 +247,7 @@ def test_the_fix_names_the_device_and_warns_before_it() -> None:
 def test_a_device_of_which_ethtool_tells_nothing_is_unknown(unread: Mapping[str, Features], why: str) -> None:
     found = on(read([TAP, BRIDGE, NIC], told=unread))
 
-    assert told(found) == f"from outside (not known, {why})"
+    assert told(found.ways) == f"from outside (not known, {why})"
     assert judge_nic(found).verdict == "ready"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from provision.facts.accelerators import Failed
+from provision.facts.ethtool_features import FeaturesRead
 from provision.host.read.capabilities import measure_accelerators, read_qemu
 from provision.host.read.devices import FEATURES
 from provision.host.read.host import read_host
@@ -14,6 +15,7 @@ from provision.runtime.command import PACKAGES, QEMU
 from provision.runtime.errors import HostError, LostError
 from provision.runtime.questions import ask
 from provision.tables.offloads import HCK, OFFLOADS
+from provision.verbs.forecast import way_notes
 from provision.verbs.plan import lacks
 
 if TYPE_CHECKING:
@@ -133,8 +135,10 @@ def examine(edges: ReadingEdges, lab: Lab | None, host: str, names: Sequence[str
     bare = read.model_copy(update={"machines": {}})  # libvirt is looked at by itself, and may be missing
     state = read_host(edges, bare, host, ())
     findings = [_if_needed(finding, needed=kvm or finding.name != "vhost-net") for finding in _tools(state)]
+    features = FeaturesRead({})
     if "ethtool" in state.access.programs:
-        trouble = ask(edges.host(host), [FEATURES])[FEATURES].trouble
+        features = ask(edges.host(host), [FEATURES])[FEATURES]
+        trouble = features.trouble
         findings.append(
             _finding(
                 "ethtool --json", trouble, "answers for every device", "a newer ethtool; 6.1 is known to"
@@ -144,6 +148,10 @@ def examine(edges: ReadingEdges, lab: Lab | None, host: str, names: Sequence[str
     answers = _libvirt(edges, host)
     findings.append(_if_needed(answers, needed=libvirt))
     findings += _bridges(read, state)
+    findings += (
+        HostFinding("way", "miss", note)
+        for note in way_notes(read, host, names, state.links, features.devices)
+    )
     if lab and names and (answers.state == "good" or not libvirt):
         try:
             sentences = lacks(edges, lab, host, names)

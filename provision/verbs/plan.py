@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.host.plan.up import plan_up
 from provision.host.preflight.machines import missing, refuse
 from provision.host.read.host import read_host
+from provision.verbs.forecast import way_notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,4 +37,4 @@ def planned(session: HostSession, names: Sequence[str]) -> Plan:
     state = read_host(session.edges, lab, host, names)
     plan = plan_up(lab, host, names, state)
     refuse(host, state, missing(lab, names, state, plan))
-    return plan
+    return replace(plan, notes=(*plan.notes, *way_notes(lab, host, names, state.links, state.features)))

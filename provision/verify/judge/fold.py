@@ -134,8 +134,12 @@ def _sent(now: Arrival, hop: Hop, family: Family, *, first: bool) -> Arrival:
 
 
 def arrivals(nic: NicEvidence, family: Family) -> list[tuple[Way, Arrival]]:
+    """What arrives at a NIC's TAP by each way."""
+    return arriving_by(() if isinstance(nic.ways, Unasked) else nic.ways, family)
+
+
+def arriving_by(ways: Sequence[Way], family: Family) -> list[tuple[Way, Arrival]]:
     """What arrives by each way; by one of an Open vSwitch's ports only where the others do not say otherwise."""
-    ways = () if isinstance(nic.ways, Unasked) else nic.ways
     found = [(way, arrival(way, family)) for way in ways]
     return [(way, _settled(way, each, found)) for way, each in found]
 
@@ -174,11 +178,11 @@ def source_words(way: Way) -> str:
     return "this host" if way.source == "host" else "outside"
 
 
-def told(nic: NicEvidence) -> str:
+def told(ways: Sequence[Way] | Unasked) -> str:
     """Every source with what becomes of its frames: `from outside (eno1: generic-receive-offload off); from this host ready`."""
     said: dict[str, list[str]] = {}
     for family in FAMILIES:
-        for way, each in arrivals(nic, family):
+        for way, each in arriving_by(() if isinstance(ways, Unasked) else ways, family):
             words = said.setdefault(source_words(way), [])
             if each.whole is False and each.at is not None:
                 words.append(f"{each.at.device}: {each.why}")

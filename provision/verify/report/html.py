@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.safe_text import short
 from provision.runtime.templates import shipped_text, template
 from provision.verify.evidence import FAMILIES, NicEvidence, Unasked
+from provision.verify.judge.fold import drawn, source_words
 from provision.verify.report.style import (
     NO_CAUSE,
     SIGNS,
@@ -24,7 +25,7 @@ from provision.verify.report.style import (
 from provision.verify.report.summary import summed, worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.verify.judge.ladder import Rung, State
     from provision.verify.judge.verdict import NicVerdict
@@ -47,6 +48,15 @@ class _Step:
     name: str
     states: tuple[tuple[str, str], ...]
     seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How frames come in: from where, and each device on the way with what it does to large ones that it should not."""
+
+    source: str
+    devices: tuple[tuple[str, str], ...]
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,7 @@ class _Nic:
     notes: tuple[str, ...]
     facts: tuple[_Fact, ...]
     ladder: tuple[_Step, ...]
+    ways: tuple[_Way, ...]
     families: tuple[tuple[str, str, str, str], ...]
     """Family, verdict, words, cause."""
     raw: tuple[_Raw, ...]
@@ -133,6 +144,7 @@ def _nic(found: NicVerdict) -> _Nic:
         notes=tuple(short(note) for note in found.notes),
         facts=tuple(_facts(nic)),
         ladder=tuple(_step(rung) for rung in found.ladder),
+        ways=tuple(_ways(nic)),
         families=tuple(
             (family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else "")
             for family, held in found.families.items()
@@ -165,6 +177,15 @@ def _facts(nic: NicEvidence) -> list[_Fact]:
 def _step(rung: Rung) -> _Step:
     states: list[State] = [rung.states[family] for family in FAMILIES]
     return _Step(rung.name, tuple((state, SIGNS[state]) for state in states), short(rung.seen))
+
+
+def _ways(nic: NicEvidence) -> Iterator[_Way]:
+    if nic.rsc in ("false", "hck") or isinstance(nic.ways, Unasked):
+        return
+    for way in nic.ways:
+        places = drawn(way, nic.tap or "the guest")
+        devices = tuple((short(device, _NAME), short(why)) for device, why in places)
+        yield _Way(source_words(way), devices, short(way.trouble))
 
 
 def _properties(nic: NicEvidence) -> _Raw:

@@ -54,6 +54,7 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
                 "" if nic.host in _HERE else f" on {nic.host}",
                 f"  {nic.mac}  {nic.tap or _without_name(nic)}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
                 (finding.verdict.upper(), f"bold {COLOURS[finding.verdict]}"),
+                f" {finding.seen}" if finding.cause is not None and finding.cause.rung == "gathered" else "",
                 " (RSC is off, as it is meant to be)" if off_as_meant(verdict) else "",
             )
         )

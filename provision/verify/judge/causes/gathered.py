@@ -14,12 +14,15 @@ _ON_PURPOSE = (
     "first see whether it is off on purpose: e1000e NICs that hang are run with tso and gso off, and on host kernel 6.10 GRO was "
     "switched off for frames that it damaged; then leave it until the driver or kernel is newer"
 )
-_KEPT = "hosts, the host's nics: `{device}: {gro: on}` keeps it over a reboot (`rscvm apply`)"
+_KEPT = (
+    "hosts, the host's nics: `{device}: {features: {generic-receive-offload: true}, persist: link}`, and `rscvm apply`, keep it "
+    "over a reboot"
+)
 
 
 def _blamed(nic: NicEvidence, family: Family, blame: str) -> str:
     found = [each for _, each in arrivals(nic, family) if each.whole is False and each.at is not None]
-    return told(nic) if found and found[0].blame == blame else ""
+    return told(nic.ways) if found and found[0].blame == blame else ""
 
 
 @cause(
