@@ -58,7 +58,8 @@ INTERFACES = {
         Interface("bridge", tap=True),
         Interface("network", tap=True),
         Interface("ethernet", tap=True),
-        # tap.c inverts TSO into GRO on the macvlan: every line reads `on [fixed]` in every state.
+        # tap.c turns the guest's TSO into GRO and LRO of the macvlan itself; its checksum and TSO lines are the lower
+        # device's, `on [fixed]` in every state.
         # A macvtap counts what it takes from the lower device for its guest as received.
         Interface(
             "direct",

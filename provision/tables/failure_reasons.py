@@ -82,10 +82,12 @@ REASONS = (
         "NDISCompatibility",
         3,
         "operational",
-        "A filter or MUX driver of NDIS 6.20 or older is bound to the adapter, and NDIS keeps RSC off.",
+        "A filter driver of NDIS 6.20 or older, or a MUX driver of any version that forbids it, is bound to the adapter; NIC "
+        "teaming (LBFO) is one, and a NIC that a Hyper-V virtual switch is bound to has no RSC of its own.",
         _shown("NDISCompatibility", 3, "Get-NetAdapterBinding -Name NAME lists what is bound"),
         (
-            "upgrade the driver to one of NDIS 6.30; old packet capture and VPN drivers are known for it",
+            "upgrade a filter driver to one of NDIS 6.30; old packet capture and VPN drivers are known for it",
+            "take the NIC out of the team, or from the virtual switch, where large frames are to come to it",
             "or unbind it: Disable-NetAdapterBinding -Name NAME -ComponentID ID",
         ),
         f"{_DRIVERS}; {_CMDLET}",

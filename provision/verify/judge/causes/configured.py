@@ -100,7 +100,7 @@ def link_down(nic: NicEvidence, _family: Family) -> str:
     "(vmxnet3_update_features): they follow a vmxnet3 driver too, where the TAP has a vnet header (measured, QEMU 7.2)",
 )
 def not_virtio(nic: NicEvidence, _family: Family) -> str:
-    """virtio-net alone offers RSC to its guest; emulated models are handed one wire frame at a time, but for vmxnet3."""
+    """Only for virtio-net, and for vmxnet3 by its driver, QEMU asks a TAP for large frames; other models are handed single ones."""
     if nic.kind == "hostdev":
         return "a passed-through device: its own driver decides"
     if own_driver_decides(nic):
