@@ -14,6 +14,7 @@ from provision.runtime.errors import HostError
 from provision.runtime.protocols import ANYBODY, Domain, Holder
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.evidence import Owner, Unasked
+from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, FakeHost, FakeLibvirt, FakeMonitor
 from tests.processes import NAMESPACES, proc_text
 
@@ -21,6 +22,8 @@ NIC = ("-netdev", "tap,id=n,ifname=t0", "-device", "virtio-net-pci,netdev=n,id=n
 QMP = ("-qmp", "unix:/run/vm.qmp,server=on,wait=off")
 HERE = f"{NAMESPACES['net']} listening"
 LISTENS = "00000000933076e9: 00000002 00000000 00010000 0001 01 4711 /run/vm.qmp\n"
+HELD = LISTENS + "00000000933076e8: 00000003 00000000 00000000 0001 03 4713 /run/vm.qmp\n"
+OWN = [("fd/9", "socket:[4711]"), ("fd/10", "socket:[4713]")]
 TCP = "   1: {at}:115C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0 100 0 0 10 0\n"
 
 
@@ -59,7 +62,7 @@ def reason(nic: Any) -> str:
 
 
 def test_a_machine_whose_monitor_is_held_is_judged_by_its_arguments() -> None:
-    text = proc_text({42: ("qemu", *QMP, *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS})
+    text = proc_text({42: ("qemu", *QMP, *NIC)}, more=OWN, files={HERE: HELD})
 
     [nic] = found(text)
 
@@ -95,12 +98,60 @@ def test_a_machine_whose_monitor_is_held_is_judged_by_its_arguments() -> None:
             "mount namespace",
         ),
         (("-chardev", "socket,id=c,path=/run/vm.qmp,server=on", "-mon", "chardev=c"), {}, "HMP"),
+        (("-qmp-pretty", "unix:/run/vm.qmp,server"), {}, "over several lines"),
+        (
+            ("-chardev", "socket,id=c,path=vm,abstract=on,server=on", "-mon", "chardev=c,mode=control"),
+            {},
+            "abstract",
+        ),
+        (("-qmp", "unix:/run/vm.qmp,reconnect=1"), {}, "a client's"),
+        (("-qmp", "telnet:127.0.0.1:4444,server=on"), {}, "telnet"),
     ],
 )
 def test_no_other_monitor_is_connected_to(argv: tuple[str, ...], more: dict[str, Any], why: str) -> None:
     [nic] = found(proc_text({42: ("qemu", *argv, *NIC)}, files={HERE: LISTENS}, **more))
 
     assert why in reason(nic)
+
+
+def test_a_qemu_that_is_silent_though_nobody_holds_its_monitor_is_not_judged_by_its_tap() -> None:
+    """It hangs, or is frozen by its cgroup, which its process's state does not show."""
+    text = proc_text({42: ("qemu", *QMP, *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS})
+
+    [nic] = found(text)
+
+    assert "nobody else holds that monitor: QEMU itself is silent" in reason(nic)
+    assert not nic.virtio.chosen
+
+
+@pytest.mark.parametrize(
+    ("argv", "taps", "why"),
+    [
+        (NIC, [("fdinfo/8", "iff:\tt0\n"), ("fdinfo/9", "iff:\thot0\n")], "it holds hot0, of which"),
+        (("-readconfig", "/etc/more.cfg"), [("fdinfo/8", "iff:\tt0\n")], "it holds t0, of which"),
+        (
+            ("-readconfig", "/etc/more.cfg", *NIC),
+            [("fdinfo/8", "iff:\tt0\n")],
+            "its -readconfig may have NICs",
+        ),
+    ],
+)
+def test_a_nic_that_the_arguments_do_not_have_is_not_passed_over(
+    argv: tuple[str, ...], taps: list[tuple[str, str]], why: str
+) -> None:
+    last = found(proc_text({42: ("qemu", *argv)}, more=taps))[-1]
+
+    assert (last.nic, last.owner.pid) == ("unknown", 42)
+    assert why in reason(last)
+    assert judge_nic(last).verdict == "unknown"
+
+
+def test_what_set_says_of_a_device_and_its_netdev_counts() -> None:
+    said = ("-set", "device.nic.guest_tso4=off", "-set", "netdev.n.ifname=moved")
+
+    [nic] = found(proc_text({42: ("qemu", *NIC, *said)}))
+
+    assert (nic.tap, nic.properties["guest_tso4"]) == ("moved", False)
 
 
 def test_offloads_that_the_arguments_have_off_are_off() -> None:
@@ -185,7 +236,7 @@ def at_socket(text: str, peer: int | None = None) -> list[Any]:
 
 
 def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_is() -> None:
-    holds = proc_text({42: ("qemu", *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: LISTENS})
+    holds = proc_text({42: ("qemu", *QMP, *NIC)}, more=OWN, files={HERE: HELD})
     [nic] = at_socket(holds)
 
     assert (nic.machine, nic.owner) == ("42", Owner(42, started=100))
@@ -214,8 +265,8 @@ def test_another_users_monitor_is_asked_only_by_a_socket_that_is_that_users() ->
 
 
 def test_a_line_that_somebody_forged_hides_no_monitor() -> None:
-    forged = f"{LISTENS}0: 1 0 00010000 0001 01 7 /run/vm.qmp\n"
-    text = proc_text({42: ("qemu", *QMP, *NIC)}, more=[("fd/9", "socket:[4711]")], files={HERE: forged})
+    forged = f"{HELD}0: 1 0 00010000 0001 01 7 /run/vm.qmp\n"
+    text = proc_text({42: ("qemu", *QMP, *NIC)}, more=OWN, files={HERE: forged})
 
     assert "somebody else's; judged" in reason(found(text)[0])
 

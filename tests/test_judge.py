@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -246,3 +247,16 @@ def test_what_is_broken_below_shows_as_evidence_above() -> None:
     assert [rung.states["ipv4"] for rung in verdict.ladder][:4] == ["fail"] * 4
     assert verdict.finding.cause is not None
     assert verdict.finding.cause.id == "guest-offloads-off"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"broken": True}, {"status": virtio("linux").status | {"VIRTIO_CONFIG_S_NEEDS_RESET"}}]
+)
+def test_a_device_that_has_given_up_is_not_ready(changes: dict[str, Any]) -> None:
+    verdict = judge_nic(nic(virtio=replace(virtio("linux"), **changes)))
+
+    assert (verdict.verdict, verdict.finding.cause and verdict.finding.cause.id) == (
+        "not-ready",
+        "driver-not-loaded",
+    )
+    assert "given up until it is reset" in verdict.finding.seen

@@ -51,6 +51,16 @@ def judged(*links: Link, **changes: Any) -> NicVerdict:
         ((TAP, replace(BRIDGE, up=False)), "br0 is down", "ip link set dev br0 up"),
         ((replace(TAP, master=""), BRIDGE), "tap0 is not on br0", "ip link set dev tap0 master br0"),
         ((replace(TAP, master="br9"), BRIDGE), "tap0 is not on br0", "ip link set dev tap0 master br0"),
+        (
+            (replace(TAP, port_state="disabled"), BRIDGE),
+            "tap0 is disabled on br0",
+            "bridge link set dev tap0 state 3, unless STP holds it",
+        ),
+        (
+            (replace(TAP, master=""),),
+            "there is no br0, which its machine's definition has it on",
+            "make br0 again, and ip link set dev tap0 master br0; a power cycle of the machine does the latter",
+        ),
     ],
 )
 def test_a_link_that_is_out_is_the_cause(links: tuple[Link, ...], seen: str, fix: str) -> None:

@@ -103,7 +103,8 @@ def test_a_pid_that_is_another_process_by_now_is_not_followed() -> None:
 def test_a_machine_in_another_network_is_judged_by_its_device_there() -> None:
     """Both networks have a tap0."""
     other = "net:[9]"
-    there = [{"ifname": "tap0", "flags": ["UP"], "mtu": 1500}]
+    tun = {"info_kind": "tun", "info_data": {"type": "tap", "vnet_hdr": True}}
+    there = [{"ifname": "tap0", "flags": ["UP", "LOWER_UP"], "mtu": 1500, "linkinfo": tun}]
     off = json.loads(
         json.dumps(
             [
@@ -148,8 +149,12 @@ def test_each_netdev_has_its_own(argv: tuple[str, ...], netdev: str, expected: s
 
 def test_a_macvtap_is_known_by_its_index() -> None:
     text = proc_text({42: ARGV}, more=[("fd/8", "/dev/tap7")], files=PIDFILE)
+    host, asked = read(text, tap0=ON), nic(owner=OWNER, netdev="hostnet0", shown="")
+    macvtap = replace(TAP, kind="macvtap", tap=False)
 
-    assert told(text).tap == "tap0"
+    assert with_tap(asked, replace(host, links={"tap0": macvtap})).tap == "tap0"
+    another = with_tap(asked, replace(host, links={"tap0": replace(macvtap, kind="veth")}))
+    assert "is no TAP" in reason(another), "what has that index here is something else"
 
 
 def as_a_user(text: str, **changes: Any) -> NicEvidence:
@@ -202,6 +207,20 @@ def test_what_the_monitor_tells_counts_before_what_the_machine_was_started_with(
     assert by_monitor("ifname=renamed", fd8="tap0").tap == "tap0", "the only one that it holds"
 
 
+def test_a_stranger_who_holds_a_tap_of_that_name_leaves_it_unknown() -> None:
+    """Somebody has moved the QEMU's own elsewhere; the stranger is no QEMU, of which nothing else is read."""
+    stranger = [("/proc/77/fdinfo/4", "iff:\ttap0\n"), ("/proc/77/ns/net", NAMESPACES["net"])]
+    text = proc_text({42: ARGV}, taps={42: "tap0"}, files={**PIDFILE, **dict(stranger)})
+    elsewhere = text_with([*stranger[:1], ("/proc/77/ns/net", "net:[9]")])
+
+    assert "42, 77 each hold a TAP tap0" in reason(told(text))
+    assert told(elsewhere).tap == "tap0"
+
+
+def text_with(more: list[tuple[str, str]]) -> str:
+    return proc_text({42: ARGV}, taps={42: "tap0"}, files={**PIDFILE, **dict(more)})
+
+
 def test_where_a_tap_was_renamed_no_other_name_is_believed() -> None:
     argv = ("qemu", "-netdev", "tap,id=a,ifname=t0", "-netdev", "tap,id=b,ifname=t1")
     text = proc_text({42: argv}, more=[("fdinfo/8", "iff:\tt1\n"), ("fdinfo/9", "iff:\tmoved\n")])
@@ -216,7 +235,9 @@ def test_two_that_hold_one_name_are_both_unknown_and_so_is_one_that_nobody_holds
 
     alone = read(proc_text({42: ARGV}, taps={42: "tap0"}, files=PIDFILE), tap0=ON)
     nobodys = replace(alone, links={"tap0": replace(TAP, carrier=False)})
-    assert "nobody holds the tap0" in reason(with_tap(nic(owner=OWNER, netdev="hostnet0"), nobodys))
+    assert "tap0 of that network has no carrier" in reason(
+        with_tap(nic(owner=OWNER, netdev="hostnet0"), nobodys)
+    )
 
 
 def test_a_network_that_could_not_be_read_is_not_taken_for_ours() -> None:

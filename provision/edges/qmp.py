@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from provision.edges.sockets import connected
 from provision.runtime.errors import HostError, RefusedError
+from provision.runtime.interrupt import look
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     import socket
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _GREETING = 5.0
 """Seconds within which a QEMU greets whom it serves; while somebody else is its client it greets nobody."""
+_WORDS = 300
+"""Characters of what a monitor says that are handed on in an error."""
+_ALL = 30.0
+"""Seconds after which no more is asked: whoever answers each question late would keep us for ever."""
 
 
 class QmpSocket:
@@ -42,6 +49,7 @@ class QmpSocket:
         self._open = ExitStack()
         self._line: socket.socket | None = None
         self._client: QMPClient | None = None
+        self._begun = time.monotonic()
         self.peer: int | None = None
         """The process that listens there, as its kernel tells it; None where it does not."""
 
@@ -62,9 +70,7 @@ class QmpSocket:
         """Hang up; a QEMU that is gone by now is no error."""
         with self._open:
             if self._client is not None:
-                from qemu.qmp import QMPError  # noqa: PLC0415
-
-                with suppress(QMPError, OSError, TimeoutError, EOFError):
+                with suppress(Exception):  # whatever it has sent meanwhile
                     self._wait(self._client.disconnect())
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
@@ -73,14 +79,19 @@ class QmpSocket:
         :raise RefusedError: when QEMU answers with an error.
         :raise HostError: when it does not answer.
         """
-        from qemu.qmp import ExecuteError, QMPError  # noqa: PLC0415
+        from qemu.qmp import ExecuteError  # noqa: PLC0415
 
+        if time.monotonic() - self._begun > _ALL:
+            raise HostError(f"its monitor at {self._place} takes more than {_ALL:g} s for all that is asked")
+        look()
         client = self._client or self._greeted()
         try:
             return self._wait(client.execute(command, dict(arguments or {})))
         except ExecuteError as error:
-            raise RefusedError(f"QEMU refused {command}: {error}", error.error_class) from error
-        except (QMPError, OSError, TimeoutError, EOFError) as error:
+            raise RefusedError(
+                f"QEMU refused {command}: {short(str(error), _WORDS)}", error.error_class
+            ) from error
+        except Exception as error:
             raise self._silent(f"{command} was not answered", error, self._timeout) from error
 
     def _greeted(self) -> QMPClient:
@@ -88,7 +99,7 @@ class QmpSocket:
 
         :raise HostError: when it does not, or speaks no QMP.
         """
-        from qemu.qmp import QMPClient, QMPError  # noqa: PLC0415 - only where a monitor is asked
+        from qemu.qmp import QMPClient  # noqa: PLC0415 - only where a monitor is asked
 
         if self._line is None:
             raise HostError(f"the monitor at {self._place} is not connected")
@@ -96,13 +107,13 @@ class QmpSocket:
         client.logger.disabled = True
         try:
             self._wait(client.connect(self._line), within=_GREETING)
-        except (QMPError, OSError, TimeoutError, EOFError) as error:
+        except Exception as error:
             raise self._silent("no monitor answers", error, _GREETING) from error
         self._client = client
         return client
 
     def _silent(self, what: str, error: Exception, seconds: float) -> HostError:
-        why = str(error)
+        why = short(str(error) or type(error).__name__, _WORDS)
         if isinstance(error, TimeoutError):
             why = f"nothing within {seconds:g} s (is QEMU stopped, or is another client connected?)"
         return HostError(f"{what} at {self._place}: {why}")

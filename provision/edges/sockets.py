@@ -9,6 +9,7 @@ import socket
 import stat
 import struct
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
@@ -48,6 +49,8 @@ def connected(place: str, uid: int | None, seconds: float) -> Iterator[tuple[soc
 
 def _unix(path: str, uid: int | None, seconds: float) -> socket.socket:
     """By a descriptor of its file: what was looked at is what is connected to, and no path is too long."""
+    if uid is not None and not _is_kept(path, uid):
+        raise HostError(f"no monitor answers at {path}: others than user {uid} may change what is there")
     file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         found = os.fstat(file)
@@ -65,3 +68,16 @@ def _unix(path: str, uid: int | None, seconds: float) -> socket.socket:
         return line
     finally:
         os.close(file)
+
+
+def _is_kept(path: str, uid: int) -> bool:
+    """Whether nobody but root and a user can put anything else in the place of a file, on the way as it is and as it leads."""
+    for way in (Path(path), Path(path).resolve()):  # what `..` may leave out is in the second
+        for folder in way.parents:
+            found = os.lstat(folder)
+            open_to_others = (
+                found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
+            )
+            if found.st_uid not in (0, uid) or (open_to_others and not stat.S_ISLNK(found.st_mode)):
+                return False
+    return True

@@ -62,6 +62,8 @@ class Link:
     """Of a TAP: whether somebody holds its other end."""
     address: str = ""
     """Its MAC."""
+    port_state: str = ""
+    """Of a bridge's port: `forwarding`, `disabled`, …"""
     filters: tuple[str, ...] = ()
     """A bridge's own switches that hand its frames to the packet filter: those of nf_call_* that are on."""
 
@@ -114,6 +116,9 @@ def _link(data: dict[str, Any]) -> Link:
         queue=int(data.get("txqlen", 1000)),
         carrier="LOWER_UP" in data["flags"],
         address=str(data.get("address", "")),
+        port_state=str(info.get("info_slave_data", {}).get("state", ""))
+        if info.get("info_slave_kind") == "bridge"
+        else "",
         filters=tuple(name for name in details if name.startswith("nf_call_") and details[name]),
     )
 

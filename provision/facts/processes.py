@@ -22,6 +22,7 @@ _STARTED = 19
 _FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
 _NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features|queueing|routes)")
 _UNIX = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
+_ACCEPTED = re.compile(r"^\S+: \S+ \S+ 00000000 0001 03 +(\d+) (/.*)$", re.MULTILINE)
 _TCP = re.compile(r"^ *\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) 0+:0000 0A(?: +\S+){5} +(\d+) .*$", re.MULTILINE)
 _LOOPBACK = {
     "0100007F": ("127.0.0.1",),
@@ -81,6 +82,8 @@ class Network:
 
     listening: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The inodes of the sockets that listen at a path, of which all but one have lost it, or at `tcp:127.0.0.1:PORT`."""
+    connected: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """The inodes of the sockets that were accepted at a path."""
     links: str = ""
     """`ip` of its devices, as the tool said it; empty of our own."""
     features: str = ""
@@ -89,6 +92,15 @@ class Network:
     """`tc` of them."""
     uplinks: tuple[str, ...] = ()
     """The devices of its default routes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a TAP open, of whatever kind, and the network namespace that it is in."""
+
+    pid: int
+    tap: str
+    network: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,8 @@ class Processes:
     """What stands in the files that name a machine's process, by their paths."""
     networks: Mapping[str, Network] = field(default_factory=dict)
     """By the words for them, as in a process's namespaces."""
+    holders: tuple[Holder, ...] = ()
+    """Everybody who has a TAP open, QEMUs too."""
 
 
 def parse_processes(text: str) -> Processes:
@@ -136,7 +150,22 @@ def parse_processes(text: str) -> Processes:
         tuple(each for each in found if each and each.argv and each.started is not None),
         noted,
         {name: _network(said) for name, said in networks.items()},
+        tuple(
+            Holder(int(pid), tap, said["ns/net"][-1] if "ns/net" in said else "")
+            for pid, said in files.items()
+            for tap in sorted(set(_taps(said).values()))
+        ),
     )
+
+
+def _taps(files: Mapping[str, list[str]]) -> dict[int, str]:
+    """The TAPs among a process's descriptors."""
+    rows = (
+        (name.removeprefix("fdinfo/"), _TAP.search(said[-1]))
+        for name, said in files.items()
+        if "fdinfo/" in name
+    )
+    return {int(name): tap[1] for name, tap in rows if tap}
 
 
 def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
@@ -147,7 +176,6 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
     if len(started) > 1 or not uid:
         return None
     links = {name.removeprefix("fd/"): link for name, link in said.items() if name.startswith("fd/")}
-    taps = {name.removeprefix("fdinfo/"): _TAP.search(row) for name, row in said.items() if "fdinfo/" in name}
     macvtaps = {
         int(name): f"ifindex {tap[1]}" for name, link in links.items() if (tap := _MACVTAP.fullmatch(link))
     }
@@ -159,7 +187,7 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
         int(uid[1]),
         next(iter(started), None),
         {name.removeprefix("ns/"): link for name, link in said.items() if name.startswith("ns/")},
-        {**macvtaps, **{int(name): tap[1] for name, tap in taps.items() if tap}},
+        {**macvtaps, **_taps(files)},
         frozenset(int(inode[1]) for inode in sockets if inode),
         said.get("stat", "").rpartition(") ")[2][:1] in ("T", "t"),
     )
@@ -172,8 +200,12 @@ def _network(said: Mapping[str, str]) -> Network:
     for address, port, inode in _TCP.findall(said.get("listening", "")):
         for loopback in _LOOPBACK.get(address, ()):
             listening[f"tcp:{loopback}:{int(port, 16)}"].add(int(inode))
+    connected: dict[str, set[int]] = defaultdict(set)
+    for inode, path in _ACCEPTED.findall(said.get("listening", "")):
+        connected[path].add(int(inode))
     return Network(
         {place: frozenset(inodes) for place, inodes in listening.items()},
+        {place: frozenset(inodes) for place, inodes in connected.items()},
         said.get("links", ""),
         said.get("features", ""),
         said.get("queueing", ""),

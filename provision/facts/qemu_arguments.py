@@ -31,6 +31,8 @@ class ListeningMonitor:
     """Of TCP."""
     human: bool = False
     """Whether it speaks to people (HMP) and not QMP."""
+    refused: str = ""
+    """Why nobody could ask it in QMP, though it is there."""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -44,6 +46,11 @@ def options(argv: Sequence[str], *names: str) -> Iterator[str]:
     yield from (argv[at + 1] for at in range(1, len(argv) - 1) if argv[at] in wanted)
 
 
+def _word(value: object) -> str:
+    """A JSON value as it would stand on a command line."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
 def properties(text: str, first: str) -> Mapping[str, str]:
     """What one option says, as words or as JSON; a bare first word is the property `first`, any other a switch."""
     if text.startswith("{"):
@@ -51,7 +58,7 @@ def properties(text: str, first: str) -> Mapping[str, str]:
             said = json.loads(text)
         except (ValueError, RecursionError):
             return {}
-        return {key: str(value) for key, value in said.items()} if isinstance(said, dict) else {}
+        return {key: _word(value) for key, value in said.items()} if isinstance(said, dict) else {}
     found: dict[str, str] = {}
     for number, word in enumerate(_WORD.findall(text)):
         name, equals, value = word.replace(",,", ",").partition("=")
@@ -70,36 +77,77 @@ MOST_NICS = 256
 def netdevs(argv: tuple[str, ...]) -> dict[str, Mapping[str, str]]:
     """Each `-netdev` by its id."""
     found = (properties(text, "type") for text in options(argv, "netdev"))
-    return {said["id"]: said for said in found if "id" in said}
+    later = _set_later(argv)
+    return {said["id"]: {**said, **later.get(("netdev", said["id"]), {})} for said in found if "id" in said}
+
+
+_SET = re.compile(r"(?P<group>device|netdev)\.(?P<id>[^.]+)\.(?P<property>[^=]+)=(?P<value>.*)", re.DOTALL)
+
+
+def _set_later(argv: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, str]]:
+    """What `-set` says of devices and netdevs, by group and id."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for word in options(argv, "set"):
+        if said := _SET.fullmatch(word):
+            found.setdefault((said["group"], said["id"]), {})[said["property"]] = said["value"]
+    return found
+
+
+def taps_in(argv: tuple[str, ...]) -> int:
+    """How many TAPs the arguments make: of `-netdev`, `-nic` and `-net`."""
+    said = (properties(text, "type").get("type", "") for text in options(argv, "netdev", "nic", "net"))
+    return sum(kind in ("tap", "bridge") for kind in said)
 
 
 def monitors(argv: Sequence[str]) -> list[ListeningMonitor]:
-    """Where monitors listen that QEMU was started with; those on descriptors, pipes and terminals are left out."""
+    """The monitors at sockets that QEMU was started with; those on descriptors, pipes and terminals are left out."""
     chardevs = {
         said.get("id", ""): said
         for said in (properties(text, "backend") for text in options(argv, "chardev"))
         if said.get("backend") == "socket"
     }
-    found = [_at(text, human=human) for human, name in ((False, "qmp"), (False, "qmp-pretty"), (True, "monitor"))
-             for text in options(argv, name)]  # fmt: skip
+    found = [
+        _monitor(_address(text), human=name == "monitor", pretty=name == "qmp-pretty")
+        for name in ("qmp", "qmp-pretty", "monitor")
+        for text in options(argv, name)
+    ]
     for said in (properties(text, "chardev") for text in options(argv, "mon")):
         chardev = chardevs.get(said.get("chardev", ""), {})
         human = said.get("mode", "readline") != "control"
-        port = re.fullmatch("[0-9]{1,5}", chardev.get("port", ""))
-        if chardev.get("path") or port:
-            found.append(ListeningMonitor(chardev.get("path", ""), int(port[0]) if port else None, human))
+        found.append(_monitor(chardev, human=human, pretty=said.get("pretty", "off") in TRUE))
     return [each for each in found if each.path or each.port is not None]
 
 
-def _at(text: str, *, human: bool) -> ListeningMonitor:
-    """`unix:PATH,server=on` or `tcp:HOST:PORT,server`; what is neither is nowhere."""
+def _address(text: str) -> Mapping[str, str]:
+    """`unix:PATH,server=on` or `tcp:HOST:PORT,server` as a chardev's properties; what is neither is nowhere."""
+    first, _, more = text.partition(",")
     if text.startswith("unix:"):
         path = _WORD.findall(text.removeprefix("unix:"))[:1]
-        return ListeningMonitor(path[0].replace(",,", ",") if path else "", None, human)
-    address = _ADDRESS.match(text)
-    return (
-        ListeningMonitor(port=int(address["port"]), human=human) if address else ListeningMonitor(human=human)
-    )
+        more = text.removeprefix("unix:")[len(path[0]) + 1 :] if path else ""
+        return {**properties(f"unix,{more}", "backend"), "path": path[0].replace(",,", ",") if path else ""}
+    address = _ADDRESS.match(first)
+    if address is None:
+        return {}
+    telnet = {"telnet": "on"} if first.startswith("telnet:") else {}
+    return {**properties(f"tcp,{more}", "backend"), "port": address["port"], **telnet}
+
+
+_UNREAD = {
+    "abstract": "is at an abstract socket",
+    "telnet": "speaks telnet",
+    "websocket": "speaks WebSocket",
+    "tls-creds": "speaks TLS",
+}
+
+
+def _monitor(chardev: Mapping[str, str], *, human: bool, pretty: bool) -> ListeningMonitor:
+    port = re.fullmatch("[0-9]{1,5}", chardev.get("port", ""))
+    refused = next((why for key, why in _UNREAD.items() if chardev.get(key, "off") not in FALSE), "")
+    if chardev.get("server", "off") not in TRUE:
+        refused = "is a client's, which listens nowhere"
+    elif pretty:
+        refused = "lays its answers out over several lines (pretty=on)"
+    return ListeningMonitor(chardev.get("path", ""), int(port[0]) if port else None, human, refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +179,9 @@ def nics_of(argv: tuple[str, ...]) -> list[ArgumentNic]:
 
 def _nics(argv: tuple[str, ...]) -> Iterator[ArgumentNic]:
     backends, globally = netdevs(argv), globals_of(argv)
-    for said in (properties(text, "driver") for text in options(argv, "device")):
+    later = _set_later(argv)
+    for own in (properties(text, "driver") for text in options(argv, "device")):
+        said: Mapping[str, str] = {**own, **later.get(("device", own.get("id", "")), {})}
         driver, netdev = said.get("driver", ""), said.get("netdev", "")
         if netdev or is_nic(driver):
             backend = backends.get(netdev, {}) if netdev else {"type": "none"}

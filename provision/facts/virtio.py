@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from provision.runtime.errors import UnreadableError
 
+_FAILED = frozenset({"VIRTIO_CONFIG_S_NEEDS_RESET", "VIRTIO_CONFIG_S_FAILED"})
+"""virtio specification, device status field."""
+
 
 @dataclass(frozen=True, slots=True)
 class VirtioFacts:
@@ -20,11 +23,29 @@ class VirtioFacts:
     status: frozenset[str]
     vhost: bool
     """Whether vhost carries the packets now."""
+    broken: bool = False
+    """Whether QEMU has given the device up until it is reset."""
 
     @property
     def driver_ok(self) -> bool:
         """Whether a driver has said that it is ready."""
-        return "VIRTIO_CONFIG_S_DRIVER_OK" in self.status
+        return "VIRTIO_CONFIG_S_DRIVER_OK" in self.status and not self.failed
+
+    @property
+    def untaken(self) -> str:
+        """Why no operating system's driver is at work on a device, in words."""
+        if self.failed:
+            return "the device or its driver has given up until it is reset"
+        return (
+            "only a firmware's driver has taken the device"
+            if self.driver_ok
+            else "no driver has taken the device"
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether the device or its driver has given up: nothing gets through any more."""
+        return self.broken or not _FAILED.isdisjoint(self.status)
 
 
 def _names(answer: dict[str, object], outer: str, *inner: str) -> frozenset[str]:
@@ -53,4 +74,5 @@ def parse_virtio_status(answer: object) -> VirtioFacts:
         negotiated=_names(answer, "guest-features", "dev-features", "transports"),
         status=_names(answer, "status", "statuses"),
         vhost=answer.get("vhost-started") is True,
+        broken=answer.get("broken") is True,
     )

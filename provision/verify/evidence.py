@@ -69,8 +69,8 @@ UNKNOWN = Owner()
 class Cut:
     """A place at which nothing gets through to the guest."""
 
-    at: Literal["xml", "qemu", "tap", "port", "bridge"]
-    """The link as libvirt has it or QEMU; the TAP, its place on its bridge, or that bridge."""
+    at: Literal["xml", "qemu", "tap", "port", "state", "bridge", "missing"]
+    """The link as libvirt has it or QEMU; the TAP, its place on its bridge and its state there, or that bridge."""
     seen: str
     bridge: str = ""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv
 
 _ANOTHERS = "its file is not a socket of the user whose process the machine is"
+_OPEN = "others than the user whose process the machine is may change what is there"
 _FIRST = re.compile(rb"%s ([0-9]{1,10})\n" % HELD.encode())
 
 _PYTHON = f"""
@@ -36,6 +37,13 @@ try:
     if tcp := re.fullmatch({LOOPBACK!r}, place):
         line = socket.create_connection((tcp["host"].strip("[]"), int(tcp["port"])))
     else:
+        for way in uid and (os.path.abspath(place), os.path.realpath(place)) or ():
+            while way != "/":
+                way = os.path.dirname(way)
+                kept = os.lstat(way)
+                free = kept.st_mode & 0o022 and not kept.st_mode & 0o1000 and not stat.S_ISLNK(kept.st_mode)
+                if kept.st_uid not in (0, int(uid)) or free:
+                    sys.exit({_OPEN!r})
         file = os.open(place, os.O_PATH)
         found = os.fstat(file)
         if uid and (found.st_uid != int(uid) or not stat.S_ISSOCK(found.st_mode)):
@@ -59,6 +67,7 @@ while True:
 """
 
 _PERL = f"""
+use Cwd;
 use Fcntl;
 use Socket;
 use IO::Select;
@@ -70,6 +79,14 @@ if ($place =~ /^tcp:(127[.]0[.]0[.]1|[[]::1[]]):([0-9]+)$/) {{
     my $to = $six ? pack_sockaddr_in6($port, Socket::inet_pton(AF_INET6, "::1")) : pack_sockaddr_in($port, INADDR_LOOPBACK);
     connect($line, $to) or die "$!\\n";
 }} else {{
+    for ($uid eq "" ? () : ($place, Cwd::realpath($place) // $place)) {{
+        my $way = $_;
+        while ($way =~ s,/[^/]*$,,) {{
+            my @kept = lstat($way eq "" ? "/" : $way);
+            my $free = ($kept[2] & 022) && !($kept[2] & 01000) && !-l _;
+            die "{_OPEN}\\n" if $free or ($kept[4] != 0 and $kept[4] != $uid);
+        }}
+    }}
     sysopen($file, $place, 0x200000) or die "$!\\n"; # O_PATH
     my @found = stat $file;
     die "{_ANOTHERS}\\n" if $uid ne "" and ($found[4] != $uid or !-S _);

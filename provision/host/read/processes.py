@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 _READ = r"""{ true </proc/1/cmdline; } 2>/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
-also=''
+also='' held=''
 processes() {
-    read='' links='' fds='' info='' stat=''
+    read='' links='' fds='' stat=''
     for p do
-        read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" info="$info $p/fdinfo/*" stat="$stat $p/stat"
+        read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
     done
+    held=${held:-${fds:-/dev/null}}
     grep -azHZ '' $stat /proc/self/status $read $also
-    [ -z "$stat" ] || grep -azHZ iff: $info
+    taps=$(find $held -maxdepth 1 -lname '*/tun' -printf '%h/../fdinfo/%f\n')
+    for f in $taps; do
+        links="$links ${f%%/fd/*}/ns"
+    done
+    [ -z "$taps" ] || grep -azHZ iff: $taps
     find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '/dev/tap[0-9]*' \) \
         -printf '%p\0%l\0'
     [ -z "$stat" ] || grep -azHZ '' $stat
@@ -56,14 +61,14 @@ _QEMUS = (
     sockets=$1
     # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
-    also="/proc/sys/kernel/osrelease /run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
+    held='/proc/[0-9]*/fd' also="/proc/sys/kernel/osrelease /run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
     processes "$@"
     away=''
     for p do
         # shellcheck disable=SC3013 # -ef as in the lock
         [ "$p/ns/net" -ef /proc/self/ns/net ] || away="$away $p/ns/net"
     done
-    listening() { grep -ahE ' 00010000 0001 01 |:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
+    listening() { grep -ahE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /|:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
     routes() { grep -ahE '^[^	]+	0{8}	([^	]+	){5}0{8}	|^0{32} 00 0{32} 00 ' "$1/route" "$1/ipv6_route"; }
     own=$(readlink /proc/self/ns/net)
     said "$own routes" routes /proc/self/net

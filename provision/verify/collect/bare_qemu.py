@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from provision.facts.qemu_arguments import MOST_NICS
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
@@ -41,7 +43,9 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
     status = monitor.execute("query-status")
     state = "running" if isinstance(status, dict) and status.get("running") else "paused"
     netdevs = _netdevs(monitor)
-    found = list(_devices(monitor))
+    found = list(islice(_devices(monitor), MOST_NICS + 1))
+    if len(found) > MOST_NICS:
+        raise HostError(f"it has more than {MOST_NICS} NICs")
     machine = (host, name, state, owner)
     nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
     return [with_monitor(nic, monitor) for nic in named_apart(nics)]

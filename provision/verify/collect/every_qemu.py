@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
-from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of
+from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of, taps_in
 from provision.host.read.processes import LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
@@ -22,11 +22,11 @@ from provision.verify.collect.own_taps import find_process
 from provision.verify.evidence import UNKNOWN, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.processes import Process, Processes
     from provision.facts.qemu_arguments import ListeningMonitor
-    from provision.runtime.protocols import Domain, ReadingEdges
+    from provision.runtime.protocols import Domain, ReadingEdges, SocketMonitor
 
 _AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests)."""
@@ -81,12 +81,19 @@ def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]
         except HostError as error:
             read = ask(edges.host(host), [LISTENING])[LISTENING]
             process = find_process(owner, read) if read else ""
-            if isinstance(process, str):
+            if read is None or isinstance(process, str):
                 raise
-            nics = _told_by_arguments(host, process, str(error))
+            nics = _told_by_arguments(host, process, str(error), held=_is_held(process, read))
             label = _labels([process])[process.pid]
             owner = Owner(process.pid, started=process.started)
             return [replace(nic, machine=label, owner=owner) for nic in nics]
+
+
+def _is_held(process: Process, read: Processes) -> bool:
+    """Whether a monitor of this process has taken a client; ours waits in its queue, where it was not taken."""
+    network = read.networks.get(process.namespaces.get("net", ""), Network())
+    offered = (place for monitor in monitors(process.argv) if not monitor.human for place in monitor.places)
+    return any(network.connected.get(place, frozenset()) & process.sockets for place in offered)
 
 
 def _labels(processes: Sequence[Process]) -> dict[int, str]:
@@ -132,10 +139,23 @@ def _bare(
     if socket is not None:
         try:
             with edges.monitor(host, socket, Holder(process.pid, process.uid)) as monitor:
-                return collect_bare(monitor, host, Owner(process.pid, process.started))
-        except (HostError, UnreadableError) as error:
+                return _by_monitor(monitor, host, (process, read), socket)
+        except HostError as error:
             why = str(error)
     return _told_by_arguments(host, process, why)
+
+
+def _by_monitor(
+    monitor: SocketMonitor, host: str, at: tuple[Process, Processes], socket: str
+) -> list[NicEvidence]:
+    """By what its monitor tells; else by its arguments, whose TAP tells nothing where it is QEMU itself that is silent."""
+    process, read = at
+    try:
+        return collect_bare(monitor, host, Owner(process.pid, process.started, socket))
+    except LostError:
+        raise
+    except (HostError, UnreadableError) as error:
+        return _told_by_arguments(host, process, str(error), held=_is_held(process, read))
 
 
 _MANY = Unasked(
@@ -143,17 +163,48 @@ _MANY = Unasked(
 )
 
 
-def _told_by_arguments(host: str, process: Process, why: str) -> list[NicEvidence]:
-    """As it was started; of one that is stopped the TAP tells nothing."""
-    said = "; its process is stopped" if process.stopped else "; judged by its arguments and its TAP"
-    unasked = Unasked(f"{why}{said}", final=True, chosen=not process.stopped)
+_LINK = "whether `set_link` has its cable out only its monitor could tell"
+
+
+def _told_by_arguments(host: str, process: Process, why: str, *, held: bool = True) -> list[NicEvidence]:
+    """As it was started; of one that is stopped the TAP tells nothing, nor of one that does not answer though it could.
+
+    :param held: whether somebody else has the monitor, or none could be asked.
+    """
+    said = (
+        "; judged by its arguments and its TAP"
+        if held
+        else "; nobody else holds that monitor: QEMU itself is silent"
+    )
+    said = "; its process is stopped" if process.stopped else said
+    unasked = Unasked(f"{why}{said}", final=True, chosen=held and not process.stopped)
     machine = (host, process.machine, "running", UNKNOWN)
     why_of = {MOST_NICS: _MANY}
     nics = [
         nic_by_arguments(machine, nic, index, why_of.get(index, unasked))
         for index, nic in enumerate(nics_of(process.argv))
     ]
-    return named_apart(nics)
+    return named_apart(
+        [*(replace(nic, notes=(*nic.notes, _LINK)) for nic in nics), *_untold(host, process, nics)]
+    )
+
+
+def _untold(host: str, process: Process, nics: Sequence[NicEvidence]) -> Iterator[NicEvidence]:
+    """A NIC of which nothing is known, where there must be one that the arguments do not have."""
+    taps = {*process.taps.values()}
+    more = len(taps) > taps_in(process.argv)
+    if more or "-readconfig" in process.argv:
+        names = ", ".join(sorted(map(escaped, taps - {nic.tap for nic in nics})))
+        why = (
+            f"it holds {names or 'TAPs'}, of which its arguments do not tell"
+            if more
+            else "its -readconfig may have NICs of its own"
+        )
+        unknown = Unasked(f"{why}, and its monitor could not be asked", final=True)
+        yield NicEvidence(
+            host, process.machine, "unknown", "", None, None, None, "running", "unknown", "virtio",
+            properties=unknown, virtio=unknown,
+        )  # fmt: skip
 
 
 def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
@@ -165,7 +216,7 @@ def _own_monitor(process: Process, read: Processes) -> tuple[str | None, str]:
             reason = (
                 "its monitor speaks to people (HMP), and it has no other that listens at a path or on TCP"
             )
-        elif refused := _out_of_reach(offered, process, read.reader):
+        elif refused := offered.refused or _out_of_reach(offered, process, read.reader):
             reason = f"its QMP monitor {refused}"
         else:
             for place in offered.places:

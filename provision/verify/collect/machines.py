@@ -143,7 +143,7 @@ def collect_domain(
     nics = with_definitions(nics, domain, partial(_as_running, machine))
     at = (host, domain.name, domain.state, machine.owner)
     past = [replace(nic, run=domain.run) for nic in nics_past_libvirt(at, facts, domain)]
-    if domain.state == "off" or not (facts.nics or any("net" in word for word in facts.arguments)):
+    if domain.state == "off" or not (facts.nics or facts.arguments):
         return named_apart([*nics, *past])
     if not monitor:
         asked_for = any(switches_on(HCK, word) for word in facts.arguments)

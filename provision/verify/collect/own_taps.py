@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NOBODY_LOOKED = Unasked("QEMU was handed its TAP as a descriptor, and nobody looked which one that is")
 _MACVTAP = "ifindex "
+MACVTAPS = frozenset({"macvtap", "ipvtap"})
 _FD = re.compile("[0-9]{1,9}")
 _TOLD_FD = re.compile(r"(?:^|,)fd=([0-9]{1,9})(?![0-9])")
 _TOLD_NAME = re.compile(r"(?:^|,)ifname=([^,]+)")
@@ -77,17 +78,21 @@ def _with_arguments(nic: NicEvidence, process: Process) -> NicEvidence:
 
 def _doubtful(process: Process, network: str, name: str, there: TapsRead) -> str:
     """Why a device of the right name may be another one: fdinfo does not tell in which network a TAP is."""
-    link, found = there.links.get(name), there.qemus.found if there.qemus else ()
-    if link is None or not link.tap:
+    link = there.links.get(name)
+    if name.startswith(_MACVTAP):
+        return f"the device of {name} in that network is no TAP: that of process {process.pid} is elsewhere"
+    if link is None or link.kind in MACVTAPS:
         return ""
-    claims = [
-        each.pid for each in found if each.namespaces.get("net") == network and name in each.taps.values()
-    ]
+    if not link.tap:
+        return f"the {escaped(name)} of that network is no TAP: the one of process {process.pid} is elsewhere"
+    holders = there.qemus.holders if there.qemus else ()
+    claims = sorted({each.pid for each in holders if (each.tap, each.network) == (name, network)})
     if len(claims) > 1:
         return f"processes {', '.join(map(str, claims))} each hold a TAP {escaped(name)}, and one of them elsewhere"
     if link.up and not link.carrier:
         return (
-            f"nobody holds the {escaped(name)} of that network: the one of process {process.pid} is elsewhere"
+            f"{escaped(name)} of that network has no carrier: it was switched off, or nobody holds it and the one of "
+            f"process {process.pid} is elsewhere"
         )
     return ""
 
@@ -117,7 +122,7 @@ def _listening(socket: str, qemus: Processes) -> list[Process]:
 
 def _held(nic: NicEvidence, process: Process, links: Mapping[str, Link]) -> str:
     """The TAP among a QEMU's own that is the NIC's; empty where that is not known."""
-    by_index = {f"{_MACVTAP}{link.index}": link.name for link in links.values()}
+    by_index = {f"{_MACVTAP}{link.index}": link.name for link in links.values() if link.kind in MACVTAPS}
     taps = {fd: by_index.get(tap, tap) for fd, tap in process.taps.items()}
     if nic.told:  # by the monitor: what the arguments say may have been plugged out since
         return _told(nic.told, taps)

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from provision.tables.offloads import BY_NAME, TSO
-from provision.verify.collect.own_taps import has_device, with_own_tap
+from provision.verify.collect.own_taps import MACVTAPS, has_device, with_own_tap
 from provision.verify.collect.ways import hop, ways_to
 from provision.verify.evidence import Cut, Unasked
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from provision.verify.evidence import NicEvidence
 
 _NEEDED = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
-_ON_A_MACVLAN = frozenset({"macvtap", "ipvtap"})
+_BLOCKED = frozenset({"disabled", "blocking", "listening", "learning"})
+"""States of a bridge's port in which nothing is forwarded to it (Linux net/bridge/br_forward.c, should_deliver)."""
 _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
 """Kinds of port that bring nothing from outside; the kernel names no kind of a physical NIC."""
 
@@ -30,7 +31,7 @@ def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     nic = with_own_tap(nic, read)
     whole, read = read, read.of(nic.network)
     link = read.links.get(nic.tap or "")
-    if link is not None and link.kind in _ON_A_MACVLAN:  # also where libvirt was handed it as an ordinary TAP
+    if link is not None and link.kind in MACVTAPS:  # also where libvirt was handed it as an ordinary TAP
         nic = replace(nic, kind="direct")
     header = link.vnet_hdr if link is not None and link.tap and nic.state != "off" else None
     told = replace(nic, features=_features(nic, read.features), vnet_header=header)
@@ -70,10 +71,16 @@ def _cuts(nic: NicEvidence, read: TapsRead) -> Iterator[Cut]:
     bridge = read.links.get(nic.bridge or (tap.master if tap else ""))
     if tap is not None and not tap.up and not (nic.kind == "direct" and nic.state == "paused"):
         yield Cut("tap", f"{tap.name} is down")
+    if bridge is None and nic.bridge and tap is not None and tap.master != nic.bridge:
+        yield Cut(
+            "missing", f"there is no {nic.bridge}, which its machine's definition has it on", nic.bridge
+        )
     if bridge is None or bridge.kind != "bridge":
         return
     if tap is not None and tap.master != bridge.name:
         yield Cut("port", f"{tap.name} is not on {bridge.name}", bridge.name)
+    elif tap is not None and tap.port_state in _BLOCKED:
+        yield Cut("state", f"{tap.name} is {tap.port_state} on {bridge.name}", bridge.name)
     if not bridge.up:
         yield Cut("bridge", f"{bridge.name} is down", bridge.name)
 

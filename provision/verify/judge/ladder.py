@@ -159,12 +159,11 @@ def _negotiated(evidence: NicEvidence) -> Rung:
         return _same("negotiated", "unknown", facts.reason)
     if not loaded(evidence):
         status = ", ".join(sorted(name.removeprefix("VIRTIO_CONFIG_S_") for name in facts.status)) or "none"
-        who = (
-            "only a firmware's driver has taken the device"
-            if facts.driver_ok
-            else "no driver has taken the device"
+        return _same(
+            "negotiated",
+            "fail" if evidence.waited or facts.failed else "unknown",
+            f"{facts.untaken} (status: {status})",
         )
-        return _same("negotiated", "fail" if evidence.waited else "unknown", f"{who} (status: {status})")
     return _features("negotiated", evidence, facts.negotiated, "taken by the guest's driver", "not taken")
 
 

@@ -108,6 +108,11 @@ def asked_qmp(
     return Question(host, "qmp", (*place, command), json.dumps(dict(arguments or {}), sort_keys=True))
 
 
+def at_socket(socket: str, holder: Holder) -> tuple[str, str]:
+    """How a monitor's socket is told from others: several may have listened at one path, each for its own process."""
+    return "socket", socket if holder.pid is None else f"{socket} of process {holder.pid}"
+
+
 class Recorder:
     """Edges that keep what was asked of other ones; several threads may use it, each for hosts of its own."""
 
@@ -161,7 +166,7 @@ class Recorder:
     @contextmanager
     def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[RecordedSocket]:
         """Who listens at a path or port on the host, noted with the process that it is."""
-        place = ("socket", socket)
+        place = at_socket(socket, holder)
         with ExitStack() as stack:
             try:
                 monitor = stack.enter_context(self._edges.monitor(host, socket, holder))

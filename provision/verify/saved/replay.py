@@ -13,7 +13,7 @@ from provision.runtime.command import UNRECORDED, Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.protocols import ANYBODY, Domain
 from provision.runtime.safe_text import short
-from provision.verify.saved.record import Question, Row, asked, asked_qmp
+from provision.verify.saved.record import Question, Row, asked, asked_qmp, at_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -112,9 +112,11 @@ class Replay:
         return _ReplayedLibvirt(self, host)
 
     @contextmanager
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[SocketMonitor]:  # noqa: ARG002
+    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[SocketMonitor]:
         """Who listened at a path or port on the host; 0.1.0 did not note which process that was."""
-        place = ("socket", socket)
+        place = at_socket(socket, holder)
+        if not self.has(Question(host, "monitor", place)):  # 0.1.0 asked whoever listened there
+            place = ("socket", socket)
         peer = self.answer(Question(host, "monitor", place))
         yield _ReplayedSocket(self, host, place, peer if isinstance(peer, int) else None)
 

@@ -75,10 +75,15 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
     ),
     Fix("ip link set dev {tap} up", when=lambda nic: _is_cut(nic, "tap")),
     Fix("ip link set dev {tap} master {bridge}", when=lambda nic: _is_cut(nic, "port")),
+    Fix("bridge link set dev {tap} state 3, unless STP holds it", when=lambda nic: _is_cut(nic, "state")),
     Fix("ip link set dev {bridge} up", when=lambda nic: _is_cut(nic, "bridge")),
+    Fix(
+        "make {bridge} again, and ip link set dev {tap} master {bridge}; a power cycle of the machine does the latter",
+        when=lambda nic: _is_cut(nic, "missing"),
+    ),
     scope="nic",
     seen="live XML: <link state='down'/>; HMP `xp` of the device's configuration: VIRTIO_NET_S_LINK_UP is not set; on the host, "
-    "`ip link show TAP`: not UP, not `master` of the bridge that its machine's definition names; or that bridge not UP",
+    "`ip link show TAP`: not UP, not `master` of the bridge that its machine's definition names; that bridge not UP, or not there; `bridge link`: its state",
     source="QEMU net/net.c (qmp_set_link, qemu_deliver_packet); Linux net/bridge/br_stp_if.c: a bridge that is down forwards nothing; "
     "measured, QEMU 7.2",
 )

@@ -7,11 +7,16 @@ from provision.verify.judge.cause import INITIALIZE_RSC_STATE, VIRTIO_STATUS, Fi
 from provision.verify.judge.ladder import loaded, missing_features
 
 
+def _failed(nic: NicEvidence) -> bool:
+    return not isinstance(nic.virtio, Unasked) and nic.virtio.failed
+
+
 @cause(
     "negotiated",
     "wait for the guest to boot",
     Fix("a Windows guest needs NetKVM from virtio-win", "guest"),
-    unknown=lambda nic: not nic.waited,
+    Fix("a device that needs a reset gets it by a reboot of the guest", "guest", _failed),
+    unknown=lambda nic: not (nic.waited or _failed(nic)),
     seen=f"{VIRTIO_STATUS}: no VIRTIO_CONFIG_S_DRIVER_OK, or guest-features with no more than a firmware takes (MAC, VERSION_1, …)",
     source="virtio specification, device status field; iPXE sets DRIVER_OK having taken MAC and VERSION_1 (measured)",
 )
@@ -19,9 +24,7 @@ def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
     """Until the operating system's driver takes the device nothing is negotiated, and the TAP stays as it is."""
     if isinstance(nic.virtio, Unasked) or loaded(nic):
         return ""
-    return (
-        "only a firmware's driver has taken it" if nic.virtio.driver_ok else "no driver has taken the device"
-    )
+    return nic.virtio.untaken
 
 
 @cause(

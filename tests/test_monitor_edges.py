@@ -1,0 +1,106 @@
+"""QEMU's monitor at its socket: who is connected to, and what becomes of answers that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from provision.edges.qmp import QmpSocket
+from provision.runtime.errors import HostError
+from provision.runtime.protocols import ANYBODY, Holder
+
+GREETING = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}, "capabilities": []}}\r\n'
+
+
+@contextmanager
+def listening(path: Path, *answers: bytes) -> Iterator[list[int]]:
+    """Somebody who listens, greets, and answers these one after another; counts whom it has let in."""
+    let_in: list[int] = []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            try:
+                line, _ = server.accept()
+            except OSError:  # nobody has come
+                return
+            let_in.append(1)
+            with line:
+                line.sendall(GREETING)
+                for answer in answers:
+                    if not (asked := line.recv(1 << 16)):
+                        return
+                    line.sendall(answer.replace(b"ID", str(json.loads(asked).get("id", "")).encode()))
+                line.recv(1 << 16)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield let_in
+        server.shutdown(socket.SHUT_RDWR)
+
+
+OK = b'{"return": {}, "id": "ID"}\r\n'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"return": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\r\n",
+        b'{"return": \xff\xfe}\r\n',
+        b'{"return": ' + b"9" * 10_000 + b"}\r\n",
+        b'{"error": 7, "id": "ID"}\r\n',
+        b'{"error": {"class": 7, "desc": []}, "id": "ID"}\r\n',
+        json.dumps({"error": {"class": "GenericError", "desc": "a" * 200_000}, "id": "ID"}).encode()
+        + b"\r\n",
+        b"[1]\r\n",
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_in_a_line_and_no_more(tmp_path: Path, answer: bytes) -> None:
+    path = tmp_path / "qmp"
+    with (
+        listening(path, OK, answer),
+        QmpSocket(str(path), ANYBODY, timeout=2) as monitor,
+        pytest.raises(HostError) as raised,
+    ):
+        monitor.execute("query-name")
+    assert len(str(raised.value)) < 1000
+
+
+def test_who_listens_is_known_before_a_word_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "qmp"
+    with listening(path, OK, OK), QmpSocket(str(path), Holder(os.getpid())) as monitor:
+        assert monitor.peer == os.getpid()
+        assert monitor.execute("query-name") == {}
+    with (
+        listening(tmp_path / "other"),
+        pytest.raises(HostError, match="and not process 1"),
+        QmpSocket(str(tmp_path / "other"), Holder(1)),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, which CI has")
+@pytest.mark.parametrize(("owner", "mode"), [(65534, 0o755), (0, 0o777), (0, 0o775)])
+def test_nobody_is_led_to_another_socket_by_a_directory_that_others_can_change(
+    tmp_path: Path, owner: int, mode: int
+) -> None:
+    folder, private = tmp_path / "theirs", tmp_path / "private"
+    folder.mkdir()
+    (folder / "qmp").symlink_to(private)
+    os.chown(folder, owner, owner)
+    folder.chmod(mode)
+
+    with listening(private) as let_in:
+        with (
+            pytest.raises(HostError, match="others than user 0 may change what is there"),
+            QmpSocket(str(folder / "qmp"), Holder(uid=0)),
+        ):
+            pass
+        assert let_in == []
