@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,18 +28,16 @@ def listening(path: Path, *answers: bytes) -> Iterator[list[int]]:
         server.listen()
 
         def serve() -> None:
-            try:
+            with suppress(OSError):  # nobody has come, or they have hung up
                 line, _ = server.accept()
-            except OSError:  # nobody has come
-                return
-            let_in.append(1)
-            with line:
-                line.sendall(GREETING)
-                for answer in answers:
-                    if not (asked := line.recv(1 << 16)):
-                        return
-                    line.sendall(answer.replace(b"ID", str(json.loads(asked).get("id", "")).encode()))
-                line.recv(1 << 16)
+                let_in.append(1)
+                with line:
+                    line.sendall(GREETING)
+                    for answer in answers:
+                        if not (asked := line.recv(1 << 16)):
+                            return
+                        line.sendall(answer.replace(b"ID", str(json.loads(asked).get("id", "")).encode()))
+                    line.recv(1 << 16)
 
         threading.Thread(target=serve, daemon=True).start()
         yield let_in
