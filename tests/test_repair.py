@@ -14,7 +14,7 @@ from provision.verbs.fix.definition import EDITED, edit_diffs, unified
 from provision.verbs.fix.domain_edit import DropOverride, SetValue
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.repair import BACK_ON, Repair, plan_repair
-from provision.verify.evidence import NicEvidence
+from provision.verify.evidence import NicEvidence, Owner
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, one_vm, virtio
 from tests.causes import CASES, HCK
@@ -258,3 +258,13 @@ def test_an_override_that_finds_no_device_goes() -> None:
     assert edits(repaired(evidence, xml(more=stray))) == [
         DropOverride("ua-lost", ("guest_rsc_ext", "rsc_interval"))
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["gro-off", "path-segments", "segment-limit", "queueing-segments", "link-down"]
+)
+def test_what_concerns_more_than_the_tap_is_printed_and_not_run(name: str) -> None:
+    repair = plan_repair(judge_nic(replace(CASES[name][0], owner=Owner(42), pid=42)), None)
+
+    assert not repair.command
+    assert any(words.startswith(f"{name}: for you to run: ") for words in repair.told)

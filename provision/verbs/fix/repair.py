@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "tap-segmentation-off"})
 """Causes that asking the TAP mends, or tells apart: what the host took it gives back, and the guest keeps what it took."""
 
+PRINTED = frozenset({"link-down", "segment-limit", "queueing-segments", "gro-off", "path-segments"})
+"""Causes whose mending concerns more than this NIC, or was perhaps wished for: the command is told, and not run."""
+
 _BY_HOST = "host-disabled-checksum"
 _WIRE_LIKE = "not-wire-like"
 
@@ -84,9 +87,8 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
     told = [row for row in rows if isinstance(row, str)]
     for cause, _, _ in found:
         if cause.id not in {*EDITED, *BACK_ON, _WIRE_LIKE} or (cause.id in BACK_ON and not asking.switched):
-            told.append(
-                f"{cause.id}: nothing that can be changed from here: {'; '.join(verdict.words(cause))}"
-            )
+            how = "for you to run" if cause.id in PRINTED else "nothing that can be changed from here"
+            told.append(f"{cause.id}: {how}: {'; '.join(verdict.words(cause))}")
     return replace(
         asking,
         mends=tuple(dict.fromkeys(row for row in rows if isinstance(row, Mend))),

@@ -185,7 +185,8 @@ def told(ways: Sequence[Way] | Unasked) -> str:
         for way, each in arriving_by(() if isinstance(ways, Unasked) else ways, family):
             words = said.setdefault(source_words(way), [])
             if each.whole is False and each.at is not None:
-                words.append(f"{each.at.device}: {each.why}")
+                where = f" in {each.at.network}" if each.at.network else ""
+                words.append(f"{each.at.device}{where}: {each.why}")
             elif each.whole is None:
                 words.append(f"not known, {each.why}")
     why = {source: ", ".join(dict.fromkeys(words)) for source, words in said.items()}
