@@ -9,8 +9,19 @@ import os
 import sys
 
 
+def _open_streams() -> None:
+    """Put /dev/null where a standard stream was closed: else the next socket or file would be taken for it."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(opened, True)
+    os.close(opened)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
 def main() -> None:
     """Entry point."""
+    _open_streams()
     try:
         from provision.cli import main as rscvm  # noqa: PLC0415 - what takes time is interrupted without a traceback
 
