@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from contextlib import suppress
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.runtime.safe_text import escaped
+from provision.runtime.safe_text import escaped, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +48,7 @@ class Output:
 
     def json(self, document: Any) -> None:
         """A result for a program."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(json_text(document, indent=2))
 
     def text(self, text: str) -> None:
         """A document, as it is."""

@@ -12,6 +12,7 @@ from provision.cli.output import Output
 from provision.cli.selection import chosen
 from provision.cli.write import write_text
 from provision.lab.file import read_lab
+from provision.runtime.safe_text import json_text
 
 if TYPE_CHECKING:
     from provision.lab.spec import Lab
@@ -63,4 +64,4 @@ def _rendered(lab: Lab, name: str, form: str) -> str:
         from provision.verbs.script import machine_script
 
         return machine_script(lab, name)
-    return json.dumps(qemu_argv(machine_view(lab, name)), indent=2, ensure_ascii=False) + "\n"
+    return json_text(qemu_argv(machine_view(lab, name)), indent=2) + "\n"

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 
 def escaped(text: str) -> str:
     """The text with control characters spelled out, so that it stays on its line and steers no terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def json_text(document: object, *, indent: int | None = None) -> str:
+    """The document as JSON in which what steers a terminal is spelled out, and all that can be read stands as it is."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def short(text: str, most: int = 2000) -> str:

@@ -56,7 +56,8 @@ def as_json_line(rows: Sequence[Tick], when: datetime, lost: Lost = NONE_LOST) -
     nics = [asdict(row) for row in ordered(rows)]
     errors = [{"host": host, "message": str(error), "hint": error.hint} for host, error in lost.items()]
     document = {"schema": "rscvm/watch/1", "when": _stamp(when), "nics": nics}
-    return json.dumps({**document, "errors": errors} if errors else document)
+    line = json.dumps({**document, "errors": errors} if errors else document)
+    return line.replace("\x7f", r"\u007f")  # the one of ASCII that would steer a terminal
 
 
 def as_table(rows: Sequence[Tick], when: datetime, most: int | None = None, lost: Lost = NONE_LOST) -> Table:
