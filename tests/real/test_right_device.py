@@ -128,7 +128,9 @@ class Misleading:
             host.virsh("create", str(folder / f"{name}.xml"))
         for name, mac in (("user", "5"), ("swapped", "6")):
             more = NAMED.replace("tap0", f"{name}0")
-            script = self.script(name, name, mac, more).replace(f"{folder}/{name}.", f"/run/others/{name}.")
+            script = self.script(name, f"{name}\x1b[31m", mac, more).replace(
+                f"{folder}/{name}.", f"/run/others/{name}."
+            )
             script = OTHERS.format(name=name, script=script.replace("'", '"'))
             host.output(["sh", "-ec", script.replace("$D", str(folder))])
         (folder / "trap.py").write_text(TRAP)
@@ -209,6 +211,7 @@ def test_each_nic_of_the_host_is_judged_by_its_own_device(there: Misleading) -> 
         f"twin ({there.pid('own')})",
         f"twin ({there.pid('net1')})",
     ]
+    assert found["52:54:00:00:01:05"]["machine"] == r"user\x1b[31m"
     negotiated = {
         mac[-5:]: rung for mac, nic in found.items() for rung in nic["ladder"] if rung["rung"] == "negotiated"
     }
