@@ -8,8 +8,9 @@ from provision.facts.ethtool_features import Feature
 from provision.facts.ip import Limits
 from provision.facts.virtio import VirtioFacts
 from provision.tables.offloads import STANDBY
-from provision.verify.evidence import Cut, Hop, NicEvidence, Traffic, Unasked, Way
+from provision.verify.evidence import Cut, Hop, NicEvidence, Unasked, Way
 from tests.builders import ON, features, nic, virtio
+from tests.frames import WHOLE_WAY, mangling, recorded, traffic
 
 STANDBY_TAKEN = replace(
     virtio("linux"),
@@ -51,5 +52,6 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "path-segments": (nic(ways=(Way("host", (Hop("vmbr0", "sends", features=UNCHECKED),)),)), "not-ready", "not-ready"),
     "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
     "offered-though-off": (nic(rsc="false"), "ready", "ready"),
-    "not-coalesced": (nic(traffic=Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)), "not-ready", "not-ready"),
+    "fixed-id-sender": (
+        nic(traffic=traffic(recorded("fixed-id")), ways=WHOLE_WAY, features=mangling(on=False)), "not-ready", "ready"),
 }  # fmt: skip

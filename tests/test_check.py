@@ -16,6 +16,7 @@ from provision.verify.collect.source import MachineSource, domain_source
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from tests.builders import FakeEdges, FakeHost, nic, virtio
+from tests.frames import RECORDED
 from tests.listings import XML, Listing, TellingHost, running
 
 
@@ -161,19 +162,21 @@ class Streaming(TellingHost):
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         answer = super().run(argv, stdin=stdin, timeout=timeout)
-        return answer if argv[0] == "sh" else replace(answer, status=0, out="500 500\n")
+        return answer if argv[0] == "sh" else replace(answer, status=0, out=RECORDED["gro-off"].read_text())
 
 
-def test_a_machine_that_is_asked_again_is_sampled_again() -> None:
+def test_a_machine_that_is_asked_again_has_its_sample() -> None:
     """Its other NIC is one about whose device there is something to say."""
     nics = [nic(), nic(nic="net1", kind="direct", tap="macvtap0")]
     host = Streaming(files=["negotiated-by-linux"])
-    there = replace(source(host, nics, nics), wait=lambda _: None)
+    waited: list[float] = []
+    there = replace(source(host, nics, nics), wait=waited.append)
 
-    found = check(there, Look(observe=1))
+    found = check(there, Look(observe=5))
 
-    assert found[0].finding.cause is not None
-    assert found[0].finding.cause.id == "not-coalesced"
+    assert "1 flow in frames of one segment, back to back" in found[0].ladder[-1].seen
+    assert waited == [3]
+    assert len([argv for argv in host.said if argv[0] == "python3"]) == 1
 
 
 def test_nics_of_one_name_are_both_told_after_a_second_look() -> None:
@@ -218,6 +221,6 @@ def test_counters_are_watched_also_where_there_is_no_ethtool() -> None:
 
     [found] = check(replace(there, wait=waited.append), Look(observe=7))
 
-    assert waited == [7]
+    assert sum(waited) == 7
     assert found.finding.cause is not None
     assert found.finding.cause.id == "tap-unreadable"

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from provision.facts.ethtool_features import Feature, FeaturesRead
+from provision.facts.frames import TapSample
 from provision.facts.ip import Link
-from provision.runtime.command import Result
+from provision.runtime.command import UNRECORDED, Result
 from provision.verify.collect.host_devices import TapsRead, read_taps
+from provision.verify.collect.sampling import OF_0_1, place, sample
 from provision.verify.collect.taps import with_tap
-from provision.verify.collect.traffic import sample_tcp, with_traffic
+from provision.verify.collect.traffic import with_traffic
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
-from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeHost, features, nic
 
 TAP = Link("tap0", "tun", "", up=True, mtu=1500, master="br0", tap=True, index=7)
@@ -75,7 +76,7 @@ def counted(frames: int, octets: int, index: int = 7) -> Link:
 
 def test_traffic_is_what_the_host_sent_to_the_tap_by_the_hosts_clock() -> None:
     watched = with_traffic(
-        on_bridge(), read(counted(10, 1000), uptime=5.0), read(counted(15, 61000), uptime=7.5)
+        on_bridge(), read(counted(10, 1000), uptime=5.0), read(counted(15, 61000), uptime=7.5), {}
     )
 
     assert watched.traffic == Traffic(5, 60000, 2.5, 1500)
@@ -85,7 +86,7 @@ def test_a_macvtaps_guest_is_handed_what_it_received() -> None:
     first = replace(TAP, received_packets=1, received_bytes=100)
     last = replace(TAP, received_packets=3, received_bytes=3100, sent_packets=99)
 
-    assert with_traffic(on_bridge(kind="direct"), read(first), read(last)).traffic == Traffic(
+    assert with_traffic(on_bridge(kind="direct"), read(first), read(last), {}).traffic == Traffic(
         2, 3000, 0.0, 1500
     )
 
@@ -104,14 +105,11 @@ def test_a_macvtaps_guest_is_handed_what_it_received() -> None:
 def test_traffic_that_could_not_be_watched_says_why(
     before: TapsRead, after: TapsRead, changes: dict[str, object], reason: str
 ) -> None:
-    assert with_traffic(on_bridge(**changes), before, after).traffic == Unasked(reason)
+    assert with_traffic(on_bridge(**changes), before, after, {}).traffic == Unasked(reason)
 
 
 def test_a_host_that_does_not_answer_is_why_nothing_was_read() -> None:
     assert read_taps(FakeHost(lost_at="ethtool")) == TapsRead.none("local is gone")
-
-
-BULK = Traffic(5000, 5000 * 1514, 1.0, 1500)
 
 
 @dataclass
@@ -120,68 +118,77 @@ class Sampling(FakeHost):
 
     out: str = ""
     status: int = 0
+    argv: tuple[str, ...] = ()
+    err: str = ""
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:  # noqa: ARG002
         self.said.append(tuple(argv))
-        return Result(self.name, tuple(argv), self.status, self.out, "")
+        return Result(self.name, self.argv or tuple(argv), self.status, self.out, self.err)
+
+
+TAPS = [("tap0", "", ""), ("tap1", "net:[1]", "/proc/7/ns/net")]
+NOTHING = '{"seen":0,"tcp":0,"flows":[],"trouble":""}'
+
+
+def test_a_sample_is_of_all_taps_at_once() -> None:
+    gone = NOTHING.replace('""', '"No such device"')
+    host = Sampling(out=f'{{"taps":[{gone},{NOTHING}]}}')
+
+    assert sample(host, TAPS) == {
+        TAPS[0]: TapSample(trouble="No such device"),
+        TAPS[1]: TapSample(flows=()),
+    }
+    assert host.said[0][-6:] == ("tap0", "", "", "tap1", "net:[1]", "/proc/7/ns/net")
+    assert sample(host, []) == {}
+    assert len(host.said) == 1
 
 
 @pytest.mark.parametrize(
-    ("out", "status", "share"),
+    ("host", "why"),
     [
-        ("500 500\n", 0, 1.0),
-        ("200 50\n", 0, 0.25),
-        ("99 99\n", 0, None),
-        ("", 0, None),
-        ("500 500\n", 1, None),
-        ("python3: not found", 127, None),
-        ("many few\n", 0, None),
+        (Sampling(status=127), "python3 not found on local"),
+        (Sampling(status=1, err="Traceback\nPermissionError: no"), "PermissionError: no"),
+        (Sampling(out="{"), "cannot read a sample of frames: '{'"),
+        (Sampling(out=f'{{"taps":[{NOTHING}]}}'), "the sample is not of these TAPs"),
     ],
 )
-def test_a_sample_tells_the_share_of_tcp_or_nothing(out: str, status: int, share: float | None) -> None:
-    [found] = sample_tcp(Sampling(out=out, status=status), [nic(traffic=BULK)])
-
-    assert found.traffic == replace(BULK, tcp=share)
+def test_a_sample_that_could_not_be_taken_says_why(host: Sampling, why: str) -> None:
+    assert {each.trouble for each in sample(host, TAPS).values()} == {why}
 
 
-def test_only_what_could_be_a_stream_is_sampled_and_all_of_it_at_once() -> None:
-    few = replace(BULK, frames=3, octets=300)
-    nics = [
-        nic(tap="tap1", traffic=BULK),
-        nic(tap="tap2", traffic=few),
-        nic(tap="tap3", traffic=BULK),
-        nic(tap=None),
-    ]
-    host = Sampling(out="500 500\n500 0\n")
+@pytest.mark.parametrize(
+    ("out", "counts"),
+    [
+        ("500 400\n", (500, 400)),
+        ("100 0\n", (100, 0)),
+        ("99 99\n", None),
+        ("", None),
+        ("many few\n", None),
+        ("500\n", None),
+    ],
+)
+def test_a_sample_of_0_1_0_tells_the_share_of_tcp_or_nothing(
+    out: str, counts: tuple[int, int] | None
+) -> None:
+    old = Sampling(out=out, argv=(*OF_0_1, "tap0"))
 
-    found = sample_tcp(host, nics)
-
-    assert [one.traffic.tcp if isinstance(one.traffic, Traffic) else None for one in found] == [
-        1.0,
-        None,
-        0.0,
-        None,
-    ]
-    assert [argv[-2:] for argv in host.said] == [("tap1", "tap3")]
-    assert sample_tcp(Sampling(), nics[1:2]) == nics[1:2]
+    assert sample(old, TAPS) == ({TAPS[0]: TapSample(*counts)} if counts else {})
 
 
-def test_a_host_that_is_lost_while_it_samples_costs_the_sample_alone() -> None:
-    assert sample_tcp(FakeHost(lost_at="tap0"), [nic(traffic=BULK)]) == [nic(traffic=BULK)]
+def test_evidence_without_a_sample_has_none() -> None:
+    assert sample(Sampling(status=UNRECORDED), TAPS) == {}
 
 
-@pytest.mark.parametrize("kind", ["macvtap", "ipvtap"])
-def test_a_macvtap_is_one_also_where_libvirt_was_handed_it_as_a_tap(kind: str) -> None:
-    """`<interface type='ethernet'>` with managed='no': its features are on whatever the guest took."""
-    features_on = FeaturesRead({"tap0": features("negotiated-by-linux")})
-    found = with_tap(nic(kind="ethernet"), TapsRead(features_on, {"tap0": replace(TAP, kind=kind)}))
-
-    assert judge_nic(found).verdict == "unknown"
-    assert judge_nic(with_tap(nic(kind="ethernet"), TapsRead(features_on, {"tap0": TAP}))).verdict == "ready"
-
-
-def test_a_command_that_is_to_be_pasted_has_its_devices_quoted() -> None:
-    down = replace(TAP, name="a;reboot", up=False, master="")
-    found = with_tap(nic(tap="a;reboot"), TapsRead(FeaturesRead({}), {"a;reboot": down}))
-
-    assert judge_nic(found).fix[0] == "ip link set dev 'a;reboot' up"
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({}, ("tap0", "", "")),
+        ({"network": "net:[1]", "pid": 7}, ("tap0", "net:[1]", "/proc/7/ns/net")),
+        ({"tap": None}, None),
+        ({"state": "off"}, None),
+        ({"kind": "direct"}, None),
+        ({"kind": "what"}, None),
+    ],
+)
+def test_only_a_tap_is_sampled_where_it_is(changes: dict[str, Any], at: object) -> None:
+    assert place(nic(**changes)) == at

@@ -18,7 +18,7 @@ IDS = {
     "machine-off", "machine-paused", "link-down", "not-virtio", "no-vnet-header", "guest-offloads-off", "hck-flags-ineffective",
     "hck-flags-in-production", "offered-though-off", "not-offered", "driver-not-loaded", "driver-declined",
     "host-disabled-checksum", "tap-segmentation-off", "host-disabled-segmentation", "guest-disabled-rsc",
-    "not-wire-like", "tap-unreadable", "failover-standby", "segment-limit", "queueing-segments", "gro-off", "path-segments", "no-traffic", "not-coalesced",
+    "not-wire-like", "tap-unreadable", "failover-standby", "segment-limit", "queueing-segments", "gro-off", "path-segments", "no-traffic", "not-coalesced", "fixed-id-sender",
 }  # fmt: skip
 """Other tools match on them: every cause of the rungs up to gathered, and of observed."""
 

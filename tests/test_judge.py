@@ -48,8 +48,8 @@ def test_each_cause_is_named(cause: str) -> None:
 
 
 def test_every_cause_of_the_catalogue_has_a_case() -> None:
-    """But for the one that speaks against nothing."""
-    assert {cause.id for cause in CATALOGUE} == {*CASES, "no-traffic"}
+    """But for those that speak against nothing."""
+    assert {cause.id for cause in CATALOGUE} == {*CASES, "no-traffic", "not-coalesced"}
 
 
 def test_flags_in_production_are_said_also_of_a_machine_that_waits() -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from provision.facts.frames import TapSample
 from provision.verify.collect.monitor import UNWANTED
 from provision.verify.evidence import Traffic, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE
-from provision.verify.judge.ladder import coalesced
+from provision.verify.judge.flows import coalesced
 from provision.verify.judge.verdict import judge_nic
 from provision.verify.report.text import as_text
 from tests.builders import features, nic
+from tests.frames import recorded, traffic
 
-BULK = Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=1.0)
-LARGE = Traffic(100, 100 * 60_000, 1.0, 1500)
+BULK = traffic(recorded("gro-off"))
+LARGE = traffic(recorded("host"), size=60_000)
+OLD = traffic(TapSample(500, 500))
+"""As 0.1.0 sampled it."""
 BLIND = {"properties": UNWANTED, "virtio": UNWANTED}
 
 
@@ -22,23 +28,26 @@ BLIND = {"properties": UNWANTED, "virtio": UNWANTED}
     [
         (LARGE, True),
         (BULK, False),
+        (OLD, False),
+        (replace(OLD, frames=999, octets=999 * 1514), None),
+        (replace(OLD, frames=1000, octets=1000 * 1514), False),
+        (replace(OLD, octets=5000 * 66), None),
+        (replace(OLD, octets=5000 * 9014, mtu=9000), False),
+        (replace(OLD, octets=5000 * 1530), False),
+        (replace(OLD, octets=5000 * 1531), None),
+        (replace(OLD, sample=TapSample(500, 449)), None),
+        (replace(OLD, sample=TapSample()), None),
+        (replace(OLD, sample=None), None),
+        (replace(LARGE, sample=None), None),
         (Traffic(0, 0, 1.0, 1500), None),
-        (Traffic(999, 999 * 1514, 1.0, 1500, tcp=1.0), None),
-        (Traffic(1000, 1000 * 1514, 1.0, 1500, tcp=1.0), False),
-        (Traffic(5000, 5000 * 66, 1.0, 1500, tcp=1.0), None),
-        (Traffic(5000, 5000 * 9014, 1.0, 9000, tcp=0.95), False),
-        (Traffic(5000, 5000 * 1530, 1.0, 1500, tcp=1.0), False),
-        (Traffic(5000, 5000 * 1514, 1.0, 1500), None),
-        (Traffic(5000, 5000 * 1514, 1.0, 1500, tcp=0.5), None),
-        (Traffic(5000, 5000 * 1531, 1.0, 1500), True),
         (Unasked("there is no device to watch"), None),
         (None, None),
     ],
 )
-def test_only_frames_above_the_mtu_or_many_of_its_size_tell(
+def test_only_large_frames_or_many_single_segments_tell(
     traffic: Traffic | Unasked | None, answer: object
 ) -> None:
-    assert coalesced(nic(traffic=traffic)) is answer
+    assert coalesced(nic(traffic=traffic), "ipv4") is answer
 
 
 def test_traffic_that_tells_nothing_speaks_against_nothing() -> None:
@@ -55,6 +64,7 @@ def test_no_traffic_is_explained_where_it_was_watched() -> None:
     assert rule.holds(nic(traffic=Traffic(0, 0, 1.0, 1500)), "ipv4")
     assert not rule.holds(nic(), "ipv4")
     assert not rule.holds(nic(traffic=LARGE), "ipv4")
+    assert rule.holds(nic(traffic=LARGE), "ipv6")
 
 
 @pytest.mark.parametrize("traffic", [LARGE, BULK])
@@ -69,13 +79,13 @@ def test_a_macvtap_counts_before_it_cuts_so_nothing_follows_from_it(traffic: Tra
 def test_frames_above_the_mtu_stand_for_the_features_of_a_tap_that_cannot_be_read() -> None:
     mute = {"features": Unasked("ethtool is not installed")}
 
-    assert judge_nic(nic(**mute, traffic=LARGE)).verdict == "ready"
-    assert judge_nic(nic(**mute, traffic=BULK)).verdict == "unknown"
-    assert judge_nic(nic(**BLIND, **mute, traffic=LARGE)).verdict == "unknown"
+    assert judge_nic(nic(**mute, traffic=LARGE)).families["ipv4"].verdict == "ready"
+    assert judge_nic(nic(**mute, traffic=BULK)).families["ipv4"].verdict == "unknown"
+    assert judge_nic(nic(**BLIND, **mute, traffic=LARGE)).families["ipv4"].verdict == "unknown"
 
 
 def test_frames_that_are_not_tcp_speak_against_nothing() -> None:
-    verdict = judge_nic(nic(traffic=Traffic(5000, 5000 * 1502, 1.0, 1500, tcp=0.0)))
+    verdict = judge_nic(nic(traffic=traffic(TapSample(500, 0), size=1502)))
 
     assert verdict.verdict == "ready"
     assert "0% of a sample TCP" in verdict.ladder[-1].seen
@@ -95,7 +105,17 @@ def test_frames_of_mtu_size_are_told_at_the_broken_rung_where_there_is_one() -> 
 
     assert verdict.finding.cause is not None
     assert verdict.finding.cause.id == "host-disabled-checksum"
-    assert verdict.ladder[-1].states["ipv4"] == "fail"
+    assert "1 flow in frames of one segment, back to back" in verdict.ladder[-1].seen
+
+
+@pytest.mark.parametrize("watched", [BULK, OLD])
+def test_single_segments_alone_make_nobody_not_ready(watched: Traffic) -> None:
+    verdict = judge_nic(nic(traffic=watched))
+    [rule] = [cause for cause in CATALOGUE if cause.id == "not-coalesced"]
+
+    assert (verdict.verdict, verdict.ladder[-1].states["ipv4"]) == ("ready", "unknown")
+    assert rule.holds(nic(traffic=watched), "ipv4")
+    assert rule.verdict(nic(traffic=watched)) == "unknown"
 
 
 def test_without_monitor_the_tap_alone_makes_a_nic_ready() -> None:

@@ -104,6 +104,9 @@ TSO = {"ipv4": "guest_tso4", "ipv6": "guest_tso6"}
 """The offload that RSC is made of, by address family."""
 
 
+MANGLEID = "tx-tcp-mangleid-segmentation"
+"""A TAP's feature that no driver negotiates: whether it takes large frames of IPv4 that have one IP ID for all segments."""
+
 BY_SENDER = frozenset(
     row.virtio for row in OFFLOADS if row.name in ("csum", "gso") or row.name.startswith("host_")
 )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.own_taps import has_device
+from provision.verify.collect.sampling import LASTS, place, sample
 from provision.verify.collect.taps import with_tap
-from provision.verify.collect.traffic import sample_tcp, with_traffic
+from provision.verify.collect.traffic import with_traffic
 from provision.verify.collect.wire import with_test_bridge
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from provision.facts.frames import TapSample
+    from provision.verify.collect.sampling import Place
     from provision.verify.collect.source import MachineSource
 
 
@@ -33,6 +36,15 @@ class Look:
     """Whether the guests' drivers were waited for until a deadline."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A host's devices before and after they were watched, and samples of what went to its TAPs."""
+
+    before: TapsRead
+    after: TapsRead
+    samples: Mapping[Place, TapSample] = field(default_factory=dict)
+
+
 def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     """The verdict on every NIC of a source.
 
@@ -42,7 +54,7 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     """
     nics = source.ask(())
     watched = _watched(source, nics, look)
-    verdicts = _judged(source, nics, watched, look, nics)
+    verdicts = _judged(nics, watched, look, nics)
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
     doubtful = {v.evidence.machine for v in verdicts if v.rests_on_the_tap and not _silent(v.evidence)}
@@ -50,7 +62,8 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
     there = [nic for nic in nics if nic.machine not in moved | doubtful]
-    later = _judged(source, again, (watched[0], taps_of(source, again, look)), look, [*there, *again])
+    then = replace(watched, after=taps_of(source, again, look))
+    later = _judged(again, then, look, [*there, *again])
     latest = {machine: list(rows) for machine, rows in groupby(later, _machine)}
     return [
         row
@@ -64,16 +77,13 @@ def _machine(verdict: NicVerdict) -> str:
 
 
 def _judged(
-    source: MachineSource,
     nics: Sequence[NicEvidence],
-    watched: tuple[TapsRead, TapsRead],
+    watched: _Watched,
     look: Look,
     there: Sequence[NicEvidence],
 ) -> list[NicVerdict]:
     """The verdicts by what was asked, of these NICs and all that are there, and what the TAPs told."""
-    seen = with_test_bridge([_seen(nic, watched, look) for nic in nics], watched[1].links, there)
-    if look.observe:
-        seen = sample_tcp(source.edges.host(source.host), seen)
+    seen = with_test_bridge([_seen(nic, watched, look) for nic in nics], watched.after.links, there)
     return [judge_nic(nic) for nic in seen]
 
 
@@ -82,13 +92,26 @@ def _silent(nic: NicEvidence) -> bool:
     return isinstance(nic.virtio, Unasked) and not nic.virtio.final
 
 
-def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> tuple[TapsRead, TapsRead]:
-    """The host's devices before and after they were watched; the same where they were not."""
+def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> _Watched:
+    """The host's devices before and after they were watched; the same where they were not.
+
+    The sample is taken at the end of that time, and is the rest of it.
+    """
     before = taps_of(source, nics, look)
     if not look.observe or not before.links:
-        return before, before
-    source.wait(look.observe)
-    return before, taps_of(source, nics, look)
+        return _Watched(before, before)
+    places = [
+        at for nic in nics if (at := place(with_tap(nic, before))) is not None and _is_there(at, before)
+    ]
+    source.wait(max(look.observe - LASTS, 0.0))
+    samples = sample(source.edges.host(source.host), sorted(set(places)))
+    if all(each.trouble for each in samples.values()):  # it has ended at once
+        source.wait(min(look.observe, LASTS))
+    return _Watched(before, taps_of(source, nics, look), samples)
+
+
+def _is_there(at: Place, taps: TapsRead) -> bool:
+    return at[0] in taps.of(at[1]).links
 
 
 def taps_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> TapsRead:
@@ -108,7 +131,6 @@ def devices_of(source: MachineSource, *, timed: bool) -> TapsRead:
         return TapsRead.none(str(error))
 
 
-def _seen(nic: NicEvidence, watched: tuple[TapsRead, TapsRead], look: Look) -> NicEvidence:
-    before, after = watched
-    nic = replace(with_tap(nic, after), waited=look.waited)
-    return with_traffic(nic, before, after) if look.observe else nic
+def _seen(nic: NicEvidence, watched: _Watched, look: Look) -> NicEvidence:
+    nic = replace(with_tap(nic, watched.after), waited=look.waited)
+    return with_traffic(nic, watched.before, watched.after, watched.samples) if look.observe else nic

@@ -68,7 +68,7 @@ def _shape(taps: TapsRead) -> object:
 def _tick(nic: NicEvidence, before: TapsRead, taps: TapsRead) -> Tick:
     told = with_tap(nic, taps)
     verdict = judge_nic(told)
-    traffic = with_traffic(told, before, taps).traffic
+    traffic = with_traffic(told, before, taps, {}).traffic
     if not isinstance(traffic, Traffic) or traffic.seconds <= 0:
         return _row(verdict, None)
     return _row(verdict, traffic)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provision.facts.ethtool_features import Features
+    from provision.facts.frames import TapSample
     from provision.facts.virtio import VirtioFacts
 
 Family = Literal["ipv4", "ipv6"]
@@ -37,8 +38,8 @@ class Traffic:
     seconds: float
     mtu: int
     """Of the host's device."""
-    tcp: float | None = None
-    """Which share of a sample was TCP, with segments of full size; None where none was taken."""
+    sample: TapSample | None = None
+    """None where none was taken."""
 
     @property
     def mean(self) -> float:
@@ -215,20 +216,3 @@ def named_apart(nics: Sequence[NicEvidence]) -> list[NicEvidence]:
         name = next(name for name in (nic.nic, nic.mac, f"{nic.nic} {index}") if name and name not in found)
         found[name] = replace(nic, nic=name)
     return list(found.values())
-
-
-HEADERS = 14 + 4 + 12
-"""Bytes that a TAP may count beside what the MTU limits: Ethernet, a VLAN tag, and (older kernels) the vnet header."""
-
-
-_ENOUGH = 1000
-"""Frames of MTU size after which it is no chance that none was larger."""
-
-
-_NEAR = 0.9
-"""Of the MTU: a mean below it is that of small frames, which tell nothing."""
-
-
-def in_bulk(traffic: Traffic) -> bool:
-    """Whether many frames came, and of the MTU's size: a TCP stream that is not coalesced looks so, and others, too."""
-    return traffic.frames >= _ENOUGH and _NEAR * traffic.mtu <= traffic.mean <= traffic.mtu + HEADERS

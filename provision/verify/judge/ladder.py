@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from provision.tables.backends import INTERFACES, Interface
 from provision.tables.models import OWN_LRO
-from provision.tables.offloads import BY_NAME, HCK, STANDBY, TSO
-from provision.verify.evidence import FAMILIES, HEADERS, Family, NicEvidence, Traffic, Unasked, in_bulk
+from provision.tables.offloads import BY_NAME, HCK, MANGLEID, STANDBY, TSO
+from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
+from provision.verify.judge.flows import coalesced, seen, traffic_words
 from provision.verify.judge.fold import arrivals, drawn_words, tap_cuts
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ _FIRMWARE_TAKES = frozenset(
     }
 )
 _TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
-_MOSTLY = 0.9
-"""The share of TCP from which frames of MTU size are segments that nobody coalesced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,42 +229,42 @@ def _features(name: str, evidence: NicEvidence, there: frozenset[str], is_on: st
     return Rung(name, {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
 
 
-def coalesced(evidence: NicEvidence) -> bool | None:
-    """Whether the guest was handed frames above the MTU while it was watched; None where the traffic does not tell.
+def cuts_one_number(evidence: NicEvidence) -> bool:
+    """Whether the TAP cuts flows of IPv4 that have one IP ID: all else is whole, and it has not been told that it may not.
 
-    A macvtap counts frames before it cuts them to what the guest takes (Linux, drivers/net/tap.c, tap_handle_frame).
+    GRO gathers such a flow as one that is to be cut into segments of one IP ID again, which a device says that it can do by
+    a feature of its own (Linux net/core/dev.c, gso_features_check).
     """
-    traffic = evidence.traffic
-    if not isinstance(traffic, Traffic) or not INTERFACES.get(evidence.kind, _TAPLESS).tap:
-        return None
-    if traffic.mean > traffic.mtu + HEADERS:
-        return True
-    return False if in_bulk(traffic) and (traffic.tcp or 0) >= _MOSTLY else None
+    features = evidence.features
+    if isinstance(features, Unasked) or not seen(evidence, "ipv4").one_number:
+        return False
+    mangles = features.get(MANGLEID)
+    whole = (rung(evidence).states["ipv4"] for rung in (_passed, _gathered))
+    return mangles is not None and not mangles.active and set(whole) == {"pass"}
 
 
-def traffic_words(evidence: NicEvidence) -> str:
-    """What was seen of the traffic to the guest."""
-    traffic = evidence.traffic
-    if traffic is None:
-        return "traffic was not watched"
-    if isinstance(traffic, Unasked):
-        return traffic.reason
-    words = f"in {traffic.seconds:.3g} s the host handed on {traffic.frames} frames"
-    if not traffic.frames:
-        return words
-    words = f"{words} of {traffic.mean:.0f} bytes on average (MTU {traffic.mtu})"
-    if INTERFACES.get(evidence.kind, _TAPLESS).counts_received:
-        return f"{words}; a macvtap counts them before it cuts them to what the guest takes"
-    if not in_bulk(traffic):
-        return words
-    share = "not known to be TCP" if traffic.tcp is None else f"{traffic.tcp:.0%} of a sample TCP"
-    return f"{words}; {share}"
+def excluded(evidence: NicEvidence, family: Family) -> str:
+    """What is known not to be why single segments arrive."""
+    passed, gathered = (rung(evidence).states[family] == "pass" for rung in (_passed, _gathered))
+    counted = family == "ipv4" and bool(seen(evidence, family).cut) and not seen(evidence, family).one_number
+    said = (
+        "its TAP's offloads, limits and queueing" if passed else "",
+        "the devices on the way to it" if gathered else "",
+        "one IP ID for all" if counted else "",
+    )
+    return ", ".join(filter(None, said)) or "nothing"
 
 
 def _observed(evidence: NicEvidence) -> Rung:
-    states: dict[bool | None, State] = {True: "pass", False: "fail", None: "unknown"}
-    state = "skipped" if evidence.traffic is None else states[coalesced(evidence)]
-    return _same("observed", state, traffic_words(evidence))
+    if evidence.traffic is None:
+        return _same("observed", "skipped", traffic_words(evidence))
+    states: dict[Family, State] = {f: "pass" if coalesced(evidence, f) else "unknown" for f in FAMILIES}
+    words = traffic_words(evidence)
+    if cuts_one_number(evidence):
+        states["ipv4"] = "fail"
+    elif cut := [f for f in FAMILIES if coalesced(evidence, f) is False]:
+        words = f"{words}; what cuts them is not known: it is not {excluded(evidence, cut[0])}"
+    return Rung("observed", states, words)
 
 
 _RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed, _gathered)

@@ -13,6 +13,7 @@ from provision.runtime.command import UNRECORDED, Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.protocols import ANYBODY, Domain
 from provision.runtime.safe_text import short
+from provision.verify.collect.sampling import OF_0_1, is_sampling
 from provision.verify.saved.record import Question, Row, asked, asked_qmp, at_socket
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class Replay:
         """Whether that was asked."""
         return question in self._answers
 
+    def sampled(self, host: str) -> Question | None:
+        """How 0.1.0 sampled the frames on a host's TAPs; None where it did not."""
+        found = (each for each in self._answers if (each.host, each.words[:3]) == (host, OF_0_1))
+        return next(found, None)
+
     def refuse(self, what: str) -> NoReturn:
         """Say that the evidence does not tell."""
         raise HostError(
@@ -155,10 +161,13 @@ class _ReplayedRunner:
 
     def _has(self, run: Run) -> bool:
         """0.1.0 asked neither for QEMUs and what they hold nor for queueing; what else is not there is an error."""
-        return run not in (QEMUS.run, LISTENING.run, QUEUEING.run) or self._replay.has(asked(self.name, run))
+        later = run in (QEMUS.run, LISTENING.run, QUEUEING.run) or is_sampling(run)
+        return not later or self._replay.has(self._as_recorded(run))
 
     def _as_recorded(self, run: Run) -> Question:
         question, old = asked(self.name, run), asked(self.name, _PROCESSES_OF_0_1)
+        if is_sampling(run) and (sampled := self._replay.sampled(self.name)) is not None:
+            return sampled
         return old if is_about_processes(run) and self._replay.has(old) else question
 
     def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
