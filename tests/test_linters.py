@@ -48,7 +48,13 @@ def shellcheck(text: str, shell: str = "sh") -> str:
 
 @pytest.mark.parametrize(
     ("path", "shell"),
-    [("guest/init", "sh"), ("templates/accelerators.sh", "sh"), ("tests/next.sh", "sh"), (".ci/run", "bash")],
+    [
+        ("guest/init", "sh"),
+        ("templates/accelerators.sh", "sh"),
+        ("templates/libvirt-hook.sh", "sh"),
+        ("tests/next.sh", "sh"),
+        (".ci/run", "bash"),
+    ],
 )
 def test_shell_scripts_are_clean(path: str, shell: str) -> None:
     assert shellcheck((ROOT / path).read_text(), shell) == ""

@@ -13,7 +13,7 @@ from provision.runtime.protocols import Domain
 from provision.verbs.fix.definition import EDITED, edit_diffs, unified
 from provision.verbs.fix.domain_edit import DropOverride, SetValue
 from provision.verbs.fix.lab_keys import lab_words
-from provision.verbs.fix.repair import BACK_ON, Repair, plan_repair
+from provision.verbs.fix.repair import BACK_ON, ONE_NUMBER, Repair, plan_repair
 from provision.verify.evidence import NicEvidence, Owner
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, one_vm, virtio
@@ -49,7 +49,7 @@ def test_every_cause_is_mended_or_told(cause: str) -> None:
     repair = repaired(evidence, xml(f"<model type='{evidence.model}'/>"))
 
     assert bool(repair.told) != bool(repair.command or repair.mends)
-    assert bool(repair.command) <= (cause in {*BACK_ON, "not-wire-like"})
+    assert bool(repair.command) <= (cause in {*BACK_ON, ONE_NUMBER, "not-wire-like"})
     assert bool(repair.mends) <= (cause in EDITED)
     assert all("{tap}" not in line for line in repair.told)
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     """What a cause that `check` names means, how it is seen, what to do, and where that is known from.
 
-    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: why rscvm
-    persists nothing of a TAP, how it keeps a physical NIC's settings, and the run-book for HLK's RSC test (`hck`).
+    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: what of a
+    TAP lasts and how to keep it, how a physical NIC's settings are kept, and the run-book for HLK's RSC test (`hck`).
     Without CAUSE, a list.
     """
     from provision.tables.failure_reasons import REASONS

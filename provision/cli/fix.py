@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long shutting down and the guest's driver may take, together.",
 )
+@click.option(
+    "--observe",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    help="Watch the TAPs, too, for what traffic alone shows: senders of one IP ID.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @click.pass_obj
 def fix(
@@ -54,6 +61,7 @@ def fix(
     dry_run: bool,
     restart: bool,
     wait: int,
+    observe: float,
     as_json: bool,
 ) -> int:
     """Do what the findings of `check` say, and check again.
@@ -67,50 +75,60 @@ def fix(
     and its key is named.
     """
     if uri is None:
-        if host:
-            raise RequestError("--host goes with --connect")
-        if restart:
-            raise RequestError(
-                "--restart goes with --connect", hint="a lab's machine: `rscvm down` and `rscvm up`"
-            )
-        if not names:
-            raise click.UsageError("Missing argument 'LAB'.")
-        outcomes = _fix_lab(output, names[0], names[1:], dry_run=dry_run)
+        _refuse(names, host, restart=restart)
+        outcomes = _fix_lab(output, names[0], names[1:], observe, dry_run=dry_run)
     else:
         if len(names) != 1:
             raise RequestError("--connect takes one DOMAIN", hint="rscvm fix --connect URI DOMAIN")
         from provision.runtime.deadline import Deadline
 
         deadline = Deadline(wait) if restart else None
-        outcomes = _fix_domain(output, (uri, host), names[0], deadline, dry_run=dry_run)
+        place = (uri, host, names[0])
+        outcomes = _fix_domain(output, place, observe, deadline, dry_run=dry_run)
     return _shown(output, outcomes, as_json=as_json, dry_run=dry_run)
 
 
-def _fix_lab(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool) -> Sequence[Outcome[Fixed]]:
+def _refuse(names: Sequence[str], host: str, *, restart: bool) -> None:
+    """What does not go with a lab file."""
+    if host:
+        raise RequestError("--host goes with --connect")
+    if restart:
+        raise RequestError(
+            "--restart goes with --connect", hint="a lab's machine: `rscvm down` and `rscvm up`"
+        )
+    if not names:
+        raise click.UsageError("Missing argument 'LAB'.")
+
+
+def _fix_lab(
+    output: Output, lab: str, machines: Sequence[str], observe: float, *, dry_run: bool
+) -> Sequence[Outcome[Fixed]]:
+    from provision.verbs.check import Look
     from provision.verbs.fix.fix import fix_lab
 
     read = read_lab(lab)
     hosts = by_host(read, chosen(read, machines))
 
     def work(session: HostSession, say: Say) -> Fixed:
-        return fix_lab(session, hosts[session.host], say, dry_run=dry_run)
+        return fix_lab(session, hosts[session.host], say, Look(observe=observe), dry_run=dry_run)
 
     return on_hosts(output, read, list(hosts), "fix", work)
 
 
 def _fix_domain(
-    output: Output, reach: tuple[str, str], name: str, restart: Deadline | None, *, dry_run: bool
+    output: Output, which: tuple[str, str, str], observe: float, restart: Deadline | None, *, dry_run: bool
 ) -> Sequence[Outcome[Fixed]]:
-    """Fix one domain; `reach` is libvirt's URI and the host that was named beside it."""
+    """Fix one domain: by libvirt's URI, the host that was named beside it, and its name."""
     from provision.edges.files.backups import keep
     from provision.runtime.parallel import Outcome
     from provision.verbs.check import Look, check
     from provision.verbs.fix.fix import Place, fix_domain
     from provision.verify.collect.source import domain_source
 
-    with reached(output, *reach) as (host, edges):
-        source = domain_source(edges, host, (name,))
-        place = Place(edges, host, reach[0], name, lambda: check(source, Look()), keep)
+    uri, named, name = which
+    with reached(output, uri, named) as (host, edges):
+        source, look = domain_source(edges, host, (name,)), Look(observe=observe)
+        place = Place(edges, host, uri, name, lambda: check(source, look), keep)
         fixed = fix_domain(place, output.say, dry_run=dry_run, restart=restart)
     return [Outcome(host, fixed)]
 

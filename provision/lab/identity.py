@@ -20,8 +20,10 @@ def machine_uuid(lab: Lab, name: str) -> str:
 
 
 def spec_as_noted(machine: Machine) -> dict[str, Any]:
-    """A machine's settings as the journal keeps them: what is at its default is left out."""
-    noted: dict[str, Any] = machine.model_dump(mode="json", exclude_defaults=True)
+    """A machine's settings as the journal keeps them: what is at its default is left out, and what is set while it runs."""
+    noted: dict[str, Any] = machine.model_dump(
+        mode="json", exclude_defaults=True, exclude={"nics": {"__all__": {"mangleid"}}}
+    )
     # Memory as a lab file says it, so that it can be read back.
     return {**noted, "memory": f"{machine.memory >> 10}KiB"}
 

@@ -171,6 +171,7 @@ class Nic(Model):
     queues: Annotated[StrictInt, Field(ge=1, le=256)] = 1
     rx_queue_size: QueueSize | None = None
     mtu: Mtu | None = None
+    mangleid: Switch = False
     offloads: dict[OffloadName, Switch] = {}
 
     @property

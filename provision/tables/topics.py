@@ -12,12 +12,18 @@ TOPICS = {
     ),
     "tap-offloads": (
         "A TAP's offloads are what its guest's driver negotiated, as long as it runs: each start of the driver sets "
-        "checksum and segmentation anew, and `ethtool -K` can only take away from that, until the next start "
-        "(scatter-gather, which no driver asks for, stays off until it is switched on). A TAP that QEMU or libvirt "
-        "made is gone with the machine, and all that was set on it. So there is nothing to persist, and rscvm "
-        "persists nothing of a TAP: what lasts is said at the device (`rsc:` and `offloads:` in the lab file), "
-        "and what is so now is looked at anew by `check`. (QEMU: TUNSETOFFLOAD at each negotiation; Linux: "
-        "drivers/net/tun.c, tun_net_fix_features.)"
+        "checksum and segmentation anew, and of these `ethtool -K` can only take away, until the next start "
+        "(scatter-gather, which no driver asks for, stays off until it is switched on). What lasts of them is said at the "
+        "device (`rsc:` and `offloads:` in the lab file), and what is so now is looked at anew by `check`.\n\n"
+        "One thing it can add: tx-tcp-mangleid-segmentation, which is off by default and no driver negotiates. With it the "
+        "TAP takes large frames whose segments have one IP ID, as FreeBSD and macOS send them; without it they are cut to "
+        "single segments again (`fixed-id-sender`). The guest gets such frames as any other: its TSO is all that it must have "
+        "taken. It outlasts a reboot of the guest and ends with the TAP, which is gone with the machine where QEMU or libvirt "
+        "made it. Of a lab's machines `mangleid: true` of the NIC keeps it: `rscvm up` sets it at each start, `rscvm apply` now, "
+        "and both read it back. `rscvm fix --observe 5` sets it on the running TAP of anybody's. To keep it there, a hook of "
+        "libvirt's does the same at each start; Proxmox VE's machines take the same command in a hookscript (post-start). "
+        "(QEMU: TUNSETOFFLOAD at each negotiation; Linux: drivers/net/tun.c, tun_net_fix_features; net/core/dev.c, "
+        "gso_features_check.) The hook:"
     ),
     "nic-settings": (
         "What ethtool sets on a physical NIC lasts until its driver is loaded anew or the host starts. `persist: "
@@ -28,7 +34,7 @@ TOPICS = {
     ),
 }
 
-_RUN_BOOKS = {"hck": "hck.md"}
+_RUN_BOOKS = {"hck": "hck.md", "tap-offloads": "libvirt-hook.sh"}
 """Documents among the templates, told after the topic."""
 
 

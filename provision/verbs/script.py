@@ -6,16 +6,18 @@ import shlex
 from typing import TYPE_CHECKING
 
 from provision.host.plan.bridges import made_bridge
+from provision.host.plan.commands import features_argv
 from provision.host.plan.overlays import file_steps
 from provision.host.plan.taps import made_tap
 from provision.host.state import HostState
 from provision.render.machine import printed, qemu_argv
 from provision.render.view import Choices, machine_view
 from provision.runtime.command import QEMU, Argv, Run
+from provision.tables.offloads import MANGLEID
 
 if TYPE_CHECKING:
     from provision.host.plan.making import Made
-    from provision.lab.spec import Lab
+    from provision.lab.spec import Lab, Nic
     from provision.render.view import MachineView
 
 _OUTCOMES = {
@@ -24,6 +26,13 @@ _OUTCOMES = {
     "tcg-plain": Choices(kvm=False, vhost=False),
 }
 """What `auto` may come to when the script runs; it carries one command line for each."""
+
+
+def _tap_lines(lab: Lab, machine: str, nic: Nic) -> tuple[list[str], list[str]]:
+    """As `_lines`; ethtool's status tells nothing of a feature that comes on with the guest's TSO only."""
+    make, unmake = _lines(made_tap(lab, machine, nic))
+    mangled = f"{shlex.join(features_argv(nic.ifname, {MANGLEID: True}))} >/dev/null 2>&1 || :"
+    return [*make, *([mangled] if nic.mangleid else [])], unmake
 
 
 def _lines(made: Made) -> tuple[list[str], list[str]]:
@@ -60,7 +69,7 @@ def machine_script(lab: Lab, name: str) -> str:
         argvs=argvs,
         program=QEMU,
         bridges={name: _lines(made_bridge(lab, name, bridge)) for name, bridge in bridges if name in used},
-        taps=[_lines(made_tap(lab, name, nic.spec)) for nic in view.nics if nic.backend.netdev == "tap"],
+        taps=[_tap_lines(lab, name, nic.spec) for nic in view.nics if nic.backend.netdev == "tap"],
         fences=_fences(lab, view),
         kept={
             path: [shlex.join(run.argv) for run in step.do if isinstance(run, Run)]

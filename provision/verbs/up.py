@@ -8,6 +8,8 @@ from provision.host.apply.lock import LockError
 from provision.host.apply.transaction import apply_plan, undo_plan
 from provision.host.marks import is_our_link
 from provision.host.plan.hck_flags import lab_as_started
+from provision.host.plan.steps import Plan
+from provision.host.plan.taps import mangling_steps, unproven_mangling
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
 from provision.runtime.deadline import Deadline, wait_for
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provision.host.apply.session import HostSession
-    from provision.host.plan.steps import Plan, Step
+    from provision.host.plan.steps import Step
     from provision.runtime.command import Say
     from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
@@ -65,6 +67,7 @@ def _bring_up(
     verdicts: list[NicVerdict] = []
     try:
         done = apply_plan(session.edges, session.lab, plan, say, begun)
+        _set_new_taps(session, names, say)
         if plan.steps and (gone := [*_vanished(session, names)]):
             undo_plan(session.edges, plan, begun, say)
             raise HostError(
@@ -79,6 +82,18 @@ def _bring_up(
         undo_plan(session.edges, plan, begun, say)
         raise
     return done, verdicts
+
+
+def _set_new_taps(session: HostSession, names: Sequence[str], say: Say) -> None:
+    """Set, and read back, what can be set of TAPs that libvirt has made by now; they end with their machines."""
+    mangling = [name for name in names if any(nic.mangleid for nic in session.lab.machines[name].nics)]
+    if not mangling:
+        return
+    there = read_inventory(session.edges, session.lab, session.host, mangling)
+    for note in unproven_mangling(session.lab, mangling, there):
+        say(note)
+    if steps := tuple(mangling_steps(session.lab, mangling, there)):
+        apply_plan(session.edges, session.lab, Plan(steps, found=there), say, [])
 
 
 def _vanished(session: HostSession, names: Sequence[str]) -> Iterator[str]:

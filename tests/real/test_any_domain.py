@@ -173,18 +173,20 @@ def test_frames_above_the_mtu_are_observed(
     assert (idle["verdict"], idle["ladder"][-1]["ipv4"]) == (told[0], "unknown")
 
 
-def test_frames_of_mtu_size_are_observed_and_named(host: Hypervisor, nics: dict[str, Any]) -> None:
+def test_single_segments_are_observed_and_what_cuts_them_is_named(
+    host: Hypervisor, nics: dict[str, Any]
+) -> None:
     """A sender without TSO: what it sends is not aggregated on its way."""
     assert nics["sink.net0"]["verdict"] == "ready"
     host.output(["ethtool", "-K", "br0", "tso", "off", "gso", "off"])
     try:
         with sending(host, "10.9.0.2"):
-            until(
-                lambda: causes(check(host, "--observe", "2", "sink")[1])["sink.net0"] == "not-coalesced",
-                "frames of MTU size",
-            )
+            found = check(host, "--observe", "2", "sink")[1]["sink.net0"]
     finally:
         host.output(["ethtool", "-K", "br0", "tso", "on", "gso", "on"])
+
+    assert (found["cause"], found["ladder"][-1]["ipv4"]) == ("path-segments", "unknown")
+    assert "in frames of one segment, back to back" in found["ladder"][-1]["seen"]
 
 
 def test_a_watch_tells_a_line_a_tick_and_ends_with_the_signal(host: Hypervisor, nics: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from provision.facts.ethtool_coalesce import SWITCHES, coalesce_name
 from provision.host.plan.nics import sets, setting_word, wrong_coalesce, wrong_features
 from provision.host.state import NicSettings
+from provision.tables.offloads import MANGLEID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.ethtool_coalesce import Coalesce
-    from provision.facts.ethtool_features import Features
+    from provision.facts.ethtool_features import Feature, Features
     from provision.facts.ip import Link
     from provision.host.plan.steps import Step
     from provision.host.state import HostState, Inventory
@@ -86,7 +87,11 @@ def in_vain(features: Mapping[str, Features], steps: Sequence[Step]) -> list[tup
     for step in (step for step in steps if step.attempt):
         [device] = step.devices
         there = features.get(device, {})
-        left = [name for name, on in step.features.items() if name in there and there[name].active is not on]
+        left = [
+            name
+            for name, on in step.features.items()
+            if name in there and not _took(name, there[name], on=on)
+        ]
         if left:
             asked = all(there[name].requested is step.features[name] for name in left)
             why = "the guest's negotiation has the last word" if asked else "the host did not take it"
@@ -94,6 +99,11 @@ def in_vain(features: Mapping[str, Features], steps: Sequence[Step]) -> list[tup
                 (step, f"{device}: {', '.join(f'{name} stays {there[name]}' for name in left)}: {why}")
             )
     return vain
+
+
+def _took(name: str, there: Feature, *, on: bool) -> bool:
+    """Whether a device is as it was asked to be; what no driver negotiates comes on by itself with the TSO that it needs."""
+    return there.active is on or (name == MANGLEID and there.requested is on)
 
 
 def not_taken(lab: Lab, host: str, nics: Mapping[str, NicSettings]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.ethtool_features import Feature
 from provision.host.journal import Thing
 from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.commands import set_features
@@ -11,13 +12,13 @@ from provision.host.plan.device_drift import link_drift, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.making import Made
 from provision.host.plan.steps import Step
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import BY_NAME, MANGLEID, TSO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from provision.facts.ethtool_features import Feature, Features
-    from provision.host.state import HostState
+    from provision.facts.ethtool_features import Features
+    from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab, Nic
     from provision.render.view import MachineView
     from provision.runtime.command import Argv
@@ -36,7 +37,7 @@ def tap_steps_back_on(lab: Lab, names: Sequence[str], state: HostState) -> Itera
             features = state.features.get(nic.ifname)
             if features is None or nic.profile != "true" or nic.model != "virtio":
                 continue
-            if not _is_its_own(lab, name, nic.ifname, state):
+            if not is_its_own(lab, name, nic.ifname, state):
                 continue
             offered = [name for name in TSO.values() if nic.wanted().get(name)]
             if names := taken_by_host(features, offered):
@@ -78,7 +79,48 @@ def switch_step(
     )
 
 
-def _is_its_own(lab: Lab, machine: str, tap: str, state: HostState) -> bool:
+def mangling_steps(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[Step]:
+    """TAPs that are to take large frames of one IP ID, and are not asked to: no driver negotiates that, and it ends with the TAP."""
+    for name, nic in _mangling(lab, names):
+        there = state.features.get(nic.ifname, {}).get(MANGLEID)
+        if (
+            there is not None
+            and not (there.active or there.requested)
+            and is_its_own(lab, name, nic.ifname, state)
+        ):
+            yield _mangling_step(lab, name, nic, state.features[nic.ifname])
+
+
+def unproven_mangling(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[str]:
+    """TAPs that should take such frames, and are not known to be their machines'."""
+    for name, nic in _mangling(lab, names):
+        if nic.ifname in state.links and not is_its_own(lab, name, nic.ifname, state):
+            yield f"{name}.{nic.name}: {MANGLEID} is not set: that {nic.ifname} is its TAP is not proven"
+
+
+def mangled_later(lab: Lab, name: str, state: HostState) -> Iterator[str]:
+    """TAPs that libvirt makes when it starts the machine, so that they can be set only then."""
+    domain = state.domains.get(name)
+    if lab.machines[name].backend == "libvirt" and (domain is None or domain.state == "off"):
+        for _, nic in _mangling(lab, [name]):
+            yield f"{name}.{nic.name}: {MANGLEID} of its TAP is switched on once it runs"
+
+
+def _mangling(lab: Lab, names: Sequence[str]) -> Iterator[tuple[str, Nic]]:
+    for name in names:
+        yield from ((name, nic) for nic in lab.machines[name].nics if nic.mangleid)
+
+
+def _mangling_step(lab: Lab, machine: str, nic: Nic, found: Features) -> Step:
+    words = (
+        f"let {nic.ifname} take large frames of one IP ID",
+        f"{machine}.{nic.name} has mangleid: senders such as FreeBSD give all packets one IP ID",
+    )
+    where = (lab.machines[machine].host, machine)
+    return switch_step(where, nic.ifname, {MANGLEID: True}, found, words)
+
+
+def is_its_own(lab: Lab, machine: str, tap: str, state: Inventory) -> bool:
     """Whether a device is proven to be the machine's: its QEMU holds it, or it bears our mark; libvirt marks nothing."""
     link = state.links.get(tap)
     return link is not None and (tap in state.held.get(machine, ()) or is_our_link(lab, link, state.journal))
@@ -125,6 +167,10 @@ def made_tap(lab: Lab, machine: str, nic: Nic) -> Made:
     return Made(name, device_mark(lab, machine, nic.name), add, (*more, set_link(name, "up")))
 
 
+_FRESH: Features = {MANGLEID: Feature(active=False, requested=False, fixed=False)}
+"""Of a TAP that has just been made."""
+
+
 def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
     """TAPs of a machine that QEMU is started on; libvirt makes its own."""
     if view.paths.pidfile(view.name) in state.processes:
@@ -149,6 +195,8 @@ def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
                 f"mtu {spec.mtu}" if spec.mtu else "",
             ),
         )
+        if spec.mangleid:
+            yield _mangling_step(lab, view.name, spec, _FRESH)
 
 
 def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
@@ -157,6 +205,6 @@ def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator
         spec, link = nic.spec, state.links.get(nic.spec.ifname)
         if nic.backend.netdev != "tap" or link is None:
             continue
-        if _is_its_own(lab, view.name, spec.ifname, state):
+        if is_its_own(lab, view.name, spec.ifname, state):
             drifts = [*link_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
             yield from put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)

@@ -24,7 +24,13 @@ from provision.host.plan.power_cycle import process_step
 from provision.host.plan.resolved import daemon_argv, resolved_view
 from provision.host.plan.settings import host_notes
 from provision.host.plan.steps import Drift, Plan, Step
-from provision.host.plan.taps import drifted_tap_steps, tap_steps, tap_steps_back_on
+from provision.host.plan.taps import (
+    drifted_tap_steps,
+    mangled_later,
+    mangling_steps,
+    tap_steps,
+    tap_steps_back_on,
+)
 from provision.lab.identity import spec_as_noted
 from provision.lab.paths import LabPaths
 from provision.render.machine import domain_xml
@@ -136,6 +142,8 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
             steps += domain_steps(lab, view, state)
         steps += drifted_tap_steps(lab, view, state)
         steps += tap_steps_back_on(lab, [name], state)
+        steps += mangling_steps(lab, [name], state)
+        notes += mangled_later(lab, name, state)
         drift += _drift(lab, view, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)

@@ -63,6 +63,12 @@ def _profile(at: At) -> Iterator[Complaint]:
         )
     if nic.rsc_interval is not None and profile.name != "hck":
         yield at.complain("rsc_interval", "is only for `rsc: hck`", "rsc")
+    if nic.mangleid and nic.kind not in ("bridge", "tap"):
+        yield at.complain("mangleid", f"is a setting of a TAP, and {nic.kind} has none", *_KINDS)
+    elif nic.mangleid and profile.name != "true":
+        yield at.complain(
+            "mangleid", "is only for `rsc: true`: no other NIC is to receive large frames", "rsc"
+        )
 
 
 def _hck(at: At) -> Iterator[Complaint]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from provision.verbs.fix.repair import Repair
     from provision.verify.judge.verdict import NicVerdict
 
+LOOK = Look()
+"""What `fix` asks before and after, where nothing else is wished."""
 POWER_CYCLE = "takes effect after a power cycle; a reboot from inside keeps the old device"
 
 
@@ -58,7 +60,9 @@ class Place:
     """Keeps a definition (the domain's name, its XML) and tells where."""
 
 
-def fix_lab(session: HostSession, names: Sequence[str], say: Say, *, dry_run: bool) -> Fixed:
+def fix_lab(
+    session: HostSession, names: Sequence[str], say: Say, look: Look = LOOK, *, dry_run: bool
+) -> Fixed:
     """Mend what the host has taken from these machines' TAPs; what lies in the lab file is told.
 
     :raise HostError: when a TAP cannot be asked, or somebody else works on the lab.
@@ -66,7 +70,7 @@ def fix_lab(session: HostSession, names: Sequence[str], say: Say, *, dry_run: bo
     source = lab_source(session.edges, session.lab, session.host, names)
 
     def planned() -> tuple[list[Repair], Fixed]:
-        verdicts = check(source, Look())
+        verdicts = check(source, look)
         repairs = [plan_repair(verdict, None) for verdict in verdicts]
         notes = _told(repairs, lambda verdict: lab_words(session.lab, verdict))
         return repairs, Fixed(verdicts, tries(repairs), notes)
@@ -79,7 +83,7 @@ def fix_lab(session: HostSession, names: Sequence[str], say: Say, *, dry_run: bo
         asked = ask_taps(session.edges, session.host, repairs, say)
         fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
         try:
-            return replace(fixed, verdicts=check(source, Look()))
+            return replace(fixed, verdicts=check(source, look))
         except HostError as error:  # what was done is told all the same
             return replace(fixed, error=asked.error or error)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.plan.commands import features_argv
 from provision.host.plan.taps import taken_by_host
-from provision.tables.offloads import TSO
+from provision.tables.offloads import MANGLEID, TSO
 from provision.verbs.fix.definition import EDITED, Found, Mend, Pending, definition_rows
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.causes.passed import loses_checksums
@@ -30,8 +30,16 @@ BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "ta
 PRINTED = frozenset({"link-down", "segment-limit", "queueing-segments", "gro-off", "path-segments"})
 """Causes whose mending concerns more than this NIC, or was perhaps wished for: the command is told, and not run."""
 
+ONE_NUMBER = "fixed-id-sender"
+"""What a feature of the TAP mends that nobody has taken from it."""
+
 _BY_HOST = "host-disabled-checksum"
 _WIRE_LIKE = "not-wire-like"
+_SWITCHED: Mapping[str, Mapping[str, bool]] = {
+    _WIRE_LIKE: {"tx-checksumming": False},
+    ONE_NUMBER: {MANGLEID: True},
+}
+"""What to switch where nobody's doing is to be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,8 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
     asking = _tap_repair(verdict, found)
     told = [row for row in rows if isinstance(row, str)]
     for cause, _, _ in found:
-        if cause.id not in {*EDITED, *BACK_ON, _WIRE_LIKE} or (cause.id in BACK_ON and not asking.switched):
+        of_taps = {*BACK_ON, ONE_NUMBER}
+        if cause.id not in {*EDITED, *of_taps, _WIRE_LIKE} or (cause.id in of_taps and not asking.switched):
             how = "for you to run" if cause.id in PRINTED else "nothing that can be changed from here"
             told.append(f"{cause.id}: {how}: {'; '.join(verdict.words(cause))}")
     return replace(
@@ -111,7 +120,7 @@ def _untouchable(nic: NicEvidence) -> str:
 
 def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
     """What to ask the NIC's TAP for."""
-    about = [row for row in found if row[0].id in {*BACK_ON, _WIRE_LIKE}]
+    about = [row for row in found if row[0].id in {*BACK_ON, _WIRE_LIKE, ONE_NUMBER}]
     if not about or not verdict.evidence.tap:
         return Repair(verdict)
     if why := _untouchable(verdict.evidence):
@@ -119,8 +128,8 @@ def _tap_repair(verdict: NicVerdict, found: Sequence[Found]) -> Repair:
     if about[0][0].id == _BY_HOST and loses_checksums(verdict.evidence):
         return Repair(verdict, told=tuple(verdict.words(about[0][0])))
     seen = "; ".join(dict.fromkeys(seen for _, _, seen in about))
-    if about[0][0].id == _WIRE_LIKE:
-        return Repair(verdict, _WIRE_LIKE, seen, {"tx-checksumming": False})
+    if about[0][0].id in _SWITCHED:
+        return Repair(verdict, about[0][0].id, seen, _SWITCHED[about[0][0].id])
     features = verdict.evidence.features
     if isinstance(features, Unasked):
         return Repair(verdict)

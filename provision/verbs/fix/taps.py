@@ -10,7 +10,7 @@ from provision.host.apply.execute import run_steps
 from provision.host.plan.taps import switch_step
 from provision.runtime.errors import CommandError, HostError
 from provision.tables.offloads import BY_NAME
-from provision.verbs.fix.repair import BACK_ON, Repair
+from provision.verbs.fix.repair import BACK_ON, ONE_NUMBER, Repair
 from provision.verify.collect.host_devices import read_taps
 from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Unasked
@@ -114,9 +114,12 @@ def _resolved(repair: Repair, read: NicVerdict) -> str:
     """Which cause it was, by what asking has come to; empty where the guest or somebody else has it off still."""
     if not any(repair.switched.values()):
         return repair.cause if wire_like(read.evidence) else ""
-    before = {f for f, found in repair.verdict.families.items() if found.cause and found.cause.id in BACK_ON}
+    mended = {*BACK_ON, ONE_NUMBER}
+    before = {f for f, found in repair.verdict.families.items() if found.cause and found.cause.id in mended}
     if not any(read.families[family].verdict == "ready" for family in before):
         return ""
+    if repair.cause == ONE_NUMBER:
+        return ONE_NUMBER
     checksum = BY_NAME["guest_csum"].tap in repair.switched
     return "host-disabled-checksum" if checksum else "host-disabled-segmentation"
 
@@ -128,9 +131,13 @@ def tries(repairs: Sequence[Repair]) -> tuple[Change, ...]:
 
 def done(read: Sequence[Read]) -> tuple[Change, ...]:
     """What was switched on TAPs, and took."""
-    told = {True: "; asked for, it came on: the host had switched it off", False: ""}
     return tuple(
-        _change(repair, cause, repair.seen + told[any(repair.switched.values())])
+        _change(
+            repair,
+            cause,
+            repair.seen
+            + ("; asked for, it came on: the host had switched it off" if cause in BACK_ON else ""),
+        )
         for repair, verdict in read
         if (cause := _resolved(repair, verdict))
     )
