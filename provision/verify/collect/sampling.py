@@ -103,19 +103,23 @@ def take(wire, tap):
         begun, kept = begun or when, kept + 1
         frames.append([when - begun, data, segment, sequence, number, df, flags, like])
     return True
-taps, wires = [{"seen": 0, "tcp": 0, "flows": {}, "trouble": ""} for place in places], {}
+taps, wires, ready = [{"seen": 0, "tcp": 0, "flows": {}, "trouble": ""} for place in places], {}, select.poll()
 for place, tap in zip(places, taps):
     try:
-        wires[opened(*place)] = tap
+        wire = opened(*place)
+        wires[wire.fileno()] = wire, tap
+        ready.register(wire, select.POLLIN)
     except OSError as error:
         tap["trouble"] = error.strerror or "?"
 while wires and (now := time.monotonic()) < end:
-    for wire in select.select(wires, [], [], end - now)[0]:
+    for number, event in ready.poll((end - now) * 1000):
+        wire, tap = wires[number]
         for turn in range(64):
-            if not take(wire, wires[wire]):
+            if not take(wire, tap):
                 break
-        if wires[wire]["seen"] >= SEEN:
-            del wires[wire]
+        if tap["seen"] >= SEEN:
+            ready.unregister(wire)
+            del wires[number]
 for tap in taps:
     tap["flows"] = [
         {"family": 4 if flow[0] == 8 else 6, "frames": [
