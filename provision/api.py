@@ -51,7 +51,7 @@ def check_domains(
 
     :param host: `ssh://USER@HOST` of their TAPs, where that is not the URI's.
     :param monitor: whether QEMU's monitors are asked; libvirt marks a domain as tainted by that.
-    :param observe: seconds for which the TAPs' counters are watched.
+    :param observe: seconds for which the TAPs are watched, two at least, with a sample of their frames at the end.
     :raise RequestError: when there is no such domain, or a URI is none.
     :raise HostError: when libvirt does not answer.
     """

@@ -80,7 +80,7 @@ _FILE = click.Path(dir_okay=False)
     type=click.FloatRange(0, 3600),
     default=0,
     metavar="SECONDS",
-    help="Watch the TAPs' counters so long: the mean frame that guests were handed.",
+    help="Watch the TAPs so long (at least 2 s): in how large frames TCP is handed to guests, by a sample.",
 )
 @click.option(
     "--no-monitor",

@@ -173,9 +173,7 @@ def test_frames_above_the_mtu_are_observed(
     assert (idle["verdict"], idle["ladder"][-1]["ipv4"]) == (told[0], "unknown")
 
 
-def test_single_segments_are_observed_and_what_cuts_them_is_named(
-    host: Hypervisor, nics: dict[str, Any]
-) -> None:
+def test_single_segments_are_observed_and_named(host: Hypervisor, nics: dict[str, Any]) -> None:
     """A sender without TSO: what it sends is not aggregated on its way."""
     assert nics["sink.net0"]["verdict"] == "ready"
     host.output(["ethtool", "-K", "br0", "tso", "off", "gso", "off"])

@@ -99,7 +99,7 @@ def take(wire, tap):
     frames = tap["flows"].setdefault(flow, [])
     if len(frames) < FRAMES:
         stamp = [struct.unpack("@ll", text) for _, kind, text in more if kind == 35]
-        when = stamp[0][0] * 10**9 + stamp[0][1] if stamp else time.time_ns()
+        when = stamp[0][0] * 10**9 + stamp[0][1] if stamp else int(time.time() * 10**9)
         begun, kept = begun or when, kept + 1
         frames.append([when - begun, data, segment, sequence, number, df, flags, like])
     return True
@@ -111,8 +111,8 @@ for place, tap in zip(places, taps):
         ready.register(wire, select.POLLIN)
     except OSError as error:
         tap["trouble"] = error.strerror or "?"
-while wires and (now := time.monotonic()) < end:
-    for number, event in ready.poll((end - now) * 1000):
+while wires and time.monotonic() < end:
+    for number, event in ready.poll(max(end - time.monotonic(), 0) * 1000):
         wire, tap = wires[number]
         for turn in range(64):
             if not take(wire, tap):

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from provision.facts.frames import Flow, Frame
     from provision.verify.evidence import Family, NicEvidence
 
-BACK_TO_BACK = 5_000
-"""Nanoseconds between frames that were together once: a TAP hands on what it has cut in less than one each, and frames that
-came one by one are 7 and more apart (measured); of a network of 1 Gb/s 12."""
+BACK_TO_BACK = 3_000
+"""Nanoseconds between frames that were together once: a TAP hands on what it has cut at one each 1,000, and frames that come
+one by one are 7,000 and more apart (measured), of a network of 1 Gb/s 12,000; no host takes single ones in less than 3,000."""
 _SEVERAL = 3
 """Large frames after which it is no chance."""
 _MANY = 16
