@@ -186,6 +186,20 @@ def own_net(there: Misleading, name: str, *command: str) -> str:
     return there.host.output(["nsenter", f"--net=/proc/{there.pid(name)}/ns/net", *command])
 
 
+WANTED = {
+    "01:00": ("ready", None, "tap0"),
+    "01:01": ("not-ready", "tap-segmentation-off", "tap0"),
+    "01:02": ("ready", None, "tap0"),
+    "01:03": ("ready", None, "handed0"),
+    "01:04": ("ready", None, "held0"),
+    "01:05": ("ready", None, "user0"),
+    "01:06": ("ready", None, "swapped0"),
+    "02:01": ("ready", None, "dom0"),
+    "02:02": ("not-ready", "guest-offloads-off", "past0"),
+    "02:03": ("ready", None, "dom0"),
+}
+
+
 def test_each_nic_of_the_host_is_judged_by_its_own_device(there: Misleading) -> None:
     own_net(
         there, "net1", "ethtool", "-K", "tap0", "tx-tcp-segmentation", "off", "tx-tcp6-segmentation", "off"
@@ -195,18 +209,7 @@ def test_each_nic_of_the_host_is_judged_by_its_own_device(there: Misleading) -> 
     found = there.check()
 
     verdicts = {mac[-5:]: (nic["verdict"], nic["cause"], nic["tap"]) for mac, nic in found.items()}
-    assert verdicts == {
-        "01:00": ("ready", None, "tap0"),
-        "01:01": ("not-ready", "tap-segmentation-off", "tap0"),
-        "01:02": ("ready", None, "tap0"),
-        "01:03": ("ready", None, "handed0"),
-        "01:04": ("ready", None, "held0"),
-        "01:05": ("ready", None, "user0"),
-        "01:06": ("ready", None, "swapped0"),
-        "02:01": ("ready", None, "dom0"),
-        "02:02": ("not-ready", "guest-offloads-off", "past0"),
-        "02:03": ("ready", None, "dom0"),
-    }
+    assert verdicts == WANTED
     assert [found[f"52:54:00:00:01:0{n}"]["machine"] for n in (0, 1)] == [
         f"twin ({there.pid('own')})",
         f"twin ({there.pid('net1')})",
