@@ -9,11 +9,12 @@ import pytest
 from provision.facts.ethtool_features import Feature
 from provision.host.plan.readback import in_vain
 from provision.host.plan.settings import plan_apply
-from provision.host.plan.taps import taken_by_host, tap_steps_back_on
+from provision.host.plan.taps import made_tap, taken_by_host, tap_steps_back_on
 from provision.host.plan.up import plan_up
 from provision.tables.offloads import BY_NAME
 from tests.builders import features, one_vm
 from tests.hosts import EMPTY, LAB, TAP, commands, running
+from tests.labs import hlk
 
 OFF = "offloads: {guest_tso6: off}"
 
@@ -131,3 +132,14 @@ def test_what_was_tried_in_vain_is_told_with_whose_doing_that_is(now: Feature, w
 
     assert vain == ([(steps[0], f"tap0: {CHECKSUM} stays {now}: {why}")] if why else [])
     assert in_vain({}, steps) == [], "a TAP that has gone has refused nothing"
+
+
+def test_a_tap_on_a_bridge_that_stands_for_a_cable_queues_as_much_as_autohcks() -> None:
+    lab = hlk("qemu")
+    queues = {
+        nic.name: [word for argv in made_tap(lab, name, nic).commands for word in argv if word == "11000"]
+        for name, machine in lab.machines.items()
+        for nic in machine.nics
+    }
+
+    assert {name for name, found in queues.items() if found} == {"test"}

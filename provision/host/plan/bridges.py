@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.host.journal import Thing, noted
 from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.device_drift import (
+    WIRE_QUEUE,
     DeviceDrift,
     link_drift,
     put_right,
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv
 
 
-_WIRE_QUEUE = 11000
-"""Packets, as AutoHCK has it on its test network."""
-
-
 _WIRE_FILTER = tuple(
     word for what in ("iptables", "ip6tables", "arptables") for word in (f"nf_call_{what}", "0")
 )
@@ -41,7 +38,7 @@ _WIRE_FILTER = tuple(
 
 def made_bridge(lab: Lab, name: str, bridge: Bridge) -> Made:
     """How a bridge is made."""
-    queue, options = (("txqueuelen", str(_WIRE_QUEUE)), _WIRE_FILTER) if bridge.wire else ((), ())
+    queue, options = (("txqueuelen", str(WIRE_QUEUE)), _WIRE_FILTER) if bridge.wire else ((), ())
     # Without an address of its own it would take the lowest of its ports', a new one whenever a TAP comes.
     address = () if bridge.uplink else ("address", derived_mac(lab.name, "bridge", name))
     kind = ("type", "bridge", "stp_state", "0", "forward_delay", "0", *options)
@@ -92,7 +89,7 @@ def bridge_steps(lab: Lab, host: str, state: Inventory) -> Iterator[Step]:
                     f"address {bridge.address}" if bridge.address else "",
                     f"mtu {bridge.mtu}" if bridge.mtu else "",
                     f"uplink {bridge.uplink}" if bridge.uplink else "",
-                    f"a wire: no address, txqueuelen {_WIRE_QUEUE}, nf_call_* 0" if bridge.wire else "",
+                    f"a wire: no address, txqueuelen {WIRE_QUEUE}, nf_call_* 0" if bridge.wire else "",
                 ),
                 guarded=bool(bridge.uplink),  # it may be the NIC by which we reach the host
                 devices=(name, *([bridge.uplink] if bridge.uplink else [])),
@@ -148,9 +145,9 @@ def _wire_drift(name: str, link: Link) -> Iterator[DeviceDrift]:
     for address in link.addresses:
         remove, add = (("ip", "address", verb, address, "dev", name) for verb in ("del", "add"))
         yield DeviceDrift(name, f"address {address}", "no address", remove, add)
-    if link.queue != _WIRE_QUEUE:
-        longer, shorter = (set_link(name, "txqueuelen", str(length)) for length in (_WIRE_QUEUE, link.queue))
-        yield DeviceDrift(name, f"txqueuelen {link.queue}", f"txqueuelen {_WIRE_QUEUE}", longer, shorter)
+    if link.queue != WIRE_QUEUE:
+        longer, shorter = (set_link(name, "txqueuelen", str(length)) for length in (WIRE_QUEUE, link.queue))
+        yield DeviceDrift(name, f"txqueuelen {link.queue}", f"txqueuelen {WIRE_QUEUE}", longer, shorter)
     for switch in link.filters:
         off, on = (set_link(name, "type", "bridge", switch, value) for value in ("0", "1"))
         yield DeviceDrift(name, f"{switch} 1", f"{switch} 0", off, on)

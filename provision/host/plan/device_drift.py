@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv
 
 
+WIRE_QUEUE = 11000
+"""Packets that a bridge which stands for a cable queues, and each of its TAPs, as AutoHCK has it on its test network."""
+
+
 def set_link(device: str, *words: str) -> Argv:
     """`ip link set` of a device."""
     return ("ip", "link", "set", "dev", device, *words)

@@ -8,7 +8,7 @@ from provision.facts.ethtool_features import Feature
 from provision.host.journal import Thing
 from provision.host.marks import device_mark, is_our_link
 from provision.host.plan.commands import set_features
-from provision.host.plan.device_drift import link_drift, put_right, set_link
+from provision.host.plan.device_drift import WIRE_QUEUE, link_drift, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.making import Made
 from provision.host.plan.steps import Step
@@ -163,6 +163,9 @@ def made_tap(lab: Lab, machine: str, nic: Nic) -> Made:
         more.append(set_link(name, "mtu", str(nic.mtu)))
     if nic.bridge:
         more.append(set_link(name, "master", nic.bridge))
+    bridge = lab.host(lab.machines[machine].host).bridges.get(nic.bridge or "")
+    if bridge is not None and bridge.wire:
+        more.append(set_link(name, "txqueuelen", str(WIRE_QUEUE)))
     add = ("ip", "tuntap", "add", "dev", name, "mode", "tap", *_flags(nic))
     return Made(name, device_mark(lab, machine, nic.name), add, (*more, set_link(name, "up")))
 
