@@ -85,6 +85,8 @@ def _virtio(draw: Draw, kind: str, machine: dict[str, Any]) -> dict[str, Any]:
         no_vhost = machine["accel"] == "tcg" and machine["backend"] == "libvirt"
         vhost = ["auto", False] if no_vhost else ["auto", False, True, "on"]
         nic |= _some(draw, {"vhost": st.sampled_from(vhost), "queues": st.integers(1, 8)})
+    if profile == "true" and kind in ("bridge", "tap"):
+        nic |= _some(draw, {"mangleid": switch})
     nic |= _some(draw, {"rx_queue_size": st.sampled_from([256, 512, 1024])})
     if offloads := _offloads(draw, profile, nic.get("queues", 1)):
         nic["offloads"] = offloads

@@ -14,6 +14,7 @@ from provision.facts.frames import Flow, Frame, TapSample, parse_samples
 from provision.runtime.errors import UnreadableError
 from provision.tables.offloads import MANGLEID
 from provision.verify.evidence import FAMILIES, Family, Unasked
+from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.flows import BACK_TO_BACK, coalesced, is_cut, is_whole, together
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import nic
@@ -112,8 +113,19 @@ def test_what_nothing_explains_is_unknown_with_what_was_excluded() -> None:
 
     assert (verdict.verdict, verdict.ladder[-1].states["ipv4"]) == ("ready", "unknown")
     assert verdict.ladder[-1].seen.endswith(
-        "it is not its TAP's offloads, limits and queueing, the devices on the way to it, one IP ID for all"
+        "why is not known, excluded: its TAP's offloads, limits and queueing, the devices on the way to it, one IP ID for all"
     )
+
+
+@pytest.mark.parametrize("name", ["fixed-id", "gro-off"])
+def test_what_a_rung_below_explains_is_not_called_unexplained(name: str) -> None:
+    watched = nic(traffic=traffic(recorded(name)), ways=CUT_WAY, features=mangling(on=False))
+    [rule] = [cause for cause in CATALOGUE if cause.id == "not-coalesced"]
+
+    assert "why is not known" not in judge_nic(watched).ladder[-1].seen
+    assert not rule.holds(watched, "ipv4")
+    assert rule.holds(replace(watched, ways=()), "ipv4")
+    assert bool(rule.holds(replace(watched, ways=WHOLE_WAY), "ipv4")) is (name == "gro-off")
 
 
 FIRST, THEN = stream(SEGMENT, 2).frames

@@ -161,7 +161,7 @@ def _sample_words(nic: NicEvidence, traffic: Traffic) -> Iterator[str]:
     elif sample.flows is None:
         yield f"{sample.tcp / max(sample.seen, 1):.0%} of a sample TCP"
     else:
-        yield f"of a sample of {sample.seen} {sample.tcp} TCP"
+        yield f"{sample.tcp} of a sample of {sample.seen} TCP"
         for family in FAMILIES:
             yield f"{_NAMES[family]} {family_words(seen(nic, family))}"
 

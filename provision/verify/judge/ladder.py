@@ -243,28 +243,30 @@ def cuts_one_number(evidence: NicEvidence) -> bool:
     return mangles is not None and not mangles.active and set(whole) == {"pass"}
 
 
-def excluded(evidence: NicEvidence, family: Family) -> str:
-    """What is known not to be why single segments arrive."""
-    passed, gathered = (rung(evidence).states[family] == "pass" for rung in (_passed, _gathered))
-    counted = family == "ipv4" and bool(seen(evidence, family).cut) and not seen(evidence, family).one_number
+def unexplained(evidence: NicEvidence, family: Family) -> str:
+    """What is known not to be why single segments arrive; empty where they do not, or where that is known."""
+    passed, gathered = (rung(evidence).states[family] for rung in (_passed, _gathered))
+    if coalesced(evidence, family) is not False or "fail" in (passed, gathered):
+        return ""
+    found = seen(evidence, family)
+    counted = family == "ipv4" and bool(found.cut) and not found.one_number
     said = (
-        "its TAP's offloads, limits and queueing" if passed else "",
-        "the devices on the way to it" if gathered else "",
+        "its TAP's offloads, limits and queueing" if passed == "pass" else "",
+        "the devices on the way to it" if gathered == "pass" else "",
         "one IP ID for all" if counted else "",
     )
-    return ", ".join(filter(None, said)) or "nothing"
+    return f"why is not known, excluded: {', '.join(filter(None, said)) or 'nothing'}"
 
 
 def _observed(evidence: NicEvidence) -> Rung:
-    if evidence.traffic is None:
-        return _same("observed", "skipped", traffic_words(evidence))
-    states: dict[Family, State] = {f: "pass" if coalesced(evidence, f) else "unknown" for f in FAMILIES}
     words = traffic_words(evidence)
+    if evidence.traffic is None:
+        return _same("observed", "skipped", words)
+    states: dict[Family, State] = {f: "pass" if coalesced(evidence, f) else "unknown" for f in FAMILIES}
     if cuts_one_number(evidence):
         states["ipv4"] = "fail"
-    elif cut := [f for f in FAMILIES if coalesced(evidence, f) is False]:
-        words = f"{words}; what cuts them is not known: it is not {excluded(evidence, cut[0])}"
-    return Rung("observed", states, words)
+    why = [unexplained(evidence, f) for f in FAMILIES if states[f] == "unknown"]
+    return Rung("observed", states, "; ".join(dict.fromkeys(filter(None, (words, *why)))))
 
 
 _RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed, _gathered)

@@ -8,7 +8,7 @@ from provision.tables.offloads import MANGLEID
 from provision.verify.evidence import Unasked
 from provision.verify.judge.cause import TAP_COUNTERS, Fix, always, cause
 from provision.verify.judge.flows import coalesced, traffic_words
-from provision.verify.judge.ladder import cuts_one_number, excluded
+from provision.verify.judge.ladder import cuts_one_number, unexplained
 
 if TYPE_CHECKING:
     from provision.verify.evidence import Family, NicEvidence
@@ -45,8 +45,8 @@ def fixed_id_sender(nic: NicEvidence, family: Family) -> str:
 )
 def not_coalesced(nic: NicEvidence, family: Family) -> str:
     """TCP comes in frames of one segment, and nothing that rscvm knows explains it; this speaks against nothing."""
-    cut = coalesced(nic, family) is False
-    return f"{traffic_words(nic)}; it is not {excluded(nic, family)}" if cut else ""
+    why = "" if family == "ipv4" and cuts_one_number(nic) else unexplained(nic, family)
+    return f"{traffic_words(nic)}; {why}" if why else ""
 
 
 @cause(
