@@ -80,14 +80,19 @@ def modules_in_order(tree: Path, wanted: Sequence[str]) -> dict[str, bytes]:
     return ordered
 
 
-def module_entries(tree: Path, wanted: Sequence[str]) -> dict[str, cpio.Entry]:
-    """The modules, the driver and its variants, and in which order init loads all but the driver."""
+def module_entries(tree: Path, wanted: Sequence[str], later: Sequence[str]) -> dict[str, cpio.Entry]:
+    """The modules, the driver and its variants, and in which order init loads all but the driver, and somebody the later ones."""
     modules = modules_in_order(tree, [*wanted, "virtio_net"])
     order = [name for name in modules if name != "virtio_net"]
+    every = modules_in_order(tree, [*modules, *later])
+    orders = {"order": order, "later": [name for name in every if name not in modules]}
     for name, swaps in driver.VARIANTS.items():
-        modules[name] = driver.patched(modules["virtio_net"], swaps)
-    entries = {f"modules/{name}.ko": cpio.plain(content) for name, content in modules.items()}
-    return entries | {"modules/order": cpio.plain("".join(f"{name}\n" for name in order).encode())}
+        every[name] = driver.patched(modules["virtio_net"], swaps)
+    entries = {f"modules/{name}.ko": cpio.plain(content) for name, content in every.items()}
+    return entries | {
+        f"modules/{file}": cpio.plain("".join(f"{name}\n" for name in names).encode())
+        for file, names in orders.items()
+    }
 
 
 def program_entries(tree: Path, programs: Sequence[str]) -> dict[str, cpio.Entry]:
@@ -121,7 +126,9 @@ def build(kind: Kind, kernel: str, packages: Sequence[debian.Package], output: P
         debian.unpack(packages[1:], debs, work / "tree")
         say("making the driver variants and the initramfs")
         modules = (*KERNELS[kernel][1], *kind.modules)
-        entries = program_entries(work / "tree", kind.programs) | module_entries(work / "kernel", modules)
+        entries = program_entries(work / "tree", kind.programs) | module_entries(
+            work / "kernel", modules, kind.later
+        )
         entries |= {name: cpio.plain(content) for name, content in kind.files.items()}
         entries |= {"init": cpio.program((HERE / "init").read_bytes()), "dev/console": cpio.node(5, 1)}
         (work / "initrd.gz").write_bytes(cpio.archive(entries))

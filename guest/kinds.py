@@ -29,6 +29,8 @@ class Kind:
     packages: tuple[str, ...]
     modules: tuple[str, ...] = ()
     """Loaded besides the kernel's."""
+    later: tuple[str, ...] = ()
+    """At hand, with the order in which who needs them loads them: they take time, and some make devices."""
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -57,8 +59,15 @@ GUEST = Kind(
 # Debian's own where busybox's differ in what rscvm asks of a host: sh, ip -json, stat --printf, date +%N; and env, as
 # busybox's starts busybox's sh, which takes its own programs for all of them.
 _COREUTILS = (
-    *(f"bin/{name}" for name in ("cat", "chmod", "cp", "date", "mkdir", "mktemp", "mv", "rm", "rmdir", "sleep")),
-    *(f"usr/bin/{name}" for name in ("base64", "dirname", "env", "head", "stat", "tail", "timeout", "tr")),
+    *(f"bin/{name}" for name in ("cat", "chmod", "cp", "date", "mkdir", "mktemp", "mv", "readlink", "rm", "rmdir", "sleep")),
+    *(f"usr/bin/{name}" for name in ("base64", "dirname", "env", "head", "sort", "stat", "tail", "timeout", "tr")),
+)  # fmt: skip
+
+# What networks are made of that the tests' own kernel may not have, and what cuts. Open vSwitch's checksums ask for
+# crc32c by an alias, which insmod does not know.
+_NETWORKS = (
+    *("crc32c_generic", "bonding", "team", "team_mode_activebackup", "team_mode_roundrobin", "8021q", "macvlan", "macvtap"),
+    *("veth", "openvswitch", "dummy", "ifb", "vxlan", "sch_cake", "sch_tbf", "sch_ingress", "cls_matchall", "act_mirred"),
 )  # fmt: skip
 
 # The demo guest and what makes it a hypervisor host that is administered over SSH. It has no key, neither its own
@@ -66,23 +75,35 @@ _COREUTILS = (
 HOST = Kind(
     kernel="full",
     modules=("tun", "bridge"),
+    later=_NETWORKS,
     programs=(
         *GUEST.programs,
         *_COREUTILS,
         "bin/grep",
         "bin/ip",
         "bin/sh",
+        "sbin/bridge",
+        "sbin/tc",
+        "usr/bin/find",
         "usr/bin/flock",
+        "usr/bin/nsenter",
+        "usr/bin/ovs-dpctl",
         "usr/bin/setsid",
+        "usr/bin/socat",
+        "usr/bin/teamnl",
         "usr/sbin/sshd",
     ),
     packages=(
         *GUEST.packages,
         "coreutils",
         "dash",
+        "findutils",
         "grep",
         "iproute2",
+        "libteam-utils",
         "openssh-server",
+        "openvswitch-switch",
+        "socat",
         "util-linux",
         # their libraries
         "libacl1",
@@ -95,9 +116,12 @@ HOST = Kind(
         "libcom-err2",
         "libcrypt1",
         "libelf1",
+        "libevent-2.1-7",
         "libgcrypt20",
+        "libgmp10",
         "libgpg-error0",
         "libgssapi-krb5-2",
+        "libhogweed6",
         "libk5crypto3",
         "libkeyutils1",
         "libkrb5-3",
@@ -105,12 +129,22 @@ HOST = Kind(
         "liblz4-1",
         "liblzma5",
         "libmd0",
+        "libnettle8",
+        "libnl-3-200",
+        "libnl-cli-3-200",
+        "libnl-genl-3-200",
+        "libnl-nf-3-200",
+        "libnl-route-3-200",
         "libnsl2",
         "libpam0g",
         "libselinux1",
         "libsystemd0",
+        "libteam5",
         "libtirpc3",
+        "libunbound8",
         "libwrap0",
+        "libxdp1",
+        "libxtables12",
         "libzstd1",
         "zlib1g",
     ),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -75,15 +76,19 @@ def _make_keys(near: Hypervisor, folder: Path, address: str) -> bytes:
     )
 
 
-def _start(near: Hypervisor, folder: Path, tap: str, switches: str) -> int:
+def _start(near: Hypervisor, folder: Path, taps: Sequence[str], switches: str) -> int:
     """QEMU's PID in `near`; it runs when this returns."""
+    nics = (
+        ("-netdev", f"tap,id=n{n},ifname={tap},script=no,downscript=no", "-device", f"e1000e,netdev=n{n}")
+        for n, tap in enumerate(taps)
+    )
     near.output(
         [
             *("qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none"),
             *("-machine", "q35,accel=tcg", "-cpu", "max", "-m", "384"),
             *("-kernel", str(BUILT / "vmlinuz"), "-initrd", str(folder / "initrd")),
             *("-append", f"console=ttyS0 quiet {switches}", "-serial", f"file:{folder / 'console'}"),
-            *("-netdev", f"tap,id=n0,ifname={tap},script=no,downscript=no", "-device", "e1000e,netdev=n0"),
+            *chain.from_iterable(nics),
             *("-daemonize", "-pidfile", str(folder / "pid")),
         ]
     )
@@ -108,23 +113,30 @@ def _wait_until_it_answers(host: PhysicalHost, deadline: float) -> None:
 
 @contextmanager
 def physical_host(
-    near: Hypervisor, folder: Path, *, tap: str = "phys0", network: str = "10.9.7"
+    near: Hypervisor,
+    folder: Path,
+    *,
+    tap: str = "phys0",
+    network: str = "10.9.7",
+    more: Sequence[str] = (),
 ) -> Iterator[PhysicalHost]:
     """Boot a host beside `near`, on a TAP of it: NETWORK.1 is `near`, NETWORK.2 the host, both /24.
 
     :param folder: an empty one, for keys, console and initramfs.
+    :param more: TAPs of `near` that are made for further NICs of the host, without addresses.
     :raise TimeoutError: when its sshd does not answer in time.
     """
     assert (BUILT / "vmlinuz").exists(), "the host is not built: run `make host`"
     address, deadline = f"{network}.2", time.monotonic() + BOOT_SECONDS
     with ExitStack() as taken_back:
-        near.output(["ip", "tuntap", "add", "dev", tap, "mode", "tap"])
-        taken_back.callback(near.output, ["ip", "link", "delete", tap])
+        for name in (tap, *more):
+            near.output(["ip", "tuntap", "add", "dev", name, "mode", "tap"])
+            taken_back.callback(near.output, ["ip", "link", "delete", name])
+            near.output(["ip", "link", "set", name, "up"])
         near.output(["ip", "address", "add", f"{network}.1/24", "dev", tap])
-        near.output(["ip", "link", "set", tap, "up"])
         keys = _make_keys(near, folder, address)
         (folder / "initrd").write_bytes((BUILT / "initrd.gz").read_bytes() + keys)
-        pid = _start(near, folder, tap, f"rsc.ip={address}/24")
+        pid = _start(near, folder, (tap, *more), f"rsc.ip={address}/24")
         taken_back.callback(_end, near, pid)
         identity, known_hosts, console = (folder / name for name in ("identity", "known_hosts", "console"))
         host = PhysicalHost(near, tap, address, identity, known_hosts, console, pid)
