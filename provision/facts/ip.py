@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provision.facts.iproute_json import parse_json
 from provision.runtime.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Link:
     """Its MAC."""
     port_state: str = ""
     """Of a bridge's port: `forwarding`, `disabled`, …"""
+    idle: bool = False
+    """Of a port: whether its master takes nothing in by it, a bond's backup, or a bridge's that spanning tree blocks."""
     filters: tuple[str, ...] = ()
     """A bridge's own switches that hand its frames to the packet filter: those of nf_call_* that are on."""
 
@@ -88,7 +93,18 @@ def _limits(data: dict[str, Any]) -> Limits:
     return DEFAULT_LIMITS if found == DEFAULT_LIMITS else found
 
 
-def _link(data: dict[str, Any]) -> Link:
+def _hears_backups(data: dict[str, Any]) -> bool:
+    """Whether a bond takes in what comes to its backups (drivers/net/bonding/bond_main.c, bond_should_deliver_exact_match)."""
+    details = data.get("linkinfo", {}).get("info_data", {})
+    return details.get("mode") == "balance-alb" or bool(details.get("all_slaves_active"))
+
+
+def _idle(data: dict[str, Any], hearing: Collection[str]) -> bool:
+    state = data.get("linkinfo", {}).get("info_slave_data", {}).get("state")
+    return state == "blocking" or (state == "BACKUP" and data.get("master") not in hearing)
+
+
+def _link(data: dict[str, Any], hearing: Collection[str]) -> Link:
     info = data.get("linkinfo", {})
     details = info.get("info_data", {})
     sent, received = data.get("stats64", {}).get("tx", {}), data.get("stats64", {}).get("rx", {})
@@ -119,6 +135,7 @@ def _link(data: dict[str, Any]) -> Link:
         port_state=str(info.get("info_slave_data", {}).get("state", ""))
         if info.get("info_slave_kind") == "bridge"
         else "",
+        idle=_idle(data, hearing),
         filters=tuple(name for name in details if name.startswith("nf_call_") and details[name]),
     )
 
@@ -129,7 +146,9 @@ def parse_links(text: str) -> dict[str, Link]:
     :raise UnreadableError: when the text is not what `ip -json` prints.
     """
     try:
-        links = [_link(data) for data in parse_json(text) if data]
+        rows = [data for data in parse_json(text) if data]
+        hearing = {data["ifname"] for data in rows if _hears_backups(data)}
+        links = [_link(data, hearing) for data in rows]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableError("ip's links", text) from error
     return {link.name: link for link in links}

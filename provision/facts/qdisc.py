@@ -19,35 +19,48 @@ class QueueingRead:
 
     devices: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
+    inward: frozenset[str] = frozenset()
+    """Devices with a discipline for what comes in, whose filters may hand it to another device."""
 
 
-_WHOLE = 65536
-"""Bytes of the largest frame that is not of Big TCP."""
+_INWARD = frozenset({"ingress", "clsact"})
+_WHOLE = 65536 + 45 * 86
+"""Bytes of the largest frame that is not of Big TCP, as queues count it: 45 segments, each with its headers, up to 86
+bytes of Ethernet, IPv6 and TCP (net/core/dev.c, qdisc_pkt_len_init)."""
 
 
-def parse_cutting(text: str) -> Mapping[str, str]:
+def parse_queueing(text: str) -> QueueingRead:
     """By device, in words, the queueing discipline that cuts what is sent by it; devices without one are left out.
 
     :raise UnreadableError: when the text is not what `tc -json` prints.
     """
     found: dict[str, list[str]] = defaultdict(list)
+    inward = set()
     try:
-        for row in parse_json(text or "[]"):
-            if row and (words := _cuts(str(row["kind"]), row.get("options") or {})):
-                found[str(row["dev"])].append(words)
+        for row in filter(None, parse_json(text or "[]")):
+            kind, device = str(row["kind"]), str(row["dev"])
+            if words := _cuts(kind, row.get("options") or {}):
+                found[device].append(words)
+            if kind in _INWARD:
+                inward.add(device)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableError("tc's queueing disciplines", text) from error
-    return {device: ", ".join(words) for device, words in found.items()}
+    return QueueingRead(
+        {device: ", ".join(words) for device, words in found.items()}, inward=frozenset(inward)
+    )
 
 
 def _cuts(kind: str, options: Mapping[str, Any]) -> str:
     """How a discipline cuts large frames; empty where it does not.
 
-    tbf segments what exceeds its burst (net/sched/sch_tbf.c, tbf_enqueue), cake all by default (sch_cake.c,
-    CAKE_FLAG_SPLIT_GSO).
+    tbf segments what exceeds its burst or its peak rate's (net/sched/sch_tbf.c, tbf_enqueue), cake all by default
+    (sch_cake.c, CAKE_FLAG_SPLIT_GSO).
     """
-    if kind == "tbf" and (burst := int(options.get("burst", _WHOLE))) < _WHOLE:
-        return f"tbf with a burst of {burst} bytes"
+    if kind == "tbf":
+        bursts = {name: int(options[name]) for name in ("burst", "minburst") if name in options}
+        name = min(bursts, key=lambda each: bursts[each], default="")
+        if name and bursts[name] < _WHOLE:
+            return f"tbf with a {name} of {bursts[name]} bytes"
     if kind == "cake" and options.get("split_gso", True) is True:
         return "cake with split-gso"
     return ""

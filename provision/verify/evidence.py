@@ -93,6 +93,8 @@ class Hop:
     lists: bool = False
     """Whether it gathers TCP into lists, which the next device takes apart (rx-gro-list)."""
     is_veth: bool = False
+    diverted: str = ""
+    """Which device that cuts may be handed what comes in here, by a filter that nobody read: an ifb, and how it cuts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ class Way:
     """From where they come to the last device before the TAP."""
     trouble: str = ""
     """Why it could not be walked."""
-    switch: str = ""
-    """The Open vSwitch on it, of whose ports nobody told which belong together."""
+    unsure: str = ""
+    """Why it may be none: an Open vSwitch's or a team's ports, of which nobody told which belong together or are active."""
     apart: bool = False
     """Whether who sends is in another network namespace than its first device's peer: like whoever is on a wire."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.ethtool_features import FeaturesRead, parse_features
 from provision.facts.ip import parse_links
-from provision.facts.qdisc import QueueingRead, parse_cutting
+from provision.facts.qdisc import QueueingRead, parse_queueing
 from provision.runtime.command import NOT_FOUND, UNRECORDED, Run
 from provision.runtime.errors import HostError
 from provision.runtime.questions import Question
@@ -39,7 +39,7 @@ def _queueing(answer: Result) -> QueueingRead | None:
     if answer.status == NOT_FOUND:
         return QueueingRead(trouble="tc is not installed")
     try:
-        return QueueingRead(parse_cutting(answer.check().out))
+        return parse_queueing(answer.check().out)
     except HostError as error:
         return QueueingRead(trouble=str(error))
 

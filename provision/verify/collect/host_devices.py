@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from provision.facts.ethtool_features import FeaturesRead, parse_features
 from provision.facts.ip import parse_links
-from provision.facts.qdisc import QueueingRead, parse_cutting
+from provision.facts.qdisc import QueueingRead, parse_queueing
 from provision.host.read.devices import FEATURES, LINKS, QUEUEING
 from provision.host.read.processes import LISTENING, QEMUS, RELEASE
 from provision.runtime.command import Run
@@ -68,7 +68,7 @@ class TapsRead:
                 self,
                 links=parse_links(there.links),
                 features=FeaturesRead(parse_features(there.features)),
-                queueing=None if self.queueing is None else QueueingRead(parse_cutting(there.queueing)),
+                queueing=None if self.queueing is None else parse_queueing(there.queueing),
                 uplinks=there.uplinks,
             )
         except UnreadableError as error:

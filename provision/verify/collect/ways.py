@@ -60,6 +60,7 @@ def hop(read: TapsRead, network: str, link: Link, act: Literal["receives", "send
     there = read.of(network)
     features = there.features.devices.get(link.name)
     lists = features.get("rx-gro-list") if features else None
+    comes_in = act != "sends" and link.kind != "bridge"  # a bridge's own ingress sees what is for its host
     return Hop(
         link.name,
         act,
@@ -70,6 +71,19 @@ def hop(read: TapsRead, network: str, link: Link, act: Literal["receives", "send
         link.mtu,
         lists is not None and lists.active and read.gathers_lists,
         link.kind == "veth",
+        _diverted(there, link) if comes_in else "",
+    )
+
+
+def _diverted(there: TapsRead, link: Link) -> str:
+    """The ifbs that cut, where a device's filters might hand them what comes in, as traffic shapers let them."""
+    if there.queueing is None or link.name not in there.queueing.inward:
+        return ""
+    cutting = there.queueing.devices
+    return ", ".join(
+        f"{name} ({cutting[name]})"
+        for name, each in there.links.items()
+        if each.kind == "ifb" and name in cutting
     )
 
 
@@ -110,10 +124,14 @@ def _through_ovs(read: TapsRead, at: _At, master: Link, seen: frozenset[tuple[st
     for port in links.values():
         if port.master == master.name and port.name != at.link.name:
             for way in _arriving(read, _At(at.network, port), seen):
-                yield replace(way, switch=master.name)
+                yield replace(way, unsure=_on_its_bridge(master))
         elif port.kind == _OVS and port.name != master.name and port.up and port.name != at.link.name:
             for way in _from_host(read, _At(at.network, port), None, seen, routed=False):
-                yield replace(_then(read, way, _At(at.network, port), "sends"), switch=master.name)
+                yield replace(_then(read, way, _At(at.network, port), "sends"), unsure=_on_its_bridge(master))
+
+
+def _on_its_bridge(switch: Link) -> str:
+    return f"which ports of {switch.name} are on its bridge `ovs-vsctl show` tells"
 
 
 def _from_host(
@@ -152,7 +170,7 @@ def _sent(read: TapsRead, way: Way, senders: list[_At]) -> Way:
 def _arriving(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
     """The ways by which frames come in by a device."""
     link, kind = at.link, at.link.kind
-    if at.key in seen or not link.carrier or link.loopback or kind in _SILENT or link.tap:
+    if at.key in seen or not link.carrier or link.idle or link.loopback or kind in _SILENT or link.tap:
         return
     come = _INWARD.get(kind)
     if come is not None:
@@ -168,10 +186,12 @@ def _by_wire(read: TapsRead, at: _At, _seen: frozenset[tuple[str, str]]) -> Iter
 
 
 def _by_ports(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+    active = f"which ports of {at.link.name} are active `teamdctl {at.link.name} state` tells"
     for port in read.of(at.network).links.values():
         if port.master == at.link.name:
             for way in _arriving(read, _At(at.network, port), seen):
-                yield _then(read, way, at, "hands on")
+                found = _then(read, way, at, "hands on")
+                yield replace(found, unsure=active) if at.link.kind == "team" else found
 
 
 def _by_lower(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
@@ -185,7 +205,7 @@ def _by_ovs(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterat
         master = links.get(port.master)
         if master is not None and master.kind == _OVS:
             for way in _arriving(read, _At(at.network, port), seen):
-                yield replace(_then(read, way, at, "hands on"), switch=master.name)
+                yield replace(_then(read, way, at, "hands on"), unsure=_on_its_bridge(master))
 
 
 def _below(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:

@@ -94,6 +94,11 @@ def arrival(way: Way, family: Family) -> Arrival:
         return Arrival(None, why=way.trouble)
     now, before = Arrival(way.source == "host" or way.apart), None
     for hop in way.hops:
+        if hop.diverted:
+            filters = f"`tc filter show dev {hop.device} ingress` tells"
+            return Arrival(
+                None, why=f"whether what comes in by {hop.device} goes by {hop.diverted}, {filters}"
+            )
         if hop.act == "hands on":
             continue
         if hop.features is None or _GATHERS not in hop.features:
@@ -139,7 +144,7 @@ def arrivals(nic: NicEvidence, family: Family) -> list[tuple[Way, Arrival]]:
 
 
 def arriving_by(ways: Sequence[Way], family: Family) -> list[tuple[Way, Arrival]]:
-    """What arrives by each way; by one of an Open vSwitch's ports only where the others do not say otherwise."""
+    """What arrives by each way; by one of several ports that may be none only where the others do not say otherwise."""
     found = [(way, arrival(way, family)) for way in ways]
     return [(way, _settled(way, each, found)) for way, each in found]
 
@@ -148,13 +153,13 @@ def _settled(way: Way, found: Arrival, all_: Sequence[tuple[Way, Arrival]]) -> A
     others = {
         each.whole
         for other, each in all_
-        if way.switch and (other.switch, other.source) == (way.switch, way.source)
+        if way.unsure and (other.unsure, other.source) == (way.unsure, way.source)
     }
     if found.whole is False and len(others) > 1:
         where = found.at.device if found.at else way.origin
         return Arrival(
             None,
-            why=f"{where}: {found.why}; which ports of {way.switch} are on its bridge `ovs-vsctl show` tells",
+            why=f"{where}: {found.why}; {way.unsure}",
         )
     return found
 
