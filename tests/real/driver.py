@@ -1,4 +1,7 @@
-"""Does what its input says with real edges, and prints how that ended: [{host: target}, [step, …]], in JSON."""
+"""Does what its input says with real edges, and prints how that ended: [{host: target}, [step, …]], in JSON.
+
+As `driver.py talk` it is told {host: target} and then a step a line, and answers each by a line.
+"""
 
 from __future__ import annotations
 
@@ -42,19 +45,32 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
         return {"results": [*before, *told(host.run_all(runs, **options))]}
 
 
+def answered(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
+    """How one step ended, if by an error of ours."""
+    try:
+        return taken(edges, step)
+    except RscvmError as error:
+        known = told(error.known) if isinstance(error, LostError) else []
+        answer = {"error": type(error).__name__, "message": str(error), "hint": error.hint}
+        return {**answer, "known": known}
+
+
+def edges_to(targets: dict[str, dict[str, Any]]) -> RealEdges:
+    return RealEdges({name: Target(**target) for name, target in targets.items()})
+
+
 def main() -> None:
     os.setpgid(0, 0)  # what we start is in it, and nobody else, as in a terminal's foreground
     signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
+    if sys.argv[1:] == ["talk"]:
+        with edges_to(json.loads(sys.stdin.readline())) as edges:
+            for line in sys.stdin:
+                sys.stdout.write(json.dumps(answered(edges, json.loads(line))) + "\n")
+                sys.stdout.flush()
+        return
     targets, steps = json.load(sys.stdin)
-    answers = []
-    with RealEdges({name: Target(**target) for name, target in targets.items()}) as edges:
-        for step in steps:
-            try:
-                answers.append(taken(edges, step))
-            except RscvmError as error:
-                known = told(error.known) if isinstance(error, LostError) else []
-                answer = {"error": type(error).__name__, "message": str(error), "hint": error.hint}
-                answers.append({**answer, "known": known})
+    with edges_to(targets) as edges:
+        answers = [answered(edges, step) for step in steps]
     json.dump(answers, sys.stdout)
 
 

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from provision.runtime.command import Result, Run
 from provision.runtime.protocols import Target
 from tests.real.hypervisor import Hypervisor, wait_for
 
@@ -146,6 +147,43 @@ def run(*argv: str, stdin: str = "", **more: Any) -> dict[str, Any]:
 def runs(argvs: Sequence[Sequence[str]], *, stdin: str = "", **more: Any) -> dict[str, Any]:
     """A step that runs commands in one batch."""
     return {"runs": [[list(argv), stdin] for argv in argvs], **more}
+
+
+class Talk:
+    """A host that runs commands, as our edges on a client reach it over one connection; it fills `Runner`."""
+
+    name = "hv"
+
+    def __init__(self, client: Hypervisor, target: Target) -> None:
+        argv = [*client.entering(), sys.executable, DRIVER, "talk"]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._say({self.name: asdict(target)})
+
+    def _say(self, words: object) -> None:
+        assert self.process.stdin is not None
+        print(json.dumps(words), file=self.process.stdin, flush=True)
+
+    def run_all(
+        self, runs: Sequence[Run], *, timeout: float = 60, until_failure: bool = False
+    ) -> list[Result]:
+        asked = [[list(run.argv), run.stdin] for run in runs]
+        self._say({"runs": asked, "timeout": timeout, "until_failure": until_failure})
+        assert self.process.stdout is not None
+        answer = json.loads(self.process.stdout.readline())
+        assert "results" in answer, answer
+        return [
+            Result(self.name, run.argv, row["status"], row["out"], row["err"])
+            for run, row in zip(runs, answer["results"], strict=True)
+        ]
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
+        return self.run_all([Run(tuple(argv), stdin)], timeout=timeout)[0]
+
+    def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
+        raise NotImplementedError(argv)
+
+    def end(self) -> None:
+        self.process.communicate(timeout=10)
 
 
 @contextmanager
