@@ -204,7 +204,7 @@ def test_the_verdict_is_what_traffic_shows(host: BootedHost, name: str) -> None:
 
     assert measured == set(fault.whole)
     assert (found.finding.cause.id if found.finding.cause else found.verdict) == fault.cause
-    assert fault.words in told(found.evidence)
+    assert fault.words in told(found.evidence.ways)
     if fault is HEALTHY:
         assert drawn_words(found.evidence) == DRAWN[network]
         assert {rung.states["ipv4"] for rung in found.ladder if rung.name == "gathered"} == {"pass"}
