@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -261,6 +262,19 @@ def test_a_ring_of_veths_is_walked_once() -> None:
     ]
 
     assert len(ways_to(read([TAP, ADDRESSED, NIC, *ring]), "", "tap0")) < 20
+
+
+def test_hundreds_of_firewall_bridges_cost_seconds_and_no_minutes() -> None:
+    """Each has a bridge of its own, from which all the others' are walked to."""
+    rows = [[replace(each, name=f"{each.name}.{n}", master=each.master if each.master == "br0" else f"{each.master}.{n}",
+                     lower=f"{each.lower}.{n}") for each in FIREWALL[:4]] for n in range(300)]  # fmt: skip
+    host = read([ADDRESSED, NIC, *(each for row in rows for each in row)])
+
+    begun = time.process_time()
+    found = {len(ways_to(host, "", f"tap0.{n}")) for n in range(300)}
+
+    assert found == {2}
+    assert time.process_time() - begun < 2
 
 
 def test_a_limit_below_what_the_uplink_gathers_is_the_taps_own() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from provision.facts.ethtool_features import Feature, Features, FeaturesRead
@@ -58,20 +59,41 @@ def read(
     """
     told, limits = told or {}, limits or {}
     own = {each.name: replace(each, limits=limits.get(each.name, Limits())) for each in links}
-    networks = {OWN: Network(uplinks=uplinks)} | ({OTHER: Network(links="{}")} if elsewhere else {})
+    networks = {OWN: Network(uplinks=uplinks)} | ({OTHER: _network(elsewhere, told)} if elsewhere else {})
     reader = Process(1, namespaces={"net": OWN})
-    found = TapsRead(
+    return TapsRead(
         FeaturesRead({name: told.get(name, WHOLE) for name in own}),
         own,
         qemus=Processes(reader, (), {"/proc/sys/kernel/osrelease": release}, networks),
         queueing=QueueingRead(dict(queueing or {})),
         uplinks=uplinks,
     )
-    there = {each.name: each for each in elsewhere}
-    found.memo[OTHER] = replace(
-        found, features=FeaturesRead({name: told.get(name, WHOLE) for name in there}), links=there, uplinks=()
-    )
-    return found
+
+
+def _network(links: Sequence[Link], told: Mapping[str, Features]) -> Network:
+    """Another namespace with these veths, as ip and ethtool tell it."""
+    rows = [
+        {
+            "ifname": each.name,
+            "ifindex": each.index,
+            "link_index": each.peer,
+            "link_netnsid": 0,
+            "flags": ["UP", "LOWER_UP"],
+            "mtu": each.mtu,
+            "linkinfo": {"info_kind": each.kind},
+            "addr_info": [
+                {"local": address, "prefixlen": int(length)}
+                for address, _, length in (row.partition("/") for row in each.addresses)
+            ],
+        }
+        for each in links
+    ]
+    features = [
+        {"ifname": each.name}
+        | {name: asdict(feature) for name, feature in told.get(each.name, WHOLE).items()}
+        for each in links
+    ]
+    return Network(links=json.dumps(rows), features=json.dumps(features))
 
 
 TAP = link("tap0", "tun", master="br0")

@@ -76,12 +76,16 @@ class Cut:
     bridge: str = ""
 
 
+Act = Literal["receives", "sends", "hands on"]
+"""What a device does with a frame: who receives may gather, who sends may cut, and who hands on does neither."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """A network device on the way to a guest, and what it does with the frames."""
 
     device: str
-    act: Literal["receives", "sends", "hands on"]
+    act: Act
     network: str = ""
     """The network namespace that it is in, where that is not our own."""
     features: Features | None = None

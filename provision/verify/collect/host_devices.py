@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from provision.facts.ethtool_features import FeaturesRead, parse_features
 from provision.facts.ip import parse_links
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
     from provision.facts.ip import Link
     from provision.facts.processes import Network, Processes
     from provision.runtime.protocols import Runner
+    from provision.verify.evidence import Way
 
 UPTIME = Question(Run(("cat", "/proc/uptime")), lambda answer: _seconds(answer.check().out))
 """The host's own clock, because answers are under way for a while."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is worked out of it once is kept for a host's many NICs
 class TapsRead:
     """A host's network devices at one moment."""
 
@@ -38,8 +41,10 @@ class TapsRead:
     """None where nobody asked."""
     uplinks: tuple[str, ...] = ()
     """The devices of the default routes."""
-    memo: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What was worked out of it once, for a host's many NICs."""
+    walked: dict[tuple[str, str], tuple[Way, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The ways that `ways_to` has found by now, by network namespace and bridge."""
 
     @property
     def gathers_lists(self) -> bool:
@@ -48,16 +53,36 @@ class TapsRead:
         version = [int(word) for word in release.split(".")[:2] if word.isdecimal()]
         return len(version) < 2 or version >= [6, 10]
 
+    @cached_property
+    def ports(self) -> Mapping[str, list[Link]]:
+        """The devices that belong to another one, by its name: a bridge's, a bond's, an Open vSwitch's."""
+        found = defaultdict(list)
+        for link in self.links.values():
+            found[link.master].append(link)
+        return dict(found)
+
+    @cached_property
+    def uppers(self) -> Mapping[str, list[Link]]:
+        """The devices that lie on another one, by its name; of a veth its peer."""
+        found = defaultdict(list)
+        for link in self.links.values():
+            found[link.lower].append(link)
+        return dict(found)
+
+    @cached_property
+    def networks(self) -> Mapping[str, TapsRead]:
+        """Every network namespace that was read, our own under an empty name."""
+        own = self.qemus.reader.namespaces.get("net") if self.qemus and self.qemus.reader else None
+        others = self.qemus.networks.items() if self.qemus else ()
+        return {"": self} | {name: self._of(there) for name, there in others if name != own}
+
     def of(self, network: str) -> TapsRead:
         """What was read in a network namespace; our own by an empty name."""
         if not network or self.qemus is None or self.qemus.reader is None:
             return self
         if network == self.qemus.reader.namespaces.get("net"):
             return self
-        if network not in self.memo:
-            self.memo[network] = self._of(self.qemus.networks.get(network))
-        found: TapsRead = self.memo[network]
-        return found
+        return self.networks.get(network) or self._of(None)
 
     def _of(self, there: Network | None) -> TapsRead:
         if there is None or not there.links:

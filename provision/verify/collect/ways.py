@@ -7,7 +7,7 @@ what the host sends through it, and not to what it forwards.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from provision.verify.evidence import Hop, Way
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from provision.facts.ip import Link
     from provision.verify.collect.host_devices import TapsRead
+    from provision.verify.evidence import Act
+
+    _Seen = frozenset[tuple[str, str]]
+    """The devices that a way has come by, so that no ring is walked twice."""
 
 _OVER = frozenset({"vlan", "macvlan", "ipvlan", "macvtap", "ipvtap"})
 """Kinds that lie on another device."""
@@ -25,8 +29,8 @@ _OVS = "openvswitch"
 
 
 @dataclass(frozen=True, slots=True)
-class _At:
-    """A device, and where it is."""
+class _Device:
+    """A device, and the network namespace that it is in."""
 
     network: str
     link: Link
@@ -46,16 +50,15 @@ def ways_to(read: TapsRead, network: str, name: str) -> tuple[Way, ...]:
     if link is None:
         return ()
     key = (network, link.master or name)  # all that comes to one bridge's TAPs comes by the same ways
-    if key not in read.memo:
-        at, seen = _At(network, link), frozenset({(network, name)})
+    if key not in read.walked:
+        at, seen = _Device(network, link), frozenset({(network, name)})
         found = list(_below(read, at, seen) if link.kind in _OVER else _handed_to(read, at, seen))
         walked = [way for way in found if not way.trouble]
-        read.memo[key] = tuple(walked if any(way.source == "outside" for way in walked) else found)
-    ways: tuple[Way, ...] = read.memo[key]
-    return ways
+        read.walked[key] = tuple(walked if any(way.source == "outside" for way in walked) else found)
+    return read.walked[key]
 
 
-def hop(read: TapsRead, network: str, link: Link, act: Literal["receives", "sends", "hands on"]) -> Hop:
+def hop(read: TapsRead, network: str, link: Link, act: Act) -> Hop:
     """A device on the way, with what was read of it."""
     there = read.of(network)
     features = there.features.devices.get(link.name)
@@ -87,23 +90,23 @@ def _diverted(there: TapsRead, link: Link) -> str:
     )
 
 
-def _then(read: TapsRead, way: Way, at: _At, act: Literal["receives", "sends", "hands on"]) -> Way:
+def _then(read: TapsRead, way: Way, at: _Device, act: Act) -> Way:
     return replace(way, hops=(*way.hops, hop(read, at.network, at.link, act)))
 
 
-def _handed_to(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _handed_to(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     """The ways by which frames come to be sent by a device: from its bridge's other ports, or from its host."""
-    links = read.of(at.network).links
-    master = links.get(at.link.master)
+    there = read.of(at.network)
+    master = there.links.get(at.link.master)
     if master is None:
         yield from _from_host(read, at, None, seen, routed=True)
     elif master.kind == "bridge":
-        ports = [link for link in links.values() if link.master == master.name and link.name != at.link.name]
-        bridge = _At(at.network, master)
+        ports = [link for link in there.ports[master.name] if link.name != at.link.name]
+        bridge = _Device(at.network, master)
         inward = [
             _then(read, way, bridge, "hands on")
             for port in ports
-            for way in _arriving(read, _At(at.network, port), seen | {bridge.key})
+            for way in _arriving(read, _Device(at.network, port), seen | {bridge.key})
         ]
         yield from inward
         wired = any(way.source == "outside" and not way.trouble for way in inward)
@@ -117,17 +120,17 @@ def _handed_to(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Ite
         )
 
 
-def _through_ovs(read: TapsRead, at: _At, master: Link, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _through_ovs(read: TapsRead, at: _Device, master: Link, seen: _Seen) -> Iterator[Way]:
     """From the other ports of an Open vSwitch: the kernel does not tell which of them are on one bridge."""
     links = read.of(at.network).links
     seen |= {(at.network, master.name)}
     for port in links.values():
         if port.master == master.name and port.name != at.link.name:
-            for way in _arriving(read, _At(at.network, port), seen):
+            for way in _arriving(read, _Device(at.network, port), seen):
                 yield replace(way, unsure=_on_its_bridge(master))
         elif port.kind == _OVS and port.name != master.name and port.up and port.name != at.link.name:
-            for way in _from_host(read, _At(at.network, port), None, seen, routed=False):
-                yield replace(_then(read, way, _At(at.network, port), "sends"), unsure=_on_its_bridge(master))
+            for way in _from_host(read, _Device(at.network, port), None, seen, routed=False):
+                yield replace(_then(read, way, _Device(at.network, port), "sends"), unsure=_on_its_bridge(master))
 
 
 def _on_its_bridge(switch: Link) -> str:
@@ -135,24 +138,24 @@ def _on_its_bridge(switch: Link) -> str:
 
 
 def _from_host(
-    read: TapsRead, at: _At, own: _At | None, seen: frozenset[tuple[str, str]], *, routed: bool
+    read: TapsRead, at: _Device, own: _Device | None, seen: _Seen, *, routed: bool
 ) -> Iterator[Way]:
     """What the host itself sends by a device, and what it forwards there where nothing else leads in.
 
     :param own: the device as a sender of its own, a bridge; a TAP or veth without a master is one by its own rung.
     """
     there = read.of(at.network)
-    over = [link for link in there.links.values() if link.lower == at.link.name and link.kind in _OVER]
+    over = [link for link in there.uppers.get(at.link.name, ()) if link.kind in _OVER]
     for link in (at.link, *over):
         if not _addressed(link) and (link is not at.link or own is not None or at.link.kind == _OVS):
             continue
-        senders = [*([_At(at.network, link)] if link is not at.link else []), *([own] if own else [])]
+        senders = [*([_Device(at.network, link)] if link is not at.link else []), *([own] if own else [])]
         yield _sent(read, Way("host"), senders)
         if routed:
             for name in there.uplinks:
                 uplink = there.links.get(name)
                 if uplink is not None and (at.network, name) not in seen and uplink is not link:
-                    for way in _arriving(read, _At(at.network, uplink), seen):
+                    for way in _arriving(read, _Device(at.network, uplink), seen):
                         yield _sent(read, way, senders)
 
 
@@ -161,13 +164,13 @@ def _addressed(link: Link) -> bool:
     return any(not address.startswith("fe80:") for address in link.addresses)
 
 
-def _sent(read: TapsRead, way: Way, senders: list[_At]) -> Way:
+def _sent(read: TapsRead, way: Way, senders: list[_Device]) -> Way:
     for sender in senders:
         way = _then(read, way, sender, "sends")
     return way
 
 
-def _arriving(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _arriving(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     """The ways by which frames come in by a device."""
     link, kind = at.link, at.link.kind
     if at.key in seen or not link.carrier or link.idle or link.loopback or kind in _SILENT or link.tap:
@@ -181,44 +184,43 @@ def _arriving(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iter
         )
 
 
-def _by_wire(read: TapsRead, at: _At, _seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _by_wire(read: TapsRead, at: _Device, _seen: _Seen) -> Iterator[Way]:
     yield _then(read, Way("outside"), at, "receives")
 
 
-def _by_ports(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _by_ports(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     active = f"which ports of {at.link.name} are active `teamdctl {at.link.name} state` tells"
-    for port in read.of(at.network).links.values():
-        if port.master == at.link.name:
-            for way in _arriving(read, _At(at.network, port), seen):
-                found = _then(read, way, at, "hands on")
-                yield replace(found, unsure=active) if at.link.kind == "team" else found
+    for port in read.of(at.network).ports.get(at.link.name, ()):
+        for way in _arriving(read, _Device(at.network, port), seen):
+            found = _then(read, way, at, "hands on")
+            yield replace(found, unsure=active) if at.link.kind == "team" else found
 
 
-def _by_lower(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _by_lower(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     for way in _below(read, at, seen):
         yield _then(read, way, at, "hands on")
 
 
-def _by_ovs(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _by_ovs(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     links = read.of(at.network).links
     for port in links.values():
         master = links.get(port.master)
         if master is not None and master.kind == _OVS:
-            for way in _arriving(read, _At(at.network, port), seen):
+            for way in _arriving(read, _Device(at.network, port), seen):
                 yield replace(_then(read, way, at, "hands on"), unsure=_on_its_bridge(master))
 
 
-def _below(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _below(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     """The ways into the device that another one lies on."""
     lower = read.of(at.network).links.get(at.link.lower)
     if lower is None:
         where = "is in another network namespace" if at.link.peer else "is not there"
         yield Way("outside", trouble=f"what {at.link.name} lies on {where}")
     else:
-        yield from _arriving(read, _At(at.network, lower), seen)
+        yield from _arriving(read, _Device(at.network, lower), seen)
 
 
-def _by_veth(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Iterator[Way]:
+def _by_veth(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     """What a veth's peer sends it: its bridge's, or its namespace's own."""
     peer = _peer(read, at)
     if peer is None:
@@ -232,30 +234,23 @@ def _by_veth(read: TapsRead, at: _At, seen: frozenset[tuple[str, str]]) -> Itera
             yield _then(read, replace(sends, source="outside", apart=True) if own else sends, at, "receives")
 
 
-def _peer(read: TapsRead, at: _At) -> _At | None:
+def _peer(read: TapsRead, at: _Device) -> _Device | None:
     """A veth's other end; None where it cannot be told which of the devices that were read it is."""
     link = at.link
     if not link.peer:
         own = read.of(at.network).links.get(link.lower)
-        return _At(at.network, own) if own is not None else None
+        return _Device(at.network, own) if own is not None else None
     found = [
-        _At(network, other)
-        for network, links in _networks(read).items()
+        _Device(network, other)
+        for network, there in read.networks.items()
         if network != at.network
-        for other in links.values()
+        for other in there.links.values()
         if (other.kind, other.index, other.peer) == ("veth", link.peer, link.index)
     ]
     return found[0] if len(found) == 1 else None
 
 
-def _networks(read: TapsRead) -> Mapping[str, Mapping[str, Link]]:
-    """Every network namespace that was read, our own under an empty name."""
-    others = read.qemus.networks if read.qemus is not None else {}
-    own = read.qemus.reader.namespaces.get("net") if read.qemus and read.qemus.reader else None
-    return {"": read.links} | {name: read.of(name).links for name in others if name != own}
-
-
-_INWARD: Mapping[str, Callable[[TapsRead, _At, frozenset[tuple[str, str]]], Iterator[Way]]] = {
+_INWARD: Mapping[str, Callable[[TapsRead, _Device, _Seen], Iterator[Way]]] = {
     "": _by_wire,
     "veth": _by_veth,
     _OVS: _by_ovs,
