@@ -17,7 +17,7 @@ from provision.lab.load import parse_lab
 from provision.runtime.command import UNRECORDED, Result, Run
 from provision.runtime.errors import LostError, RefusedError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor
+from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor
 from provision.verify.evidence import NicEvidence
 
 if TYPE_CHECKING:
@@ -208,6 +208,6 @@ class FakeEdges:
         self,
         host: str,  # noqa: ARG002
         socket: str,  # noqa: ARG002
-        holder: Holder = ANYBODY,  # noqa: ARG002
+        listener: Listener = ANYBODY,  # noqa: ARG002
     ) -> AbstractContextManager[FakeMonitor]:
         return nullcontext(self.qmp)

@@ -14,7 +14,7 @@ from provision.lab.spec import Lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RefusedError
 from provision.runtime.interrupt import _arrived, forget
-from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor, SocketMonitor
+from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, SocketMonitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
 from tests.processes import proc_text
@@ -257,7 +257,7 @@ class RecordedEdges:
         self,
         host: str,  # noqa: ARG002
         socket: str,  # noqa: ARG002
-        holder: Holder = ANYBODY,  # noqa: ARG002
+        listener: Listener = ANYBODY,  # noqa: ARG002
     ) -> AbstractContextManager[SocketMonitor]:
         if PATHS.pidfile("vm") not in self.runner.qemus:
             raise HostError(MORE["refused"]["monitor"])

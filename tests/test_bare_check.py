@@ -11,7 +11,7 @@ import pytest
 from provision.host.read.processes import LISTENING
 from provision.runtime.command import Result
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import ANYBODY, Domain, Holder
+from provision.runtime.protocols import ANYBODY, Domain, Listener
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.evidence import Owner, Unasked
 from provision.verify.judge.verdict import judge_nic
@@ -44,8 +44,8 @@ class Silent(FakeEdges):
 
     peer: int | None = None
 
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Any:  # noqa: ARG002
-        error = HostError(f"the monitor at {socket} of {holder.pid}, {holder.uid} is somebody else's")
+    def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> Any:  # noqa: ARG002
+        error = HostError(f"the monitor at {socket} of {listener.pid}, {listener.uid} is somebody else's")
         return nullcontext(FakeMonitor({"query-name": error}, self.peer))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from provision.edges.qmp import QmpSocket
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import ANYBODY, Holder
+from provision.runtime.protocols import ANYBODY, Listener
 
 GREETING = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}, "capabilities": []}}\r\n'
 
@@ -73,13 +73,13 @@ def test_an_answer_that_is_none_is_an_error_in_a_line_and_no_more(tmp_path: Path
 
 def test_who_listens_is_known_before_a_word_is_said(tmp_path: Path) -> None:
     path = tmp_path / "qmp"
-    with listening(path, OK, OK), QmpSocket(str(path), Holder(os.getpid())) as monitor:
+    with listening(path, OK, OK), QmpSocket(str(path), Listener(os.getpid())) as monitor:
         assert monitor.peer == os.getpid()
         assert monitor.execute("query-name") == {}
     with (
         listening(tmp_path / "other"),
         pytest.raises(HostError, match="and not process 1"),
-        QmpSocket(str(tmp_path / "other"), Holder(1)),
+        QmpSocket(str(tmp_path / "other"), Listener(1)),
     ):
         pass
 
@@ -98,7 +98,7 @@ def test_nobody_is_led_to_another_socket_by_a_directory_that_others_can_change(
     with listening(private) as let_in:
         with (
             pytest.raises(HostError, match="others than user 0 may change what is there"),
-            QmpSocket(str(folder / "qmp"), Holder(uid=0)),
+            QmpSocket(str(folder / "qmp"), Listener(uid=0)),
         ):
             pass
         assert let_in == []

@@ -19,7 +19,7 @@ from provision.runtime.errors import (
     RscvmError,
     UnreadableError,
 )
-from provision.runtime.protocols import ANYBODY, Holder
+from provision.runtime.protocols import ANYBODY, Listener
 from provision.runtime.questions import ask
 from provision.verify.saved.record import Recorder
 from provision.verify.saved.replay import Replay, tool_versions
@@ -139,7 +139,7 @@ def test_evidence_cannot_be_changed(change: str) -> None:
 
 def test_a_socket_that_nobody_listens_at_is_silent_again() -> None:
     class Silent(FakeEdges):
-        def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Any:  # noqa: ARG002
+        def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> Any:  # noqa: ARG002
             raise HostError("no monitor answers at /run/qmp")
 
     recorder = Recorder(Silent())

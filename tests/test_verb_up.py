@@ -12,7 +12,7 @@ from provision.host.apply.lock import LockError
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import CommandError, HostError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import ANYBODY, Holder, SocketMonitor
+from provision.runtime.protocols import ANYBODY, Listener, SocketMonitor
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
 from tests.recorded_answers import LAB, PATHS, THEIR_FILES, changed_lab, rows
@@ -215,10 +215,10 @@ class Ending(RecordedEdges):
     """Its bare QEMU has ended by the time that its monitor is asked."""
 
     def monitor(
-        self, host: str, socket: str, holder: Holder = ANYBODY
+        self, host: str, socket: str, listener: Listener = ANYBODY
     ) -> AbstractContextManager[SocketMonitor]:
         self.runner.qemus.clear()
-        return super().monitor(host, socket, holder)
+        return super().monitor(host, socket, listener)
 
 
 @pytest.mark.parametrize("machine", BOTH)

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from qemu.qmp import QMPClient
 
-    from provision.runtime.protocols import Holder
+    from provision.runtime.protocols import Listener
 
 _T = TypeVar("_T")
 _GREETING = 5.0
 """Seconds within which a QEMU greets whom it serves; while somebody else is its client it greets nobody."""
 _WORDS = 300
 """Characters of what a monitor says that are handed on in an error."""
-_ALL = 30.0
-"""Seconds after which no more is asked: whoever answers each question late would keep us for ever."""
+_LONGEST = 30.0
+"""Seconds for which a monitor is asked anything: whoever answers each question late would keep us for ever."""
 
 
 class QmpSocket:
@@ -36,15 +36,15 @@ class QmpSocket:
     def __init__(
         self,
         place: str,
-        holder: Holder,
+        listener: Listener,
         way: AbstractContextManager[tuple[socket.socket, int | None]] | None = None,
         *,
         timeout: float = 10,
     ) -> None:
         """Connect to a path or a port here, or by a way that leads to one elsewhere; the place is for a reader then."""
         self._place = place
-        self._pid = holder.pid
-        self._way = way or connected(place, holder.uid, timeout)
+        self._pid = listener.pid
+        self._way = way or connected(place, listener.uid, timeout)
         self._timeout = timeout
         self._open = ExitStack()
         self._line: socket.socket | None = None
@@ -81,8 +81,10 @@ class QmpSocket:
         """
         from qemu.qmp import ExecuteError  # noqa: PLC0415
 
-        if time.monotonic() - self._begun > _ALL:
-            raise HostError(f"its monitor at {self._place} takes more than {_ALL:g} s for all that is asked")
+        if time.monotonic() - self._begun > _LONGEST:
+            raise HostError(
+                f"its monitor at {self._place} takes more than {_LONGEST:g} s for all that is asked"
+            )
         look()
         client = self._client or self._greeted()
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provision.edges.qmp import QmpSocket
     from provision.edges.ssh.host import SshHost
     from provision.runtime.command import Say
-    from provision.runtime.protocols import Holder, Runner, Target
+    from provision.runtime.protocols import Listener, Runner, Target
 
 
 class RealEdges:
@@ -96,13 +96,13 @@ class RealEdges:
             self._connection(host).connect()
         return uri
 
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> QmpSocket:
+    def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> QmpSocket:
         """Who listens at a path on the host, or at a port of its loopback."""
         from provision.edges.qmp import QmpSocket  # noqa: PLC0415 - brings asyncio
 
         if not self._targets[host].address:
-            return QmpSocket(socket, holder)
+            return QmpSocket(socket, listener)
         from provision.edges.ssh.relay import relayed  # noqa: PLC0415 - only where a host is remote
 
         connection = self._connection(host)
-        return QmpSocket(f"{host}:{socket}", holder, relayed(host, connection.start, socket, holder.uid))
+        return QmpSocket(f"{host}:{socket}", listener, relayed(host, connection.start, socket, listener.uid))

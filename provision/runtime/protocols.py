@@ -86,8 +86,8 @@ LOOPBACK = r"tcp:(?P<host>127\.0\.0\.1|\[::1\]):(?P<port>[0-9]{1,5})"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Whose a monitor's socket has to be; where nothing is said, whoever listens there is taken."""
+class Listener:
+    """Who has to listen at a monitor's socket; where nothing is said, whoever listens there is taken."""
 
     pid: int | None = None
     """Of the process that listens."""
@@ -95,7 +95,7 @@ class Holder:
     """Of the socket's file."""
 
 
-ANYBODY = Holder()
+ANYBODY = Listener()
 
 
 class SocketMonitor(Monitor, Protocol):
@@ -203,11 +203,11 @@ class ReadingEdges(Protocol):
         ...
 
     def monitor(
-        self, host: str, socket: str, holder: Holder = ANYBODY
+        self, host: str, socket: str, listener: Listener = ANYBODY
     ) -> AbstractContextManager[SocketMonitor]:
         """Who listens at a path on the host, or at a port of its loopback; whether it is a QEMU the first answer shows.
 
-        :raise HostError: when nobody listens there, or somebody else than the holder; then nothing was said to them.
+        :raise HostError: when nobody listens there, or another than has to; then nothing was said to them.
         """
         ...
 

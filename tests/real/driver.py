@@ -16,7 +16,7 @@ from typing import Any
 from provision.edges.wiring import RealEdges
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import LostError, RscvmError
-from provision.runtime.protocols import Domain, Holder, Target
+from provision.runtime.protocols import Domain, Listener, Target
 
 interrupted: list[int] = []
 
@@ -32,7 +32,7 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
         said = getattr(edges.libvirt(name), step["libvirt"])(*step.get("with", ()))
         return {"said": asdict(said) if isinstance(said, Domain) else said}
     if "monitor" in step:
-        with edges.monitor(name, step["monitor"], Holder(*step.get("holder", ()))) as monitor:
+        with edges.monitor(name, step["monitor"], Listener(*step.get("listener", ()))) as monitor:
             return {"said": [monitor.execute(command) for command in step["execute"]], "peer": monitor.peer}
     if "interrupt" in step:
         os.killpg(0, signal.SIGINT)

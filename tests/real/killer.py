@@ -20,7 +20,7 @@ from provision.host.apply.session import HostSession
 from provision.lab.file import read_lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import RscvmError
-from provision.runtime.protocols import ANYBODY, Holder
+from provision.runtime.protocols import ANYBODY, Listener
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
 
@@ -54,8 +54,8 @@ class Counting:
         self.daemon = self.real.libvirt(host)
         return self
 
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Any:
-        return self.real.monitor(host, socket, holder)
+    def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> Any:
+        return self.real.monitor(host, socket, listener)
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         (result,) = self.run_all([Run(tuple(argv), stdin)], timeout=timeout)

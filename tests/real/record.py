@@ -18,7 +18,7 @@ from provision.host.plan.steps import Plan
 from provision.runtime.command import Result, Run
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, RefusedError
-from provision.runtime.protocols import ANYBODY, Domain, Holder, Monitor, SocketMonitor, Target
+from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, SocketMonitor, Target
 from provision.verbs.apply import set_up
 from provision.verbs.doctor import examine
 from provision.verbs.down import take_down
@@ -68,8 +68,8 @@ class Recorder(RealEdges):
         return _Libvirt(super().libvirt(host), self)
 
     @contextmanager
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[SocketMonitor]:  # type: ignore[override]
-        with super().monitor(host, socket, holder) as found:
+    def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> Iterator[SocketMonitor]:  # type: ignore[override]
+        with super().monitor(host, socket, listener) as found:
             yield _Monitor(found, self.told)
 
 

@@ -78,9 +78,9 @@ def test_a_monitor_that_is_not_its_holders_is_not_spoken_to(site: Site, monitor:
     pid, refused = qemu_of(site), "process|whose|user"
     with site.remote.without(*OTHERS[: OTHERS.index(carrier)]):
         his, another, users = site.ask(
-            {**asked(monitor), "holder": (pid, 0)},
-            {**asked(monitor), "holder": (pid + 1, 0)},
-            {**asked(monitor), "holder": (pid, 1000)},
+            {**asked(monitor), "listener": (pid, 0)},
+            {**asked(monitor), "listener": (pid + 1, 0)},
+            {**asked(monitor), "listener": (pid, 1000)},
         )
 
     assert ("said" in his) == (carrier != "socat")

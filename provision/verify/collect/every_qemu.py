@@ -11,7 +11,7 @@ from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of, taps_in
 from provision.host.read.processes import LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
-from provision.runtime.protocols import Holder
+from provision.runtime.protocols import Listener
 from provision.runtime.questions import ask
 from provision.runtime.safe_text import escaped
 from provision.verify.collect.argument_nics import nic_by_arguments
@@ -138,7 +138,7 @@ def _bare(
         socket, why = _own_monitor(process, read)
     if socket is not None:
         try:
-            with edges.monitor(host, socket, Holder(process.pid, process.uid)) as monitor:
+            with edges.monitor(host, socket, Listener(process.pid, process.uid)) as monitor:
                 return _by_monitor(monitor, host, (process, read), socket)
         except HostError as error:
             why = str(error)

@@ -11,7 +11,7 @@ from provision.facts.qemu import switches_on
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
-from provision.runtime.protocols import Domain, Holder
+from provision.runtime.protocols import Domain, Listener
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
@@ -195,7 +195,7 @@ def _collect_process(edges: ReadingEdges, lab: Lab, machine: _Machine, *, monito
     if not monitor:
         return [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in _lab_nics(lab, machine)]
     try:
-        with edges.monitor(machine.host, socket, Holder(machine.owner.pid)) as qemu:
+        with edges.monitor(machine.host, socket, Listener(machine.owner.pid)) as qemu:
             status = qemu.execute("query-status")
             if isinstance(status, dict) and status.get("running") is False:
                 machine = replace(machine, state="paused")

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from provision.runtime.protocols import (
         Domain,
-        Holder,
         LibvirtReader,
+        Listener,
         Monitor,
         ReadingEdges,
         Runner,
@@ -108,9 +108,9 @@ def asked_qmp(
     return Question(host, "qmp", (*place, command), json.dumps(dict(arguments or {}), sort_keys=True))
 
 
-def at_socket(socket: str, holder: Holder) -> tuple[str, str]:
+def at_socket(socket: str, listener: Listener) -> tuple[str, str]:
     """How a monitor's socket is told from others: several may have listened at one path, each for its own process."""
-    return "socket", socket if holder.pid is None else f"{socket} of process {holder.pid}"
+    return "socket", socket if listener.pid is None else f"{socket} of process {listener.pid}"
 
 
 class Recorder:
@@ -164,12 +164,12 @@ class Recorder:
         return _RecordedLibvirt(self, found, host)
 
     @contextmanager
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[RecordedSocket]:
+    def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> Iterator[RecordedSocket]:
         """Who listens at a path or port on the host, noted with the process that it is."""
-        place = at_socket(socket, holder)
+        place = at_socket(socket, listener)
         with ExitStack() as stack:
             try:
-                monitor = stack.enter_context(self._edges.monitor(host, socket, holder))
+                monitor = stack.enter_context(self._edges.monitor(host, socket, listener))
             except RscvmError as error:
                 self.note_failure(Question(host, "monitor", place), error)
                 raise

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from provision.runtime.protocols import (
-        Holder,
         LibvirtReader,
+        Listener,
         Monitor,
         ReadingEdges,
         Runner,
@@ -118,9 +118,9 @@ class Replay:
         return _ReplayedLibvirt(self, host)
 
     @contextmanager
-    def monitor(self, host: str, socket: str, holder: Holder = ANYBODY) -> Iterator[SocketMonitor]:
+    def monitor(self, host: str, socket: str, listener: Listener = ANYBODY) -> Iterator[SocketMonitor]:
         """Who listened at a path or port on the host; 0.1.0 did not note which process that was."""
-        place = at_socket(socket, holder)
+        place = at_socket(socket, listener)
         if not self.has(Question(host, "monitor", place)):  # 0.1.0 asked whoever listened there
             place = ("socket", socket)
         peer = self.answer(Question(host, "monitor", place))
