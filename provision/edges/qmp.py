@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from qemu.qmp import QMPClient
 
+    from provision.edges.sockets import Line
     from provision.runtime.protocols import Listener
 
 _T = TypeVar("_T")
@@ -37,7 +38,7 @@ class QmpSocket:
         self,
         place: str,
         listener: Listener,
-        way: AbstractContextManager[tuple[socket.socket, int | None]] | None = None,
+        way: AbstractContextManager[Line] | None = None,
         *,
         timeout: float = 10,
     ) -> None:
@@ -47,7 +48,7 @@ class QmpSocket:
         self._way = way or connected(place, listener.uid, timeout)
         self._timeout = timeout
         self._open = ExitStack()
-        self._line: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._client: QMPClient | None = None
         self._begun = time.monotonic()
         self.peer: int | None = None
@@ -59,7 +60,8 @@ class QmpSocket:
         :raise HostError: when nobody listens there, or another process than has to.
         """
         with ExitStack() as stack:
-            self._line, self.peer = stack.enter_context(self._way)
+            line = stack.enter_context(self._way)
+            self._socket, self.peer = line.socket, line.peer
             if self.peer is not None and self._pid not in (None, self.peer):
                 raise HostError(f"process {self.peer} listens at {self._place}, and not process {self._pid}")
             self._loop = stack.enter_context(asyncio.Runner())
@@ -103,12 +105,12 @@ class QmpSocket:
         """
         from qemu.qmp import QMPClient  # noqa: PLC0415 - only where a monitor is asked
 
-        if self._line is None:
+        if self._socket is None:
             raise HostError(f"the monitor at {self._place} is not connected")
         client = QMPClient("rscvm")
         client.logger.disabled = True
         try:
-            self._wait(client.connect(self._line), within=_GREETING)
+            self._wait(client.connect(self._socket), within=_GREETING)
         except Exception as error:
             raise self._silent("no monitor answers", error, _GREETING) from error
         self._client = client

@@ -10,7 +10,7 @@ import stat
 import struct
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from provision.runtime.errors import HostError
 from provision.runtime.protocols import LOOPBACK
@@ -24,9 +24,17 @@ _TIME = struct.Struct("ll")
 """Seconds and microseconds; a connection to a full queue waits no longer (unix(7) knows no other way)."""
 
 
+class Line(NamedTuple):
+    """A connection to a monitor."""
+
+    socket: socket.socket
+    peer: int | None
+    """The process that listens there; None where its kernel does not tell."""
+
+
 @contextmanager
-def connected(place: str, uid: int | None, seconds: float) -> Iterator[tuple[socket.socket, int | None]]:
-    """A socket that leads to a path or to `tcp:127.0.0.1:PORT`, and the process that listens there, where that is known.
+def connected(place: str, uid: int | None, seconds: float) -> Iterator[Line]:
+    """A connection to a path or to `tcp:127.0.0.1:PORT`.
 
     A path is connected to only where its socket's file is this user's, so that no link leads to anybody else's.
 
@@ -34,22 +42,21 @@ def connected(place: str, uid: int | None, seconds: float) -> Iterator[tuple[soc
     """
     try:
         if tcp := re.fullmatch(LOOPBACK, place):
-            line = socket.create_connection((tcp["host"].strip("[]"), int(tcp["port"])), seconds)
+            end = socket.create_connection((tcp["host"].strip("[]"), int(tcp["port"])), seconds)
             peer = None
         else:
-            line = _unix(place, uid, seconds)
-            peer = _CREDENTIALS.unpack(
-                line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            )[0]
+            end = _unix(place, uid, seconds)
+            told = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            peer = _CREDENTIALS.unpack(told)[0]
     except OSError as error:
         raise HostError(f"no monitor answers at {place}: {error.strerror or error}") from error
-    with line:
-        yield line, peer or None
+    with end:
+        yield Line(end, peer or None)
 
 
 def _unix(path: str, uid: int | None, seconds: float) -> socket.socket:
     """By a descriptor of its file: what was looked at is what is connected to, and no path is too long."""
-    if uid is not None and not _is_kept(path, uid):
+    if uid is not None and not _is_guarded(path, uid):
         raise HostError(f"no monitor answers at {path}: others than user {uid} may change what is there")
     file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -58,21 +65,22 @@ def _unix(path: str, uid: int | None, seconds: float) -> socket.socket:
             raise HostError(
                 f"no monitor answers at {path}: its file is not a socket of user {uid}, whose process the machine is"
             )
-        line = socket.socket(socket.AF_UNIX)
+        end = socket.socket(socket.AF_UNIX)
         try:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(math.ceil(seconds), 0))
-            line.connect(f"/proc/self/fd/{file}")
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(math.ceil(seconds), 0))
+            end.connect(f"/proc/self/fd/{file}")
         except BaseException:
-            line.close()
+            end.close()
             raise
-        return line
+        return end
     finally:
         os.close(file)
 
 
-def _is_kept(path: str, uid: int) -> bool:
-    """Whether nobody but root and a user can put anything else in the place of a file, on the way as it is and as it leads."""
-    for way in (Path(path), Path(path).resolve()):  # what `..` may leave out is in the second
+def _is_guarded(path: str, uid: int) -> bool:
+    """Whether nobody but root and a user can put anything else in a file's place: by its path as it is said, and resolved."""
+    # Links and `..` may lead by other folders than the path names.
+    for way in (Path(path), Path(path).resolve()):
         for folder in way.parents:
             found = os.lstat(folder)
             open_to_others = (

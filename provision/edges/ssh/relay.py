@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from provision.edges.sockets import Line
 from provision.edges.ssh.route import PATIENCE
 from provision.runtime.command import HELD
 from provision.runtime.errors import HostError
@@ -128,10 +129,8 @@ exec socat - "$to"
 
 
 @contextmanager
-def relayed(
-    host: str, start: Callable[[Argv], SshStream], place: str, uid: int | None
-) -> Iterator[tuple[socket.socket, int | None]]:
-    """A socket connected to the one at a place on the host, and the process that listens there, where that is known.
+def relayed(host: str, start: Callable[[Argv], SshStream], place: str, uid: int | None) -> Iterator[Line]:
+    """A connection to a path on the host, or to a port of its loopback.
 
     What carries it ends when either end is closed. A path is connected to only where its file is this user's.
 
@@ -156,7 +155,7 @@ def relayed(
     stream.unread(out[first.end() :], b"")
     threading.Thread(target=_carry, args=(stream, far), daemon=True).start()
     with near:
-        yield near, int(first[1]) or None
+        yield Line(near, int(first[1]) or None)
 
 
 def _carry(stream: SshStream, far: socket.socket) -> None:
