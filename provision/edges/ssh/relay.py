@@ -127,6 +127,9 @@ echo {HELD} 0
 exec socat - "$to"
 """
 
+SCRIPTS = {"relay": _RELAY}
+"""Every constant script above, for the linter."""
+
 
 @contextmanager
 def relayed(host: str, start: Callable[[Argv], SshStream], place: str, uid: int | None) -> Iterator[Line]:
