@@ -18,7 +18,7 @@ from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import features, nic, virtio
 from tests.causes import HCK
 
-OFF, ASKED, ON = Feature(False, False, False), Feature(False, True, False), Feature(True, True, False)
+OFF, RSC_OFFLOADS, ON = Feature(False, False, False), Feature(False, True, False), Feature(True, True, False)
 ARMED = {**HCK, "virtio": virtio("hck-driver")}
 
 
@@ -37,12 +37,12 @@ def cause_of(verdict: NicVerdict) -> str | None:
 
 def test_with_the_engine_on_tso_is_asked_for_and_kept_off() -> None:
     assert judge_nic(nic(**ARMED, features=features("hck-wire-like"))).verdict == "ready"
-    assert armed(OFF, ASKED, ASKED).verdict == "ready"
+    assert armed(OFF, RSC_OFFLOADS, RSC_OFFLOADS).verdict == "ready"
 
 
 @pytest.mark.parametrize(
     ("tso4", "tso6", "dropped"),
-    [(OFF, OFF, {"ipv4", "ipv6"}), (OFF, ASKED, {"ipv4"}), (ASKED, OFF, {"ipv6"})],
+    [(OFF, OFF, {"ipv4", "ipv6"}), (OFF, RSC_OFFLOADS, {"ipv4"}), (RSC_OFFLOADS, OFF, {"ipv6"})],
 )
 def test_a_tso_that_nobody_asks_for_was_dropped_and_the_engine_with_it(
     tso4: Feature, tso6: Feature, dropped: set[str]
@@ -55,7 +55,7 @@ def test_a_tso_that_nobody_asks_for_was_dropped_and_the_engine_with_it(
     assert any("Get-NetAdapterRsc" in line for line in found.fix)
 
 
-@pytest.mark.parametrize("tso", [OFF, ASKED])
+@pytest.mark.parametrize("tso", [OFF, RSC_OFFLOADS])
 def test_dropped_beside_a_checksum_that_is_on_is_not_ready_on_a_quiet_bridge_too(tso: Feature) -> None:
     found = armed(ON, tso, tso, lone="br-test")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provision.facts.ethtool_features import FeaturesRead, parse_features
-from provision.host.read.devices import FEATURES as ASKED
+from provision.host.read.devices import FEATURES as RSC_OFFLOADS
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import (
     CommandError,
@@ -200,8 +200,8 @@ def test_a_host_that_has_gone_meanwhile_leaves_its_versions_out() -> None:
 
 def test_features_that_are_replayed_are_those_of_the_host() -> None:
     recorder = Recorder(FakeEdges(SayingHost(outs=[FEATURES])))
-    ask(recorder.host("hv"), [ASKED])
+    ask(recorder.host("hv"), [RSC_OFFLOADS])
 
-    assert ask(Replay(recorder.rows, "0").host("hv"), [ASKED])[ASKED] == FeaturesRead(
+    assert ask(Replay(recorder.rows, "0").host("hv"), [RSC_OFFLOADS])[RSC_OFFLOADS] == FeaturesRead(
         parse_features(FEATURES)
     )

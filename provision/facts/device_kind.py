@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from provision.tables.device_names import TAP_NAME
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from provision.facts.ethtool_features import Features
 
-_CSUM = BY_NAME["guest_csum"].tap
-_TSO = tuple(BY_NAME[name].tap for name in TSO.values())
 LIKE_A_TAP = ("rx-checksumming", "highdma")
 """`off [fixed]` on every TAP (Linux, drivers/net/tun.c), and not both on a NIC, a VLAN, a bond, a bridge or a veth."""
 
@@ -29,7 +27,7 @@ class Kind:
 
 def _another(features: Features) -> str:
     """What no TAP has, of which a device that has it is some other one; empty where there is no such line."""
-    for name in (_CSUM, *_TSO):
+    for name in (TAP_CHECKSUM, *TAP_TSO):
         if name in features and features[name].fixed:
             return f"{name} is {features[name]}"
     for name in LIKE_A_TAP:
@@ -49,7 +47,7 @@ def device_kind(device: str, features: Features, taps: Collection[str] = ()) -> 
     Linux: drivers/net/tun.c has neither receive checksum nor HIGHDMA, and TSO can be switched; macvtap.c shows the
     lower device's offloads as fixed.
     """
-    csum, tso = features.get(_CSUM), [features[name] for name in _TSO if name in features]
+    csum, tso = features.get(TAP_CHECKSUM), [features[name] for name in TAP_TSO if name in features]
     if csum is not None and csum.active and csum.fixed and tso and all(t.active and t.fixed for t in tso):
         return Kind("macvtap")
     if why := _another(features):

@@ -13,7 +13,7 @@ from provision.facts.pasted_blocks import Block, blocks_in
 from provision.facts.pasted_features import Shown, told_apart
 from provision.facts.pasted_lines import plain_lines
 from provision.runtime.errors import UnreadableError
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,8 @@ _LIST = re.compile(r"^\[\s*\{", re.MULTILINE)
 _MOST_LISTS = 100
 _TELLING = frozenset(
     {
-        *(BY_NAME[name].tap for name in ("guest_csum", *TSO.values())),
+        TAP_CHECKSUM,
+        *TAP_TSO,
         "tx-checksumming",
         "tcp-segmentation-offload",
         "generic-receive-offload",

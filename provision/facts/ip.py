@@ -11,17 +11,22 @@ from provision.runtime.errors import UnreadableError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+WHOLE = 65536
+"""Bytes of the largest frame that is not of Big TCP (Linux, GSO_LEGACY_MAX_SIZE)."""
+_SEGMENTS = 65535
+"""Of a frame, the most that there can be (Linux, GSO_MAX_SEGS)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The largest frames that a device takes whole, and the largest that it gathers, in bytes."""
 
-    gso: int = 65536
-    gso_ipv4: int = 65536
-    segments: int = 65535
+    gso: int = WHOLE
+    gso_ipv4: int = WHOLE
+    segments: int = _SEGMENTS
     """Into how many segments a frame may have to be cut."""
-    gro: int = 65536
-    gro_ipv4: int = 65536
+    gro: int = WHOLE
+    gro_ipv4: int = WHOLE
 
 
 DEFAULT_LIMITS = Limits()
@@ -82,13 +87,13 @@ def _counter(value: Any) -> int:
 
 def _limits(data: dict[str, Any]) -> Limits:
     """Where iproute2 tells none of IPv4's own, they follow the others, up to what IPv4 can have (dev_set_gso_max_size)."""
-    gso, gro = int(data.get("gso_max_size", 65536)), int(data.get("gro_max_size", 65536))
+    gso, gro = int(data.get("gso_max_size", WHOLE)), int(data.get("gro_max_size", WHOLE))
     found = Limits(
         gso,
-        int(data.get("gso_ipv4_max_size", min(gso, 65536))),
-        int(data.get("gso_max_segs", 65535)),
+        int(data.get("gso_ipv4_max_size", min(gso, WHOLE))),
+        int(data.get("gso_max_segs", _SEGMENTS)),
         gro,
-        int(data.get("gro_ipv4_max_size", min(gro, 65536))),
+        int(data.get("gro_ipv4_max_size", min(gro, WHOLE))),
     )
     return DEFAULT_LIMITS if found == DEFAULT_LIMITS else found
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from provision.facts.ip import WHOLE
 from provision.facts.iproute_json import parse_json
 from provision.runtime.errors import UnreadableError
 
@@ -24,7 +25,7 @@ class QueueingRead:
 
 
 _INWARD = frozenset({"ingress", "clsact"})
-_WHOLE = 65536 + 45 * 86
+_WHOLE = WHOLE + 45 * 86
 """Bytes of the largest frame that is not of Big TCP, as queues count it: 45 segments, each with its headers, up to 86
 bytes of Ethernet, IPv6 and TCP (net/core/dev.c, qdisc_pkt_len_init)."""
 

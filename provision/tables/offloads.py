@@ -103,6 +103,13 @@ STANDBY = "VIRTIO_NET_F_STANDBY"
 TSO = {"ipv4": "guest_tso4", "ipv6": "guest_tso6"}
 """The offload that RSC is made of, by address family."""
 
+RSC_OFFLOADS = ("guest_csum", *TSO.values(), HCK)
+"""The offloads that a verdict asks a device for."""
+
+TAP_CHECKSUM = BY_NAME["guest_csum"].tap
+TAP_TSO = tuple(BY_NAME[name].tap for name in TSO.values())
+"""The TAP's features that RSC is made of, as ethtool calls them."""
+
 
 MANGLEID = "tx-tcp-mangleid-segmentation"
 """A TAP's feature that no driver negotiates: whether it takes large frames of IPv4 that have one IP ID for all segments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 from provision.verbs.check import devices_of
 from provision.verify.collect.taps import with_tap
 from provision.verify.collect.traffic import with_traffic
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provision.verify.judge.verdict import NicVerdict
 
 _KINDS = frozenset({"tun", "macvtap"})
-_FEATURES = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
+_FEATURES = (TAP_CHECKSUM, *TAP_TSO)
 
 
 @dataclass(frozen=True, slots=True)

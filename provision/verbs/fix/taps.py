@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provision.host.apply.execute import run_steps
 from provision.host.plan.taps import switch_step
 from provision.runtime.errors import CommandError, HostError
-from provision.tables.offloads import BY_NAME
+from provision.tables.offloads import TAP_CHECKSUM
 from provision.verbs.fix.repair import BACK_ON, ONE_NUMBER, Repair
 from provision.verify.collect.host_devices import read_taps
 from provision.verify.collect.taps import with_tap
@@ -120,7 +120,7 @@ def _resolved(repair: Repair, read: NicVerdict) -> str:
         return ""
     if repair.cause == ONE_NUMBER:
         return ONE_NUMBER
-    checksum = BY_NAME["guest_csum"].tap in repair.switched
+    checksum = TAP_CHECKSUM in repair.switched
     return "host-disabled-checksum" if checksum else "host-disabled-segmentation"
 
 

@@ -11,7 +11,8 @@ from provision.facts.qemu_arguments import ArgumentNic, nics_of
 from provision.runtime.errors import UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
-from provision.verify.collect.monitor import ASKED, BESIDES, PERIPHERAL
+from provision.tables.offloads import RSC_OFFLOADS
+from provision.verify.collect.monitor import BESIDES, PERIPHERAL
 from provision.verify.collect.next_start import SAVED, as_started
 from provision.verify.evidence import Definition, NicEvidence, Owner, Unasked
 
@@ -43,7 +44,7 @@ def nic_by_arguments(machine: Machine, nic: ArgumentNic, index: int, unasked: Un
         state,
         NETDEVS.get(nic.backend, nic.backend or "unknown"),
         "virtio" if virtio else nic.driver,
-        properties={offload: nic.switches[offload] for offload in ASKED} if virtio else unasked,
+        properties={offload: nic.switches[offload] for offload in RSC_OFFLOADS} if virtio else unasked,
         virtio=unasked,
         owner=owner,
         netdev=nic.netdev,

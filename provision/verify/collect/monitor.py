@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.virtio import VirtioFacts, parse_virtio_status
 from provision.runtime.errors import HostError, RefusedError
-from provision.tables.offloads import HCK, TSO
+from provision.tables.offloads import RSC_OFFLOADS
 from provision.verify.collect.link_state import link_is_off
 from provision.verify.evidence import Cut, NicEvidence, Unasked
 
@@ -24,14 +24,12 @@ LINK_UNTOLD = (
 )
 BESIDES = "libvirt does not tell of it: given by <qemu:commandline>, or plugged in past libvirt"
 """What is said of a NIC that its domain's XML has no `<interface>` of."""
-ASKED = ("guest_csum", *TSO.values(), HCK)
-"""The device's switches that tell of RSC."""
 
 
 def read_properties(monitor: Monitor, path: str) -> Mapping[str, bool] | Unasked:
     """The device's own switches; one that this QEMU does not have is left out."""
     found: dict[str, bool] = {}
-    for name in ASKED:
+    for name in RSC_OFFLOADS:
         try:
             answer = monitor.execute("qom-get", {"path": path, "property": name})
         except RefusedError as error:

@@ -15,7 +15,7 @@ from provision.lab.paths import LabPaths
 from provision.runtime.errors import UnreadableError
 from provision.tables.backends import BACKENDS, INTERFACES, NETDEVS
 from provision.tables.models import OWN_LRO, is_qemus_virtio
-from provision.tables.offloads import BY_NAME, HCK, OFFLOADS, STANDBY, TSO
+from provision.tables.offloads import BY_NAME, OFFLOADS, RSC_OFFLOADS, STANDBY
 from provision.verify.evidence import Definition, NicEvidence, Unasked
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Build = Callable[[DomainFacts, int, DomainNic], NicEvidence]
     """A NIC of a running domain, of its XML alone."""
 
-_TOLD = ("guest_csum", *TSO.values(), HCK)
 _TAKEN = frozenset({"VIRTIO_CONFIG_S_DRIVER_OK"})
 SAVED = Unasked(
     "it was saved (virsh managedsave), and its next start goes on as it ran, whatever its definition says"
@@ -52,7 +51,7 @@ def as_started(nic: NicEvidence, device: DefinedDevice) -> NicEvidence:
     }
     offered = frozenset(BY_NAME[name].virtio for name in on) | ({STANDBY} if nic.standby else set())
     facts = VirtioFacts(offered, offered, _TAKEN, device.vhost)
-    return replace(nic, properties={name: device.offloads[name] for name in _TOLD}, virtio=facts)
+    return replace(nic, properties={name: device.offloads[name] for name in RSC_OFFLOADS}, virtio=facts)
 
 
 def _starting(text: str, build: Build) -> dict[tuple[str, int], NicEvidence]:

@@ -15,7 +15,7 @@ from provision.facts.pasted_lines import plain_lines
 from provision.runtime.errors import RequestError
 from provision.tables.failure_reasons import REASONS
 from provision.tables.kernel_messages import KERNEL_MESSAGES
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 from provision.verify.collect.pasted_machines import domain_nics, proxmox_nics
 from provision.verify.collect.pasted_notes import (
     GRO,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from provision.facts.ethtool_features import Features
 
-_CSUM = BY_NAME["guest_csum"].tap
-_TSO = tuple(BY_NAME[name].tap for name in TSO.values())
 _ABSENT = Unasked("not in what was pasted", final=True)
 _UNNAMED = "unnamed"
 _MOST_NICS = 2000
@@ -174,8 +172,8 @@ def _shown(where: Where, shown: Shown, taps: frozenset[str], notes: Sequence[str
 
 def _tap(where: Where, shown: Shown, notes: Sequence[str]) -> NicEvidence:
     features = {**_implied(shown), **shown.features}
-    if _CSUM not in features or not any(name in features for name in _TSO):
-        lacking = next(name for name in (_CSUM, *_TSO) if name not in features)
+    if TAP_CHECKSUM not in features or not any(name in features for name in TAP_TSO):
+        lacking = next(name for name in (TAP_CHECKSUM, *TAP_TSO) if name not in features)
         own = list(refused(where, features)) if shown.answer else []
         return _nic(where, "ethernet", _lacking(f"{lacking} of {where}"), [*own, *notes])
     return _nic(
@@ -192,10 +190,10 @@ def _implied(shown: Shown) -> Features:
     said, found = shown.features, dict[str, Feature]()
     groups = said.get("tx-checksumming"), said.get("tcp-segmentation-offload")
     if groups[0] is not None:
-        found[_CSUM] = Feature(groups[0].active, None, None)
-    elif any(name in said and said[name].active for name in _TSO):
-        found[_CSUM] = Feature(True, None, None)
+        found[TAP_CHECKSUM] = Feature(groups[0].active, None, None)
+    elif any(name in said and said[name].active for name in TAP_TSO):
+        found[TAP_CHECKSUM] = Feature(True, None, None)
     if groups[1] is not None and (shown.plain or not groups[1].active):
-        of_it = _TSO[:1] if shown.plain else _TSO
+        of_it = TAP_TSO[:1] if shown.plain else TAP_TSO
         found |= dict.fromkeys(of_it, Feature(groups[1].active, None, None))
     return found

@@ -12,14 +12,13 @@ from provision.facts.pasted_domain import PastedDomain, pasted_domains
 from provision.facts.qm_config import QmConfig, QmNic, parse_qm_configs
 from provision.runtime.errors import UnreadableError
 from provision.tables.models import LIBVIRTS_VIRTIO
-from provision.tables.offloads import BY_NAME, HCK, TSO
+from provision.tables.offloads import BY_NAME, RSC_OFFLOADS
 from provision.verify.collect.machines import nics_in_xml
 from provision.verify.evidence import Cut, NicEvidence, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_TOLD = ("guest_csum", *TSO.values(), HCK)
 _ABSENT = Unasked("not in what was pasted", final=True)
 _PIECE = "this is a piece of its XML: what <qemu:commandline> says of all virtio NICs is not known"
 _DEFINED = "this is what its next start makes; what runs may be otherwise"
@@ -63,7 +62,7 @@ def _properties(
         return Unasked(
             f"an override may change its offloads by its alias {alias}, and was not pasted", final=True
         )
-    return {name: device.offloads[name] for name in _TOLD}
+    return {name: device.offloads[name] for name in RSC_OFFLOADS}
 
 
 def proxmox_nics(source: str, lines: Iterable[str]) -> Iterator[NicEvidence]:
@@ -75,7 +74,7 @@ def proxmox_nics(source: str, lines: Iterable[str]) -> Iterator[NicEvidence]:
 
 def _proxmox_nic(source: str, config: QmConfig, nic: QmNic) -> NicEvidence:
     # Proxmox VE says nothing of offloads to QEMU; without a bridge it makes a user-mode network (PVE::QemuServer).
-    properties: Mapping[str, bool] | Unasked = {name: BY_NAME[name].default for name in _TOLD}
+    properties: Mapping[str, bool] | Unasked = {name: BY_NAME[name].default for name in RSC_OFFLOADS}
     if config.arguments:
         properties = Unasked("its `args:` may change the device", final=True)
     tap = f"tap{config.vm}i{nic.index}" if config.vm and nic.bridge else None

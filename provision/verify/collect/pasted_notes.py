@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.device_kind import LIKE_A_TAP
 from provision.tables.device_names import TAP_NAME
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from provision.facts.ethtool_features import Features
     from provision.facts.pasted_features import Shown
 
-_CSUM = BY_NAME["guest_csum"].tap
-_TSO = tuple(BY_NAME[name].tap for name in TSO.values())
 _ECN = "tx-tcp-ecn-segmentation"
 WHICH = "`virsh domiflist DOMAIN` names a guest's TAP"
 
@@ -45,9 +43,11 @@ class Where:
 
 def implied_notes(shown: Shown, features: Features) -> Iterator[str]:
     """That lines were not pasted, and whether others told what they would have."""
-    if implied := [name for name in (_CSUM, *_TSO) if name in features and name not in shown.features]:
+    if implied := [
+        name for name in (TAP_CHECKSUM, *TAP_TSO) if name in features and name not in shown.features
+    ]:
         yield f"{', '.join(implied)}: not in what was pasted, but told by the lines that were"
-    if unknown := [name for name in _TSO if name not in features]:
+    if unknown := [name for name in TAP_TSO if name not in features]:
         old = "; this old form of `ethtool -k` tells of IPv4 alone" if shown.plain else ""
         yield f"{', '.join(unknown)} is not in what was pasted{old}"
 
@@ -104,7 +104,9 @@ def gro_set(device: str, features: Features, gro: Mapping[str, str]) -> Iterator
 def refused(where: Where, features: Features) -> Iterator[str]:
     """What it means that `ethtool -K` was refused TSO."""
     refused = [
-        name for name in _TSO if name in features and features[name].requested and not features[name].active
+        name
+        for name in TAP_TSO
+        if name in features and features[name].requested and not features[name].active
     ]
     if refused:
         yield (
@@ -115,9 +117,11 @@ def refused(where: Where, features: Features) -> Iterator[str]:
 
 def tap_notes(where: Where, features: Features) -> Iterator[str]:
     """What a TAP's state rests on, and what else looks like it."""
-    csum, tso = features[_CSUM], [features[name] for name in _TSO if name in features]
+    csum, tso = features[TAP_CHECKSUM], [features[name] for name in TAP_TSO if name in features]
     asked = [
-        name for name in _TSO if name in features and features[name].requested and not features[name].active
+        name
+        for name in TAP_TSO
+        if name in features and features[name].requested and not features[name].active
     ]
     gather = features.get("tx-scatter-gather")
     if csum.active and all(each.active for each in tso):

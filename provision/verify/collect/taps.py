@@ -6,7 +6,7 @@ from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from provision.tables.offloads import BY_NAME, TSO
+from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 from provision.verify.collect.own_taps import MACVTAPS, has_device, with_own_tap
 from provision.verify.collect.ways import hop, ways_to
 from provision.verify.evidence import Cut, Unasked
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from provision.verify.collect.host_devices import TapsRead
     from provision.verify.evidence import NicEvidence
 
-_NEEDED = tuple(BY_NAME[name].tap for name in ("guest_csum", *TSO.values()))
 _BLOCKED = frozenset({"disabled", "blocking", "listening", "learning"})
 """States of a bridge's port in which nothing is forwarded to it (Linux net/bridge/br_forward.c, should_deliver)."""
 _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
@@ -58,7 +57,7 @@ def _features(nic: NicEvidence, read: FeaturesRead) -> Features | Unasked:
     features = read.devices.get(nic.tap)
     if features is None:
         return Unasked(f"no device {nic.tap} on {nic.host}")
-    lacking = [name for name in _NEEDED if name not in features]
+    lacking = [name for name in (TAP_CHECKSUM, *TAP_TSO) if name not in features]
     return Unasked(f"ethtool tells no {lacking[0]}") if lacking else features
 
 

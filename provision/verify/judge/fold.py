@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from provision.facts.ip import WHOLE
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import FAMILIES, Unasked
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from provision.verify.evidence import Family, Hop, NicEvidence, Way
 
 Blame = Literal["", "gro-off", "path-segments"]
-_WHOLE = 65536
-"""Bytes of the largest frame that is not of Big TCP."""
 _FEW = 16384
 """Bytes below which what a device gathers or sends is called cut: some ten segments, a quarter of what could be."""
 _HEADERS = 52
@@ -40,7 +39,7 @@ class Arrival:
     at: Hop | None = None
     """Where they are cut, or are not gathered."""
     why: str = ""
-    size: int = _WHOLE
+    size: int = WHOLE
     """Of the largest frame that arrives whole."""
 
 
@@ -52,7 +51,7 @@ def cuts(hop: Hop, family: Family, size: int) -> str:
     name, limit = ("gso_ipv4_max_size", limits.gso_ipv4) if family == "ipv4" else ("gso_max_size", limits.gso)
     if limit < size:
         return f"{name if limits.gso != limits.gso_ipv4 else 'gso_max_size'} {limit}"
-    if limits.segments * (hop.mtu - _HEADERS) < min(size, _WHOLE):
+    if limits.segments * (hop.mtu - _HEADERS) < min(size, WHOLE):
         return f"gso_max_segs {limits.segments}"
     return hop.queueing
 
@@ -78,7 +77,7 @@ def gathered_by(hop: Hop, family: Family) -> tuple[int, str]:
     """The largest frame that a device gathers from segments, and why it gathers none."""
     features = hop.features or {}
     if any(features[name].active for name in _OTHERS if name in features):
-        return _WHOLE, ""
+        return WHOLE, ""
     if not features[_GATHERS].active:
         return 0, f"{_GATHERS} off"
     if hop.lists:
@@ -166,7 +165,7 @@ def _settled(way: Way, found: Arrival, all_: Sequence[tuple[Way, Arrival]]) -> A
 
 def largest(nic: NicEvidence, family: Family) -> int:
     """The largest frame that gets as far as the TAP; that of ordinary TCP where nothing says otherwise."""
-    return max([_WHOLE, *(each.size for _, each in arrivals(nic, family) if each.whole)])
+    return max([WHOLE, *(each.size for _, each in arrivals(nic, family) if each.whole)])
 
 
 def tap_cuts(nic: NicEvidence, family: Family) -> tuple[str, str]:
