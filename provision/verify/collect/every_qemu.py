@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests)."""
+_MANY = Unasked(
+    f"its command line has more than {MOST_NICS} NICs: from this one on none is looked at", final=True
+)
+_LINK_UNTOLD = "whether `set_link` has its cable out only its monitor could tell"
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """A host, and the QEMUs that were seen on it."""
+
+    edges: ReadingEdges
+    name: str
+    read: Processes
 
 
 def collect_every(
@@ -42,29 +55,36 @@ def collect_every(
     read = ask(edges.host(host), [LISTENING])[LISTENING]
     if read is None:
         raise HostError("the evidence does not have it: the QEMUs of the host")
+    there = _Host(edges, host, read)
     labels = _labels([process for process in read.found if process.is_qemu])
     chosen = [each for each in read.found if each.pid in labels and (not names or labels[each.pid] in names)]
-    domains = _domains(edges, host, read, chosen)
+    domains = _domains(there, chosen)
 
     def collected(index: str) -> list[NicEvidence]:
         process = chosen[int(index)]
-        owner = Owner(process.pid, started=process.started)
         domain = domains.get(process.pid)
         if isinstance(domain, str) or domain is None:
-            nics = _bare(edges, host, (process, read), domain if monitor else UNWANTED.reason)
+            nics = _bare(there, process, domain if monitor else UNWANTED.reason)
         else:
             nics = collect_domain(edges, host, domain, monitor=monitor)
-        return [
-            replace(nic, machine=labels[process.pid], owner=owner, pid=process.pid, run="") for nic in nics
-        ]
+        # Whether it runs anew is asked by libvirt's names, and these machines go by labels of ours.
+        return [replace(nic, pid=process.pid, run="") for nic in _owned(nics, process, labels)]
 
     outcomes = side_by_side([str(index) for index in range(len(chosen))], collected, at_once=_AT_ONCE)
     nics: list[NicEvidence] = []
     for process, outcome in zip(chosen, outcomes, strict=True):
-        broken = [] if outcome.error is None else _told_by_arguments(host, process, str(outcome.error))
-        owner = Owner(process.pid, started=process.started)
-        nics += outcome.value or [replace(nic, machine=labels[process.pid], owner=owner) for nic in broken]
+        if outcome.error is None:
+            nics += outcome.value or ()
+        else:
+            told = _told_by_arguments(host, process, str(outcome.error))
+            nics += _owned(told, process, labels)
     return nics
+
+
+def _owned(nics: Sequence[NicEvidence], process: Process, labels: Mapping[int, str]) -> list[NicEvidence]:
+    """A process's NICs, as those of its machine."""
+    owner = Owner(process.pid, started=process.started)
+    return [replace(nic, machine=labels[process.pid], owner=owner) for nic in nics]
 
 
 def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:
@@ -83,10 +103,8 @@ def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]
             process = find_process(owner, read) if read else ""
             if read is None or isinstance(process, str):
                 raise
-            nics = _told_by_arguments(host, process, str(error), held=_is_held(process, read))
-            label = _labels([process])[process.pid]
-            owner = Owner(process.pid, started=process.started)
-            return [replace(nic, machine=label, owner=owner) for nic in nics]
+            nics = _told_by_arguments(host, process, str(error), silent=not _is_held(process, read))
+            return _owned(nics, process, _labels([process]))
 
 
 def _is_held(process: Process, read: Processes) -> bool:
@@ -109,84 +127,72 @@ def _labels(processes: Sequence[Process]) -> dict[int, str]:
     }
 
 
-def _domains(
-    edges: ReadingEdges, host: str, read: Processes, chosen: Sequence[Process]
-) -> Mapping[int, Domain | str]:
+def _domains(there: _Host, chosen: Sequence[Process]) -> Mapping[int, Domain | str]:
     """By pid, the domain that libvirt's pidfile says runs there, or why libvirt does not tell of it."""
     pids = {
         said: path.rpartition("/")[2].removesuffix(".pid")
-        for path, said in read.noted.items()
+        for path, said in there.read.noted.items()
         if any(at in path for at in LIBVIRT)
     }
     names = {each.pid: each.machine for each in chosen if pids.get(str(each.pid)) == each.machine}
     if not names:
         return {}
     try:
-        found = {domain.name: domain for domain in edges.libvirt(host).domains(sorted(names.values()))}
+        found = {
+            domain.name: domain for domain in there.edges.libvirt(there.name).domains(sorted(names.values()))
+        }
     except HostError as error:
         return dict.fromkeys(names, f"its libvirt does not answer: {error}")
     return {pid: found.get(name, "its libvirt does not know it") for pid, name in names.items()}
 
 
-def _bare(
-    edges: ReadingEdges, host: str, at: tuple[Process, Processes], why: str | None
-) -> list[NicEvidence]:
-    """By its monitor, where that is its own and nobody holds it; else by its arguments, with the reason."""
-    process, read = at
+def _bare(there: _Host, process: Process, why: str | None) -> list[NicEvidence]:
+    """By its monitor, where that is its own and nobody holds it; else by its arguments, with the reason.
+
+    :param why: why its monitor is left alone; None where it is not.
+    """
     socket = None
     if why is None:
-        socket, why = _own_monitor(process, read)
+        socket, why = _own_monitor(process, there.read)
     if socket is not None:
         try:
-            with edges.monitor(host, socket, Listener(process.pid, process.uid)) as monitor:
-                return _by_monitor(monitor, host, (process, read), socket)
+            listener = Listener(process.pid, process.uid)
+            with there.edges.monitor(there.name, socket, listener) as monitor:
+                return _by_monitor(monitor, there, process, socket)
         except HostError as error:
             why = str(error)
-    return _told_by_arguments(host, process, why)
+    return _told_by_arguments(there.name, process, why)
 
 
-def _by_monitor(
-    monitor: SocketMonitor, host: str, at: tuple[Process, Processes], socket: str
-) -> list[NicEvidence]:
+def _by_monitor(monitor: SocketMonitor, there: _Host, process: Process, socket: str) -> list[NicEvidence]:
     """By what its monitor tells; else by its arguments, whose TAP tells nothing where it is QEMU itself that is silent."""
-    process, read = at
     try:
-        return collect_bare(monitor, host, Owner(process.pid, process.started, socket))
+        return collect_bare(monitor, there.name, Owner(process.pid, process.started, socket))
     except LostError:
         raise
     except (HostError, UnreadableError) as error:
-        return _told_by_arguments(host, process, str(error), held=_is_held(process, read))
+        silent = not _is_held(process, there.read)
+        return _told_by_arguments(there.name, process, str(error), silent=silent)
 
 
-_MANY = Unasked(
-    f"its command line has more than {MOST_NICS} NICs: from this one on none is looked at", final=True
-)
+def _told_by_arguments(host: str, process: Process, why: str, *, silent: bool = False) -> list[NicEvidence]:
+    """As it was started; its TAP tells in the monitor's place, but not of a QEMU that may be at work no more.
 
-
-_LINK = "whether `set_link` has its cable out only its monitor could tell"
-
-
-def _told_by_arguments(host: str, process: Process, why: str, *, held: bool = True) -> list[NicEvidence]:
-    """As it was started; of one that is stopped the TAP tells nothing, nor of one that does not answer though it could.
-
-    :param held: whether somebody else has the monitor, or none could be asked.
+    :param silent: whether nobody else has its monitor, and it does not answer.
     """
-    said = (
-        "; judged by its arguments and its TAP"
-        if held
-        else "; nobody else holds that monitor: QEMU itself is silent"
-    )
-    said = "; its process is stopped" if process.stopped else said
-    unasked = Unasked(f"{why}{said}", final=True, chosen=held and not process.stopped)
+    how = "judged by its arguments and its TAP"
+    if silent:
+        how = "nobody else holds that monitor: QEMU itself is silent"
+    if process.stopped:
+        how = "its process is stopped"
+    unasked = Unasked(f"{why}; {how}", final=True, chosen=not (silent or process.stopped))
     machine = (host, process.machine, "running", UNKNOWN)
-    why_of = {MOST_NICS: _MANY}
-    nics = [
-        nic_by_arguments(machine, nic, index, why_of.get(index, unasked))
+    told = [
+        nic_by_arguments(machine, nic, index, unasked if index < MOST_NICS else _MANY)
         for index, nic in enumerate(nics_of(process.argv))
     ]
-    return named_apart(
-        [*(replace(nic, notes=(*nic.notes, _LINK)) for nic in nics), *_untold(host, process, nics)]
-    )
+    nics = [replace(nic, notes=(*nic.notes, _LINK_UNTOLD)) for nic in told]
+    return named_apart([*nics, *_untold(host, process, nics)])
 
 
 def _untold(host: str, process: Process, nics: Sequence[NicEvidence]) -> Iterator[NicEvidence]:
