@@ -11,6 +11,7 @@ import pytest
 from provision.facts.ethtool_features import Feature, FeaturesRead
 from provision.facts.frames import TapSample
 from provision.facts.ip import Link
+from provision.facts.qdisc import QueueingRead
 from provision.runtime.command import UNRECORDED, Result
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.sampling import OF_0_1, place, sample
@@ -52,6 +53,16 @@ def test_what_stands_in_the_way_is_noted(
 
 def test_a_way_that_is_clear_is_not_noted() -> None:
     assert with_tap(on_bridge(), read(TAP, BRIDGE, PORT)).notes == ()
+
+
+def test_queueing_that_could_not_be_read_is_said_and_not_passed_over() -> None:
+    there = read(TAP, BRIDGE, PORT)
+    unread = replace(there, queueing=QueueingRead(trouble="tc is not installed"))
+
+    assert with_tap(on_bridge(), replace(there, queueing=QueueingRead())).notes == ()
+    assert with_tap(on_bridge(), unread).notes == (
+        "whether queueing cuts large frames is not known: tc is not installed",
+    )
 
 
 def test_a_port_of_open_vswitch_is_where_it_belongs() -> None:

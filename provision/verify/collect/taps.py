@@ -1,4 +1,4 @@
-"""Reads all TAPs of a host in one round trip: features, counters, and which bridge they are on."""
+"""Joins a NIC with its host's devices: its TAP, the ways to it, and where its cable is out. Pure."""
 
 from __future__ import annotations
 
@@ -85,13 +85,15 @@ def _cuts(nic: NicEvidence, read: TapsRead) -> Iterator[Cut]:
 
 
 def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
-    """Links of another MTU, or with ports whose GRO is off."""
+    """Links of another MTU, queueing that nobody could read, or ports whose GRO is off."""
     tap = read.links.get(nic.tap or "")
     bridge = read.links.get(nic.bridge or (tap.master if tap else ""))
     mtus = {link.name: link.mtu for link in (tap, bridge) if link is not None}
     mtus |= {"the guest is told": nic.mtu} if nic.mtu else {}
     if len(set(mtus.values())) > 1:
         yield f"the MTU differs along the way: {', '.join(f'{name} {mtu}' for name, mtu in mtus.items())}"
+    if tap is not None and read.queueing is not None and read.queueing.trouble:
+        yield f"whether queueing cuts large frames is not known: {read.queueing.trouble}"
     if bridge is not None and bridge.kind == "bridge" and not nic.hck and read.queueing is None:
         yield from _without_gro(bridge, read)
 
