@@ -14,7 +14,7 @@ from provision.facts.ip import Limits
 from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.ways import ways_to
 from provision.verify.evidence import NicEvidence
-from provision.verify.judge.fold import arrivals, drawn_words, told
+from provision.verify.judge.fold import arrivals, drawn_words, told, walked
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 from tests.builders import nic
 from tests.topologies import (
@@ -199,7 +199,7 @@ def test_a_fault_is_said_with_its_place_and_whose_traffic(name: str) -> None:
     host, wanted, words = FAULTS[name]
     verdict = judged(host)
 
-    assert told(verdict.evidence.ways) == words
+    assert told(walked(verdict.evidence)) == words
     assert cause(verdict) == wanted
     if wanted != "ready":
         assert verdict.finding.seen == words
@@ -224,7 +224,7 @@ def test_which_ports_of_open_vswitch_are_on_one_bridge_is_not_guessed() -> None:
     assert one.verdict == "ready"
     rung = next(rung for rung in one.ladder if rung.name == "gathered")
     assert rung.states["ipv4"] == "unknown"
-    assert "`ovs-vsctl show` tells" in told(one.evidence.ways)
+    assert "`ovs-vsctl show` tells" in told(walked(one.evidence))
     assert cause(both) == "gro-off"
 
 
@@ -248,7 +248,7 @@ def test_the_fix_names_the_device_and_warns_before_it() -> None:
 def test_a_device_of_which_ethtool_tells_nothing_is_unknown(unread: Mapping[str, Features], why: str) -> None:
     found = on(read([TAP, BRIDGE, NIC], told=unread))
 
-    assert told(found.ways) == f"from outside (not known, {why})"
+    assert told(walked(found)) == f"from outside (not known, {why})"
     assert judge_nic(found).verdict == "ready"
 
 

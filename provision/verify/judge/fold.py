@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -137,30 +138,34 @@ def _sent(now: Arrival, hop: Hop, family: Family, *, first: bool) -> Arrival:
     return Arrival(False, "path-segments", hop, why) if why else replace(now, size=size)
 
 
+def walked(nic: NicEvidence) -> tuple[Way, ...]:
+    """The ways to a NIC's TAP; none where nobody looked at them."""
+    return () if isinstance(nic.ways, Unasked) else nic.ways
+
+
 def arrivals(nic: NicEvidence, family: Family) -> list[tuple[Way, Arrival]]:
     """What arrives at a NIC's TAP by each way."""
-    return arriving_by(() if isinstance(nic.ways, Unasked) else nic.ways, family)
+    return arriving_by(walked(nic), family)
 
 
 def arriving_by(ways: Sequence[Way], family: Family) -> list[tuple[Way, Arrival]]:
     """What arrives by each way; by one of several ports that may be none only where the others do not say otherwise."""
     found = [(way, arrival(way, family)) for way in ways]
-    return [(way, _settled(way, each, found)) for way, each in found]
+    by_ports: dict[tuple[str, str], set[bool | None]] = defaultdict(set)
+    for way, each in found:
+        by_ports[way.unsure, way.source].add(each.whole)
+    return [
+        (way, _doubtful(way, each))
+        if way.unsure and each.whole is False and len(by_ports[way.unsure, way.source]) > 1
+        else (way, each)
+        for way, each in found
+    ]
 
 
-def _settled(way: Way, found: Arrival, all_: Sequence[tuple[Way, Arrival]]) -> Arrival:
-    others = {
-        each.whole
-        for other, each in all_
-        if way.unsure and (other.unsure, other.source) == (way.unsure, way.source)
-    }
-    if found.whole is False and len(others) > 1:
-        where = found.at.device if found.at else way.origin
-        return Arrival(
-            None,
-            why=f"{where}: {found.why}; {way.unsure}",
-        )
-    return found
+def _doubtful(way: Way, found: Arrival) -> Arrival:
+    """What cuts at one of several ports, where others do not and any of them may be the one."""
+    where = found.at.device if found.at else way.origin
+    return Arrival(None, why=f"{where}: {found.why}; {way.unsure}")
 
 
 def largest(nic: NicEvidence, family: Family) -> int:
@@ -182,11 +187,11 @@ def source_words(way: Way) -> str:
     return "this host" if way.source == "host" else "outside"
 
 
-def told(ways: Sequence[Way] | Unasked) -> str:
+def told(ways: Sequence[Way]) -> str:
     """Every source with what becomes of its frames: `from outside (eno1: generic-receive-offload off); from this host ready`."""
     said: dict[str, list[str]] = {}
     for family in FAMILIES:
-        for way, each in arriving_by(() if isinstance(ways, Unasked) else ways, family):
+        for way, each in arriving_by(ways, family):
             words = said.setdefault(source_words(way), [])
             if each.whole is False and each.at is not None:
                 where = f" in {each.at.network}" if each.at.network else ""
@@ -213,9 +218,8 @@ def drawn(way: Way, tap: str) -> list[tuple[str, str]]:
 
 def drawn_words(nic: NicEvidence) -> str:
     """`outside: eno1 → vmbr0 → tap100i0; this host: …`, with what cuts in brackets after its device."""
-    ways = () if isinstance(nic.ways, Unasked) else nic.ways
     lines = []
-    for way in ways:
+    for way in walked(nic):
         places = [
             f"{device} [{why}]" if why else device for device, why in drawn(way, nic.tap or "the guest")
         ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provision.verify.evidence import FAMILIES
-from provision.verify.judge.fold import arrivals
+from provision.verify.judge.fold import arrivals, walked
 from provision.verify.report.summary import as_object, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.verify.evidence import NicEvidence
+    from provision.verify.evidence import NicEvidence, Way
     from provision.verify.judge.cause import Verdict
     from provision.verify.judge.fold import Arrival
     from provision.verify.judge.verdict import Finding, NicVerdict
@@ -41,20 +41,20 @@ _STATES = {True: "pass", False: "fail", None: "unknown"}
 
 def _sources(nic: NicEvidence) -> list[dict[str, Any]]:
     """Each place that its frames come from: the devices on the way, and what becomes of large frames there."""
-    found = {family: arrivals(nic, family) for family in FAMILIES}
-    return [
-        {
-            "from": way.source,
-            "device": way.origin or None,
-            "way": [*(hop.device for hop in way.hops), nic.tap],
-            "families": {family: _STATES[ends[number][1].whole] for family, ends in found.items()},
-            "cuts": _cut([ends[number][1] for ends in found.values()]),
-            "reason": next(
-                (each.why for ends in found.values() if (each := ends[number][1]).whole is None), None
-            ),
-        }
-        for number, (way, _) in enumerate(found[FAMILIES[0]])
-    ]
+    by_family = ([arrival for _, arrival in arrivals(nic, family)] for family in FAMILIES)
+    return [_source(nic, way, ends) for way, *ends in zip(walked(nic), *by_family, strict=True)]
+
+
+def _source(nic: NicEvidence, way: Way, ends: Sequence[Arrival]) -> dict[str, Any]:
+    """One of them; `ends` are the families'."""
+    return {
+        "from": way.source,
+        "device": way.origin or None,
+        "way": [*(hop.device for hop in way.hops), nic.tap],
+        "families": {family: _STATES[end.whole] for family, end in zip(FAMILIES, ends, strict=True)},
+        "cuts": _cut(ends),
+        "reason": next((end.why for end in ends if end.whole is None), None),
+    }
 
 
 def _cut(ends: Sequence[Arrival]) -> dict[str, Any] | None:

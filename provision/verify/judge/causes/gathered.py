@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.verify.judge.cause import Fix, cause
-from provision.verify.judge.fold import arrivals, told
+from provision.verify.judge.fold import arrivals, told, walked
 
 if TYPE_CHECKING:
     from provision.verify.evidence import Family, NicEvidence
+    from provision.verify.judge.fold import Blame
 
 _ON_PURPOSE = (
     "first see whether it is off on purpose: e1000e NICs that hang are run with tso and gso off, and on host kernel 6.10 GRO was "
@@ -20,9 +21,10 @@ _KEPT = (
 )
 
 
-def _blamed(nic: NicEvidence, family: Family, blame: str) -> str:
+def _blamed(nic: NicEvidence, family: Family, blame: Blame) -> str:
+    """Every source, where the first that does not come whole is to be blamed on this."""
     found = [each for _, each in arrivals(nic, family) if each.whole is False and each.at is not None]
-    return told(nic.ways) if found and found[0].blame == blame else ""
+    return told(walked(nic)) if found and found[0].blame == blame else ""
 
 
 @cause(
