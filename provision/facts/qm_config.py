@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _COMMAND = re.compile(
     r"\bqm\s+(?:config|pending)\s+(?P<vm>[0-9]{1,9})\b|\bqemu-server/(?P<file>[0-9]{1,9})\.conf\b"
@@ -15,7 +16,7 @@ _COMMAND = re.compile(
 _NET = re.compile(
     r"net(?P<index>[0-9]{1,2}):\s+(?P<model>[a-z0-9_-]{1,30})=(?P<mac>[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})(?P<more>,\S*)?"
 )
-_OTHER = re.compile(r"(?P<key>name|args):\s+(?P<value>.*)")
+_WORD = re.compile(r"(?P<key>name|args):\s+(?P<value>.*)")
 _SECTION = re.compile(r"\[[^\]]{1,60}\]")
 
 
@@ -60,22 +61,28 @@ def _nic(found: re.Match[str]) -> QmNic:
 
 def parse_qm_configs(lines: Iterable[str]) -> list[QmConfig]:
     """Every machine in pasted lines; a machine's snapshots and what is pending are not what it is."""
-    found: list[QmConfig] = []
-    vm, said, nics, over = "", dict[str, str](), dict[int, QmNic](), False
+    configs = (_config(vm, of_it) for vm, of_it in _apart(lines))
+    return [config for config in configs if config.nics]
 
-    def ended() -> None:
-        if nics:
-            found.append(QmConfig(vm, said.get("name", ""), said.get("args", ""), tuple(nics.values())))
 
+def _apart(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Each machine's number, where a command told it, with the lines that follow."""
+    vm, of_it = "", list[str]()
     for line in lines:
         if command := _COMMAND.search(line):
-            ended()
-            vm, said, nics, over = command["vm"] or command["file"], {}, {}, False
-        elif _SECTION.fullmatch(line):
-            over = True
-        elif not over and (net := _NET.fullmatch(line)):
-            nics.setdefault(int(net["index"]), _nic(net))
-        elif not over and (other := _OTHER.fullmatch(line)):
-            said.setdefault(other["key"], other["value"])
-    ended()
-    return found
+            yield vm, of_it
+            vm, of_it = command["vm"] or command["file"], []
+        else:
+            of_it.append(line)
+    yield vm, of_it
+
+
+def _config(vm: str, lines: Iterable[str]) -> QmConfig:
+    said: dict[str, str] = {}
+    nics: dict[str, QmNic] = {}
+    for line in takewhile(lambda line: not _SECTION.fullmatch(line), lines):
+        if net := _NET.fullmatch(line):
+            nics.setdefault(net["index"], _nic(net))
+        elif word := _WORD.fullmatch(line):
+            said.setdefault(word["key"], word["value"])
+    return QmConfig(vm, said.get("name", ""), said.get("args", ""), tuple(nics.values()))
