@@ -18,6 +18,7 @@ from provision.tables.kernel_messages import KERNEL_MESSAGES
 from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 from provision.verify.collect.pasted_machines import domain_nics, proxmox_nics
 from provision.verify.collect.pasted_notes import (
+    ABSENT,
     GRO,
     WHICH,
     Where,
@@ -25,6 +26,7 @@ from provision.verify.collect.pasted_notes import (
     gro_notes,
     gro_set,
     implied_notes,
+    lacking,
     refused,
     tap_notes,
     unsure,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     from provision.facts.ethtool_features import Features
 
-_ABSENT = Unasked("not in what was pasted", final=True)
 _UNNAMED = "unnamed"
 _MOST_NICS = 2000
 _WINDOWS = re.compile(r"Get-NetAdapterRsc|IPv[46]FailureReason", re.IGNORECASE)
@@ -96,8 +97,8 @@ def _logged(source: str, text: str) -> Iterator[NicEvidence]:
     """Devices of which the kernel's log tells."""
     for message in KERNEL_MESSAGES:
         for device in dict.fromkeys(found["device"] for found in message.pattern.finditer(text)):
-            lacking = _lacking(f"`ethtool -k {device}`")
-            yield replace(_nic(Where(source, device), "ethernet", lacking, [message.meaning]), tap=None)
+            untold = lacking(f"`ethtool -k {device}`")
+            yield replace(_nic(Where(source, device), "ethernet", untold, [message.meaning]), tap=None)
 
 
 def _devices(source: str, text: str, known: frozenset[str]) -> Iterator[NicEvidence]:
@@ -120,7 +121,7 @@ def _devices(source: str, text: str, known: frozenset[str]) -> Iterator[NicEvide
         yield _shown(where, each, known, [*gro_set(device, each.features, gro), *notes.get(device, [])])
     for device, words in notes.items():
         if device not in asked:
-            yield _nic(Where(source, device), "ethernet", _lacking(f"`ethtool -k {device}`"), words)
+            yield _nic(Where(source, device), "ethernet", lacking(f"`ethtool -k {device}`"), words)
 
 
 def _nic(where: Where, kind: str, features: Features | Unasked, notes: Iterable[str]) -> NicEvidence:
@@ -135,17 +136,12 @@ def _nic(where: Where, kind: str, features: Features | Unasked, notes: Iterable[
         state="unknown",
         kind=kind,
         model="virtio",
-        properties=features
-        if isinstance(features, Unasked)
-        else _ABSENT,  # the first reason is the one that is told
-        virtio=_ABSENT,
+        # The first rung's reason is the one that is told.
+        properties=features if isinstance(features, Unasked) else ABSENT,
+        virtio=ABSENT,
         features=features,
         notes=tuple(notes),
     )
-
-
-def _lacking(what: str) -> Unasked:
-    return Unasked(f"{what} is not in what was pasted", final=True)
 
 
 def _shown(where: Where, shown: Shown, taps: frozenset[str], notes: Sequence[str]) -> NicEvidence:
@@ -173,9 +169,9 @@ def _shown(where: Where, shown: Shown, taps: frozenset[str], notes: Sequence[str
 def _tap(where: Where, shown: Shown, notes: Sequence[str]) -> NicEvidence:
     features = {**_implied(shown), **shown.features}
     if TAP_CHECKSUM not in features or not any(name in features for name in TAP_TSO):
-        lacking = next(name for name in (TAP_CHECKSUM, *TAP_TSO) if name not in features)
+        missing = next(name for name in (TAP_CHECKSUM, *TAP_TSO) if name not in features)
         own = list(refused(where, features)) if shown.answer else []
-        return _nic(where, "ethernet", _lacking(f"{lacking} of {where}"), [*own, *notes])
+        return _nic(where, "ethernet", lacking(f"{missing} of {where}"), [*own, *notes])
     return _nic(
         where, "ethernet", features, [*tap_notes(where, features), *implied_notes(shown, features), *notes]
     )

@@ -14,12 +14,12 @@ from provision.runtime.errors import UnreadableError
 from provision.tables.models import LIBVIRTS_VIRTIO
 from provision.tables.offloads import BY_NAME, RSC_OFFLOADS
 from provision.verify.collect.machines import nics_in_xml
+from provision.verify.collect.pasted_notes import ABSENT, lacking
 from provision.verify.evidence import Cut, NicEvidence, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_ABSENT = Unasked("not in what was pasted", final=True)
 _PIECE = "this is a piece of its XML: what <qemu:commandline> says of all virtio NICs is not known"
 _DEFINED = "this is what its next start makes; what runs may be otherwise"
 
@@ -31,16 +31,15 @@ def domain_nics(source: str, text: str) -> Iterator[NicEvidence]:
             nics, devices = nics_in_xml("pasted", source, domain.xml), defined_devices(domain.xml)
         except UnreadableError:
             continue
-        for nic, device in zip_longest(
-            nics, devices
-        ):  # those of <qemu:commandline> come last, with their arguments
+        # Those of <qemu:commandline> come last, with their arguments.
+        for nic, device in zip_longest(nics, devices):
             notes = [_PIECE] if not domain.whole else [] if domain.running else [_DEFINED]
             cuts = tuple(replace(cut, seen="<link state='down'/> in what was pasted") for cut in nic.cuts)
             yield replace(
                 nic,
                 machine=domain.name or source,
                 properties=_properties(nic, domain, device) if device else nic.properties,
-                virtio=_ABSENT,
+                virtio=ABSENT,
                 features=_untold(nic.tap),
                 cuts=cuts,
                 notes=(*nic.notes, *notes),
@@ -48,7 +47,7 @@ def domain_nics(source: str, text: str) -> Iterator[NicEvidence]:
 
 
 def _untold(tap: str | None) -> Unasked:
-    return Unasked(f"`ethtool -k {tap}` is not in what was pasted", final=True) if tap else _ABSENT
+    return lacking(f"`ethtool -k {tap}`") if tap else ABSENT
 
 
 def _properties(
@@ -90,7 +89,7 @@ def _proxmox_nic(source: str, config: QmConfig, nic: QmNic) -> NicEvidence:
         kind="ethernet" if nic.bridge else "user",
         model="virtio" if nic.model in LIBVIRTS_VIRTIO else nic.model,
         properties=properties,
-        virtio=_ABSENT,
+        virtio=ABSENT,
         features=_untold(tap),
         bridge=nic.bridge,
         mtu=nic.mtu,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.facts.device_kind import LIKE_A_TAP
 from provision.tables.device_names import TAP_NAME
 from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
+from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 _ECN = "tx-tcp-ecn-segmentation"
 WHICH = "`virsh domiflist DOMAIN` names a guest's TAP"
+ABSENT = Unasked("not in what was pasted", final=True)
+
+
+def lacking(what: str) -> Unasked:
+    """That the one thing which would have told is missing."""
+    return Unasked(f"{what} is not in what was pasted", final=True)
 
 
 @dataclass(frozen=True, slots=True)
