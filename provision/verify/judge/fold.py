@@ -20,7 +20,7 @@ _FEW = 16384
 """Bytes below which what a device gathers or sends is called cut: some ten segments, a quarter of what could be."""
 _HEADERS = 52
 """Of an IPv4 segment of TCP with timestamps; what the MTU leaves is its MSS."""
-_GATHERS = "generic-receive-offload"
+GRO = "generic-receive-offload"
 _OTHERS = ("rx-gro-hw", "large-receive-offload")
 """Features that gather in the device's own hardware; LRO that a bridge or forwarding switched off does not show as on."""
 _ALL_TSO = tuple(f"tx-tcp{kind}-segmentation" for kind in ("", "6", "-ecn", "-mangleid"))
@@ -47,7 +47,7 @@ class Arrival:
 def cuts(hop: Hop, family: Family, size: int) -> str:
     """How a device cuts a frame of this size when it sends it; empty where it does not."""
     limits = hop.limits
-    if hop.features is not None and (off := _no_tso(hop, family)):
+    if off := without_tso(hop, family):
         return off
     name, limit = ("gso_ipv4_max_size", limits.gso_ipv4) if family == "ipv4" else ("gso_max_size", limits.gso)
     if limit < size:
@@ -57,8 +57,8 @@ def cuts(hop: Hop, family: Family, size: int) -> str:
     return hop.queueing
 
 
-def _no_tso(hop: Hop, family: Family) -> str:
-    """The feature for want of which a device has no TSO; what another one takes with it is not named."""
+def without_tso(hop: Hop, family: Family) -> str:
+    """The feature for want of which a device has no TSO, or nothing; what another one takes with it is not named."""
     features = hop.features or {}
     tso = features.get(BY_NAME[TSO[family]].tap)
     if tso is None or tso.active:
@@ -79,8 +79,8 @@ def gathered_by(hop: Hop, family: Family) -> tuple[int, str]:
     features = hop.features or {}
     if any(features[name].active for name in _OTHERS if name in features):
         return WHOLE, ""
-    if not features[_GATHERS].active:
-        return 0, f"{_GATHERS} off"
+    if not features[GRO].active:
+        return 0, f"{GRO} off"
     if hop.lists:
         return 0, "rx-gro-list on"
     limits = hop.limits
@@ -101,7 +101,7 @@ def arrival(way: Way, family: Family) -> Arrival:
             )
         if hop.act == "hands on":
             continue
-        if hop.features is None or _GATHERS not in hop.features:
+        if hop.features is None or GRO not in hop.features:
             return Arrival(None, why=f"ethtool tells nothing of {hop.device}")
         first = before is None
         if hop.act == "sends":
@@ -229,7 +229,7 @@ def drawn_words(nic: NicEvidence) -> str:
     return "; ".join(dict.fromkeys(lines))
 
 
-def blamed(nic: NicEvidence) -> str:
-    """The first device that cuts, or that does not gather; empty where none does."""
+def blamed(nic: NicEvidence) -> Hop | None:
+    """The first device that cuts, or that does not gather."""
     found = (each.at for family in FAMILIES for _, each in arrivals(nic, family) if each.whole is False)
-    return next((hop.device for hop in found if hop is not None), "")
+    return next((hop for hop in found if hop is not None), None)

@@ -71,12 +71,13 @@ class NicVerdict:
         nic = self.evidence
         theirs = [fix for fix in cause.fix if (nic.rsc or fix.audience != "lab") and fix.when(nic)]
         bridge = next((cut.bridge for cut in nic.cuts if cut.bridge), nic.bridge)
+        hop = blamed(nic) if cause.rung == "gathered" else None
         names = {
             "tap": nic.tap,
             "bridge": bridge,
             "machine": nic.machine,
             "mac": nic.mac,
-            "device": blamed(nic) if cause.rung == "gathered" else None,
+            "device": hop.device if hop is not None else None,
         }
         return tuple(_named(str(fix), names) for fix in theirs)
 

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.verify.evidence import FAMILIES
 from provision.verify.judge.cause import Fix, cause
-from provision.verify.judge.fold import arrivals, told, walked
+from provision.verify.judge.fold import GRO, arrivals, blamed, told, walked, without_tso
 
 if TYPE_CHECKING:
-    from provision.verify.evidence import Family, NicEvidence
+    from collections.abc import Callable
+
+    from provision.verify.evidence import Family, Hop, NicEvidence
     from provision.verify.judge.fold import Blame
 
-_ON_PURPOSE = (
-    "first see whether it is off on purpose: e1000e NICs that hang are run with tso and gso off, and on host kernel 6.10 GRO was "
-    "switched off for frames that it damaged; then leave it until the driver or kernel is newer"
-)
+_WORKAROUND = "first see whether it is off on purpose: an e1000e that hangs is run with tso, gso and gro off"
 _KEPT = (
     "hosts, the host's nics: `{device}: {features: {generic-receive-offload: true}, persist: link}`, and `rscvm apply`, keep it "
     "over a reboot"
+)
+
+
+def _is_there(is_so: Callable[[Hop], bool]) -> Callable[[NicEvidence], bool]:
+    """Whether that is so of the device that is to blame."""
+
+    def when(nic: NicEvidence) -> bool:
+        hop = blamed(nic)
+        return hop is not None and is_so(hop)
+
+    return when
+
+
+def _has_gro_off(hop: Hop) -> bool:
+    return hop.features is not None and GRO in hop.features and not hop.features[GRO].active
+
+
+def _has_tso_off(hop: Hop) -> bool:
+    return any(without_tso(hop, family) for family in FAMILIES)
+
+
+_ELSEWHERE = Fix(
+    "{device} is in another network namespace, and what is said of it here is to be run there (nsenter --net=FILE)",
+    when=_is_there(lambda hop: bool(hop.network)),
 )
 
 
@@ -29,9 +53,19 @@ def _blamed(nic: NicEvidence, family: Family, blame: Blame) -> str:
 
 @cause(
     "gathered",
-    _ON_PURPOSE,
-    "ethtool -K {device} gro on rx-gro-list off; where gro_max_size is small: ip link set dev {device} gro_max_size 65536",
-    Fix(_KEPT, "lab"),
+    Fix(
+        f"{_WORKAROUND}, and on host kernel 6.10 GRO was switched off for frames that it damaged; then leave it until the driver or "
+        "kernel is newer",
+        when=_is_there(_has_gro_off),
+    ),
+    _ELSEWHERE,
+    Fix("ethtool -K {device} gro on", when=_is_there(_has_gro_off)),
+    Fix("ethtool -K {device} rx-gro-list off", when=_is_there(lambda hop: hop.lists)),
+    Fix(
+        "ip link set dev {device} gro_max_size 65536",
+        when=_is_there(lambda hop: not hop.lists and not _has_gro_off(hop)),
+    ),
+    Fix(_KEPT, "lab", _is_there(_has_gro_off)),
     seen="on the host, along the way: `ethtool -k DEVICE`: `generic-receive-offload: off`, or `rx-gro-list: on`; "
     "`ip -details link show DEVICE`: a small gro_max_size",
     source="measured, kernel 6.18: frames of 1,5xx bytes at the guest without, of 11 to 31 kB with",
@@ -43,12 +77,23 @@ def gro_off(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "gathered",
-    _ON_PURPOSE,
-    "ethtool -K {device} tx on sg on tso on; a limit: ip link set dev {device} gso_max_size 65536 gso_max_segs 65535; queueing: "
-    "tc qdisc replace dev {device} root …, tbf with a burst of 64 kB or more, cake with no-split-gso",
-    "or let the device after it gather them again: ethtool -K PEER gro on, of a veth",
+    Fix(f"{_WORKAROUND}; then leave it until the driver is newer", when=_is_there(_has_tso_off)),
+    _ELSEWHERE,
+    Fix("ethtool -K {device} tx on sg on tso on", when=_is_there(_has_tso_off)),
+    Fix(
+        "ip link set dev {device} gso_max_size 65536 gso_max_segs 65535",
+        when=_is_there(lambda hop: not hop.queueing and not _has_tso_off(hop)),
+    ),
+    Fix(
+        "tc qdisc del dev {device} root; where a rate is wanted, tbf with a burst of 64 kB or more, htb, or cake with no-split-gso",
+        when=_is_there(lambda hop: bool(hop.queueing)),
+    ),
+    Fix(
+        "or let the veth's peer gather them again: ethtool -K PEER gro on",
+        when=_is_there(lambda hop: hop.is_veth),
+    ),
     seen="on the host, along the way: `ethtool -k DEVICE`: `tx-tcp-segmentation: off`, or what it needs; `ip -details link show "
-    "DEVICE`; `tc qdisc show dev DEVICE`",
+    "DEVICE`: a small gso_max_size or gso_max_segs; `tc qdisc show dev DEVICE`: tbf with a small burst, or cake",
     source="measured, kernel 6.18: a veth between two bridges, and the bridge itself for what its host sends; Linux net/core/dev.c "
     "(validate_xmit_skb)",
 )
