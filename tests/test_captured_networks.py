@@ -15,7 +15,7 @@ from provision.facts.qdisc import QueueingRead, parse_queueing
 from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.ways import ways_to
 from provision.verify.evidence import NicEvidence
-from provision.verify.judge.fold import drawn_words, told
+from provision.verify.judge.fold import drawn_words, told, walked
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import nic
 from tests.topologies import WHOLE, features
@@ -86,7 +86,7 @@ def test_which_port_of_a_team_is_active_is_not_guessed() -> None:
     one, both = judge_nic(on(captured("team", "eth2"))), judge_nic(on(captured("team", "eth1", "eth2")))
 
     assert one.verdict == "ready"
-    assert "which ports of team0 are active `teamdctl team0 state` tells" in told(one.evidence.ways)
+    assert "which ports of team0 are active `teamdctl team0 state` tells" in told(walked(one.evidence))
     assert both.finding.cause is not None
     assert both.finding.cause.id == "gro-off"
 
@@ -120,10 +120,10 @@ def test_what_a_shaper_may_be_handed_on_its_way_in_is_not_known() -> None:
     }
     queueing = parse_queueing((CAPTURED / "qdiscs.json").read_text())
     host = of(json.dumps([*links, ifb]), queueing=replace(queueing, inward=frozenset({"eth1", "br0"})))
-    elsewhere = replace(host, queueing=replace(queueing, inward=frozenset({"br0"})), memo={})
+    elsewhere = replace(host, queueing=replace(queueing, inward=frozenset({"br0"})))
 
-    assert told(on(host).ways) == (
+    assert told(walked(on(host))) == (
         "from outside (not known, whether what comes in by eth1 goes by ifb0 (tbf with a burst of 65500 bytes),"
         " `tc filter show dev eth1 ingress` tells); from this host ready"
     )
-    assert told(on(elsewhere).ways) == "from outside ready; from this host ready"
+    assert told(walked(on(elsewhere))) == "from outside ready; from this host ready"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from provision.verify.collect.ways import hop, ways_to
-from provision.verify.judge.fold import drawn_words, told
+from provision.verify.judge.fold import drawn_words, told, walked
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import nic
 from tests.real.booted import SENDERS, BootedHost, booted_host
@@ -204,7 +204,7 @@ def test_the_verdict_is_what_traffic_shows(host: BootedHost, name: str) -> None:
 
     assert measured == set(fault.whole)
     assert (found.finding.cause.id if found.finding.cause else found.verdict) == fault.cause
-    assert fault.words in told(found.evidence.ways)
+    assert fault.words in told(walked(found.evidence))
     if fault is HEALTHY:
         assert drawn_words(found.evidence) == DRAWN[network]
         assert {rung.states["ipv4"] for rung in found.ladder if rung.name == "gathered"} == {"pass"}

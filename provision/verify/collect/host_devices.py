@@ -107,9 +107,7 @@ class TapsRead:
 
 def _queueing(text: str) -> QueueingRead:
     """Of another network namespace, where an answer is empty when there was none: each has a loopback device at least."""
-    return (
-        parse_queueing(text) if text.strip() else QueueingRead(trouble="tc tells nothing there")
-    )
+    return parse_queueing(text) if text.strip() else QueueingRead(trouble="tc tells nothing there")
 
 
 def read_taps(runner: Runner, *, listening: bool = False, timed: bool = False) -> TapsRead:

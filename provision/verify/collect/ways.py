@@ -130,7 +130,9 @@ def _through_ovs(read: TapsRead, at: _Device, master: Link, seen: _Seen) -> Iter
                 yield replace(way, unsure=_on_its_bridge(master))
         elif port.kind == _OVS and port.name != master.name and port.up and port.name != at.link.name:
             for way in _from_host(read, _Device(at.network, port), None, seen, routed=False):
-                yield replace(_then(read, way, _Device(at.network, port), "sends"), unsure=_on_its_bridge(master))
+                yield replace(
+                    _then(read, way, _Device(at.network, port), "sends"), unsure=_on_its_bridge(master)
+                )
 
 
 def _on_its_bridge(switch: Link) -> str:
