@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.ip import DEFAULT_LIMITS, WHOLE
 from provision.verify.evidence import FAMILIES
 from provision.verify.judge.cause import Fix, cause
 from provision.verify.judge.fold import GRO, arrivals, blamed, told, walked, without_tso
@@ -37,6 +38,11 @@ def _has_gro_off(hop: Hop) -> bool:
 
 def _has_tso_off(hop: Hop) -> bool:
     return any(without_tso(hop, family) for family in FAMILIES)
+
+
+def _has_small_limits(hop: Hop) -> bool:
+    limits = hop.limits
+    return min(limits.gso, limits.gso_ipv4) < WHOLE or limits.segments < DEFAULT_LIMITS.segments
 
 
 _ELSEWHERE = Fix(
@@ -82,7 +88,7 @@ def gro_off(nic: NicEvidence, family: Family) -> str:
     Fix("ethtool -K {device} tx on sg on tso on", when=_is_there(_has_tso_off)),
     Fix(
         "ip link set dev {device} gso_max_size 65536 gso_max_segs 65535",
-        when=_is_there(lambda hop: not hop.queueing and not _has_tso_off(hop)),
+        when=_is_there(_has_small_limits),
     ),
     Fix(
         "tc qdisc del dev {device} root; where a rate is wanted, tbf with a burst of 64 kB or more, htb, or cake with no-split-gso",
