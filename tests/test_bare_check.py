@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from provision.host.read.processes import LISTENING
-from provision.runtime.command import Result
 from provision.runtime.errors import HostError
 from provision.runtime.protocols import ANYBODY, Domain, Listener
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.evidence import Owner, Unasked
 from provision.verify.judge.verdict import judge_nic
-from tests.builders import FakeEdges, FakeHost, FakeLibvirt, FakeMonitor
+from tests.builders import FakeEdges, FakeLibvirt, FakeMonitor
+from tests.cases import Walked
 from tests.processes import NAMESPACES, proc_text
 
 NIC = ("-netdev", "tap,id=n,ifname=t0", "-device", "virtio-net-pci,netdev=n,id=nic,mac=52:54:00:00:00:01")
@@ -25,17 +24,6 @@ LISTENS = "00000000933076e9: 00000002 00000000 00010000 0001 01 4711 /run/vm.qmp
 HELD = LISTENS + "00000000933076e8: 00000003 00000000 00000000 0001 03 4713 /run/vm.qmp\n"
 OWN = [("fd/9", "socket:[4711]"), ("fd/10", "socket:[4713]")]
 TCP = "   1: {at}:115C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0 100 0 0 10 0\n"
-
-
-class Walked(FakeHost):
-    """Stands for a host whose QEMUs are these."""
-
-    text = ""
-
-    def run(self, argv: Any, *, stdin: str = "", timeout: float = 60) -> Result:
-        if tuple(argv) == LISTENING.run.argv:
-            return Result(self.name, tuple(argv), 0, self.text, "")
-        return super().run(argv, stdin=stdin, timeout=timeout)
 
 
 @dataclass
@@ -50,9 +38,7 @@ class Silent(FakeEdges):
 
 
 def found(text: str, *names: str, daemon: FakeLibvirt | None = None, monitor: bool = True) -> list[Any]:
-    host = Walked()
-    host.text = text
-    edges = Silent(host, daemon or FakeLibvirt())
+    edges = Silent(Walked(text=text), daemon or FakeLibvirt())
     return collect_every(edges, "local", names, monitor=monitor)
 
 
@@ -230,9 +216,7 @@ def test_a_monitor_on_tcp_is_asked_on_loopback_where_it_alone_listens(at: str, p
 
 
 def at_socket(text: str, peer: int | None = None) -> list[Any]:
-    host = Walked()
-    host.text = text
-    return collect_at(Silent(host, peer=peer), "local", "/run/vm.qmp")
+    return collect_at(Silent(Walked(text=text), peer=peer), "local", "/run/vm.qmp")
 
 
 def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_is() -> None:

@@ -67,7 +67,9 @@ _FILE = click.Path(dir_okay=False)
 @click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]")
 @click.option("--connect", metavar="URI", help="Domains of this libvirt, made by anyone.")
 @click.option(
-    "--qmp", metavar="SOCKET", help="A QEMU without libvirt, by its monitor's socket, or tcp:127.0.0.1:PORT."
+    "--qmp",
+    metavar="SOCKET",
+    help="A QEMU without libvirt, by its monitor: a socket's path, or tcp:127.0.0.1:PORT.",
 )
 @click.option(
     "--host",
@@ -112,9 +114,9 @@ def check(output: Output, /, **options: Any) -> int:
     """Every NIC's ladder: which layer hands RSC on, and which one breaks it. Changes nothing.
 
     Of every QEMU that runs on this host, whoever started it, or on others (--host); of a lab file's machines, of
-    a libvirt's domains (--connect), or of one QEMU (--qmp). Asks QEMU by its monitor
-    what the device offers and what the guest's driver took, and the TAP what it hands on. libvirt marks a
-    domain whose monitor was asked as tainted; --no-monitor does without.
+    a libvirt's domains (--connect), or of one QEMU (--qmp). Asks QEMU by its monitor what the device offers and
+    what the guest's driver took, the TAP what it hands on, and the devices before it whether large frames come
+    whole. libvirt marks a domain whose monitor was asked as tainted; --no-monitor does without.
     """
     asked = _Asked(**options)
     asked.check()
