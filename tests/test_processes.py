@@ -181,3 +181,18 @@ def test_where_others_processes_are_hidden_that_is_said(script: str) -> None:
     done = subprocess.run(["sh", "-c", hidden, "sh", ""], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (1, "others' processes cannot be seen\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "machine"),
+    [
+        (("-name", "vm"), "vm"),
+        (("--name", "guest=a,,b,debug-threads=on"), "a,b"),
+        (("-name", "process=qemu-vm"), ""),
+        (("-name", "debug-threads=on", "-name", "vm"), "vm"),
+        (("-name",), ""),
+        ((), ""),
+    ],
+)
+def test_a_machine_is_called_as_qemu_itself_would_call_it(words: tuple[str, ...], machine: str) -> None:
+    assert Process(42, ("qemu", *words)).machine == machine

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from provision.facts.qemu_arguments import options, properties
 from provision.runtime.errors import UnreadableError
 
 if TYPE_CHECKING:
@@ -65,15 +66,13 @@ class Process:
     @property
     def machine(self) -> str:
         """What it calls its machine; empty where it does not say."""
-        said = self.argv[self.argv.index("-name") + 1] if "-name" in self.argv[:-1] else ""
-        words = re.findall("(?:[^,]|,,)+", said) or [""]
-        named = [word.removeprefix("guest=") for word in words if word.startswith("guest=")]
-        return str((named or words)[0]).replace(",,", ",")
+        said = (properties(text, "guest").get("guest") for text in options(self.argv, "name"))
+        return next(filter(None, said), "")
 
     @property
     def pidfile(self) -> str:
         """The file that it says to write its pid into; empty where it does not say so."""
-        return self.argv[self.argv.index("-pidfile") + 1] if "-pidfile" in self.argv[:-1] else ""
+        return next(options(self.argv, "pidfile"), "")
 
 
 @dataclass(frozen=True, slots=True)
