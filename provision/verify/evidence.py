@@ -67,6 +67,17 @@ UNKNOWN = Owner()
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine, and what its NICs have in common."""
+
+    host: str
+    name: str
+    state: str
+    purpose: str | None = None
+    owner: Owner = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """A place at which nothing gets through to the guest."""
 

@@ -14,16 +14,14 @@ from provision.tables.models import is_qemus_virtio
 from provision.tables.offloads import RSC_OFFLOADS
 from provision.verify.collect.monitor import BESIDES, PERIPHERAL
 from provision.verify.collect.next_start import SAVED, as_started
-from provision.verify.evidence import Definition, NicEvidence, Owner, Unasked
+from provision.verify.evidence import Definition, NicEvidence, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.facts.domain import DomainFacts
     from provision.runtime.protocols import Domain
-
-Machine = tuple[str, str, str, Owner]
-"""Host, name, state and owner."""
+    from provision.verify.evidence import Machine
 
 
 def nic_by_arguments(machine: Machine, nic: ArgumentNic, index: int, unasked: Unasked) -> NicEvidence:
@@ -31,22 +29,21 @@ def nic_by_arguments(machine: Machine, nic: ArgumentNic, index: int, unasked: Un
 
     :param unasked: why nothing else does.
     """
-    host, name, state, owner = machine
     virtio = is_qemus_virtio(nic.driver)
     return NicEvidence(
-        host,
-        name,
+        machine.host,
+        machine.name,
         nic.id or f"net{index}",
         nic.mac,
-        (nic.ifname or None) if state != "off" else None,
+        (nic.ifname or None) if machine.state != "off" else None,
         None,
         None,
-        state,
+        machine.state,
         NETDEVS.get(nic.backend, nic.backend or "unknown"),
         "virtio" if virtio else nic.driver,
         properties={offload: nic.switches[offload] for offload in RSC_OFFLOADS} if virtio else unasked,
         virtio=unasked,
-        owner=owner,
+        owner=machine.owner,
         netdev=nic.netdev,
         path=f"{PERIPHERAL}/{nic.id}" if nic.id else "",
         by_fd=nic.by_fd,

@@ -13,7 +13,7 @@ from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.monitor import BESIDES, with_monitor
-from provision.verify.evidence import NicEvidence, named_apart
+from provision.verify.evidence import Machine, NicEvidence, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -46,14 +46,12 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
     found = list(islice(_devices(monitor), MOST_NICS + 1))
     if len(found) > MOST_NICS:
         raise HostError(f"it has more than {MOST_NICS} NICs")
-    machine = (host, name, state, owner)
+    machine = Machine(host, name, state, owner=owner)
     nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
     return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
 
-def nics_besides(
-    monitor: Monitor, machine: tuple[str, str, str, Owner], paths: Collection[str]
-) -> list[NicEvidence] | None:
+def nics_besides(monitor: Monitor, machine: Machine, paths: Collection[str]) -> list[NicEvidence] | None:
     """Every virtio NIC of a QEMU that is not at these paths; None where it does not tell."""
     try:
         answer = monitor.execute("x-query-virtio")
@@ -121,12 +119,11 @@ def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
 
 def _nic(
     monitor: Monitor,
-    machine: tuple[str, str, str, Owner],
+    machine: Machine,
     index: int,
     device: tuple[str, str],
     netdevs: Mapping[str, tuple[str, str]],
 ) -> NicEvidence:
-    host, name, state, owner = machine
     path, kind = device
     netdev = str(monitor.execute("qom-get", {"path": path, "property": "netdev"}))
     mac = str(monitor.execute("qom-get", {"path": path, "property": "mac"}))
@@ -135,18 +132,18 @@ def _nic(
     tap = ifname["name"] if ifname else ""
     own = path.startswith(f"{_PLACES[0]}/")
     return NicEvidence(
-        host,
-        name,
+        machine.host,
+        machine.name,
         PurePosixPath(path).name if own else f"net{index}",
         mac,
         tap or None,
         None,
         None,
-        state,
+        machine.state,
         NETDEVS.get(backend, backend or "unknown"),
         "virtio" if is_qemus_virtio(kind) else kind,
         path=path,
-        owner=owner,
+        owner=machine.owner,
         netdev=netdev,
         told=told if "ifname=" in told or "fd=" in told else "",
         by_fd=backend == "tap" and not tap,

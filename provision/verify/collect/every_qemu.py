@@ -19,7 +19,7 @@ from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
 from provision.verify.collect.monitor import UNWANTED
 from provision.verify.collect.own_taps import find_process
-from provision.verify.evidence import UNKNOWN, NicEvidence, Owner, Unasked, named_apart
+from provision.verify.evidence import Machine, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -186,7 +186,7 @@ def _told_by_arguments(host: str, process: Process, why: str, *, silent: bool = 
     if process.stopped:
         how = "its process is stopped"
     unasked = Unasked(f"{why}; {how}", final=True, chosen=not (silent or process.stopped))
-    machine = (host, process.machine, "running", UNKNOWN)
+    machine = Machine(host, process.machine, "running")
     told = [
         nic_by_arguments(machine, nic, index, unasked if index < MOST_NICS else _MANY)
         for index, nic in enumerate(nics_of(process.argv))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,11 @@ from provision.runtime.protocols import Domain, Listener
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
-from provision.verify.collect.argument_nics import Machine, nics_past_libvirt, with_arguments
+from provision.verify.collect.argument_nics import nics_past_libvirt, with_arguments
 from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
-from provision.verify.evidence import UNKNOWN, Cut, NicEvidence, Owner, Unasked, named_apart
+from provision.verify.evidence import UNKNOWN, Cut, Machine, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,18 +29,7 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import Monitor, ReadingEdges
 
 
-@dataclass(frozen=True, slots=True)
-class _Machine:
-    """A machine and what its NICs have in common."""
-
-    host: str
-    name: str
-    state: str
-    purpose: str | None
-    owner: Owner = UNKNOWN
-
-
-def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
+def _lab_nics(lab: Lab, machine: Machine) -> Iterator[NicEvidence]:
     """A machine's NICs as the lab file has them."""
     for nic in lab.machines[machine.name].nics:
         row = BACKENDS[nic.kind]
@@ -68,7 +57,7 @@ def _lab_nics(lab: Lab, machine: _Machine) -> Iterator[NicEvidence]:
         )
 
 
-def _domain_nic(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
+def _domain_nic(machine: Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
     ours = {alias: (name, rsc) for name, alias, rsc in (facts.mark.nics if facts.mark else ())}
     name, rsc = ours.get(nic.alias, (nic.alias or f"net{index}", None))
     tap = (nic.target or None) if machine.state != "off" else None
@@ -104,13 +93,12 @@ def nics_in_xml(host: str, name: str, text: str) -> list[NicEvidence]:
     :raise UnreadableError: when the text is no domain XML.
     """
     facts = parse_domain(text)
-    machine = _Machine(host, name, "unknown", facts.mark.purpose if facts.mark else None)
+    machine = Machine(host, name, "unknown", facts.mark.purpose if facts.mark else None)
     nics = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
-    at = (host, name, machine.state, machine.owner)
-    return named_apart([*nics, *nics_past_libvirt(at, facts, Domain(name, machine.state, text, ""))])
+    return named_apart([*nics, *nics_past_libvirt(machine, facts, Domain(name, machine.state, text, ""))])
 
 
-def _as_running(machine: _Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
+def _as_running(machine: Machine, facts: DomainFacts, index: int, nic: DomainNic) -> NicEvidence:
     """A NIC of a definition, were its machine running."""
     purpose = facts.mark.purpose if facts.mark else None
     return _domain_nic(replace(machine, state="running", purpose=purpose), facts, index, nic)
@@ -131,7 +119,7 @@ def collect_domain(
             host, domain.name, "unknown", "", None, None, None, domain.state, "unknown", "virtio"
         )
         return [replace(nic, properties=unread, virtio=unread, run=domain.run)]
-    machine = _Machine(
+    machine = Machine(
         host,
         domain.name,
         domain.state,
@@ -141,8 +129,7 @@ def collect_domain(
     there = [_domain_nic(machine, facts, index, nic) for index, nic in enumerate(facts.nics)]
     nics = [replace(nic, run=domain.run) for nic in named_apart(there)]
     nics = with_definitions(nics, domain, partial(_as_running, machine))
-    at = (host, domain.name, domain.state, machine.owner)
-    past = [replace(nic, run=domain.run) for nic in nics_past_libvirt(at, facts, domain)]
+    past = [replace(nic, run=domain.run) for nic in nics_past_libvirt(machine, facts, domain)]
     if domain.state == "off" or not (facts.nics or facts.arguments):
         return named_apart([*nics, *past])
     if not monitor:
@@ -154,7 +141,7 @@ def collect_domain(
         qemu = edges.libvirt(host).monitor(domain.name)
     except HostError as error:
         return named_apart([without_monitor(nic, error) for nic in (*nics, *past)])
-    return named_apart(_asked(qemu, at, facts, nics, past))
+    return named_apart(_asked(qemu, machine, facts, nics, past))
 
 
 def _asked(
@@ -187,7 +174,7 @@ def _with_queue(nic: NicEvidence, monitor: Monitor, said: DomainNic) -> NicEvide
         return nic
 
 
-def _collect_process(edges: ReadingEdges, lab: Lab, machine: _Machine, *, monitor: bool) -> list[NicEvidence]:
+def _collect_process(edges: ReadingEdges, lab: Lab, machine: Machine, *, monitor: bool) -> list[NicEvidence]:
     """Every NIC of a machine that runs, or should, as a QEMU of our own."""
     socket = LabPaths(lab.state_dir, lab.name).socket(machine.name, "qmp")
     if machine.state == "off":
@@ -204,7 +191,7 @@ def _collect_process(edges: ReadingEdges, lab: Lab, machine: _Machine, *, monito
         return [without_monitor(nic, error) for nic in _lab_nics(lab, machine)]
 
 
-def _gone(lab: Lab, there: Sequence[NicEvidence], machine: _Machine) -> Iterator[NicEvidence]:
+def _gone(lab: Lab, there: Sequence[NicEvidence], machine: Machine) -> Iterator[NicEvidence]:
     """NICs of the lab file that the domain does not have: somebody has edited it."""
     for nic in _lab_nics(lab, machine):
         if nic.path not in {found.path for found in there}:
@@ -224,11 +211,11 @@ def collect_lab(
         domain = state.domains.get(name)
         if spec.backend == "libvirt" and domain is not None:
             there = collect_domain(edges, state.name, domain, monitor=monitor)
-            nics += [*there, *_gone(lab, there, _Machine(state.name, name, domain.state, spec.purpose))]
+            nics += [*there, *_gone(lab, there, Machine(state.name, name, domain.state, spec.purpose))]
         else:
             process = state.processes.get(pidfile(name)) if spec.backend == "qemu" else None
             status, owner = ("running", Owner(process.pid)) if process else ("off", UNKNOWN)
-            machine = _Machine(state.name, name, status, spec.purpose, owner)
+            machine = Machine(state.name, name, status, spec.purpose, owner)
             nics += _collect_process(edges, lab, machine, monitor=monitor)
     return [
         replace(nic, notes=(*nic.notes, BRIDGE_FILTER))
