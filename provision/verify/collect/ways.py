@@ -49,10 +49,14 @@ def ways_to(read: TapsRead, network: str, name: str) -> tuple[Way, ...]:
     link = read.of(network).links.get(name)
     if link is None:
         return ()
-    key = (network, link.master or name)  # all that comes to one bridge's TAPs comes by the same ways
+    lies_over = link.kind in _OVER
+    key = (
+        network,
+        name if lies_over else link.master or name,
+    )  # to one bridge's TAPs all comes by the same ways
     if key not in read.walked:
         at, seen = _Device(network, link), frozenset({(network, name)})
-        found = list(_below(read, at, seen) if link.kind in _OVER else _handed_to(read, at, seen))
+        found = list(_below(read, at, seen) if lies_over else _handed_to(read, at, seen))
         walked = [way for way in found if not way.trouble]
         read.walked[key] = tuple(walked if any(way.source == "outside" for way in walked) else found)
     return read.walked[key]
