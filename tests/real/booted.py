@@ -42,6 +42,7 @@ ip -n guest address add 10.77.0.2/24 dev far
 ip -n guest link set far up
 ip -n guest route add default via 10.77.0.1
 ip netns exec guest iperf3 -s -D
+until ip netns exec guest grep -q ':1451 .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done
 ip link set eth3 netns wire
 ip -n wire address add 10.77.0.9/24 dev eth3
 ip -n wire link set eth3 up

@@ -47,10 +47,15 @@ class Lab:
         script = MACHINE.replace("$D", str(folder)).replace("$G", str(GUEST))
         host.output(["sh", "-ec", script])
         wait_for(self.booted, time.monotonic() + 120, "the guest")
+        wait_for(self.listens, time.monotonic() + 30, "the guest's iperf3")
 
     def booted(self) -> bool:
         log = self.folder / "vm.log"
         return log.exists() and "rscvm-guest: ready" in log.read_text(errors="replace")
+
+    def listens(self) -> bool:
+        """Whether iperf3 answers, which goes into the background before it listens."""
+        return self.host.run(["iperf3", "--client", "10.77.0.2", "--bytes", "1K"]).returncode == 0
 
     def mean(self, *sender: str) -> float:
         """The mean frame at the TAP while a sender sends some megabytes."""
