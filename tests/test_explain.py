@@ -48,7 +48,12 @@ def test_every_cause_is_shown_whole(cause: Any, capsys: pytest.CaptureFixture[st
     assert cause.rung in ORDER
     assert cause.seen
     assert cause.source
-    for words in (cause.why, f"  seen: {cause.seen}", f"  source: {cause.source}", *map(str, cause.fix)):
+    for words in (
+        cause.why,
+        f"  seen: {cause.seen}",
+        f"  source: {cause.source}",
+        *(re.sub(r"\{(\w+)\}", lambda f: f[1].upper(), str(each)) for each in cause.fix),
+    ):
         assert words in text
 
 

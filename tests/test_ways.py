@@ -178,7 +178,7 @@ FAULTS: Mapping[str, tuple[TapsRead, str, str]] = {
     "a namespace that nobody read, alone": (
         read([TAP, BRIDGE, link("eno2", "veth", master="br0", index=7, peer=2)]),
         "ready",
-        "from outside (not known, eno2 leads into a network namespace that could not be read)",
+        "from outside (not known, eno2 leads into a network namespace that was not read)",
     ),
     "a namespace that nobody read, beside a NIC": (
         read([TAP, BRIDGE, NIC, link("veth9", "veth", master="br0", index=7, peer=2)]),

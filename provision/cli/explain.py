@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,7 @@ def _show(
     """All that is known of what goes by one name."""
     for cause in causes:
         output.text(f"{cause.id} ({cause.rung})\n  {cause.why}\n")
-        _rest(output, cause.seen, map(str, cause.fix), cause.source)
+        _rest(output, cause.seen, map(_generic, map(str, cause.fix)), cause.source)
     for reason in reasons:
         number = "of no documented number" if reason.code is None else f"number {reason.code}"
         becomes = f", {reason.cause}" if reason.cause else ""
@@ -129,6 +130,11 @@ def _show(
         _rest(output, reason.seen, reason.fix, reason.source)
     for topic, text in topics.items():
         output.text(f"{topic}\n  {text}\n")
+
+
+def _generic(words: str) -> str:
+    """A fix of nobody's in particular: TAP for {tap}."""
+    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), words)
 
 
 def _rest(output: Output, seen: str, fix: Iterable[str], source: str) -> None:

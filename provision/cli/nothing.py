@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSo
     if not (asked.names or asked.connect or asked.qmp):
         where = short(", ".join(sources), _NAMES)
         return Nothing(
-            f"no QEMU with a NIC is seen on {where}", "without root only your own are; as root, all"
+            f"no QEMU with a NIC is seen on {where}",
+            "" if os.geteuid() == 0 and not asked.hosts else "without root only your own are; as root, all",
         )
     machines = [name for source in sources.values() for name in source.machines()]
     if machines or asked.connect is None:

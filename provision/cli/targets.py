@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.fleet import edges_of
@@ -93,6 +94,9 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
         with everywhere(output, machines.hosts) as (there, real), keep.of_hosts(real, there) as edges:
             yield every_sources(edges, there, monitor=monitor)
     else:
+        if not Path(names[0]).exists():
+            hint = f"for a domain of libvirt's: --connect qemu:///system {names[0]}"
+            raise RequestError(f"there is no lab file {names[0]}", hint=hint)
         lab = read_lab(names[0])
         wanted = chosen(lab, names[1:])
         hosts = by_host(lab, wanted)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from provision.edges.sockets import connected
-from provision.runtime.errors import HostError, RefusedError
+from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import short
 
@@ -103,7 +103,7 @@ class QmpSocket:
 
         :raise HostError: when it does not, or speaks no QMP.
         """
-        from qemu.qmp import QMPClient  # noqa: PLC0415 - only where a monitor is asked
+        from qemu.qmp import ConnectError, QMPClient  # noqa: PLC0415 - only where a monitor is asked
 
         if self._socket is None:
             raise HostError(f"the monitor at {self._place} is not connected")
@@ -112,6 +112,11 @@ class QmpSocket:
         try:
             self._wait(client.connect(self._socket), within=_GREETING)
         except Exception as error:
+            if isinstance(error, ConnectError) and not isinstance(error.exc, (OSError, EOFError)):
+                asked = (
+                    f"QMP at {self._place}: is that a monitor for people (HMP), or a guest agent's socket?"
+                )
+                raise UnreadableError(asked, short(str(error), _WORDS), hint="") from error
             raise self._silent("no monitor answers", error, _GREETING) from error
         self._client = client
         return client

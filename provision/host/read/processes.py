@@ -71,7 +71,8 @@ _QEMUS = (
     listening() { grep -ahE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /|:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
     routes() { grep -ahE '^[^	]+	0{8}	([^	]+	){5}0{8}	|^0{32} 00 0{32} 00 ' "$1/route" "$1/ipv6_route"; }
     own=$(readlink /proc/self/ns/net)
-    said "$own routes" routes /proc/self/net
+    default=$(routes /proc/self/net)
+    said "$own routes" echo "$default"
     [ -z "$sockets" ] || said "$own listening" listening /proc/self/net
     told() {
         while read -r net at; do
@@ -89,7 +90,8 @@ _QEMUS = (
         { read -r kind <"$d/uevent" && read -r index <"$d/ifindex" && read -r peer <"$d/iflink"; } || continue
         case $kind in DEVTYPE=*) continue ;; esac
         veths="$veths$index:$peer "
-        [ -e "$d/device" ] || [ -e "$d/tun_flags" ] || [ ! -e "$d/master" ] || ports="$ports $peer:$index"
+        case $default in *"${d##*/}"*) uplink=1 ;; *) uplink='' ;; esac
+        [ -e "$d/device" ] || [ -e "$d/tun_flags" ] || [ -z "$uplink" ] && [ ! -e "$d/master" ] || ports="$ports $peer:$index"
     done
     led=''
     for p in $ports; do

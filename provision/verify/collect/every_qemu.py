@@ -103,8 +103,13 @@ def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]
             process = find_process(owner, read) if read else ""
             if read is None or isinstance(process, str):
                 raise
-            nics = _told_by_arguments(host, process, str(error), silent=not _is_held(process, read))
+            nics = _told_by_arguments(host, process, str(error), silent=_is_silent(error, process, read))
             return _owned(nics, process, _labels([process]))
+
+
+def _is_silent(error: Exception, process: Process, read: Processes) -> bool:
+    """Whether a monitor that nobody else has does not answer, and not one whose words are others than QMP's."""
+    return not isinstance(error, UnreadableError) and not _is_held(process, read)
 
 
 def _is_held(process: Process, read: Processes) -> bool:
@@ -171,7 +176,7 @@ def _by_monitor(monitor: SocketMonitor, there: _Host, process: Process, socket: 
     except LostError:
         raise
     except (HostError, UnreadableError) as error:
-        silent = not _is_held(process, there.read)
+        silent = _is_silent(error, process, there.read)
         return _told_by_arguments(there.name, process, str(error), silent=silent)
 
 

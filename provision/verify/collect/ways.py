@@ -230,7 +230,7 @@ def _by_veth(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     """What a veth's peer sends it: its bridge's, or its namespace's own."""
     peer = _peer(read, at)
     if peer is None:
-        why = f"{at.link.name} leads into a network namespace that could not be read"
+        why = f"{at.link.name} leads into a network namespace that was not read"
         yield Way("outside", trouble=why)
     elif peer.key not in seen:
         elsewhere = peer.network != at.network

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES
+from provision.verify.judge.fold import told, walked
 from provision.verify.report.style import COLOURS, NO_CAUSE, SIGNS, next_start, nic_name, off_as_meant
 from provision.verify.report.summary import counts, summed, table
 
@@ -54,7 +55,7 @@ def as_text(verdicts: Sequence[NicVerdict]) -> list[Text]:
                 "" if nic.host in _HERE else f" on {nic.host}",
                 f"  {nic.mac}  {nic.tap or _without_name(nic)}  {f'rsc: {nic.rsc}' if nic.rsc else 'not ours'}  ",
                 (finding.verdict.upper(), f"bold {COLOURS[finding.verdict]}"),
-                f" {finding.seen}" if finding.cause is not None and finding.cause.rung == "gathered" else "",
+                _whose_traffic(verdict),
                 " (RSC is off, as it is meant to be)" if off_as_meant(verdict) else "",
             )
         )
@@ -74,6 +75,16 @@ def _without_name(nic: NicEvidence) -> str:
         if nic.host == "pasted" and nic.kind in INTERFACES and INTERFACES[nic.kind].tap
         else "no TAP"
     )
+
+
+def _whose_traffic(verdict: NicVerdict) -> str:
+    """From where large frames come, where not from everywhere, or where that could not all be seen."""
+    cause = verdict.finding.cause
+    if cause is not None and cause.rung == "gathered":
+        return f" {verdict.finding.seen}"
+    gathered = next(rung for rung in verdict.ladder if rung.name == "gathered")
+    unknown = verdict.verdict == "ready" and "unknown" in gathered.states.values()
+    return f" {told(walked(verdict.evidence))}" if unknown else ""
 
 
 def _mark(state: State, verdict: NicVerdict) -> tuple[str, str]:
