@@ -196,3 +196,13 @@ def test_where_others_processes_are_hidden_that_is_said(script: str) -> None:
 )
 def test_a_machine_is_called_as_qemu_itself_would_call_it(words: tuple[str, ...], machine: str) -> None:
     assert Process(42, ("qemu", *words)).machine == machine
+
+
+def test_the_default_routes_in_use_are_those_of_the_least_metric_of_a_family() -> None:
+    rows = "default4 eno1 100\ndefault4 eno3 600\ndefault6 eno2 00000400\ndefault6 eno1 00000800\nroute br0 0\nroute \n"
+    text = proc_text({}, files={f"{NAMESPACES['net']} routes": rows})
+
+    network = parse_processes(text).networks[NAMESPACES["net"]]
+
+    assert network.uplinks == ("eno1", "eno2")
+    assert network.routed == {"eno1", "eno2", "eno3", "br0"}

@@ -71,13 +71,13 @@ def read(
 
 
 def _network(links: Sequence[Link], told: Mapping[str, Features]) -> Network:
-    """Another namespace with these veths, as ip and ethtool tell it."""
+    """Another namespace with these devices, as ip and ethtool tell it."""
     rows = [
         {
             "ifname": each.name,
             "ifindex": each.index,
-            "link_index": each.peer,
-            "link_netnsid": 0,
+            **({"link_index": each.peer, "link_netnsid": 0} if each.peer else {}),
+            "master": each.master,
             "flags": ["UP", "LOWER_UP"],
             "mtu": each.mtu,
             "linkinfo": {"info_kind": each.kind},

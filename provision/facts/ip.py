@@ -70,6 +70,8 @@ class Link:
     """Of a TAP: whether somebody holds its other end."""
     address: str = ""
     """Its MAC."""
+    generic_xdp: bool = False
+    """Whether an XDP program runs at it in the stack (mode 2 of `xdp`, or of one of several)."""
     port_state: str = ""
     """Of a bridge's port: `forwarding`, `disabled`, …"""
     idle: bool = False
@@ -109,6 +111,15 @@ def _idle(data: dict[str, Any], hearing: Collection[str]) -> bool:
     return state == "blocking" or (state == "BACKUP" and data.get("master") not in hearing)
 
 
+_GENERIC = 2
+"""XDP_ATTACHED_SKB (Linux include/uapi/linux/if_link.h)."""
+
+
+def _is_generic(xdp: Any) -> bool:
+    found = [xdp, *xdp.get("attached", ())] if isinstance(xdp, dict) else []
+    return any(isinstance(each, dict) and each.get("mode") == _GENERIC for each in found)
+
+
 def _link(data: dict[str, Any], hearing: Collection[str]) -> Link:
     info = data.get("linkinfo", {})
     details = info.get("info_data", {})
@@ -137,6 +148,7 @@ def _link(data: dict[str, Any], hearing: Collection[str]) -> Link:
         queue=int(data.get("txqlen", 1000)),
         carrier="LOWER_UP" in data["flags"],
         address=str(data.get("address", "")),
+        generic_xdp=_is_generic(data.get("xdp")),
         port_state=str(info.get("info_slave_data", {}).get("state", ""))
         if info.get("info_slave_kind") == "bridge"
         else "",

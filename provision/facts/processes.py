@@ -12,7 +12,7 @@ from provision.facts.qemu_arguments import options, properties
 from provision.runtime.errors import UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(deleted\))?")
 """A QEMU's executable, as distributions name it; NixOS wraps it, and an update deletes the one that runs."""
@@ -90,7 +90,9 @@ class Network:
     queueing: str = ""
     """`tc` of them."""
     uplinks: tuple[str, ...] = ()
-    """The devices of its default routes."""
+    """The devices of its default routes that are in use."""
+    routed: frozenset[str] = frozenset()
+    """The devices that any route leads by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +210,18 @@ def _network(said: Mapping[str, str]) -> Network:
         said.get("links", ""),
         said.get("features", ""),
         said.get("queueing", ""),
-        tuple(dict.fromkeys(_uplinks(said.get("routes", "")))),
+        *_routes(said.get("routes", "")),
     )
 
 
-def _uplinks(routes: str) -> Iterator[str]:
-    """The devices of default routes, as /proc/net/route and ipv6_route have them: first, or last on a line."""
-    for line in routes.splitlines():
-        words = line.split()
-        if len(words) > 9 and words[-1] != "lo":
-            yield words[-1] if len(words[0]) == 32 else words[0]
+def _routes(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The devices of the default routes in use, of each family those of the least metric; and all that have any route."""
+    rows = [words for line in text.splitlines() if len(words := line.split()) == 3]
+    uplinks: dict[str, None] = {}
+    for family, base in (("default4", 10), ("default6", 16)):
+        found = [(int(metric, base), device) for kind, device, metric in rows if kind == family]
+        uplinks |= dict.fromkeys(device for metric, device in found if metric == min(found)[0])
+    return tuple(uplinks), frozenset(device for _, device, _ in rows)
 
 
 def _started(stat: str) -> int | None:

@@ -108,6 +108,8 @@ class Hop:
     lists: bool = False
     """Whether it gathers TCP into lists, which the next device takes apart (rx-gro-list)."""
     is_veth: bool = False
+    generic_xdp: bool = False
+    """Whether an XDP program runs at it in the stack and not in its driver, which switches GRO off."""
     diverted: str = ""
     """Which device that cuts may be handed what comes in here, by a filter that nobody read: an ifb, and how it cuts."""
 
@@ -124,7 +126,7 @@ class Way:
     unsure: str = ""
     """Why it may be none: an Open vSwitch's or a team's ports, of which nobody told which belong together or are active."""
     apart: bool = False
-    """Whether who sends is in another network namespace than its first device's peer: like whoever is on a wire."""
+    """Whether who sends is, or may be, in another network namespace of this host: like whoever is on a wire."""
 
     @property
     def origin(self) -> str:

@@ -61,7 +61,7 @@ _QEMUS = (
     sockets=$1
     # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
-    held='/proc/[0-9]*/fd' also="/proc/sys/kernel/osrelease /run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
+    held='/proc/[0-9]*/fd' also="/proc/sys/kernel/osrelease /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
     processes "$@"
     away=''
     for p do
@@ -69,9 +69,18 @@ _QEMUS = (
         [ "$p/ns/net" -ef /proc/self/ns/net ] || away="$away $p/ns/net"
     done
     listening() { grep -ahE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /|:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
-    routes() { grep -ahE '^[^	]+	0{8}	([^	]+	){5}0{8}	|^0{32} 00 0{32} 00 ' "$1/route" "$1/ipv6_route"; }
+    # shellcheck disable=SC2016,SC2120 # awk's words; called through `said`, too
+    routes() {
+        "$@" awk 'FNR == 1 { six = FILENAME ~ /ipv6/ }
+            six && $NF != "lo" && $1 !~ /^(fe80|ff)/ { told(($1 ~ /^0+$/ && $2 == "00") ? "default6" : "route", $NF, $6) }
+            !six && FNR > 1 { told(($2 ~ /^0+$/ && $8 ~ /^0+$/) ? "default4" : "route", $1, $7) }
+            function told(what, device, metric, line) {
+                line = what " " device " " (what == "route" ? 0 : metric)
+                if (!(line in seen)) { seen[line]; print line }
+            }' /proc/self/net/route /proc/self/net/ipv6_route
+    }
     own=$(readlink /proc/self/ns/net)
-    default=$(routes /proc/self/net)
+    default=$(routes)
     said "$own routes" echo "$default"
     [ -z "$sockets" ] || said "$own listening" listening /proc/self/net
     told() {
@@ -81,7 +90,7 @@ _QEMUS = (
             said "$net links" nsenter "--net=$at" ip -json -details -stats address show
             said "$net features" nsenter "--net=$at" ethtool --json -k '*'
             said "$net queueing" nsenter "--net=$at" tc -json qdisc show
-            case $at in /proc/*) said "$net routes" routes "${at%/ns/net}/net" ;; esac
+            said "$net routes" routes nsenter "--net=$at"
         done
     }
     [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %p\n' | sort -u -k 1,1 | told "$sockets"
@@ -90,7 +99,7 @@ _QEMUS = (
         { read -r kind <"$d/uevent" && read -r index <"$d/ifindex" && read -r peer <"$d/iflink"; } || continue
         case $kind in DEVTYPE=*) continue ;; esac
         veths="$veths$index:$peer "
-        case $default in *"${d##*/}"*) uplink=1 ;; *) uplink='' ;; esac
+        case $default in *"default4 ${d##*/} "* | *"default6 ${d##*/} "*) uplink=1 ;; *) uplink='' ;; esac
         [ -e "$d/device" ] || [ -e "$d/tun_flags" ] || [ -z "$uplink" ] && [ ! -e "$d/master" ] || ports="$ports $peer:$index"
     done
     led=''
@@ -118,6 +127,9 @@ def processes_question(pidfiles: Iterable[str]) -> Question[Processes]:
     words = (word for pidfile in pidfiles for word in ("-e", pidfile))
     return Question(shell(_PROCESSES, "-xF", *words), lambda answer: parse_processes(answer.check().out))
 
+
+FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
+"""Whether the host forwards at all."""
 
 RELEASE = "/proc/sys/kernel/osrelease"
 """The kernel's version stands there."""

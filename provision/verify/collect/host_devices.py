@@ -11,7 +11,7 @@ from provision.facts.ethtool_features import FeaturesRead, parse_features
 from provision.facts.ip import parse_links
 from provision.facts.qdisc import QueueingRead, parse_queueing
 from provision.host.read.devices import FEATURES, LINKS, QUEUEING
-from provision.host.read.processes import LISTENING, QEMUS, RELEASE
+from provision.host.read.processes import FORWARDING, LISTENING, QEMUS, RELEASE
 from provision.runtime.command import Run
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.questions import Question, ask
@@ -40,7 +40,11 @@ class TapsRead:
     queueing: QueueingRead | None = None
     """None where nobody asked."""
     uplinks: tuple[str, ...] = ()
-    """The devices of the default routes."""
+    """The devices of the default routes that are in use."""
+    routed: frozenset[str] = frozenset()
+    """The devices that any route leads by."""
+    forwards: bool = True
+    """Whether the host forwards at all; of other namespaces nobody asks."""
     walked: dict[tuple[str, str], tuple[Way, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -95,6 +99,8 @@ class TapsRead:
                 features=FeaturesRead(parse_features(there.features)),
                 queueing=None if self.queueing is None else _queueing(there.queueing),
                 uplinks=there.uplinks,
+                routed=there.routed,
+                forwards=True,
             )
         except UnreadableError as error:
             return replace(self, links={}, features=FeaturesRead({}, str(error)))
@@ -128,6 +134,8 @@ def read_taps(runner: Runner, *, listening: bool = False, timed: bool = False) -
             read,
             answers[QUEUEING],
             own.uplinks if own else (),
+            own.routed if own else frozenset(),
+            forwards=read is None or any(read.noted.get(path, "1") != "0" for path in FORWARDING),
         )
     except HostError as error:
         return TapsRead.none(str(error))

@@ -78,7 +78,7 @@ def _cuts(nic: NicEvidence, read: TapsRead) -> Iterator[Cut]:
         return
     if tap is not None and tap.master != bridge.name:
         yield Cut("port", f"{tap.name} is not on {bridge.name}", bridge.name)
-    elif tap is not None and bridge.up and tap.port_state in _BLOCKED:
+    elif tap is not None and tap.up and bridge.up and tap.port_state in _BLOCKED:
         yield Cut("state", f"{tap.name} is {tap.port_state} on {bridge.name}", bridge.name)
     if not bridge.up:
         yield Cut("bridge", f"{bridge.name} is down", bridge.name)

@@ -57,8 +57,8 @@ def ways_to(read: TapsRead, network: str, name: str) -> tuple[Way, ...]:
     if key not in read.walked:
         at, seen = _Device(network, link), frozenset({(network, name)})
         found = list(_below(read, at, seen) if lies_over else _handed_to(read, at, seen))
-        walked = [way for way in found if not way.trouble]
-        read.walked[key] = tuple(walked if any(way.source == "outside" for way in walked) else found)
+        sure = [way for way in found if not (way.trouble and way.apart)]
+        read.walked[key] = tuple(sure if any(way.source == "outside" for way in sure) else found)
     return read.walked[key]
 
 
@@ -78,7 +78,8 @@ def hop(read: TapsRead, network: str, link: Link, act: Act) -> Hop:
         link.mtu,
         lists is not None and lists.active and read.gathers_lists,
         link.kind == "veth",
-        _diverted(there, link) if comes_in else "",
+        generic_xdp=link.generic_xdp,
+        diverted=_diverted(there, link) if comes_in else "",
     )
 
 
@@ -113,7 +114,7 @@ def _handed_to(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
             for way in _arriving(read, _Device(at.network, port), seen | {bridge.key})
         ]
         yield from inward
-        wired = any(way.source == "outside" and not way.trouble for way in inward)
+        wired = any(way.source == "outside" and not way.apart for way in inward)
         yield from _from_host(read, bridge, bridge, seen | {bridge.key}, routed=not wired)
     elif master.kind == _OVS:
         yield from _through_ovs(read, at, master, seen)
@@ -153,11 +154,13 @@ def _from_host(
     there = read.of(at.network)
     over = [link for link in there.uppers.get(at.link.name, ()) if link.kind in _OVER]
     for link in (at.link, *over):
-        if not _addressed(link) and (link is not at.link or own is not None or at.link.kind == _OVS):
+        if not (_addressed(link) or link.name in there.routed) and (
+            link is not at.link or own is not None or at.link.kind == _OVS
+        ):
             continue
         senders = [*([_Device(at.network, link)] if link is not at.link else []), *([own] if own else [])]
         yield _sent(read, Way("host"), senders)
-        if routed:
+        if routed and there.forwards:
             for name in there.uplinks:
                 uplink = there.links.get(name)
                 if uplink is not None and (at.network, name) not in seen and uplink is not link:
@@ -231,13 +234,15 @@ def _by_veth(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     peer = _peer(read, at)
     if peer is None:
         why = f"{at.link.name} leads into a network namespace that was not read"
-        yield Way("outside", trouble=why)
+        yield Way("outside", trouble=why, apart=True)
     elif peer.key not in seen:
         elsewhere = peer.network != at.network
         for way in _handed_to(read, peer, seen | {peer.key}):
             sends = _then(read, way, peer, "sends")
-            own = elsewhere and not way.hops and not way.trouble
-            yield _then(read, replace(sends, source="outside", apart=True) if own else sends, at, "receives")
+            theirs = elsewhere and way.source == "host" and peer.network != ""
+            yield _then(
+                read, replace(sends, source="outside", apart=True) if theirs else sends, at, "receives"
+            )
 
 
 def _peer(read: TapsRead, at: _Device) -> _Device | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Blame = Literal["", "gro-off", "path-segments"]
 _FEW = 16384
 """Bytes below which what a device gathers or sends is called cut: some ten segments, a quarter of what could be."""
+_FEWEST = 2
+"""Segments that whoever sends first puts into a frame, however small its device's limits, to count as whole."""
 _HEADERS = 52
 """Of an IPv4 segment of TCP with timestamps; what the MTU leaves is its MSS."""
 GRO = "generic-receive-offload"
@@ -77,6 +79,8 @@ def without_tso(hop: Hop, family: Family) -> str:
 def gathered_by(hop: Hop, family: Family) -> tuple[int, str]:
     """The largest frame that a device gathers from segments, and why it gathers none."""
     features = hop.features or {}
+    if hop.generic_xdp:
+        return 0, "generic XDP, which goes without GRO"
     if any(features[name].active for name in _OTHERS if name in features):
         return WHOLE, ""
     if not features[GRO].active:
@@ -92,7 +96,7 @@ def arrival(way: Way, family: Family) -> Arrival:
     """What arrives at the TAP: cut on a wire, by who sends or forwards without TSO; gathered by who receives with GRO."""
     if way.trouble:
         return Arrival(None, why=way.trouble)
-    now, before = Arrival(way.source == "host" or way.apart), None
+    now, before, theirs = Arrival(way.source == "host" or way.apart), None, None
     for hop in way.hops:
         if hop.diverted:
             filters = f"`tc filter show dev {hop.device} ingress` tells"
@@ -107,11 +111,11 @@ def arrival(way: Way, family: Family) -> Arrival:
         if hop.act == "sends":
             now = _sent(now, hop, family, first=first)
             if first and way.apart and not now.whole and not _has_tso(hop):
-                now = Arrival(whole=False)  # cut as on a wire: whoever receives it might gather it
+                now, theirs = Arrival(whole=False), now  # as on a wire: whoever receives it might gather it
         elif not (hop.is_veth and before is not None and _has_tso(before)):
             now = _received(now, hop, family)
         before = hop
-    return now
+    return theirs if theirs is not None and now == Arrival(whole=False) else now
 
 
 def _has_tso(hop: Hop) -> bool:
@@ -133,7 +137,8 @@ def _sent(now: Arrival, hop: Hop, family: Family, *, first: bool) -> Arrival:
     if not now.whole:
         return now
     limit = hop.limits.gso_ipv4 if family == "ipv4" else hop.limits.gso
-    size = min(now.size, limit) if first and limit >= _FEW else now.size
+    obeyed = min(limit, hop.limits.segments * (hop.mtu - _HEADERS))
+    size = min(now.size, obeyed) if first and obeyed >= _FEWEST * hop.mtu else now.size
     why = cuts(hop, family, size)
     return Arrival(False, "path-segments", hop, why) if why else replace(now, size=size)
 

@@ -66,10 +66,11 @@ def _blamed(nic: NicEvidence, family: Family, blame: Blame) -> str:
     ),
     _ELSEWHERE,
     Fix("ethtool -K {device} gro on", when=_is_there(_has_gro_off)),
+    Fix("ip link set dev {device} xdpgeneric off", when=_is_there(lambda hop: hop.generic_xdp)),
     Fix("ethtool -K {device} rx-gro-list off", when=_is_there(lambda hop: hop.lists)),
     Fix(
         "ip link set dev {device} gro_max_size 65536",
-        when=_is_there(lambda hop: not hop.lists and not _has_gro_off(hop)),
+        when=_is_there(lambda hop: not (hop.lists or hop.generic_xdp or _has_gro_off(hop))),
     ),
     Fix(_KEPT, "lab", _is_there(_has_gro_off)),
     seen="on the host, along the way: `ethtool -k DEVICE`: `generic-receive-offload: off`, or `rx-gro-list: on`; "
@@ -91,7 +92,7 @@ def gro_off(nic: NicEvidence, family: Family) -> str:
         when=_is_there(_has_small_limits),
     ),
     Fix(
-        "tc qdisc del dev {device} root; where a rate is wanted, tbf with a burst of 64 kB or more, htb, or cake with no-split-gso",
+        "tc qdisc del dev {device} root; where a rate is wanted, tbf with a burst of 70 kB or more, htb, or cake with no-split-gso",
         when=_is_there(lambda hop: bool(hop.queueing)),
     ),
     Fix(

@@ -163,7 +163,7 @@ def segment_limit(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "tc qdisc del dev {tap} root: where a rate is wanted, tbf with a burst of 64 kB or more, htb, or cake with no-split-gso",
+    "tc qdisc del dev {tap} root: where a rate is wanted, tbf with a burst of 70 kB or more, htb, or cake with no-split-gso",
     Fix("<bandwidth> sets htb, which leaves frames whole", "libvirt"),
     seen="on the host, `tc -json qdisc show dev TAP`: tbf with a burst below 65,536 bytes, cake with split_gso",
     source="Linux net/sched/sch_tbf.c (tbf_enqueue), sch_cake.c (CAKE_FLAG_SPLIT_GSO); measured with tbf, kernel 6.18",
