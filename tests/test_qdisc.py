@@ -36,3 +36,14 @@ def test_cake_cuts_large_frames_unless_it_is_told_not_to(options: dict[str, bool
 def test_queueing_that_is_none_is_unreadable(text: str) -> None:
     with pytest.raises(UnreadableError):
         parse_queueing(text)
+
+
+@pytest.mark.parametrize(("root", "whole"), [("htb", False), ("prio", False), ("mq", True)])
+def test_what_a_class_alone_has_is_not_the_devices_unless_each_queue_has_its_own(
+    root: str, whole: bool
+) -> None:  # noqa: FBT001
+    leaf = {"kind": "tbf", "dev": "tap0", "parent": "1:20", "options": {"burst": 5000}}
+    found = parse_queueing(json.dumps([leaf, {"kind": root, "dev": "tap0", "root": True, "options": {}}]))
+
+    words = {"tap0": "tbf with a burst of 5000 bytes"}
+    assert (found.devices, found.classes) == ((words, {}) if whole else ({}, words))

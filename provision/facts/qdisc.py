@@ -20,10 +20,14 @@ class QueueingRead:
 
     devices: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
+    classes: Mapping[str, str] = field(default_factory=dict)
+    """The same of a class alone: what its filters hand it is cut, and nothing else."""
     inward: frozenset[str] = frozenset()
     """Devices with a discipline for what comes in, whose filters may hand it to another device."""
 
 
+_QUEUES = frozenset({"mq", "mqprio"})
+"""Kinds that have a discipline for each of a device's queues, among which all is spread."""
 _INWARD = frozenset({"ingress", "clsact"})
 _WHOLE = WHOLE + 45 * 86
 """Bytes of the largest frame that is not of Big TCP, as queues count it: 45 segments, each with its headers, up to 86
@@ -36,19 +40,23 @@ def parse_queueing(text: str) -> QueueingRead:
     :raise UnreadableError: when the text is not what `tc -json` prints.
     """
     found: dict[str, list[str]] = defaultdict(list)
+    classes: dict[str, list[str]] = defaultdict(list)
     inward = set()
     try:
-        for row in filter(None, parse_json(text or "[]")):
+        rows = [row for row in parse_json(text or "[]") if row]
+        whole = {str(row["dev"]) for row in rows if row.get("root") and row["kind"] in _QUEUES}
+        for row in rows:
             kind, device = str(row["kind"]), str(row["dev"])
             if words := _cuts(kind, row.get("options") or {}):
-                found[device].append(words)
+                (found if "parent" not in row or device in whole else classes)[device].append(words)
             if kind in _INWARD:
                 inward.add(device)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableError("tc's queueing disciplines", text) from error
-    return QueueingRead(
-        {device: ", ".join(words) for device, words in found.items()}, inward=frozenset(inward)
+    told, of_classes = (
+        {device: ", ".join(words) for device, words in each.items()} for each in (found, classes)
     )
+    return QueueingRead(told, classes=of_classes, inward=frozenset(inward))
 
 
 def _cuts(kind: str, options: Mapping[str, Any]) -> str:

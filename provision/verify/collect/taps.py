@@ -94,6 +94,8 @@ def _link_notes(nic: NicEvidence, read: TapsRead) -> Iterator[str]:
         yield f"the MTU differs along the way: {', '.join(f'{name} {mtu}' for name, mtu in mtus.items())}"
     if tap is not None and read.queueing is not None and read.queueing.trouble:
         yield f"whether queueing cuts large frames is not known: {read.queueing.trouble}"
+    if tap is not None and read.queueing is not None and tap.name in read.queueing.classes:
+        yield f"a class of {tap.name}'s queueing cuts what it is handed: {read.queueing.classes[tap.name]}"
     if bridge is not None and bridge.kind == "bridge" and not nic.hck and read.queueing is None:
         yield from _without_gro(bridge, read)
 
