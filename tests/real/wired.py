@@ -60,7 +60,7 @@ class Lab:
     def mean(self, *sender: str) -> float:
         """The mean frame at the TAP while a sender sends some megabytes."""
         before = self.counted()
-        self.host.output([*sender, "iperf3", "--client", "10.77.0.2", "--bytes", "12M", "--interval", "0"])
+        self.host.output([*sender, "iperf3", "--client", "10.77.0.2", "--time", "1", "--interval", "0"])
         frames, octets = (now - then for now, then in zip(self.counted(), before, strict=True))
         return octets / frames
 
