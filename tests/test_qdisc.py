@@ -40,8 +40,8 @@ def test_queueing_that_is_none_is_unreadable(text: str) -> None:
 
 @pytest.mark.parametrize(("root", "whole"), [("htb", False), ("prio", False), ("mq", True)])
 def test_what_a_class_alone_has_is_not_the_devices_unless_each_queue_has_its_own(
-    root: str, whole: bool
-) -> None:  # noqa: FBT001
+    root: str, *, whole: bool
+) -> None:
     leaf = {"kind": "tbf", "dev": "tap0", "parent": "1:20", "options": {"burst": 5000}}
     found = parse_queueing(json.dumps([leaf, {"kind": root, "dev": "tap0", "root": True, "options": {}}]))
 
