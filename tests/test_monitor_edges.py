@@ -84,7 +84,7 @@ def test_who_listens_is_known_before_a_word_is_said(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root, which CI has")
+@pytest.mark.real
 @pytest.mark.parametrize(("owner", "mode"), [(65534, 0o755), (0, 0o777), (0, 0o775)])
 def test_nobody_is_led_to_another_socket_by_a_directory_that_others_can_change(
     tmp_path: Path, owner: int, mode: int

@@ -15,6 +15,7 @@ from tests.topologies import (
     ADDRESSED,
     BRIDGE,
     FIREWALL,
+    GRO,
     NIC,
     NO_TSO,
     ON,
@@ -25,7 +26,6 @@ from tests.topologies import (
     read,
 )
 
-GRO = "generic-receive-offload"
 NAMED = link("a;b", master="br0")
 NO_GRO_BEHIND = features(GRO)
 

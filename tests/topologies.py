@@ -17,8 +17,9 @@ OWN = "net:[1]"
 OTHER = "net:[2]"
 ON = Feature(active=True, requested=True, fixed=False)
 OFF = Feature(active=False, requested=False, fixed=False)
+GRO = "generic-receive-offload"
 WHOLE: Features = {
-    "generic-receive-offload": ON,
+    GRO: ON,
     "rx-gro-list": OFF,
     "rx-gro-hw": OFF,
     "large-receive-offload": OFF,

@@ -12,6 +12,7 @@ from tests.topologies import (
     BOND,
     BRIDGE,
     FIREWALL,
+    GRO,
     NIC,
     NO_TSO,
     ON,
@@ -21,8 +22,6 @@ from tests.topologies import (
     link,
     read,
 )
-
-GRO = "generic-receive-offload"
 
 FAULTS: Mapping[str, tuple[TapsRead, str, str]] = {
     "GRO off at the NIC": (

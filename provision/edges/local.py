@@ -62,9 +62,8 @@ class LocalStream:
             with suppress(OSError):
                 self._process.stdin.close()
         try:
-            ended = os.pidfd_open(
-                self._process.pid
-            )  # Popen's own wait looks every so often, up to 50 ms late
+            # Popen's own wait looks every so often, up to 50 ms late
+            ended = os.pidfd_open(self._process.pid)
             try:
                 select.select([ended], [], [], seconds)
             finally:

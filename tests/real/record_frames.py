@@ -63,7 +63,7 @@ def main() -> None:
             sending = subprocess.Popen(
                 [*host.entering(), "sh", "-c", sends], stdout=subprocess.DEVNULL, start_new_session=True
             )
-            time.sleep(1)
+            time.sleep(1)  # past the slow start: what is kept is a stream as it runs
             count = lab.counted()
             told = host.output(sampling([("tap0", "", "")]).argv)
             frames, octets = (now - then for now, then in zip(lab.counted(), count, strict=True))

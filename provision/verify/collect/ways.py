@@ -50,10 +50,8 @@ def ways_to(read: TapsRead, network: str, name: str) -> tuple[Way, ...]:
     if link is None:
         return ()
     lies_over = link.kind in _OVER
-    key = (
-        network,
-        name if lies_over else link.master or name,
-    )  # to one bridge's TAPs all comes by the same ways
+    # To one bridge's TAPs all comes by the same ways.
+    key = (network, name if lies_over else link.master or name)
     if key not in read.walked:
         at, seen = _Device(network, link), frozenset({(network, name)})
         found = list(_below(read, at, seen) if lies_over else _handed_to(read, at, seen))
