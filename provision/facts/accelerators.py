@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from provision.runtime.errors import UnreadableError
+from provision.runtime.untrusted import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ def kept_accelerators(key: str, text: str) -> Accelerators | None:
     0.1.0 kept numbers as such, and mere words of what failed.
     """
     try:
-        data = json.loads(text)
+        data = read_json(text)
         return (
             Accelerators(*(_took(str(data[name])) for name in ("tcg", "kvm"))) if data["key"] == key else None
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None

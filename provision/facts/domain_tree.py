@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import UnreadableError
+from provision.runtime.safe_text import short
+from provision.runtime.untrusted import read_xml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,15 +90,10 @@ def read_domain(text: str) -> _Element:
 
     :raise UnreadableError: when the text is no domain XML.
     """
-    from lxml import etree  # noqa: PLC0415 - only where XML is read
-
-    if "<!DOCTYPE" in text:  # libvirt writes none; by some lxml its entities grow while they are parsed
-        raise UnreadableError("the domain's XML, which has a DTD", text)
     try:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-        root = etree.fromstring(text.encode(), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise UnreadableError("the domain's XML", text) from error
+        root = read_xml(text)
+    except ValueError as error:
+        raise UnreadableError(f"the domain's XML ({short(str(error), 100)})", text) from error
     if root.tag != "domain":
         raise UnreadableError("the domain's XML", text)
     return root

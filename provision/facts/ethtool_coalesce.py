@@ -112,5 +112,5 @@ def parse_coalesce_json(text: str) -> Coalesce:
     """
     try:
         return _read_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UnreadableError("ethtool's coalescing", text) from error

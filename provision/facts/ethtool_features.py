@@ -69,7 +69,7 @@ def parse_features(text: str) -> dict[str, Features]:
     """
     try:
         devices = parse_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UnreadableError("ethtool's features", text) from error
     if not isinstance(devices, list):
         raise UnreadableError("ethtool's features", text)

@@ -112,5 +112,5 @@ def parse_samples(text: str) -> tuple[TapSample, ...]:
     """
     try:
         return tuple(map(_tap, _some(parse_json(text)["taps"])))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise UnreadableError("a sample of frames", text) from error

@@ -166,6 +166,6 @@ def parse_links(text: str) -> dict[str, Link]:
         rows = [data for data in parse_json(text) if data]
         hearing = {data["ifname"] for data in rows if _hears_backups(data)}
         links = [_link(data, hearing) for data in rows]
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UnreadableError("ip's links", text) from error
     return {link.name: link for link in links}

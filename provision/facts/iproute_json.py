@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+from provision.runtime.untrusted import read_json
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
@@ -16,4 +17,4 @@ def parse_json(text: str, **options: Any) -> Any:
     """
     if r"\'" in text:
         text = _ESCAPE.sub(lambda found: "'" if found[1] == "'" else found[0], text)
-    return json.loads(text, **options)
+    return read_json(text, **options)

@@ -51,7 +51,7 @@ def parse_queueing(text: str) -> QueueingRead:
                 (found if "parent" not in row or device in whole else classes)[device].append(words)
             if kind in _INWARD:
                 inward.add(device)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UnreadableError("tc's queueing disciplines", text) from error
     told, of_classes = (
         {device: ", ".join(words) for device, words in each.items()} for each in (found, classes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 
 from provision.runtime.errors import UnreadableError
+from provision.runtime.untrusted import read_json
 
 TRUE, FALSE = frozenset({"on", "yes", "true", "y"}), frozenset({"off", "no", "false", "n"})
 """QEMU's words for a switch (qapi/string-input-visitor.c, qapi_bool_parse)."""
@@ -55,9 +55,9 @@ def parse_image_info(text: str) -> Image:
     :raise UnreadableError: when it is not that.
     """
     try:
-        data = json.loads(text)
+        data = read_json(text)
         return Image(str(data["filename"]), str(data["format"]), str(data.get("backing-filename", "")))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableError("qemu-img info", text) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu import FALSE, TRUE
+from provision.runtime.untrusted import read_json
 from provision.tables.models import is_nic
 from provision.tables.offloads import BY_NAME, OFFLOADS
 
@@ -55,8 +55,8 @@ def properties(text: str, first: str) -> Mapping[str, str]:
     """What one option says, as words or as JSON; a bare first word is the property `first`, any other a switch."""
     if text.startswith("{"):
         try:
-            said = json.loads(text)
-        except (ValueError, RecursionError):
+            said = read_json(text)
+        except ValueError:
             return {}
         return {key: _word(value) for key, value in said.items()} if isinstance(said, dict) else {}
     found: dict[str, str] = {}

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.untrusted import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ class Journal:
 def noted(journal: Journal, kind: Kind, name: str) -> Mapping[str, Mapping[str, Any]]:
     """What the journal says of how a thing was before us, by what was changed of it; empty where it does not know."""
     was = [thing.was for thing in journal.things if (thing.kind, thing.name) == (kind, name) and thing.was]
-    found: dict[str, dict[str, Any]] = json.loads(was[0]) if was else {}
+    found: dict[str, dict[str, Any]] = read_json(was[0]) if was else {}
     return found
 
 
@@ -80,7 +81,7 @@ def merged(old: Thing | None, new: Thing) -> Thing:
     """A thing that may be noted already: what it was before our first change of it stays known."""
     if old is None or not (old.was and new.was):
         return new
-    first, later = json.loads(old.was), json.loads(new.was)
+    first, later = read_json(old.was), read_json(new.was)
     return replace(
         new, was=json.dumps({key: {**later.get(key, {}), **first.get(key, {})} for key in {**first, **later}})
     )
@@ -106,7 +107,7 @@ def written_journal(journal: Journal) -> str:
 
 def _is_readable(was: str) -> bool:
     """Whether it tells how a device was, as this version notes that."""
-    said = json.loads(was) if was else {}
+    said = read_json(was) if was else {}
     return isinstance(said, dict) and all(isinstance(values, dict) for values in said.values())
 
 
@@ -122,7 +123,7 @@ def parse_journal(text: str) -> Journal:
     :raise UnreadableError: when it is not a journal that this version or an earlier one writes.
     """
     try:
-        data = json.loads(text)
+        data = read_json(text)
         if data["journal"] != 1:
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         rows = ({**row, "kind": _KINDS_OF_0_1.get(row["kind"], row["kind"])} for row in data["things"])
@@ -134,5 +135,5 @@ def parse_journal(text: str) -> Journal:
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         disarmed = frozenset(map(str, data.get("disarmed", ())))
         return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), disarmed)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableError("the lab's journal", text, hint=_LOST) from error

@@ -21,6 +21,15 @@ def short(text: str, most: int = 2000) -> str:
     return escaped(text) if len(text) <= most else f"{escaped(text[:most])} …"
 
 
+def quoted(text: str, *, lines: int = 6, most: int = 300) -> str:
+    """What somebody else said, for a message of ours: its last lines, each cut and without control characters.
+
+    All but the first are indented: at the margin only our own stand.
+    """
+    last = text.strip()[-4 * lines * most :].splitlines()[-lines:]
+    return "\n  ".join(short(line.strip(), most) for line in last)
+
+
 def cell(text: str, most: int) -> str:
     """The text on one line without control characters, cut to so many columns of a terminal.
 
