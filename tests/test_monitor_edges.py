@@ -71,6 +71,15 @@ def test_an_answer_that_is_none_is_an_error_in_a_line_and_no_more(tmp_path: Path
     assert len(str(raised.value)) < 1000
 
 
+def test_events_that_nobody_waits_for_are_not_kept(tmp_path: Path) -> None:
+    event = b'{"event": "RTC_CHANGE", "data": {}, "timestamp": {"seconds": 1, "microseconds": 1}}\r\n'
+    path = tmp_path / "qmp"
+    with listening(path, OK, event * 1000 + OK), QmpSocket(str(path), ANYBODY) as monitor:
+        assert monitor.execute("query-name") == {}
+        assert monitor._client is not None
+        assert monitor._client.events.empty()
+
+
 def test_who_listens_is_known_before_a_word_is_said(tmp_path: Path) -> None:
     path = tmp_path / "qmp"
     with listening(path, OK, OK), QmpSocket(str(path), Listener(os.getpid())) as monitor:

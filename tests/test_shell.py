@@ -128,7 +128,9 @@ def test_a_shell_that_is_killed_is_a_lost_host_and_what_was_known_is_told(host: 
 
 
 def test_who_says_too_much_is_ended_and_what_was_known_is_told(host: ShellHost) -> None:
-    with pytest.raises(LostError, match="yes on local: it put out more than 64 MiB") as caught:
+    with pytest.raises(
+        LostError, match="yes on local: it and what came before it put out more than 64 MiB"
+    ) as caught:
         host.run_all([Run(("echo", "known")), Run(("yes",)), Run(("echo", "never"))])
 
     assert [getattr(result, "out", None) for result in caught.value.known] == ["known\n"]

@@ -28,7 +28,7 @@ from provision.cli.render import render
 from provision.cli.status import status
 from provision.cli.up import up
 from provision.cli.validate import validate
-from provision.runtime.errors import RscvmError
+from provision.runtime.errors import RscvmError, UnforeseenError
 from provision.runtime.interrupt import listen, told
 
 # pydantic would look for plugins in the metadata of every package that is installed, and we use none.
@@ -108,10 +108,9 @@ def _explained(error: Exception) -> int:
             return 3
     if told():
         return _interrupted()
-    complain(
-        f"internal error: {type(error).__name__}: {error}", hint="RSCVM_DEBUG=1 shows where; please report it"
-    )
-    return 3
+    found = UnforeseenError(error)
+    complain(str(found), hint=found.hint)
+    return found.status
 
 
 def main() -> None:

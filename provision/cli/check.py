@@ -153,7 +153,9 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     with sources_of(output, asked.machines, Keep(asked.save, look)) as sources:
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
-        found = side_by_side(list(sources), lambda name: look_at(sources[name], look))
+        found = side_by_side(
+            list(sources), lambda name: look_at(sources[name], look), seconds=look.patience + asked.observe
+        )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
 
 

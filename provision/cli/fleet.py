@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.cli.output import complain
+from provision.runtime.errors import UnforeseenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +95,8 @@ def on_hosts(
 def raise_or_tell(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
     """The outcomes, once what failed has been told: of a single host its error is raised."""
     for outcome in outcomes:
+        if isinstance(outcome.error, UnforeseenError) and os.environ.get("RSCVM_DEBUG") == "1":
+            raise outcome.error
         if outcome.error is not None and len(outcomes) == 1:
             raise outcome.error
         if outcome.error is not None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _BESIDE_ROWS = 3
 """Lines: title, header, caption."""
+_PATIENCE = 120
+"""Seconds that one host may take for a look; it is lost then."""
 _UNCUT = 400
 """Columns; a file has no width, and each cell is cut to its own most."""
 
@@ -50,7 +52,9 @@ def watch_sources(
         show = None if as_json else open_.enter_context(watching(output))
         while True:
             there = [name for name in sources if name not in lost]
-            outcomes = side_by_side(there, lambda name: glance(sources[name], last.get(name)))
+            outcomes = side_by_side(
+                there, lambda name: glance(sources[name], last.get(name)), seconds=_PATIENCE
+            )
             errors = {outcome.host: outcome.error for outcome in outcomes if outcome.error is not None}
             lost |= errors
             if errors and len(lost) == len(sources):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from provision.edges.sockets import connected
+from provision.runtime.deadline import left
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from contextlib import AbstractContextManager
 
     from qemu.qmp import QMPClient
@@ -27,6 +29,8 @@ _GREETING = 5.0
 """Seconds within which a QEMU greets whom it serves; while somebody else is its client it greets nobody."""
 _WORDS = 300
 """Characters of what a monitor says that are handed on in an error."""
+_LONGEST_ANSWER = 4 << 20
+"""Bytes of an answer; a QEMU that tells all its 10,000 devices has 1 MB."""
 _LONGEST = 30.0
 """Seconds for which a monitor is asked anything: whoever answers each question late would keep us for ever."""
 
@@ -73,7 +77,7 @@ class QmpSocket:
         with self._open:
             if self._client is not None:
                 with suppress(Exception):  # whatever it has sent meanwhile
-                    self._wait(self._client.disconnect())
+                    self._wait(self._client.disconnect)
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
@@ -90,7 +94,7 @@ class QmpSocket:
         look()
         client = self._client or self._greeted()
         try:
-            return self._wait(client.execute(command, dict(arguments or {})))
+            return self._wait(lambda: client.execute(command, dict(arguments or {})))
         except ExecuteError as error:
             raise RefusedError(
                 f"QEMU refused {command}: {short(str(error), _WORDS)}", error.error_class
@@ -109,8 +113,10 @@ class QmpSocket:
             raise HostError(f"the monitor at {self._place} is not connected")
         client = QMPClient("rscvm")
         client.logger.disabled = True
+        client.events.event_filter = lambda _: False  # nobody reads them, and they would pile up
+        client.readbuflen = _LONGEST_ANSWER
         try:
-            self._wait(client.connect(self._socket), within=_GREETING)
+            self._wait(partial(client.connect, self._socket), within=_GREETING)
         except Exception as error:
             if isinstance(error, ConnectError) and not isinstance(error.exc, (OSError, EOFError)):
                 asked = (
@@ -127,5 +133,6 @@ class QmpSocket:
             why = f"nothing within {seconds:g} s (is QEMU stopped, or is another client connected?)"
         return HostError(f"{what} at {self._place}: {why}")
 
-    def _wait(self, answer: Coroutine[object, object, _T], *, within: float | None = None) -> _T:
-        return self._loop.run(asyncio.wait_for(answer, within or self._timeout))
+    def _wait(self, ask: Callable[[], Coroutine[object, object, _T]], *, within: float | None = None) -> _T:
+        seconds = left(within or self._timeout)
+        return self._loop.run(asyncio.wait_for(ask(), seconds))

@@ -6,6 +6,7 @@ the shell before any of it runs, so that one that was cut off on its way does no
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 import time
@@ -13,8 +14,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from provision.runtime.command import HELD, Result, Run
+from provision.runtime.deadline import left
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import shield
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv, Say
 
 _MOST = 64 << 20
-"""Bytes that one command may answer on one stream."""
+"""Bytes that a batch may answer, all its commands on both streams together; a host of 1,000 machines has 50 MiB."""
 _PATIENCE = 10.0
 """Seconds within which a shell starts, and ends once its input has ended."""
 
@@ -78,6 +81,13 @@ def written_batch(runs: Sequence[Run], mark: str, *, until_failure: bool) -> byt
     return "\n".join((*lines, ") || __frame end", "")).encode("utf-8", "surrogateescape")
 
 
+def _status(word: str) -> int:
+    """:raise ValueError: when it is no exit status, so that it is no shell of ours that answers."""
+    if not re.fullmatch("[0-9]{1,3}", word):
+        raise ValueError(f"its shell told no exit status, but {short(word, 40)!r}")
+    return int(word)
+
+
 class _Frames:
     """One output of a shell, taken apart at its marks."""
 
@@ -86,13 +96,8 @@ class _Frames:
         self._seen = 0
 
     def add(self, data: bytes) -> None:
-        """More of it.
-
-        :raise BufferError: when nobody wants that much.
-        """
+        """More of it."""
         self._bytes += data
-        if len(self._bytes) > _MOST:
-            raise BufferError(f"it put out more than {_MOST >> 20} MiB")
 
     def next(self, mark: bytes) -> tuple[bytes, str] | None:
         """What came before the next mark, and the mark's word; None while it has not come."""
@@ -101,7 +106,10 @@ class _Frames:
         if end < 0:
             self._seen = max(0, found if found >= 0 else len(self._bytes) - len(mark) - 2)
             return None
-        before, word = bytes(self._bytes[:found]), self._bytes[found + len(mark) + 2 : end].decode()
+        before, word = (
+            bytes(self._bytes[:found]),
+            self._bytes[found + len(mark) + 2 : end].decode("ascii", "replace"),
+        )
         del self._bytes[: end + 1]
         self._seen = 0
         return before, word
@@ -114,6 +122,7 @@ class _Shell:
         self.host, self.stream = host, stream
         self._token = secrets.token_hex(16)
         self._batches = 0
+        self._room = _MOST
         self._out, self._err = _Frames(), _Frames()
 
     def said_first(self, patience: float) -> tuple[bytes, bytes]:
@@ -146,7 +155,8 @@ class _Shell:
         self._batches += 1
         mark = f"{self._token}.{self._batches}"  # what an interrupted batch still says is of another
         known: list[Result] = []
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + left(timeout)
+        self._room = _MOST
         try:
             with shield():  # half a batch would take the next one for its rest
                 self.stream.send(written_batch(runs, mark, until_failure=until_failure))
@@ -160,7 +170,7 @@ class _Shell:
                     )
                 if word != "begin":
                     said = (text.decode("utf-8", "replace") for text in (out, err))
-                    known.append(Result(self.host, runs[len(known)].argv, int(word), *said))
+                    known.append(Result(self.host, runs[len(known)].argv, _status(word), *said))
         except (TimeoutError, BufferError) as error:
             self.stream.kill()
             which = runs[len(known)].argv[0] if len(known) < len(runs) else "the shell"
@@ -169,7 +179,7 @@ class _Shell:
             raise DeadlineError(
                 f"{which} on {self.host} did not end within {timeout:g} s", known=tuple(known)
             ) from error
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise LostError(f"{self.host} is gone: {error}", known=tuple(known)) from error
         return known
 
@@ -184,6 +194,9 @@ class _Shell:
             more = self.stream.receive(left)
             if more is None:
                 raise EOFError("its shell has ended")
+            self._room -= len(more[0]) + len(more[1])
+            if self._room < 0:
+                raise BufferError(f"it and what came before it put out more than {_MOST >> 20} MiB")
             self._out.add(more[0])
             self._err.add(more[1])
 

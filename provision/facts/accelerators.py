@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import UnreadableError, reading
 from provision.runtime.untrusted import read_json
 
 
@@ -45,10 +45,8 @@ def parse_accelerators(text: str) -> Accelerators:
     rows = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
     if set(rows) != {"tcg", "kvm"}:
         raise UnreadableError("the probe of accelerators", text)
-    try:
+    with reading("the probe of accelerators", text):
         return Accelerators(tcg=_took(rows["tcg"]), kvm=_took(rows["kvm"]))
-    except ValueError as error:  # more digits than Python reads
-        raise UnreadableError("the probe of accelerators", text) from error
 
 
 def _took(said: str) -> int | Failed:

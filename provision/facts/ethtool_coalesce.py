@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provision.facts.iproute_json import parse_json
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import reading
 
 Coalesce = Mapping[str, int | bool]
 """What a device supports, by the words that `ethtool -C` takes; what it does not support is absent."""
@@ -98,10 +98,8 @@ def parse_coalesce(text: str) -> Coalesce:
 
     :raise UnreadableError: when the text is anything else, cut off or without a group that every version prints.
     """
-    try:
+    with reading("ethtool's coalescing", text):
         return _read(text)
-    except ValueError as error:
-        raise UnreadableError("ethtool's coalescing", text) from error
 
 
 def parse_coalesce_json(text: str) -> Coalesce:
@@ -110,7 +108,5 @@ def parse_coalesce_json(text: str) -> Coalesce:
     :raise UnreadableError: when the text is anything else. That is also so where older versions name both the
         adaptive and the CQE pair `rx` and `tx`; their text can be read.
     """
-    try:
+    with reading("ethtool's coalescing", text):
         return _read_json(text)
-    except ValueError as error:
-        raise UnreadableError("ethtool's coalescing", text) from error

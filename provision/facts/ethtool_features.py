@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from provision.facts.iproute_json import parse_json
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,15 @@ _KINDS: Mapping[object, Feature] = {
 """Every feature that there can be, by what is said of it: a host with a hundred TAPs tells of 6,000."""
 
 
-def _feature(name: str, value: Any, text: str) -> Feature:
-    try:
-        return _KINDS[value["active"], value.get("requested"), value.get("fixed")]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UnreadableError(f"ethtool's {name}", text) from error
+def _device(said: Any) -> tuple[str, Features]:
+    name = said["ifname"]
+    if not isinstance(name, str):
+        raise TypeError("no name")
+    return name, {
+        feature: _KINDS[value["active"], value.get("requested"), value.get("fixed")]
+        for feature, value in said.items()
+        if feature != "ifname"
+    }
 
 
 def parse_features(text: str) -> dict[str, Features]:
@@ -67,20 +71,8 @@ def parse_features(text: str) -> dict[str, Features]:
 
     :raise UnreadableError: when the text is anything else.
     """
-    try:
-        devices = parse_json(text)
-    except ValueError as error:
-        raise UnreadableError("ethtool's features", text) from error
-    if not isinstance(devices, list):
-        raise UnreadableError("ethtool's features", text)
-    found: dict[str, Features] = {}
-    for device in devices:
-        if not isinstance(device, dict) or not isinstance(device.get("ifname"), str):
-            raise UnreadableError("ethtool's features", text)
-        found[device["ifname"]] = {
-            name: _feature(name, value, text) for name, value in device.items() if name != "ifname"
-        }
-    return found
+    with reading("ethtool's features", text):
+        return dict(map(_device, parse_json(text)))
 
 
 @dataclass(frozen=True, slots=True)

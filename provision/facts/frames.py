@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from provision.facts.iproute_json import parse_json
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import reading
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -110,7 +110,5 @@ def parse_samples(text: str) -> tuple[TapSample, ...]:
 
     :raise UnreadableError: when the text is anything else.
     """
-    try:
+    with reading("a sample of frames", text):
         return tuple(map(_tap, _some(parse_json(text)["taps"])))
-    except (ValueError, TypeError, KeyError) as error:
-        raise UnreadableError("a sample of frames", text) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.iproute_json import parse_json
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import reading
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -162,10 +162,8 @@ def parse_links(text: str) -> dict[str, Link]:
 
     :raise UnreadableError: when the text is not what `ip -json` prints.
     """
-    try:
+    with reading("ip's links", text):
         rows = [data for data in parse_json(text) if data]
         hearing = {data["ifname"] for data in rows if _hears_backups(data)}
         links = [_link(data, hearing) for data in rows]
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise UnreadableError("ip's links", text) from error
     return {link.name: link for link in links}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import UnreadableError, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,10 +31,8 @@ def parse_pci(answer: object) -> list[PciDevice]:
     """
     if not isinstance(answer, list):
         raise UnreadableError("query-pci", repr(answer))
-    try:
+    with reading("query-pci", answer):
         return [found for bus in answer for found in _devices(bus)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UnreadableError("query-pci", repr(answer)) from error
 
 
 def _devices(bus: Any) -> Iterator[PciDevice]:

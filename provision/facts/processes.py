@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu_arguments import options, properties
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(deleted\))?")
 """A QEMU's executable, as distributions name it; NixOS wraps it, and an update deletes the one that runs."""
@@ -126,12 +126,16 @@ def parse_processes(text: str) -> Processes:
 
     :raise UnreadableError: when it is not that.
     """
-    if "\t" in text:
-        return Processes(None, tuple(map(_of_0_1, text.splitlines())))
-    try:
-        words = base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace").split("\0")
-    except ValueError as error:
-        raise UnreadableError("the list of processes", text) from error
+    with reading("the list of processes", text):
+        if "\t" in text:
+            return Processes(None, tuple(map(_of_0_1, text.splitlines())))
+        return _processes(
+            base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace").split("\0")
+        )
+
+
+def _processes(words: Sequence[str]) -> Processes:
+    """:raise ValueError: when the reader is not among them, or something that has to be a number is none."""
     files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     noted: dict[str, str] = {}
     networks: dict[str, dict[str, str]] = defaultdict(dict)
@@ -144,7 +148,7 @@ def parse_processes(text: str) -> Processes:
             noted[path] = said.strip()
     reader = _process(0, files.pop("self", {}))
     if reader is None:
-        raise UnreadableError("the list of processes", text)
+        raise ValueError("nobody tells who reads")
     found = (_process(int(pid), said) for pid, said in files.items())
     return Processes(
         reader,
@@ -232,9 +236,6 @@ def _started(stat: str) -> int | None:
 
 def _of_0_1(line: str) -> Process:
     """A line of pid and command line in base64."""
-    try:
-        pid, encoded = line.split("\t")
-        argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")[:-1]
-        return Process(int(pid), tuple(argv))
-    except ValueError as error:
-        raise UnreadableError("the list of processes", line) from error
+    pid, encoded = line.split("\t")
+    argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")[:-1]
+    return Process(int(pid), tuple(argv))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.ip import WHOLE
 from provision.facts.iproute_json import parse_json
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def parse_queueing(text: str) -> QueueingRead:
     found: dict[str, list[str]] = defaultdict(list)
     classes: dict[str, list[str]] = defaultdict(list)
     inward = set()
-    try:
+    with reading("tc's queueing disciplines", text):
         rows = [row for row in parse_json(text or "[]") if row]
         whole = {str(row["dev"]) for row in rows if row.get("root") and row["kind"] in _QUEUES}
         for row in rows:
@@ -51,8 +51,6 @@ def parse_queueing(text: str) -> QueueingRead:
                 (found if "parent" not in row or device in whole else classes)[device].append(words)
             if kind in _INWARD:
                 inward.add(device)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise UnreadableError("tc's queueing disciplines", text) from error
     told, of_classes = (
         {device: ", ".join(words) for device, words in each.items()} for each in (found, classes)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from provision.runtime.errors import UnreadableError
+from provision.runtime.errors import UnreadableError, reading
 from provision.runtime.untrusted import read_json
 
 TRUE, FALSE = frozenset({"on", "yes", "true", "y"}), frozenset({"off", "no", "false", "n"})
@@ -54,11 +54,9 @@ def parse_image_info(text: str) -> Image:
 
     :raise UnreadableError: when it is not that.
     """
-    try:
+    with reading("qemu-img info", text):
         data = read_json(text)
         return Image(str(data["filename"]), str(data["format"]), str(data.get("backing-filename", "")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableError("qemu-img info", text) from error
 
 
 @dataclass(frozen=True, slots=True)

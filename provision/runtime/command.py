@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provision.runtime.errors import CommandError
-from provision.runtime.safe_text import short
+from provision.runtime.safe_text import quoted, short
 
 HELD = "held"
 """The line that a program says when it holds what it was started for; it then reads commands as `sh` does."""
@@ -76,8 +76,7 @@ class Result:
         if self.status == NOT_FOUND and program != "sh":  # of a script it may be any program's status
             package = PACKAGES.get(program, program)
             raise CommandError(f"{program} not found on {self.host}", hint=f"install it (Debian: {package})")
-        words = (self.err or self.out).strip().splitlines()[-10:]
-        said = "\n  ".join(words) or "it said nothing"
+        said = quoted(self.err or self.out) or "it said nothing"
         what = self.words() if program != "sh" else "its script"
         raise CommandError(f"{what} failed on {self.host} ({self.status}): {said}")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from provision.runtime.errors import WaitedError
+from provision.runtime.errors import DeadlineError, WaitedError
 from provision.runtime.interrupt import look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _T = TypeVar("_T")
 
@@ -31,6 +33,43 @@ class Deadline:
     def expired(self) -> bool:
         """Whether the moment has passed."""
         return self.remaining == 0.0
+
+
+class _Own(threading.local):
+    """Of one thread."""
+
+    limit: Deadline | None = None
+
+
+_OWN = _Own()
+
+
+def own_limit() -> Deadline | None:
+    """By when this thread's work has to end, if by any time."""
+    return _OWN.limit
+
+
+@contextmanager
+def limited(limit: Deadline | None) -> Iterator[None]:
+    """Let this thread's work end by then: each wait of the block is as long as what is left of it at most."""
+    outer, _OWN.limit = _OWN.limit, limit
+    try:
+        yield
+    finally:
+        _OWN.limit = outer
+
+
+def left(most: float) -> float:
+    """Seconds that a wait may take: so many, or what this thread's work has left.
+
+    :raise DeadlineError: when it has none.
+    """
+    limit = _OWN.limit
+    if limit is None:
+        return most
+    if limit.expired:
+        raise DeadlineError(f"its answers take more than {limit.seconds:g} s in all")
+    return min(most, limit.remaining)
 
 
 def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, every: float = 0.1) -> _T:

@@ -9,6 +9,7 @@
         ├── LostError       the host was lost at work: nobody knows how that ended
         │   └── DeadlineError   something did not end in time
         ├── WaitedError     what was waited for did not happen
+        ├── UnforeseenError what was said led our own code astray
         └── UnreadableError a tool said what we cannot read; its text is kept
 
 A machine that fails verification is a verdict, not an exception.
@@ -16,7 +17,14 @@ A machine that fails verification is a verdict, not an exception.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.runtime.safe_text import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class RscvmError(Exception):
@@ -111,6 +119,16 @@ class WaitedError(HostError):
     """What was waited for did not happen; the message tells the last thing seen."""
 
 
+class UnforeseenError(HostError):
+    """What was said, or what we made of it, led our own code astray: an error of ours that nobody foresaw."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"internal error: {type(error).__name__}: {short(str(error), 300)}",
+            hint="RSCVM_DEBUG=1 shows where; please report it",
+        )
+
+
 class UnreadableError(HostError):
     """A tool answered in words that its parser does not know."""
 
@@ -119,3 +137,19 @@ class UnreadableError(HostError):
     ) -> None:
         super().__init__(f"cannot read {what}: {text[:200]!r}", hint=hint)
         self.text = text
+
+
+_STUMBLED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What Python raises where words are others than were expected."""
+
+
+@contextmanager
+def reading(what: str, text: object) -> Iterator[None]:
+    """Let what a parser stumbles over be told as what it could not read, whatever that is.
+
+    :raise UnreadableError: then.
+    """
+    try:
+        yield
+    except _STUMBLED as error:
+        raise UnreadableError(what, text if isinstance(text, str) else repr(text)) from error

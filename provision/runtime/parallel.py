@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from provision.runtime.errors import RscvmError
-from provision.runtime.interrupt import begin, finish, look, workers
+from provision.runtime.deadline import Deadline, limited, own_limit
+from provision.runtime.errors import RscvmError, UnforeseenError
+from provision.runtime.interrupt import begin, finish, look, told, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,22 +39,25 @@ def on_each(hosts: Sequence[str], work: Callable[[str], T]) -> list[Outcome[T]]:
 
 
 def side_by_side(
-    names: Sequence[str], work: Callable[[str], T], *, at_once: int = _AT_ONCE, whole: bool = False
+    names: Sequence[str],
+    work: Callable[[str], T],
+    *,
+    at_once: int = _AT_ONCE,
+    whole: bool = False,
+    seconds: float | None = None,
 ) -> list[Outcome[T]]:
     """Do a piece of the work on every host, or machine, and tell what became of it, in the names' order.
 
-    Where that is the `whole` of the work, an interruption that comes when all of it stands is none.
+    Where that is the `whole` of the work, an interruption that comes when all of it stands is none. Whatever one
+    host or machine leads our code to, the others' outcomes come; it has so many `seconds`, or what the work has of
+    which this is a piece.
 
     :raise KeyboardInterrupt: when one arrived; by then the work has ended everywhere.
     """
+    outer = own_limit()
 
     def outcome(name: str) -> Outcome[T]:
-        begin()  # the thread may have worked on another host before
-        try:
-            look()
-            return Outcome(name, work(name))
-        except RscvmError as error:
-            return Outcome(name, error=error)
+        return _outcome(name, work, outer if seconds is None else Deadline(seconds))
 
     if len(names) == 1:
         return [outcome(names[0])]
@@ -67,3 +71,19 @@ def side_by_side(
     if whole:
         finish()
     return [future.result() for future in futures]
+
+
+def _outcome(name: str, work: Callable[[str], T], limit: Deadline | None) -> Outcome[T]:
+    begin()  # the thread may have worked on another host before
+    try:
+        look()
+        with limited(limit):
+            return Outcome(name, work(name))
+    except RscvmError as error:
+        return Outcome(name, error=error)
+    except Exception as error:
+        if told():  # a library has made another error of the interruption
+            raise
+        found = UnforeseenError(error)
+        found.__cause__ = error
+        return Outcome(name, error=found)

@@ -10,7 +10,8 @@ from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.qemu import switches_on
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
-from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.errors import HostError, UnforeseenError, UnreadableError
+from provision.runtime.parallel import side_by_side
 from provision.runtime.protocols import Domain, Listener
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
@@ -104,6 +105,13 @@ def _as_running(machine: Machine, facts: DomainFacts, index: int, nic: DomainNic
     return _domain_nic(replace(machine, state="running", purpose=purpose), facts, index, nic)
 
 
+def unread_domain(host: str, domain: Domain, why: str) -> NicEvidence:
+    """A NIC that stands for all of a domain's, of which nothing is known."""
+    unread = Unasked(why, final=True)
+    nic = NicEvidence(host, domain.name, "unknown", "", None, None, None, domain.state, "unknown", "virtio")
+    return replace(nic, properties=unread, virtio=unread, run=domain.run)
+
+
 def collect_domain(
     edges: ReadingEdges, host: str, domain: Domain, *, monitor: bool = True
 ) -> list[NicEvidence]:
@@ -114,11 +122,7 @@ def collect_domain(
     try:
         facts = parse_domain(domain.live_xml)
     except UnreadableError as error:
-        unread = Unasked(domain.trouble or str(error), final=True)
-        nic = NicEvidence(
-            host, domain.name, "unknown", "", None, None, None, domain.state, "unknown", "virtio"
-        )
-        return [replace(nic, properties=unread, virtio=unread, run=domain.run)]
+        return [unread_domain(host, domain, domain.trouble or str(error))]
     machine = Machine(
         host,
         domain.name,
@@ -200,23 +204,35 @@ def _gone(lab: Lab, there: Sequence[NicEvidence], machine: Machine) -> Iterator[
             yield replace(nic, tap=None, properties=missing, virtio=missing)
 
 
+def _lab_machine(
+    edges: ReadingEdges, lab: Lab, name: str, *, state: Inventory, monitor: bool
+) -> list[NicEvidence]:
+    """Every NIC of one machine of a lab."""
+    spec = lab.machines[name]
+    domain = state.domains.get(name)
+    if spec.backend == "libvirt" and domain is not None:
+        there = collect_domain(edges, state.name, domain, monitor=monitor)
+        return [*there, *_gone(lab, there, Machine(state.name, name, domain.state, spec.purpose))]
+    pidfile = LabPaths(lab.state_dir, lab.name).pidfile(name)
+    process = state.processes.get(pidfile) if spec.backend == "qemu" else None
+    status, owner = ("running", Owner(process.pid)) if process else ("off", UNKNOWN)
+    machine = Machine(state.name, name, status, spec.purpose, owner)
+    return _collect_process(edges, lab, machine, monitor=monitor)
+
+
 def collect_lab(
     edges: ReadingEdges, lab: Lab, names: Sequence[str], state: Inventory, *, monitor: bool = True
 ) -> list[NicEvidence]:
     """Every NIC of these machines on one host, in the lab file's order, but for what their TAPs tell."""
     nics: list[NicEvidence] = []
-    pidfile = LabPaths(lab.state_dir, lab.name).pidfile
     for name in names:
-        spec = lab.machines[name]
-        domain = state.domains.get(name)
-        if spec.backend == "libvirt" and domain is not None:
-            there = collect_domain(edges, state.name, domain, monitor=monitor)
-            nics += [*there, *_gone(lab, there, Machine(state.name, name, domain.state, spec.purpose))]
-        else:
-            process = state.processes.get(pidfile(name)) if spec.backend == "qemu" else None
-            status, owner = ("running", Owner(process.pid)) if process else ("off", UNKNOWN)
-            machine = Machine(state.name, name, status, spec.purpose, owner)
-            nics += _collect_process(edges, lab, machine, monitor=monitor)
+        [outcome] = side_by_side([name], partial(_lab_machine, edges, lab, state=state, monitor=monitor))
+        if isinstance(outcome.error, UnforeseenError):
+            machine = Machine(state.name, name, "running", lab.machines[name].purpose)
+            nics += [without_monitor(nic, outcome.error) for nic in _lab_nics(lab, machine)]
+        elif outcome.error is not None:
+            raise outcome.error
+        nics += outcome.value or ()
     return [
         replace(nic, notes=(*nic.notes, BRIDGE_FILTER))
         if nic.hck and nic.state != "off" and state.bridge_filter
