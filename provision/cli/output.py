@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.runtime.safe_text import escaped, json_text
+from provision.runtime.safe_text import escaped, json_text, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,15 +19,29 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def _printable(text: str) -> str:
-    """The text without control characters: what comes from outside must not steer a terminal."""
-    return "\n".join(escaped(line) for line in text.split("\n"))
+_LINES = 200
+_COLUMNS = 4000
+"""Of a message; a command that accepts a host's key has 1,000."""
+
+
+def _printable(text: str, *, margin: str = "  ") -> str:
+    """The text as it may be shown: what comes from outside steers no terminal, and starts no line that looks like ours.
+
+    :param margin: what every line but the first begins with.
+    """
+    first, *more = text.split("\n", _LINES)
+    kept = [
+        short(first, _COLUMNS),
+        *(margin + short(line.removeprefix(margin), _COLUMNS) for line in more[: _LINES - 1]),
+    ]
+    return "\n".join(kept if len(more) < _LINES else [*kept, f"{margin}…"])
 
 
 def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
     """Say what happened and what to do, on stderr."""
     with suppress(OSError):  # nobody listens
-        click.echo(_printable(message if verbatim else f"rscvm: {message}"), err=True)
+        said = _printable(message, margin="") if verbatim else _printable(f"rscvm: {message}")
+        click.echo(said, err=True)
         if hint:
             click.echo(_printable(f"hint: {hint}"), err=True)
 

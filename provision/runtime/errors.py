@@ -21,10 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.runtime.safe_text import short
+from provision.runtime.safe_text import escaped, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_LONGEST = 32_000
+"""Characters of a message, whoever's words are in it."""
 
 
 class RscvmError(Exception):
@@ -38,7 +42,7 @@ class RscvmError(Exception):
     """Whether the message begins with the host that it is about."""
 
     def __init__(self, message: str, *, hint: str = "", names_host: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
         self.hint = hint
         self.names_host |= names_host
 
@@ -61,7 +65,7 @@ class Fault:
     def at(self, file: str) -> str:
         """The fault as compilers print them, so that editors can jump to it."""
         where = f"{self.path}: " if self.path else ""
-        return f"{file}:{self.line}:{self.column}: {where}{self.message}"
+        return escaped(f"{file}:{self.line}:{self.column}: {where}{self.message}")
 
 
 class LabFileError(RequestError):
