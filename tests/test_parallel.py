@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from provision.runtime.deadline import Deadline, wait_for
-from provision.runtime.errors import HostError
+from provision.edges.local import LocalStream, local_host
+from provision.edges.shell import ShellHost
+from provision.runtime.deadline import Deadline, left, wait_for
+from provision.runtime.errors import DeadlineError, HostError, UnforeseenError
 from provision.runtime.interrupt import finish, listen, shield
-from provision.runtime.parallel import on_each
+from provision.runtime.parallel import on_each, side_by_side
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -107,3 +111,47 @@ def test_an_interruption_is_one_where_a_host_has_failed(told: list[str]) -> None
     with pytest.raises(KeyboardInterrupt):
         on_each(["a", "b"], work)
     assert told == ["interrupted"]
+
+
+def test_what_nobody_foresaw_on_one_host_is_that_hosts_own_error() -> None:
+    def work(host: str) -> int:
+        return [1][len(host) - 1]
+
+    evil, well = side_by_side(["evil", "w"], work)
+
+    assert well.value == 1
+    assert isinstance(evil.error, UnforeseenError)
+    assert str(evil.error) == "internal error: IndexError: list index out of range"
+    assert isinstance(evil.error.__cause__, IndexError)
+
+
+def test_a_host_that_says_nothing_costs_its_own_time_and_not_each_questions() -> None:
+    liar = (sys.executable, str(Path(__file__).parent / "hostile_shell.py"), "silent")
+    hosts = {"evil": ShellHost("evil", lambda _: LocalStream(liar)), "well": local_host()}
+
+    def work(host: str) -> str:
+        try:
+            hosts[host].run(("true",))
+        except HostError as error:
+            with pytest.raises(DeadlineError, match="its answers take more than 1 s in all"):
+                hosts[host].run(("true",))
+            return str(error)
+        return "well"
+
+    evil, well = side_by_side(list(hosts), work, seconds=1)
+
+    assert well.value == "well"
+    assert evil.value is not None
+    assert evil.value.startswith("true on evil did not end within ")
+    for host in hosts.values():
+        host.close()
+
+
+def test_pieces_of_a_hosts_work_have_what_is_left_of_its_time() -> None:
+    def work(_: str) -> list[float]:
+        return [outcome.value or 0 for outcome in side_by_side(["a", "b"], lambda _: left(60))]
+
+    [outcome] = side_by_side(["host"], work, seconds=5)
+
+    assert outcome.value is not None
+    assert all(0 < seconds <= 5 for seconds in outcome.value)

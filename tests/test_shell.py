@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.edges.local import local_host
+from provision.edges.local import LocalStream, local_host
 from provision.edges.shell import ShellHost
 from provision.host.apply.lock import LockError, locked
 from provision.host.plan.commands import tolerant
@@ -18,6 +19,7 @@ from provision.runtime.command import Run
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import CommandError, DeadlineError, LostError
 
+LIAR = Path(__file__).parent / "hostile_shell.py"
 TEXT = st.characters(codec="utf-8", exclude_characters="\0")
 
 
@@ -205,3 +207,38 @@ def test_a_host_without_flock_is_told_so_and_nothing_is_left_on_it(
     assert str(caught.value) == "flock not found on local"
     assert "util-linux" in caught.value.hint
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("lie", ["word", "digits", "bytes"])
+def test_who_tells_no_exit_status_is_no_shell_of_ours(lie: str) -> None:
+    host = ShellHost("hv", lambda _: LocalStream((sys.executable, str(LIAR), lie)))
+
+    with pytest.raises(LostError, match="hv is gone: its shell told no exit status, but ") as caught:
+        host.run(("true",))
+
+    assert len(str(caught.value)) < 200
+    host.close()
+
+
+def test_what_all_commands_of_a_batch_put_out_together_is_bounded(host: ShellHost) -> None:
+    piece = Run(("head", "-c", str(20 << 20), "/dev/zero"))
+
+    with pytest.raises(LostError, match="more than 64 MiB") as caught:
+        host.run_all([piece] * 4)
+
+    assert len(caught.value.known) == 3
+    assert [len(each.out) for each in host.run_all([piece] * 3)] == [20 << 20] * 3
+
+
+def test_words_of_a_command_that_failed_are_few_and_start_no_line_of_ours(host: ShellHost) -> None:
+    evil = (
+        r"printf 'x\nrscvm: all is ready\n%s\nhint: rm\n' $(head -c 90000 /dev/zero | tr '\0' x) >&2; exit 1"
+    )
+
+    with pytest.raises(CommandError) as caught:
+        host.run(("sh", "-c", evil)).check()
+
+    _, *more = str(caught.value).split("\n")
+    assert len(str(caught.value)) < 4000
+    assert more
+    assert all(line.startswith("  ") for line in more)

@@ -155,7 +155,8 @@ class _Shell:
         self._batches += 1
         mark = f"{self._token}.{self._batches}"  # what an interrupted batch still says is of another
         known: list[Result] = []
-        deadline = time.monotonic() + left(timeout)
+        seconds = left(timeout)
+        deadline = time.monotonic() + seconds
         self._room = _MOST
         try:
             with shield():  # half a batch would take the next one for its rest
@@ -177,10 +178,10 @@ class _Shell:
             if isinstance(error, BufferError):
                 raise LostError(f"{which} on {self.host}: {error}", known=tuple(known)) from error
             raise DeadlineError(
-                f"{which} on {self.host} did not end within {timeout:g} s", known=tuple(known)
+                f"{which} on {self.host} did not end within {seconds:.3g} s", known=tuple(known)
             ) from error
         except (OSError, EOFError, ValueError) as error:
-            raise LostError(f"{self.host} is gone: {error}", known=tuple(known)) from error
+            raise LostError(f"{self.host} is gone: {error}", known=tuple(known), names_host=True) from error
         return known
 
     def _frame(self, mark: bytes, deadline: float) -> tuple[bytes, bytes, str]:
