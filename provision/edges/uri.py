@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from provision.runtime.errors import RequestError
 from provision.runtime.protocols import Target
+from provision.runtime.safe_text import short
 
 LOCAL = "local"
 _OURS = {"keyfile": "identity", "known_hosts": "known_hosts"}
@@ -41,7 +42,7 @@ def reach(uri: str, host: str = "") -> Reach:
         return Reach(target, target)
     if not _URI.fullmatch(uri):
         raise RequestError(
-            f"no libvirt {uri!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
+            f"no libvirt {short(uri, 200)!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
         )
     daemon = _daemon(uri)
     return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)
@@ -65,9 +66,9 @@ def ssh_target(uri: str) -> Target:
         parts = urlsplit(uri)
         port, name = parts.port, parts.hostname
     except ValueError as error:
-        raise RequestError(f"cannot read the URI {uri}: {error}") from error
+        raise RequestError(f"cannot read the URI {short(uri, 200)}: {short(str(error), 200)}") from error
     if parts.scheme != "ssh" or not name or parts.path.strip("/") or parts.query or parts.password:
-        raise RequestError(f"no host {uri}", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST")
+        raise RequestError(f"no host {short(uri, 200)}", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST")
     return Target(name, name, port, unquote(parts.username or ""))
 
 
@@ -76,7 +77,7 @@ def _daemon(uri: str) -> Target:
         parts = urlsplit(uri)
         port, name = parts.port, parts.hostname
     except ValueError as error:
-        raise RequestError(f"cannot read the URI {uri}: {error}") from error
+        raise RequestError(f"cannot read the URI {short(uri, 200)}: {short(str(error), 200)}") from error
     if not name:
         return Target(LOCAL, libvirt=uri)
     user = unquote(parts.username or "")
@@ -85,7 +86,8 @@ def _daemon(uri: str) -> Target:
         return Target(name, name, user=user, uri=uri)
     if driver != "qemu" or parts.path not in ("/system", "/session"):
         raise RequestError(
-            f"{uri}: no libvirt to be reached over SSH", hint="qemu+ssh://USER@HOST/system, or /session"
+            f"{short(uri, 200)}: no libvirt to be reached over SSH",
+            hint="qemu+ssh://USER@HOST/system, or /session",
         )
     query = parse_qsl(parts.query, keep_blank_values=True)
     ours = {_OURS[key]: value for key, value in query if key in _OURS}

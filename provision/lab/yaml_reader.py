@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -168,7 +169,11 @@ def read_yaml(text: str, environment: Mapping[str, str]) -> tuple[Any, Positions
     """Return data, positions and faults; data is None where the text could not be read at all."""
     reader = _Reader(environment)
     try:
-        documents = list(YAML(typ="safe", pure=True).compose_all(text))
+        with catch_warnings():
+            simplefilter(
+                "ignore", ReusedAnchorWarning
+            )  # YAML 1.2 lets a name be given anew (section 3.2.2.2)
+            documents = list(YAML(typ="safe", pure=True).compose_all(text))
     except (YAMLError, ValueError, RecursionError) as error:
         return None, reader.positions, [_syntax_fault(error, text)]
     if not [document for document in documents if document is not None]:

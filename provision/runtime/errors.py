@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.runtime.safe_text import escaped, short
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 32_000
 """Characters of a message, whoever's words are in it."""
+
+
+_LONGEST_FAULT = 1000
 
 
 class RscvmError(Exception):
@@ -65,7 +68,7 @@ class Fault:
     def at(self, file: str) -> str:
         """The fault as compilers print them, so that editors can jump to it."""
         where = f"{self.path}: " if self.path else ""
-        return escaped(f"{file}:{self.line}:{self.column}: {where}{self.message}")
+        return short(f"{file}:{self.line}:{self.column}: {where}{self.message}", _LONGEST_FAULT)
 
 
 class LabFileError(RequestError):
