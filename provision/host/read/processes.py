@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _READ = r"""{ true </proc/1/cmdline; } 2>/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
-also='' held=''
+also='' held='' sockets_held=''
 processes() {
     read='' links='' fds='' stat=''
     for p do
@@ -28,18 +28,22 @@ processes() {
     done
     held=${held:-${fds:-/dev/null}}
     grep -azHZ '' $stat /proc/self/status $read $also
-    taps=$(find $held -maxdepth 1 -lname '*/tun' -printf '%h/../fdinfo/%f\n')
-    for f in $taps; do
-        links="$links ${f%%/fd/*}/ns"
-    done
+    taps=$(find $held -maxdepth 1 -lname '*/tun' -printf '%h/../fdinfo/%f\n' | xargs -r grep -al 'iff:.*[^[:space:]]' | head -n 10000)
     [ -z "$taps" ] || grep -azHZ iff: $taps
-    find /proc/self/ns $links $fds -maxdepth 1 -type l \( ! -path '*/fd/*' -o -lname 'socket:*' -o -lname '/dev/tap[0-9]*' \) \
-        -printf '%p\0%l\0'
+    links="$links $(printf '%s\n' $taps | sed 's,/fd/.*,/ns,' | sort -u)"
+    find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
+    find ${fds:-/dev/null} -maxdepth 1 -lname '/dev/tap[0-9]*' -printf '%p\0%l\0' | head -c 1000000
+    sockets_held=$(find ${fds:-/dev/null} -maxdepth 1 -lname 'socket:*' -printf '%p %l\n' | awk -F/ 'held[$3]++ < 4096')
+    [ -z "$sockets_held" ] || printf '%s\0%s\0' $sockets_held
     [ -z "$stat" ] || grep -azHZ '' $stat
 }
-said() { printf '%s\0' "$1" && shift && "$@" | head -c 16000000 && printf '\0'; }
+said() { printf '%s\0' "$1" && shift && "$@" | head -c 4000000 && printf '\0'; }
 """
-"""What the kernel says of processes: start times first and last, so that a pid that became another's meanwhile is seen."""
+"""What the kernel says of processes: start times first and last, so that a pid that became another's meanwhile is seen.
+
+What an ordinary user can have without end (descriptors of /dev/net/tun, sockets) is cut where it says nothing, or by
+process, so that it hides nobody else.
+"""
 
 _PROCESSES = (
     _READ
@@ -61,6 +65,20 @@ _QEMUS = (
     sockets=$1
     # shellcheck disable=SC2046 # as above
     set -- $(find /proc/[0-9]*/exe -maxdepth 0 \( -lname '*qemu*' -o -lname '*kvm*' \) -printf '%h\n')
+    # shellcheck disable=SC2046,SC2086 # as above
+    [ $# = 0 ] || {
+        uids='' sizes=''
+        for p do
+            uids="$uids $p/status" sizes="$sizes $p/cmdline"
+        done
+        told=$({ grep -H ^Uid: $uids; wc -c -- $sizes; } | awk '{ split($1, at, "/") }
+            at[4] ~ /^status:/ { uid[at[3]] = $2; next }
+            $2 !~ /cmdline$/ { next }
+            { split($2, at, "/"); p = at[3]; u = uid[p]; size[u] += $1 }
+            { print ($1 > 131072 || size[u] > 8000000 || ++count[u] > 2000 ? "-" : "") "/proc/" p }')
+        said 'left out' printf '%s\n' $(printf '%s\n' $told | grep ^- | head -n 50)
+        set -- $(printf '%s\n' $told | grep -v ^-)
+    }
     held='/proc/[0-9]*/fd' also="/proc/sys/kernel/osrelease /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /run/libvirt/qemu/*.pid ${XDG_RUNTIME_DIR:-/run/user/0}/libvirt/qemu/run/*.pid"
     processes "$@"
     away=''
@@ -68,7 +86,13 @@ _QEMUS = (
         # shellcheck disable=SC3013 # -ef as in the lock
         [ "$p/ns/net" -ef /proc/self/ns/net ] || away="$away $p/ns/net"
     done
-    listening() { grep -ahE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /|:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"; }
+    # shellcheck disable=SC2086 # as above
+    listening() {
+        {
+            printf '%s %s\n' $sockets_held
+            grep -ahE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /|:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"
+        } | awk '/^\/proc\// { sub(/^.*\[/, ""); sub(/\].*/, ""); held[$0]; next } $7 in held || $10 in held'
+    }
     # shellcheck disable=SC2016,SC2120 # awk's words; called through `said`, too
     routes() {
         "$@" awk 'FNR == 1 { six = FILENAME ~ /ipv6/ }
@@ -117,6 +141,9 @@ devices of those that are not ours, and of those that a bridge's veth leads into
 
 SCRIPTS = {"processes": _PROCESSES, "qemus": _QEMUS}
 """Every constant script above, for the linter."""
+
+LEFT_OUT = "left out"
+"""Under this name stand the processes whose command lines are longer than any QEMU's, or more than a user's share."""
 
 _IN = ("mnt", "net", "pid")
 """The namespaces that a machine of ours shares with whoever looks at it; a container's differ."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
 from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of, taps_in
-from provision.host.read.processes import LIBVIRT, LISTENING
+from provision.host.read.processes import LEFT_OUT, LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
 from provision.runtime.protocols import Listener
@@ -78,7 +78,15 @@ def collect_every(
         else:
             told = _told_by_arguments(host, process, str(outcome.error))
             nics += _owned(told, process, labels)
-    return nics
+    return [*nics, *(_left_out(host, pid) for pid in read.noted.get(LEFT_OUT, "").split() if not names)]
+
+
+def _left_out(host: str, path: str) -> NicEvidence:
+    """A NIC that stands for all of a process's that was not read."""
+    why = "its command line is longer than any QEMU's, or its user has more of them than one host runs"
+    pid = path.rpartition("/")[2]
+    nic = NicEvidence(host, pid, "unknown", "", None, None, None, "running", "unknown", "virtio", pid=None)
+    return replace(nic, properties=Unasked(why, final=True), virtio=Unasked(why, final=True))
 
 
 def _owned(nics: Sequence[NicEvidence], process: Process, labels: Mapping[int, str]) -> list[NicEvidence]:
