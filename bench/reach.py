@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PHASES = {
     "read the lab file": ("provision.cli.apply:read_lab",),
     "`ssh -G`": ("provision.edges.ssh.host:route_to",),
-    "TCP, key exchange": ("provision.edges.ssh.host:Line", "provision.edges.ssh.login:_greeted"),
+    "TCP, key exchange": ("provision.edges.ssh.host:Line", "provision.edges.ssh.greeting:greeted"),
     "authentication": ("provision.edges.ssh.login:_let_in",),
     "start the shell that takes the lock": ("provision.edges.ssh.host:SshHost._become",),
     "take the lock": ("provision.edges.shell:_Shell.said_first",),

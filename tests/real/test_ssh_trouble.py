@@ -61,6 +61,38 @@ def test_a_proxy_that_fails_says_so_in_its_own_words(site: Site) -> None:
     assert "did not answer as an SSH server: no way" in refused["message"]
 
 
+def test_whoever_says_too_much_before_it_is_known_is_cut_short(site: Site) -> None:
+    """A proxy on either stream, and a login on either; each goes on for ever."""
+    site.start_sshd(port=2222, user="alice", login="/bin/bash")
+    site.remote.path("/run/alice/.bashrc").write_text("[ -e noise ] && yes || yes >&2")
+    site.knows(f"[{REMOTE}]:2222")
+    site.configure(
+        "Host greeting\n ProxyCommand yes secret\n"
+        "Host complaint\n ProxyCommand sh -c 'yes x | head -c 9000000 >&2; echo no way >&2' secret\n"
+    )
+    alice = site.as_user("alice", port=2222)
+    targets = {name: replace(site.target, name=name, address=name) for name in ("greeting", "complaint")}
+
+    greeting, complaint, noise, _, more = site.driver(
+        {**targets, "alice": alice, "hv": site.target},
+        [
+            run("true", host="greeting"),
+            run("true", host="complaint"),
+            run("true", host="alice"),
+            run("touch", "/run/alice/noise"),
+            run("true", host="alice"),
+        ],
+    )
+
+    for answer, through in ((greeting, "`yes`"), (complaint, "`sh`")):
+        assert f"through {through} did not answer as an SSH server: " in answer["message"]
+        assert "secret" not in answer["message"].split("server: ")[0]
+    assert complaint["message"].endswith("no way")
+    for answer in (noise, more):
+        assert "says more than 64 KiB of its own" in answer["message"]
+    assert all(len(answer["message"]) < 3000 for answer in (greeting, complaint, noise, more))
+
+
 def test_a_configuration_that_ssh_cannot_read(site: Site) -> None:
     site.configure("Nonsense yes\n")
 

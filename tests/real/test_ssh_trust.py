@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.runtime.protocols import Target
 from tests.real.hypervisor import wait_for
 from tests.real.remote import REMOTE, Site, key_pair, public, remote_site, run
 
@@ -158,3 +159,33 @@ def test_a_missing_identity_is_said(site: Site, tmp_path: Path) -> None:
 
     assert refused["message"] == f"host hv: cannot read the identity {tmp_path / 'gone'}"
     assert refused["hint"] == "hosts.hv.identity is the path of a private key"
+
+
+def test_libvirt_is_as_strict_about_a_host_on_the_way_as_commands_are(site: Site, tmp_path: Path) -> None:
+    """`ssh` itself would be as strict about it as its own Host block has it."""
+    site.remote.start_libvirtd()
+    version = {"libvirt": "version"}
+    hops = tmp_path / "hops"
+    hops.write_text((tmp_path / "known_hosts").read_text())
+    site.configure(
+        f"Host box\n HostName {REMOTE}\n ProxyJump hop\nHost hop\n HostName {REMOTE}\n User root\n"
+        f" IdentityFile {tmp_path}/id\n UserKnownHostsFile {hops}\n StrictHostKeyChecking no\n"
+    )
+
+    connected, answered, forgotten, still, libvirt = site.ask(
+        run("true"),
+        {**version, "host": "other"},
+        run("truncate", "-s", "0", str(hops), host="here"),
+        run("true"),
+        version,
+        target=replace(site.target, address="box"),
+        other=replace(site.target, name="other", address="box"),
+        here=Target("here"),
+    )
+
+    assert "results" in connected
+    assert "said" in answered, answered
+    assert "results" in forgotten
+    assert "results" in still
+    assert "Host key verification failed" in libvirt["message"]
+    assert hops.read_text() == ""

@@ -22,6 +22,7 @@ from provision.edges.ssh.route import PATIENCE, SshError, route_to
 from provision.edges.ssh.stream import SshStream, whole
 from provision.edges.ssh.transport import Line
 from provision.runtime.errors import HostError
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv
     from provision.runtime.protocols import Target
 
+_MOST_NOISE = 1 << 16
+"""Bytes that a login may print on each stream before a shell of ours answers."""
+_MOST_EARLY = 1 << 24
+"""Bytes that come behind the answer on one stream before that on the other; an SSH window is 2 MiB."""
 _SHELL = "exec env LC_ALL=C.UTF-8 sh"
 _ROOT_SHELL = "exec env LC_ALL=C.UTF-8 sudo -n -- sh"
 
@@ -133,7 +138,7 @@ class SshHost:
     @contextmanager
     def _in_time(self, transport: Transport) -> Iterator[None]:
         """Hang up on a host that does not answer a request; paramiko would wait for ever."""
-        from paramiko import ChannelException, SSHException  # noqa: PLC0415
+        from paramiko import ChannelException  # noqa: PLC0415
 
         name = self._target.name
         patience = threading.Timer(PATIENCE, transport.close)
@@ -143,11 +148,14 @@ class SshHost:
             yield
         except ChannelException as error:
             raise SshError(
-                f"host {name}: sshd opens no further session: {error.text}",
+                f"host {name}: sshd opens no further session: {quoted(error.text)}",
                 hint="MaxSessions in its sshd_config must be 4 or more",
             ) from error
-        except (SSHException, EOFError, OSError) as error:
-            raise SshError(f"host {name}: sshd starts no shell: {error}") from error
+        except Exception as error:
+            # Whatever paramiko's thread has met with in what the host says is raised here.
+            raise SshError(
+                f"host {name}: sshd starts no shell: {quoted(str(error)) or 'it hung up'}"
+            ) from error
         finally:
             patience.cancel()
 
@@ -194,18 +202,40 @@ def _answer(stream: SshStream, token: bytes) -> tuple[str, str]:
     What a login shell has printed before is dropped, and what the program itself says is left to be received.
 
     :raise TimeoutError: when neither comes.
+    :raise ConnectionError: when too much comes instead.
     """
-    out = err = b""
+    out = _Heard(rb"\n%b (\d+)\n" % token)
+    err = _Heard(rb"\n%b\n" % token)
     deadline = time.monotonic() + 2 * PATIENCE
-    said = re.compile(rb"\n%b (\d+)\n(.*)" % token, re.DOTALL)
-    complained = re.compile(rb"\n%b\n(.*)" % token, re.DOTALL)
-    while not ((group := said.search(out)) and (rest := complained.search(err))):
+    while not (out.found and err.found):
         if (left := deadline - time.monotonic()) <= 0:
             raise TimeoutError(f"nothing came within {2 * PATIENCE} s")
         more = stream.receive(left)
         if more is None:
-            words = (err.strip() or out.strip()).decode("utf-8", "replace")
+            words = quoted((err.data.strip() or out.data.strip()).decode("utf-8", "replace"))
             return "", words or "it ended at once and said nothing"
-        out, err = out + more[0], err + more[1]
-    stream.unread(group[2], rest[1])
-    return group[1].decode(), ""
+        out.hear(more[0])
+        err.hear(more[1])
+    stream.unread(bytes(out.data), bytes(err.data))
+    return out.found[1].decode(), ""
+
+
+class _Heard:
+    """What has come of a stream in which our own line is sought; once that is found, what stands behind it."""
+
+    def __init__(self, line: bytes) -> None:
+        self.found: re.Match[bytes] | None = None
+        self.data = bytearray()
+        self._line = re.compile(line)
+
+    def hear(self, more: bytes) -> None:
+        """Take what has come.
+
+        :raise ConnectionError: when that is too much to keep.
+        """
+        self.data += more
+        if more and not self.found and (found := self._line.search(bytes(self.data))):
+            self.found = found
+            del self.data[: found.end()]
+        if len(self.data) > (_MOST_EARLY if self.found else _MOST_NOISE):
+            raise ConnectionError(f"what logs in there says more than {_MOST_NOISE >> 10} KiB of its own")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from provision.edges.ssh.route import ssh_options
+from provision.edges.ssh.route import route_to, ssh_options
 from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
@@ -39,14 +39,23 @@ done
 
 
 class LibvirtRoad:
-    """The script that libvirt's ssh goes by; it is there until it is closed."""
+    """The script that libvirt's ssh goes by; it is there until it is closed.
+
+    It obeys ssh's configuration by itself, but what that has of jumps: to the hosts on the way it would not be strict.
+    """
 
     def __init__(self, target: Target) -> None:
+        """Write it.
+
+        :raise HostError: when ssh's configuration cannot be read or honoured, or no program can be run from there.
+        """
+        route = route_to(target)
         self._target = target
         self._directory = tempfile.TemporaryDirectory(prefix="rscvm-")
         self._script = Path(self._directory.name, "ssh")
         system = urlsplit(target.libvirt).path == "/system"
-        options = shlex.join(ssh_options(target))
+        way = ("-o", f"ProxyCommand={route.proxy.replace('%', '%%')}") if route.jumps else ()
+        options = shlex.join((*way, *ssh_options(target)))
         self._script.touch(0o700)
         self._script.write_text(_SCRIPT.format(sudo=_SUDO if target.sudo and system else "", options=options))
         if not os.access(self._script, os.X_OK):

@@ -19,6 +19,7 @@ from provision.edges.ssh.route import PATIENCE
 from provision.runtime.command import HELD
 from provision.runtime.errors import HostError
 from provision.runtime.protocols import LOOPBACK
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _ANOTHERS = "its file is not a socket of the user whose process the machine is"
 _OPEN = "others than the user whose process the machine is may change what is there"
+_MOST = 1 << 16
+"""Bytes that what connects there may say before it has."""
 _FIRST = re.compile(rb"%s ([0-9]{1,10})\n" % HELD.encode())
 
 _PYTHON = f"""
@@ -148,11 +151,13 @@ def relayed(host: str, start: Callable[[Argv], SshStream], place: str, uid: int 
             if more is None or (time.monotonic() >= deadline and not any(more)):
                 break
             out, err = out + more[0], err + more[1]
+            if len(out) + len(err) > _MOST and not _FIRST.match(out):
+                break
     except OSError as error:
         err = str(error).encode()
     if not first:
         stream.kill()
-        words = err.decode("utf-8", "replace").strip() or f"nothing within {PATIENCE} s"
+        words = quoted(err[-_MOST:].decode("utf-8", "replace")) or f"nothing within {PATIENCE} s"
         raise HostError(f"no monitor answers at {place} on {host}: {words}")
     near, far = socket.socketpair()
     stream.unread(out[first.end() :], b"")

@@ -7,16 +7,17 @@ they mean to `ssh`, and libvirt, which runs `ssh`, goes to the same place by the
 from __future__ import annotations
 
 import os
-import re
-import shlex
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from provision.edges.ssh.configuration import agent, ask, files, jump, path, read, replaced, tokens
+from provision.edges.ssh.keywords import refusals
 from provision.runtime.errors import HostError
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from provision.runtime.protocols import Target
 
 PATIENCE = 10
@@ -30,9 +31,24 @@ _STRICT = (
     f"ConnectTimeout={PATIENCE}",
     f"ServerAliveInterval={PULSE}",
     "ServerAliveCountMax=3",
+    "VerifyHostKeyDNS=no",
+    "NoHostAuthenticationForLocalhost=no",
+    "UpdateHostKeys=no",
+)
+"""On every host that ssh connects to for us, those on the way included."""
+_OURS = (
+    *_STRICT,
     "RemoteCommand=none",  # ~/.ssh/config may have them for people
     "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "Tunnel=no",
+    "AddKeysToAgent=no",
+    "ControlMaster=no",
+    "ControlPath=none",  # whoever made such a connection may not have been as strict
 )
+"""On the last one."""
 _LONGEST = 60
 
 
@@ -40,6 +56,22 @@ class SshError(HostError):
     """A host cannot be reached by SSH, or does not let us in."""
 
     names_host = True
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The algorithms that ssh's configuration allows; none named is any."""
+
+    ciphers: frozenset[str] = frozenset()
+    macs: frozenset[str] = frozenset()
+    kex: frozenset[str] = frozenset()
+    host_keys: frozenset[str] = frozenset()
+    our_keys: frozenset[str] = frozenset()
+    ca_signatures: frozenset[str] = frozenset()
+    rsa_bits: int = 1024
+    """Of the shortest RSA key."""
+    rekey_bytes: int = 0
+    """After which keys are changed; 0 is as usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +96,33 @@ class Route:
     """The address of ours to come from; empty is any."""
     proxy: str
     """The shell command whose standard streams lead to the host; empty where it is reached directly."""
+    through: str = ""
+    """What leads there, for a message; of a command the first word alone, as others may be passwords."""
+    jumps: bool = False
+    """Whether it is by a jump that the command leads there."""
+    family: str = "any"
+    """The only family of addresses to try: inet or inet6."""
+    interface: str = ""
+    """The interface of ours to come from; empty is any."""
+    agent: str = ""
+    """The socket of the agent; empty is none."""
+    certificates: tuple[str, ...] = ()
+    """Files of certificates for our keys; without any each key's own counts."""
+    revoked: tuple[str, ...] = ()
+    """Files of revoked host keys."""
+    check_address: bool = False
+    """Whether the host's address may not be known with another key."""
+    allowed: Allowed = field(default_factory=Allowed)
+
+    @property
+    def certified_as(self) -> str:
+        """The host's name in its certificate."""
+        return self.bare or self.known_as
 
 
 def ssh_options(target: Target) -> tuple[str, ...]:
     """The options of `ssh` that what the lab file says of a host comes to; nothing is ever asked on the terminal."""
-    values = list(_STRICT)
+    values = list(_OURS)
     if target.known_hosts:
         values.append(f"UserKnownHostsFile={_quoted(target.known_hosts)}")
     if target.identity:
@@ -85,7 +139,8 @@ def _quoted(path: str) -> str:
 def route_to(target: Target) -> Route:
     """What `ssh` would do to reach the host.
 
-    :raise HostError: when its configuration cannot be read, or the identity is not there.
+    :raise HostError: when its configuration cannot be read, has a protection that rscvm cannot honour, or the identity
+        is not there.
     """
     if target.identity and not os.access(target.identity, os.R_OK):
         raise SshError(
@@ -94,24 +149,24 @@ def route_to(target: Target) -> Route:
         )
     argv = ["ssh", "-G", *ssh_options(target), *_place(target), "--", target.address]
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_LONGEST,
-            check=False,
-            start_new_session=True,
-        )
+        status, out, complaint = ask(argv, _LONGEST)
     except FileNotFoundError as error:
         raise HostError(
             "ssh not found: it reads the SSH configuration", hint="install it (Debian: openssh-client)"
         ) from error
-    except subprocess.TimeoutExpired as error:
+    except TimeoutError as error:
         raise SshError(f"host {target.name}: ssh took too long to read its configuration") from error
-    if done.returncode != 0:
-        words = done.stderr.decode("utf-8", "replace").strip()
-        raise SshError(f"host {target.name}: ssh cannot read its configuration: {words}")
-    return _read_route(target, done.stdout.decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise SshError(f"host {target.name}: ssh cannot read its configuration: {error}") from error
+    if status != 0:
+        raise SshError(f"host {target.name}: ssh cannot read its configuration: {quoted(complaint)}")
+    said = read(out)
+    if refused := "; ".join(refusals(said)):
+        raise SshError(
+            f"host {target.name}: ssh's configuration has what rscvm cannot honour: {refused}",
+            hint=f"`ssh -G {target.address}` prints it; a Host block of ~/.ssh/config can have it otherwise for this host",
+        )
+    return _read_route(target, said)
 
 
 def _place(target: Target) -> list[str]:
@@ -119,63 +174,56 @@ def _place(target: Target) -> list[str]:
     return [*port, "-l", target.user] if target.user else port
 
 
-def _read_route(target: Target, text: str) -> Route:
-    said: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        said.setdefault(key, []).append(value)
-
+def _read_route(target: Target, said: Mapping[str, Sequence[str]]) -> Route:
     def one(key: str) -> str:
         value = said.get(key, [""])[0]
         return "" if value == "none" else value
 
-    host, port, user = one("hostname"), int(one("port") or 22), one("user")
-    tokens = {"%%": "%", "%h": host, "%p": str(port), "%r": user, "%n": target.address}
-    own = (target.known_hosts,) if target.known_hosts else _files(one("userknownhostsfile"))
-    identities = (target.identity,) if target.identity else tuple(said.get("identityfile", ()))
-    bracketed = host if port == 22 else f"[{host}]:{port}"
+    host, port, alias = one("hostname"), int(one("port") or 22), one("hostkeyalias")
+    replacing = tokens(said, target.address)
+    own = (target.known_hosts,) if target.known_hosts else files([one("userknownhostsfile")])
+    command, jumps = one("proxycommand"), one("proxyjump")
+    certificates = said.get("certificatefile", ())
+    identities = (target.identity,) if target.identity else _paths(said.get("identityfile", ()), replacing)
     return Route(
         host=host,
         port=port,
-        user=user,
-        known_as=one("hostkeyalias") or bracketed,
-        bare=host if port != 22 and not one("hostkeyalias") else "",
-        identities=identities if target.identity else tuple(_path(path, tokens) for path in identities),
+        user=one("user"),
+        known_as=alias or (host if port == 22 else f"[{host}]:{port}"),
+        bare=host if port != 22 and not alias else "",
+        identities=identities,
         only=one("identitiesonly") == "yes",
-        known_hosts=(*own, *_files(one("globalknownhostsfile"))),
+        known_hosts=(*own, *files([one("globalknownhostsfile")])),
         own=bool(own),
         bind=one("bindaddress"),
-        proxy=_replaced(one("proxycommand"), tokens) or _jump(one("proxyjump"), host, port),
+        proxy=replaced(command, replacing) or jump(jumps, _STRICT, host, port),
+        through=f"`{command.split()[0]}`" if command else f"ProxyJump {jumps}" if jumps else "",
+        jumps=bool(jumps and not command),
+        family=one("addressfamily") or "any",
+        interface=one("bindinterface"),
+        agent=agent(said.get("identityagent", ())),
+        certificates=_paths(certificates, replacing),
+        revoked=_paths(files(said.get("revokedhostkeys", ())), replacing),
+        check_address=one("checkhostip") == "yes" and not command and not jumps,
+        allowed=_allowed(said),
     )
 
 
-def _files(words: str) -> tuple[str, ...]:
-    """Paths that ssh prints with blanks between and without quotes, so that one with a blank is only found by looking."""
-    return (
-        (words,) if words and Path(words).exists() else tuple(re.split(r" +(?=[/~])", words)) if words else ()
+def _paths(words: Sequence[str], replacing: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(path(word, replacing) for word in words if word.lower() != "none")
+
+
+def _allowed(said: Mapping[str, Sequence[str]]) -> Allowed:
+    def names(key: str) -> frozenset[str]:
+        return frozenset(name for value in said.get(key, ()) for name in value.split(",") if name)
+
+    return Allowed(
+        ciphers=names("ciphers"),
+        macs=names("macs"),
+        kex=names("kexalgorithms"),
+        host_keys=names("hostkeyalgorithms"),
+        our_keys=names("pubkeyacceptedalgorithms") or names("pubkeyacceptedkeytypes"),
+        ca_signatures=names("casignaturealgorithms"),
+        rsa_bits=int((said.get("requiredrsasize") or said.get("rsaminsize") or ["1024"])[0]),
+        rekey_bytes=int(said.get("rekeylimit", ["0"])[0].split()[0]),
     )
-
-
-def _path(path: str, tokens: dict[str, str]) -> str:
-    home = str(Path("~").expanduser())
-    return str(Path(_replaced(path, {**tokens, "%d": home})).expanduser())
-
-
-def _replaced(text: str, tokens: dict[str, str]) -> str:
-    """The text with its tokens replaced, each once."""
-    parts: list[str] = []
-    while text:
-        found = text[:2]
-        parts.append(tokens.get(found, text[0]))
-        text = text[2 if found in tokens else 1 :]
-    return "".join(parts)
-
-
-def _jump(jumps: str, host: str, port: int) -> str:
-    """A jump as the command that `ssh` would run for it: the last host hands the connection on."""
-    if not jumps:
-        return ""
-    *before, last = jumps.split(",")
-    words = [word for value in _STRICT for word in ("-o", value)]
-    words += ["-J", ",".join(before)] if before else []
-    return shlex.join(["ssh", *words, "-W", f"[{host}]:{port}", last if "://" in last else f"ssh://{last}"])

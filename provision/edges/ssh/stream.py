@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from provision.edges.ssh.route import PATIENCE
 from provision.runtime.interrupt import shield
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,4 +176,5 @@ class SshStream:
         transport = self._channel.get_transport()
         if transport.is_active():
             return otherwise
-        return f"the SSH connection broke: {transport.saved_exception or 'the other side closed it'}"
+        why = quoted(str(transport.saved_exception or ""))
+        return f"the SSH connection broke: {why or 'the other side closed it'}"

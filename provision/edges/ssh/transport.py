@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import socket
 import subprocess
-import tempfile
+import threading
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from provision.edges.ssh.route import PATIENCE, PULSE, SshError
+from provision.edges.ssh.source_address import source
 
 if TYPE_CHECKING:
     from provision.edges.ssh.route import Route
@@ -21,8 +23,13 @@ _STUCK = 3 * PULSE
 _PATIENCE = 2 * PATIENCE
 """Seconds after which a host that takes nothing is lost."""
 _MOST = 1 << 16
+_MOST_GREETING = 1 << 18
+"""Bytes that come before we know whose they are; a greeting with its keys is 5,000."""
+_MOST_WORDS = 1 << 12
+"""Bytes that are kept of what a program complains, the last ones."""
 _LAST = 2
 """Seconds that a program has for its end."""
+_FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
 class PatientSocket(socket.socket):
@@ -34,11 +41,21 @@ class PatientSocket(socket.socket):
     """
 
     _rest = b""
+    allowance: int | None = _MOST_GREETING
+    """How much more may come."""
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Receive some; the kernel forgets the promptness, hence each time."""
+        """Receive some; the kernel forgets the promptness, hence each time.
+
+        :raise ConnectionError: when the other end says too much before it is known.
+        """
         if not self._rest:
             self._rest = super().recv(_MOST, flags)
+            if self.allowance is not None:
+                self.allowance -= len(self._rest)
+                if self.allowance < 0:  # with a number, as paramiko looks for one
+                    said = f"it says more than {_MOST_GREETING} bytes before we know who it is"
+                    raise ConnectionAbortedError(errno.ECONNABORTED, said)
             # A ProxyCommand's pipe has no such option, and a connection that is lost is found out by reading on.
             with suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -59,35 +76,59 @@ class PatientSocket(socket.socket):
         return super().send(data, flags)
 
 
+class _Complaint:
+    """The last of what a program complains."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._last = bytearray()
+        self._thread = threading.Thread(target=self._listen, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        with stream, suppress(OSError, ValueError):
+            while data := os.read(stream.fileno(), _MOST):
+                self._last += data
+                del self._last[:-_MOST_WORDS]
+
+    def __str__(self) -> str:
+        self._thread.join(_LAST / 4)  # its last words may still be on the way
+        return bytes(self._last).decode("utf-8", "replace").strip()
+
+
 class Line:
     """A connected socket, and the program behind it if there is one."""
 
     def __init__(self, host: str, route: Route) -> None:
         self._program: subprocess.Popen[bytes] | None = None
-        self._said: IO[bytes] | None = None
+        self._said: _Complaint | None = None
         made = self._through(route.proxy) if route.proxy else _direct(host, route)
+        self.address = "" if route.proxy else str(made.getpeername()[0])
+        """Where it leads, if it leads there directly."""
         self.socket = PatientSocket(fileno=made.detach())
 
     def _through(self, command: str) -> socket.socket:
         near, far = socket.socketpair()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
         with far:  # in a session of its own, where the terminal's Ctrl-C does not reach it
             both = far.fileno()
             self._program = subprocess.Popen(
                 ["sh", "-c", f"exec {command}"],
                 stdin=both,
                 stdout=both,
-                stderr=self._said,
+                stderr=subprocess.PIPE,
+                bufsize=0,
                 start_new_session=True,
             )
+        if self._program.stderr is not None:
+            self._said = _Complaint(self._program.stderr)
         return near
 
     def words(self) -> str:
-        """What the program complained."""
-        if self._said is None:
-            return ""
-        self._said.seek(0)
-        return self._said.read(1000).decode("utf-8", "replace").strip()
+        """What the program complained last."""
+        return str(self._said or "")
+
+    def trusted(self) -> None:
+        """It is the host that was meant: it may say as much as it likes."""
+        self.socket.allowance = None
 
     def close(self) -> None:
         """Hang up, and end the program."""
@@ -100,16 +141,12 @@ class Line:
             except subprocess.TimeoutExpired:
                 os.killpg(self._program.pid, signal.SIGKILL)
                 self._program.wait()
-        if self._said is not None:
-            self._said.close()
 
 
 def _direct(name: str, route: Route) -> socket.socket:
     where = f"host {name}: {route.host} port {route.port}"
     try:
-        made = socket.create_connection(
-            (route.host, route.port), PATIENCE, (route.bind, 0) if route.bind else None
-        )
+        made = _connected(route)
     except socket.gaierror as error:
         raise SshError(
             f"host {name}: no address of {route.host} is known: {error.strerror}",
@@ -129,3 +166,25 @@ def _direct(name: str, route: Route) -> socket.socket:
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK * 1000)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
+
+
+def _connected(route: Route) -> socket.socket:
+    """A connection to the first of the host's addresses that takes one.
+
+    :raise OSError: when none does; what the last one said.
+    """
+    failed = OSError(errno.EADDRNOTAVAIL, "it has no address")
+    family = _FAMILIES.get(route.family, socket.AF_UNSPEC)
+    for kind, _, _, _, address in socket.getaddrinfo(route.host, route.port, family, socket.SOCK_STREAM):
+        made = socket.socket(kind, socket.SOCK_STREAM)
+        try:
+            made.settimeout(PATIENCE)
+            if route.bind or route.interface:
+                made.bind(source(kind, route.bind, route.interface))
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            failed = error
+        else:
+            return made
+    raise failed
