@@ -129,9 +129,9 @@ class SshStream:
         self._bell.hush()
         ended = self._ended()
         out, err = bytearray(), bytearray()
-        while self._channel.recv_ready():
+        while self._channel.recv_ready() and len(out) < _MOST:  # a host may say more, faster than that
             out += self._channel.recv(_MOST)
-        while self._channel.recv_stderr_ready():
+        while self._channel.recv_stderr_ready() and len(err) < _MOST:
             err += self._channel.recv_stderr(_MOST)
         if ended:
             self._bell.set()  # whoever waits for it shall learn that at once
