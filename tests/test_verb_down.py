@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from provision.host.journal import parse_journal
 from provision.runtime.errors import HostError, RequestError
+from provision.runtime.protocols import Domain
 from provision.verbs.apply import set_up
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
 from tests.recorded_answers import LAB, NIC_LAB, OVERLAYS, PATHS, THEIR_FILES, WITHOUT_VM, recorded, rows
-from tests.recorded_host import NVRAM, RecordedEdges, brought_up, session_on
+from tests.recorded_host import NVRAM, RecordedEdges, RecordedLibvirt, brought_up, session_on
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VARS = PATHS.firmware("vm")
 STATE = {NVRAM, VARS, *OVERLAYS}
@@ -160,6 +165,23 @@ def test_what_could_not_be_removed_is_told_and_stays_in_the_journal_for_the_next
     edges.runner.fails_at = ""
     take_down(session_on(edges), None, lambda _: None)
     assert nothing_is_left(edges)
+
+
+class Crowded(RecordedLibvirt):
+    """Has more domains than are read."""
+
+    def domains(self, names: Sequence[str]) -> list[Domain]:
+        return [*super().domains(names), Domain("9 more", "running", "", "", trouble="too many are there")]
+
+
+def test_a_disk_stays_while_not_every_domain_that_may_use_it_is_known() -> None:
+    edges = brought_up()
+    edges.daemon = Crowded(edges.daemon.said, there=edges.runner, found=edges.daemon.found)
+
+    with pytest.raises(HostError, match="too many are there"):
+        take_down(session_on(edges), None, lambda _: None)
+
+    assert edges.runner.files.keys() >= STATE
 
 
 def test_a_qemu_that_does_not_end_keeps_its_tap_and_its_files() -> None:

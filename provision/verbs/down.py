@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provision.host.plan.steps import Plan
     from provision.host.state import Inventory
     from provision.runtime.command import Say
+    from provision.runtime.protocols import Domain, LibvirtReader
 
 
 def _read_with_forgotten(session: HostSession) -> Inventory:
@@ -26,6 +27,17 @@ def _read_with_forgotten(session: HostSession) -> Inventory:
     there = read_inventory(session.edges, session.lab, session.host, known)
     lost = sorted(there.journal.machines - set(known))
     return read_inventory(session.edges, session.lab, session.host, [*known, *lost]) if lost else there
+
+
+def _definitions(libvirt: LibvirtReader, listed: Domain) -> list[str]:
+    """What a domain of libvirt's list runs with, and starts with; nothing of one that has gone.
+
+    :raise HostError: when libvirt does not tell them.
+    """
+    domain = libvirt.domain(listed.name)
+    if domain is None and listed.trouble:
+        raise HostError(f"not every domain's disks are known: {listed.trouble}")
+    return [text for text in (domain.live_xml, domain.persistent_xml) if text] if domain else []
 
 
 def _users(session: HostSession, there: Inventory) -> Mapping[str, set[str]]:
@@ -39,11 +51,10 @@ def _users(session: HostSession, there: Inventory) -> Mapping[str, set[str]]:
         return users
     try:
         libvirt = session.edges.libvirt(session.host)
-        for name in [domain.name for domain in libvirt.domains(())]:
-            domain = libvirt.domain(name)
-            for text in filter(None, (domain.live_xml, domain.persistent_xml) if domain else ()):
+        for listed in libvirt.domains(()):
+            for text in _definitions(libvirt, listed):
                 for path in disks & paths_in(text):
-                    users.setdefault(path, set()).add(name)
+                    users.setdefault(path, set()).add(listed.name)
     except HostError:
         if there.domains or any(thing.kind == "domain" for thing in there.journal.things):
             raise

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lxml import etree
-
 from provision.edges.libvirt import domains as reading
 from provision.edges.libvirt.monitor import LibvirtMonitor, binding, within
 from provision.runtime.errors import DeadlineError, HostError, LostError
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from provision.runtime.protocols import Domain
 
@@ -27,8 +27,6 @@ _TPM_STATE_SINCE = 8_009_000
 """libvirt 8.9 and later are told what becomes of a domain's TPM state."""
 
 
-_PATIENCE = 30.0
-"""Seconds for what libvirtd answers at once when it is well."""
 _MOST_HANGING = 12
 """Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _STARTING = 300.0
@@ -38,8 +36,9 @@ _STARTING = 300.0
 class Libvirt:
     """Connections to one libvirt daemon, one a thread, opened when first used."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, bounds: reading.Bounds = reading.BOUNDS) -> None:
         self._address = uri
+        self._bounds = bounds
         path, _, query = uri.partition("?")
         shown = "&".join(word for word in query.split("&") if not word.startswith("command="))
         self._uri = f"{path}?{shown}" if shown else path
@@ -70,7 +69,7 @@ class Libvirt:
         if found is None:
             return None
         try:
-            return self._call(lambda: reading.whole_domain(found), reading.READING)
+            return self._call(lambda: reading.whole_domain(found, name), reading.READING)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # gone between list and read
                 return None
@@ -79,32 +78,42 @@ class Libvirt:
     def domains(self, names: Sequence[str]) -> list[Domain]:
         """The domains of these names, or all, as they are now; definitions come with those that run.
 
-        One that goes while they are read is left out.
+        One that goes while they are read is left out. What libvirt tells beyond our bounds is told as trouble.
 
         :raise HostError: when libvirt does not answer.
         """
         try:
             connection = self._open()
             listed = self._call(lambda: reading.listed_domains(connection))
-            chosen = [row for row in listed if not names or row.domain.name() in names]
-            return list(self._living(chosen))
+            chosen = [row for row in listed if not names or row.name in names]
+            most = self._bounds.domains
+            return [*self._living(chosen[:most]), *reading.beyond(chosen, most)]
         except binding().libvirtError as error:
             raise self._failed("list its domains", error) from error
 
-    def _living(self, rows: Sequence[reading.Listed]) -> Iterator[Domain]:
+    def _living(self, rows: Sequence[reading.Listed]) -> list[Domain]:
         """The domains as they run, each in its time; what hangs is looked for once the first has been found to."""
-        careful = False
+        careful, bounds = False, self._bounds
+        told, end = reading.Told(bounds.memory), time.monotonic() + bounds.seconds
+        hung = (
+            f"libvirt did not tell its XML within {bounds.listing:g} s: its monitor has not answered somebody"
+        )
+        late = f"libvirt takes more than {bounds.seconds:g} s for all domains: name it to have it read alone"
         for row in rows:
-            if careful and self._call(partial(reading.hangs, row.domain)):
-                yield reading.untold_domain(row.domain, row.state)
+            if row.trouble or time.monotonic() > end:
+                told.add(row.untold(row.trouble or late))
+                continue
+            if careful and self._call(partial(reading.hangs, row.domain, bounds.listing)):
+                told.add(row.untold(hung))
                 continue
             try:
-                domain = self._call(partial(reading.living_domain, row), reading.LISTING)
+                domain = self._call(partial(reading.living_domain, row), bounds.listing)
             except DeadlineError:
                 self.version()  # raises where it is libvirtd itself that does not answer
-                careful, domain = True, reading.untold_domain(row.domain, row.state)
+                careful, domain = True, row.untold(hung)
             if domain is not None:
-                yield domain
+                told.add(domain)
+        return told.domains
 
     def runs(self) -> Mapping[str, str]:
         """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.
@@ -112,8 +121,7 @@ class Libvirt:
         :raise HostError: when libvirt does not answer.
         """
         flag = binding().VIR_CONNECT_LIST_DOMAINS_ACTIVE
-        active = self._do("list its domains", lambda connection: connection.listAllDomains(flag), _PATIENCE)
-        return {domain.name(): str(domain.ID()) for domain in active}
+        return dict(self._do("list its domains", partial(reading.runs, flag=flag), self._bounds.patience))
 
     def emulator(self, kind: str, machine: str) -> str:
         """Path of the QEMU that would run a domain of type `kvm` or `qemu`.
@@ -123,16 +131,16 @@ class Libvirt:
         text = self._do(
             f"run {kind} domains of machine {machine}",
             lambda connection: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0),
-            _PATIENCE,
+            self._bounds.patience,
         )
-        return str(etree.fromstring(text.encode()).findtext("path", ""))
+        return reading.emulator_path(text)
 
     def version(self) -> str:
         """The daemon's version, as `9.0.0`.
 
         :raise HostError: when it does not answer.
         """
-        number = self._do("tell its version", lambda connection: connection.getLibVersion(), _PATIENCE)
+        number = self._do("tell its version", lambda there: there.getLibVersion(), self._bounds.patience)
         return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
     def define(self, xml: str) -> None:
@@ -214,10 +222,14 @@ class Libvirt:
             raise HostError(
                 f"{name}'s monitor was not asked: {self._hanging} others hang, and each keeps one of libvirtd's workers"
             )
-        found = self._find(name)
+        try:
+            found = self._find(name)
+        except DeadlineError:
+            self._hanging += 1
+            raise
         if found is None:
             raise HostError(f"no domain {name} at {self._uri}")
-        return LibvirtMonitor(found, self._left_hanging)
+        return LibvirtMonitor(name, found, self._left_hanging, self._bounds.asking)
 
     def _left_hanging(self) -> None:
         """Leave the connection to the call that hangs on it."""
@@ -229,17 +241,18 @@ class Libvirt:
             self._open_ones.remove(self._connection)  # to close it would be to wait for what hangs
         self._own.connection = None
 
-    def _call(self, call: Callable[[], _T], seconds: float = _PATIENCE) -> _T:
+    def _call(self, call: Callable[[], _T], seconds: float | None = None) -> _T:
         """The call's result.
 
         :raise DeadlineError: when libvirt does not answer in time; nobody knows whether it will yet do it.
         """
+        limit = self._bounds.patience if seconds is None else seconds
         try:
-            return within(seconds, call)
+            return within(limit, call)
         except TimeoutError as error:
             self._drop()  # it is still busy with that call
             raise DeadlineError(
-                f"libvirt does not answer at {self._uri}: nothing within {seconds:g} s",
+                f"libvirt does not answer at {self._uri}: nothing within {limit:g} s",
                 hint="is libvirtd stopped or stuck? (systemctl restart libvirtd)",
                 whole=False,
             ) from error
@@ -271,7 +284,7 @@ class Libvirt:
                 self._own.connection = self._call(lambda: libvirt.open(self._address))
             except libvirt.libvirtError as error:
                 raise HostError(
-                    f"libvirt does not answer at {self._uri}: {error}",
+                    f"libvirt does not answer at {self._uri}: {quoted(str(error))}",
                     hint=_THERE if "+ssh:" in self._uri else _HERE,
                 ) from error
             self._open_ones.append(self._connection)
@@ -280,8 +293,8 @@ class Libvirt:
     def _failed(self, what: str, error: Exception) -> HostError:
         if self._connection is not None and not self._connection.isAlive():
             return LostError(
-                f"libvirt at {self._uri} hung up when asked to {what}: {error}",
+                f"libvirt at {self._uri} hung up when asked to {what}: {quoted(str(error))}",
                 hint="was libvirtd restarted? `rscvm status` tells what is there",
                 whole=False,
             )
-        return HostError(f"libvirt at {self._uri} could not {what}: {error}")
+        return HostError(f"libvirt at {self._uri} could not {what}: {quoted(str(error))}")

@@ -5,24 +5,54 @@ libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that dom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from provision.edges.libvirt.monitor import binding
+from provision.edges.libvirt.monitor import UNDECODED, binding
+from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
+from provision.runtime.safe_text import short
+from provision.runtime.untrusted import read_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 READING = 75.0
 """Seconds for both XMLs of a domain."""
-LISTING = 10.0
-"""Seconds for the XML of one domain of many."""
+_LONGEST_NAME = 255
+"""Bytes; libvirt keeps a domain's files by its name."""
+_LONGEST_PATH = 4096
+_LONGEST_XML = 4 << 20
+"""Characters of the XML of one domain, as many as libvirt's own protocol carries (REMOTE_STRING_MAX)."""
+_WORDS = 300
+"""Characters of libvirt's words that are handed on of one domain."""
 
 
-def whole_domain(found: Any) -> Domain:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is taken of a list; 2,000 domains of 30 KB each, twice, are 115 MB."""
+
+    domains: int = 5_000
+    seconds: float = 180.0
+    """For all."""
+    patience: float = 30.0
+    """Seconds for what libvirtd answers at once when it is well."""
+    listing: float = 10.0
+    """Seconds for the XML of one domain of many."""
+    asking: float = 60.0
+    """Seconds for which a monitor is asked anything: whoever answers each question late would keep us for ever."""
+    memory: int = 160 << 20
+    """Bytes that the XML of all domains takes here."""
+
+
+BOUNDS = Bounds()
+
+
+def whole_domain(found: Any, name: str) -> Domain:
     """One domain, with its definition.
 
+    :raise UnreadableError: when its XML is longer than any domain's.
     :raise libvirtError: as libvirt does.
     """
     inactive, kept = binding().VIR_DOMAIN_XML_INACTIVE, bool(found.isPersistent())
@@ -30,7 +60,9 @@ def whole_domain(found: Any) -> Domain:
     state, live = _state(found.state()[0]), found.XMLDesc(0)
     saved = state == "off" and bool(found.hasManagedSaveImage())
     definition = found.XMLDesc(inactive) if kept else ""
-    return Domain(found.name(), state, live, definition, autostart=starts, saved=saved)
+    if max(len(live), len(definition)) > _LONGEST_XML:
+        raise UnreadableError(f"{name}'s XML, of more than {_LONGEST_XML} characters", live, hint="")
+    return Domain(name, state, live, definition, autostart=starts, saved=saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +72,18 @@ class Listed:
     domain: Any
     state: str
     """Empty where its own call has to tell."""
+    name: str
+    trouble: str
+    """Why it cannot be a domain of QEMU's; then the name is made up."""
     kept: bool
     """Whether libvirt keeps a definition of it."""
     saved: bool
     """Whether it has a managed save image."""
+
+    def untold(self, trouble: str) -> Domain:
+        """The domain as the list alone tells it."""
+        run = "" if self.state == "off" else str(self.domain.ID())
+        return Domain(self.name, self.state or "running", "", "", run, trouble=trouble)
 
 
 def listed_domains(connection: Any) -> list[Listed]:
@@ -60,7 +100,26 @@ def listed_domains(connection: Any) -> list[Listed]:
     off = any(state == "off" for _, state in states.values())
     passing = those(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT) if states else set()
     saved = those(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) if off else set()
-    return [Listed(*row, uuid not in passing, uuid in saved) for uuid, row in states.items()]
+    return [Listed(*row, *_named(row[0]), uuid not in passing, uuid in saved) for uuid, row in states.items()]
+
+
+def _named(found: Any) -> tuple[str, str]:
+    """A domain's name; where libvirt's driver for QEMU refuses such a name, one to tell it by, and why."""
+    try:
+        name = str(found.name())
+    except UNDECODED:
+        return found.UUIDString(), "libvirt tells a name that is not UTF-8"
+    if name and len(name.encode()) <= _LONGEST_NAME and not {"/", "\n"}.intersection(name):
+        return name, ""
+    return short(name, 40) or found.UUIDString(), "libvirt tells a name that no domain can have"
+
+
+def runs(connection: Any, flag: int) -> dict[str, str]:
+    """Which run each domain is in of a list of libvirt's.
+
+    :raise libvirtError: as libvirt does.
+    """
+    return {_named(found)[0]: str(found.ID()) for found in connection.listAllDomains(flag)}
 
 
 def _states(connection: Any) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -92,37 +151,89 @@ def living_domain(listed: Listed) -> Domain | None:
     try:
         state = listed.state or _state(found.state()[0])
         run = "" if state == "off" else str(found.ID())
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return None
-        raise
-    try:
         live = found.XMLDesc(0)
         defined = listed.kept and state != "off"
         kept = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if defined else ""
-        return Domain(found.name(), state, live, kept, run, saved=listed.saved and state == "off")
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         if not found.connect().isAlive():
             raise
-        trouble = f"libvirt did not tell its XML: {error}"  # too long for a message, for one
-        return Domain(found.name(), state, "", "", run, trouble=trouble)
+        # Too long for a message, for one.
+        return listed.untold(f"libvirt did not tell its XML: {short(str(error), _WORDS)}")
+    except UNDECODED:
+        return listed.untold("libvirt told its XML in what is not UTF-8")
+    if max(len(live), len(kept)) > _LONGEST_XML:
+        return listed.untold(f"its XML has more than {_LONGEST_XML} characters")
+    return Domain(listed.name, state, live, kept, run, saved=listed.saved and state == "off")
 
 
-def hangs(found: Any) -> bool:
-    """Whether a domain's monitor has not answered somebody for long.
+def hangs(found: Any, seconds: float) -> bool:
+    """Whether a domain's monitor has not answered somebody for so long.
 
-    :raise libvirtError: as libvirt does.
+    :raise libvirtError: when libvirt is gone.
     """
-    state, _, since = found.controlInfo()
-    return bool(state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= LISTING * 1000)
+    try:
+        state, _, since = found.controlInfo()
+    except UNDECODED:
+        return False
+    except binding().libvirtError:
+        if not found.connect().isAlive():
+            raise
+        return False  # it may have gone; its XML tells
+    return bool(state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= seconds * 1000)
 
 
-def untold_domain(found: Any, state: str) -> Domain:
-    """A domain whose XML libvirt did not tell in time."""
-    trouble = f"libvirt did not tell its XML within {LISTING:g} s: its monitor has not answered somebody"
-    return Domain(found.name(), state or "running", "", "", str(found.ID()), trouble=trouble)
+class Told:
+    """Domains as they are told, in little memory: where they are too much, the largest are let go first."""
+
+    def __init__(self, most: int) -> None:
+        self.domains: list[Domain] = []
+        self._most = most
+        self._names: set[str] = set()
+        self._taken = 0
+
+    def add(self, domain: Domain) -> None:
+        """Keep one more; what bears the name of another is told apart, and not believed."""
+        if domain.name in self._names:
+            twice, name = "libvirt tells of two domains of this name", f"{domain.name} (again)"
+            domain = replace(domain, name=name, live_xml="", persistent_xml="", trouble=twice)
+        self._names.add(domain.name)
+        self.domains.append(domain)
+        self._taken += _weight(domain)
+        while self._taken > self._most:
+            largest = max(range(len(self.domains)), key=lambda index: _weight(self.domains[index]))
+            let_go = self.domains[largest]
+            self._taken -= _weight(let_go)
+            size = len(let_go.live_xml) + len(let_go.persistent_xml)
+            trouble = f"its XML has {size} characters, too many beside the other domains': name it to have it read alone"
+            self.domains[largest] = replace(let_go, live_xml="", persistent_xml="", trouble=trouble)
+
+
+def _weight(domain: Domain) -> int:
+    """Bytes; nothing where there is no XML."""
+    return sum(sys.getsizeof(text) for text in (domain.live_xml, domain.persistent_xml) if text)
+
+
+def beyond(rows: Sequence[Listed], most: int) -> Iterator[Domain]:
+    """What stands for the domains that are not looked at, where there are any."""
+    if len(rows) > most:
+        trouble = f"libvirt tells of {len(rows)} domains, and {most} are read: name those that you want"
+        yield Domain(f"{len(rows) - most} more", "running", "", "", trouble=trouble)
+
+
+def emulator_path(text: str) -> str:
+    """The path of QEMU that domain capabilities tell; it will be run.
+
+    :raise UnreadableError: when they tell none.
+    """
+    try:
+        path = str(read_xml(text).findtext("path", ""))
+    except ValueError as error:
+        raise UnreadableError("libvirt's domain capabilities", text) from error
+    if not path.startswith("/") or not path.isprintable() or len(path) > _LONGEST_PATH:
+        raise UnreadableError("the path of QEMU in libvirt's domain capabilities", path)
+    return path
 
 
 def _state(number: int) -> str:

@@ -8,8 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from provision.runtime.errors import HostError, RefusedError
+from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.interrupt import look
+from provision.runtime.safe_text import quoted, short
+from provision.runtime.untrusted import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +20,12 @@ _T = TypeVar("_T")
 
 _LOOK = 0.2
 """Seconds between looks for an interruption."""
+_TIMEOUT = 5.0
+"""Seconds for one answer of a monitor."""
+_WORDS = 300
+"""Characters of what a monitor says that are handed on in an error."""
+UNDECODED = (UnicodeDecodeError, SystemError)
+"""What libvirt-python raises of a text that is not UTF-8; SystemError where it is an error's own."""
 
 
 def binding() -> Any:
@@ -33,6 +41,7 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
 
     :raise KeyboardInterrupt: when one arrives meanwhile; its thread is left to itself then, too.
     :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
+    :raise UnreadableError: when libvirt's answer is not UTF-8.
     """
     worker = getattr(_own, "worker", None) or _Worker()
     _own.worker = None  # another one's turn, should this one not come back
@@ -47,6 +56,8 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
             if time.monotonic() >= end:
                 raise TimeoutError from None
     _own.worker = worker
+    if isinstance(error, UNDECODED):
+        raise UnreadableError("libvirt's answer, which is not UTF-8", str(error), hint="") from error
     if error is not None:
         raise error
     return cast("_T", result)
@@ -82,38 +93,38 @@ def _work(
 class LibvirtMonitor:
     """A domain's QMP through libvirt; one that did not answer once is not asked again."""
 
-    def __init__(self, domain: Any, dropped: Callable[[], None], timeout: float = 5) -> None:
-        """`dropped` is told that a call is left hanging on the connection."""
+    def __init__(self, name: str, domain: Any, dropped: Callable[[], None], longest: float) -> None:
+        """`dropped` is told that a call is left hanging on the connection; `longest` is for all that is asked."""
+        self._name = name
         self._domain = domain
         self._dropped = dropped
-        self._timeout = timeout
+        self._longest = longest
         self._silent = ""
         self._looked = False
+        self._begun = time.monotonic()
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
 
         :raise RefusedError: when QEMU answers with an error.
+        :raise UnreadableError: when it answers what is no QMP.
         :raise HostError: when libvirt cannot ask it.
         """
         libvirt = binding()
+        if not self._silent and time.monotonic() - self._begun > self._longest:
+            self._silent = f"{self._name}'s monitor takes more than {self._longest:g} s for all that is asked"
         if self._silent:
             raise HostError(self._silent)
         try:
             self._see_that_it_is_free()
-            answer = json.loads(within(self._timeout, lambda: self._ask(command, dict(arguments or {}))))
+            answer = within(_TIMEOUT, lambda: self._ask(command, dict(arguments or {})))
         except TimeoutError as error:
             self._dropped()
-            self._silent = (
-                f"{self._domain.name()}'s monitor did not answer {command} within {self._timeout:g} s"
-            )
+            self._silent = f"{self._name}'s monitor did not answer {command} within {_TIMEOUT:g} s"
             raise HostError(self._silent) from error
         except libvirt.libvirtError as error:
-            raise HostError(f"libvirt could not ask {self._domain.name()} {command}: {error}") from error
-        if "error" in answer:
-            kind = answer["error"].get("class", "")
-            raise RefusedError(f"QEMU refused {command}: {answer['error'].get('desc', '')}", kind)
-        return answer.get("return")
+            raise HostError(f"libvirt could not ask {self._name} {command}: {quoted(str(error))}") from error
+        return _returned(answer, command)
 
     def _see_that_it_is_free(self) -> None:
         """See, once, that no command hangs there from before: another one would keep another of libvirtd's workers.
@@ -123,11 +134,9 @@ class LibvirtMonitor:
         if self._looked:
             return
         self._looked = True
-        state, _, since = within(self._timeout, self._domain.controlInfo)
-        if state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= self._timeout * 1000:
-            self._silent = (
-                f"{self._domain.name()}'s monitor has not answered somebody for {since / 1000:.0f} s"
-            )
+        state, _, since = within(_TIMEOUT, self._domain.controlInfo)
+        if state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= _TIMEOUT * 1000:
+            self._silent = f"{self._name}'s monitor has not answered somebody for {since / 1000:.0f} s"
             raise HostError(self._silent)
 
     def _ask(self, command: str, arguments: Mapping[str, object]) -> str:
@@ -135,3 +144,22 @@ class LibvirtMonitor:
 
         question = json.dumps({"execute": command, "arguments": arguments})
         return str(libvirt_qemu.qemuMonitorCommand(self._domain, question, 0))
+
+
+def _returned(text: str, command: str) -> object:
+    """The `return` value of a monitor's answer, whoever wrote that.
+
+    :raise RefusedError: when it is an error.
+    :raise UnreadableError: when it is no QMP.
+    """
+    try:
+        answer = read_json(text)
+    except ValueError as error:
+        why = short(str(error), 100)
+        raise UnreadableError(f"the monitor's answer to {command} ({why})", text, hint="") from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("error", {}), dict):
+        raise UnreadableError(f"the monitor's answer to {command}, which is no QMP", text, hint="")
+    if "error" in answer:
+        kind, words = (str(answer["error"].get(key, ""))[: _WORDS + 1] for key in ("class", "desc"))
+        raise RefusedError(f"QEMU refused {command}: {short(words, _WORDS)}", kind)
+    return answer.get("return")

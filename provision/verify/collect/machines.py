@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnforeseenError, UnreadableError
 from provision.runtime.parallel import side_by_side
 from provision.runtime.protocols import Domain, Listener
+from provision.runtime.safe_text import escaped
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
 from provision.tables.offloads import HCK
@@ -112,6 +114,24 @@ def unread_domain(host: str, domain: Domain, why: str) -> NicEvidence:
     return replace(nic, properties=unread, virtio=unread, run=domain.run)
 
 
+_ALIAS = re.compile("[A-Za-z0-9_.-]{0,128}")
+"""What libvirt gives, and takes from others; it becomes part of a path in QEMU."""
+_LONGEST = 1024
+"""Characters of a device's name, a MAC address, a model, with much room."""
+
+
+def _believable(name: str, facts: DomainFacts) -> None:
+    """See that libvirt tells of devices as it does.
+
+    :raise UnreadableError: when it has not told this.
+    """
+    for nic in facts.nics:
+        if not _ALIAS.fullmatch(nic.alias):
+            raise UnreadableError(f"{escaped(name)}'s XML: an alias that libvirt does not give", nic.alias)
+        if max(map(len, (nic.kind, nic.model, nic.mac, nic.target, nic.bridge))) > _LONGEST:
+            raise UnreadableError(f"{escaped(name)}'s XML: a name longer than any", nic.alias)
+
+
 def collect_domain(
     edges: ReadingEdges, host: str, domain: Domain, *, monitor: bool = True
 ) -> list[NicEvidence]:
@@ -121,6 +141,7 @@ def collect_domain(
     """
     try:
         facts = parse_domain(domain.live_xml)
+        _believable(domain.name, facts)
     except UnreadableError as error:
         return [unread_domain(host, domain, domain.trouble or str(error))]
     machine = Machine(
