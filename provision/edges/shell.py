@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from provision.runtime.command import HELD, Result, Run
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import shield
+from provision.runtime.masked import masked_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -232,7 +233,7 @@ class ShellHost:
             return []
         if self._trace is not None:
             for run in runs:
-                self._trace(f"+ {shlex.join(run.argv)}")
+                self._trace(f"+ {shlex.join(masked_arguments(run.argv))}")
         if self._shell is None:
             self._shell = _Shell(self.name, self._start(("sh",)))
         try:

@@ -20,6 +20,9 @@ _QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(de
 _STARTED = 19
 """Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
 
+_MOST_WORDS = 1_000_000
+"""A QEMU with 32 queues has 600 of arguments and descriptors."""
+
 _FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
 _NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features|queueing|routes)")
 _UNIX = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
@@ -128,10 +131,7 @@ def parse_processes(text: str) -> Processes:
     """
     if "\t" in text:
         return Processes(None, tuple(map(_of_0_1, text.splitlines())))
-    try:
-        words = base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace").split("\0")
-    except ValueError as error:
-        raise UnreadableError("the list of processes", text) from error
+    words = _words(text)
     files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     noted: dict[str, str] = {}
     networks: dict[str, dict[str, str]] = defaultdict(dict)
@@ -144,7 +144,7 @@ def parse_processes(text: str) -> Processes:
             noted[path] = said.strip()
     reader = _process(0, files.pop("self", {}))
     if reader is None:
-        raise UnreadableError("the list of processes", text)
+        raise UnreadableError("the list of processes", text, encoded=True)
     found = (_process(int(pid), said) for pid, said in files.items())
     return Processes(
         reader,
@@ -157,6 +157,17 @@ def parse_processes(text: str) -> Processes:
             for tap in sorted(set(_taps(said).values()))
         ),
     )
+
+
+def _words(text: str) -> list[str]:
+    """Paths and what is in them, in turn."""
+    try:
+        data = base64.b64decode(text.strip(), validate=True)
+    except ValueError as error:
+        raise UnreadableError("the list of processes", text, encoded=True) from error
+    if data.count(b"\0") > _MOST_WORDS:
+        raise UnreadableError("the list of processes", text, encoded=True)
+    return data.decode("utf-8", "replace").split("\0")
 
 
 def _taps(files: Mapping[str, list[str]]) -> dict[int, str]:
@@ -237,4 +248,4 @@ def _of_0_1(line: str) -> Process:
         argv = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").split("\0")[:-1]
         return Process(int(pid), tuple(argv))
     except ValueError as error:
-        raise UnreadableError("the list of processes", line) from error
+        raise UnreadableError("the list of processes", line, encoded=True) from error

@@ -18,9 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provision.runtime.masked import masked_text
+
 
 class RscvmError(Exception):
-    """Anything that ends a command with a message instead of a traceback."""
+    """Anything that ends a command with a message instead of a traceback.
+
+    Secrets in its words are masked: it often has others' words in it, and goes into logs and reports.
+    """
 
     status = 3
     verbatim = False
@@ -30,8 +35,8 @@ class RscvmError(Exception):
     """Whether the message begins with the host that it is about."""
 
     def __init__(self, message: str, *, hint: str = "", names_host: bool = False) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(masked_text(message))
+        self.hint = masked_text(hint)
         self.names_host |= names_host
 
 
@@ -115,7 +120,14 @@ class UnreadableError(HostError):
     """A tool answered in words that its parser does not know."""
 
     def __init__(
-        self, what: str, text: str, *, hint: str = "please report this with the tool's version"
+        self,
+        what: str,
+        text: str,
+        *,
+        hint: str = "please report this with the tool's version",
+        encoded: bool = False,
     ) -> None:
-        super().__init__(f"cannot read {what}: {text[:200]!r}", hint=hint)
+        """Take the tool's words; none of those that are `encoded` are told: secrets in them cannot be seen."""
+        told = f"{len(text)} characters" if encoded else repr(text[:200])
+        super().__init__(f"cannot read {what}: {told}", hint=hint)
         self.text = text

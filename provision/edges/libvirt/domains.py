@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.edges.libvirt.monitor import binding
+from provision.runtime.masked import masked_text
 from provision.runtime.protocols import Domain
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ def living_domain(listed: Listed) -> Domain | None:
             return None
         if not found.connect().isAlive():
             raise
-        trouble = f"libvirt did not tell its XML: {error}"  # too long for a message, for one
+        trouble = (
+            f"libvirt did not tell its XML: {masked_text(str(error))}"  # too long for a message, for one
+        )
         return Domain(found.name(), state, "", "", run, trouble=trouble)
 
 
