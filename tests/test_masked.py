@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -212,3 +216,27 @@ def test_a_diff_of_definitions_shows_none_around_what_changes() -> None:
 
 def test_an_argument_that_no_kernel_hands_on_says_nothing() -> None:
     assert properties("tap,id=a" + ",x=y" * 40_000, "type") == {}
+
+
+TRACED = """
+import sys
+from provision.cli import main
+sys.argv = ["rscvm", "validate", sys.argv[1]]
+main()
+"""
+
+
+def test_no_traceback_tells_what_a_lab_file_or_an_error_has(tmp_path: Path) -> None:
+    ask = "[{winrm: {address: a, user: u, password: pl4nted}}]"
+    lab = "version: 1\nhosts: {local: {libvirt: 'qemu+tcp://me:pl4nted@h/system'}}\nmachines:\n"
+    lab += f"  vm: {{guest: linux, memory: 1GiB, nics: [], ask: {ask}}}\n"
+    for text in (lab, lab + "x: [password=pl4nted"):
+        (tmp_path / "lab.yaml").write_text(text)
+
+        done = subprocess.run(
+            [sys.executable, "-c", TRACED, str(tmp_path / "lab.yaml")],
+            env={**os.environ, "RSCVM_DEBUG": "1"}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+        assert "Traceback" in done.stderr
+        assert SECRET not in done.stderr

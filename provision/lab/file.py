@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provision.lab.spec import Lab
 
 _LARGEST = 1 << 20
-"""Bytes; 1,000 machines have 0.3 MiB, and YAML of 1 MiB takes half a minute to read."""
+"""Bytes; 1,000 machines of many keys have 0.35 MiB, and 2,500 of them (0.85 MiB) take 5 s to read."""
 
 
 def read_lab(path: str, environment: Mapping[str, str] = os.environ) -> Lab:

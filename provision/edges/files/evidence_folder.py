@@ -28,7 +28,7 @@ class Limits:
     total: int = 64 * _MIB
     """As Python keeps text, it may take four times that."""
     index: int = 16 * _MIB
-    """Of 10,000 machines it has 5 MiB, and a lab file of 1 MiB within it four."""
+    """About 500 bytes a machine, and the lab file within it."""
 
     def __str__(self) -> str:
         """As people count."""
