@@ -1,6 +1,7 @@
 # make demo   one real guest, from lab file to verdict, in a network namespace of its own
 # make check  linters, types and unit tests: the quick loop, about a minute; needs no root once all is installed
 # make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
+# make test-lowest  the unit tests again with the lowest versions that pyproject.toml allows; `make test` does it once
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
 # make soak   kills at random times, the whole host compared after each: SECONDS=3600, SEED=7 replays
@@ -26,7 +27,7 @@ SEED ?= 1
 SECONDS ?= 600
 SAMPLE ?= 300
 
-.PHONY: demo check test test-next soak bench bench-peers mutants guest host packages test-packages clean
+.PHONY: demo check test test-lowest test-next soak bench bench-peers mutants guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -40,8 +41,19 @@ demo: .venv/.installed guest
 check: test-packages .venv/.installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/real
 
-test: check guest host
+test: check test-lowest guest host
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile tests/real
+
+# Linters and types are of one version, constraints.txt's, and are left out here.
+test-lowest: build/lowest-venv/.installed
+	build/lowest-venv/bin/python -m pytest -n 4 --dist loadfile --ignore tests/real --ignore tests/test_linters.py
+
+LOWEST := hypothesis jsonschema pytest pytest-xdist
+
+build/lowest-venv/.installed: pyproject.toml constraints-lowest.txt | test-packages
+	$(PYTHON) -m venv --clear build/lowest-venv
+	build/lowest-venv/bin/pip install --quiet --constraint constraints-lowest.txt --editable . $(LOWEST)
+	@touch $@
 
 test-next: .venv/.installed guest host
 	$(call install_packages,$(NEXT_PACKAGES))

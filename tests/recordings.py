@@ -22,7 +22,7 @@ from tests.builders import FIXTURES, ON, FakeHost, FakeLibvirt, FakeMonitor, one
 STATUS = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())
 VERSION = {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": "Debian"}
 FEATURES = (FIXTURES / "ethtool-6.1" / "tap-host-tx-off.json").read_text()
-XML = domain_xml(machine_view(one_vm("libvirt"), "vm")).replace(
+XML = domain_xml(machine_view(one_vm("libvirt", **{"cmdline: console=ttyS0": 'cmdline: ""'}), "vm")).replace(
     "</interface>", '<target dev="tap0"/></interface>'
 )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,6 @@ from provision.edges.files.evidence_folder import (
     Limits,
     claim,
     is_evidence,
-    read_pasted,
     write_evidence,
 )
 from provision.runtime.errors import HostError, RequestError
@@ -54,12 +53,59 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     assert set(found.values()) == {0o600}
 
 
-def test_an_empty_directory_of_ours_is_taken_and_closed(tmp_path: Path) -> None:
-    (tmp_path / "ev").mkdir(mode=0o755)
+@pytest.mark.parametrize("mode", [0o755, 0o700, 0o1750])
+def test_an_empty_directory_of_ours_is_taken_and_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "ev").mkdir()
+    (tmp_path / "ev").chmod(mode)
 
-    write_evidence(str(tmp_path / "ev"), as_files(ONE))
+    write_evidence(f"{tmp_path}/ev/", as_files(ONE))
 
-    assert (tmp_path / "ev").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "ev").stat().st_mode & 0o7777 == mode
+    assert is_evidence(str(tmp_path / "ev"))
+    assert set(modes(tmp_path / "ev").values()) == {0o700, 0o600}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_directory_that_others_may_write_to_is_refused_and_left_as_it_is(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "ev").mkdir()
+    (tmp_path / "ev").chmod(mode)
+
+    for write in (claim, lambda at: write_evidence(at, as_files(ONE))):
+        with pytest.raises(RequestError, match=f"others may write to it .its mode is {mode:04o}"):
+            write(str(tmp_path / "ev"))
+
+    assert (tmp_path / "ev").stat().st_mode & 0o7777 == mode
+    assert not list((tmp_path / "ev").iterdir())
+
+
+@pytest.mark.parametrize("end", ["", "/", "//", "/.", "/./"])
+@pytest.mark.parametrize("leads", ["there", "nowhere"])
+def test_a_link_is_not_followed(tmp_path: Path, end: str, leads: str) -> None:
+    (tmp_path / "there").mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(leads)
+
+    for write in (claim, lambda at: write_evidence(at, as_files(ONE))):
+        with pytest.raises(RequestError, match="is a link"):
+            write(f"{tmp_path}/link{end}")
+
+    assert (tmp_path / "link").is_symlink()
+    assert not list((tmp_path / "there").iterdir())
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_who_takes_a_directory_away_while_it_is_written_to_gets_nothing(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+
+    class Swapped(dict[str, bytes]):
+        def items(self) -> Any:
+            (tmp_path / "ev").rename(tmp_path / "taken")
+            (tmp_path / "ev").symlink_to("other")
+            return super().items()
+
+    write_evidence(str(tmp_path / "ev"), Swapped(as_files(ONE)))
+
+    assert is_evidence(str(tmp_path / "taken"))
+    assert not list((tmp_path / "other").iterdir())
 
 
 def test_no_evidence_is_overwritten(there: Path) -> None:
@@ -79,7 +125,7 @@ def test_a_place_that_will_not_do_is_known_before_anything_is_asked(tmp_path: Pa
 
     for name, words in (
         ("file", "is no directory"),
-        ("link", "is no directory"),
+        ("link", "is a link"),
         ("full", "is not empty"),
         ("no/ev", "cannot be made"),
     ):
@@ -126,10 +172,10 @@ def test_a_disk_that_refuses_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ev").exists()
 
 
-@pytest.mark.parametrize("limits", [Limits(file=5), Limits(total=11)])
+@pytest.mark.parametrize("limits", [Limits(file=5), Limits(total=11), Limits(index=5)])
 def test_evidence_that_could_not_be_read_again_is_not_written(tmp_path: Path, limits: Limits) -> None:
     with pytest.raises(HostError, match="too large"):
-        write_evidence(str(tmp_path / "ev"), {"a": b"123456", "b": b"123456"}, limits)
+        write_evidence(str(tmp_path / "ev"), {"a": b"123456", INDEX: b"123456"}, limits)
     assert not (tmp_path / "ev").exists()
 
 
@@ -164,6 +210,11 @@ def test_what_is_too_large_is_not_read(there: Path) -> None:
     assert directory.read("small") == b"1234567890"
 
 
+def test_an_index_that_is_too_large_is_not_read(there: Path) -> None:
+    with pytest.raises(RequestError, match="larger than the 10 bytes"):
+        EvidenceDirectory(str(there), Limits(index=10)).index()
+
+
 def test_all_together_are_bounded_too(there: Path) -> None:
     (there / "small").write_bytes(b"1234567890")
     directory = EvidenceDirectory(str(there), Limits(total=15))
@@ -171,72 +222,3 @@ def test_all_together_are_bounded_too(there: Path) -> None:
 
     with pytest.raises(RequestError, match="larger than the 5 bytes"):
         directory.read("small")
-
-
-NOTHING = io.BytesIO()
-
-
-def test_pasted_texts_are_read_from_a_file_a_directory_and_standard_input(tmp_path: Path) -> None:
-    (tmp_path / "b.txt").write_bytes(b"two\r\n")
-    (tmp_path / "a.txt").write_bytes("one".encode("utf-16"))
-    (tmp_path / "folder").mkdir()
-
-    assert not is_evidence(str(tmp_path))
-    assert read_pasted(str(tmp_path), NOTHING) == {"a.txt": "one", "b.txt": "two\r\n"}
-    assert read_pasted(str(tmp_path / "b.txt"), NOTHING) == {"b.txt": "two\r\n"}
-    assert read_pasted("-", io.BytesIO(b"\xef\xbb\xbfthree \xff")) == {"stdin": "three \ufffd"}
-
-
-def sos_report(at: Path, **files: str) -> None:
-    folder = at / "sos_commands" / "networking"
-    folder.mkdir(parents=True)
-    for name, text in {"ip_-o_addr": "1: lo", **files}.items():
-        (folder / name.replace("__", "_-")).write_text(text)
-
-
-@pytest.mark.parametrize("inside", ["", "sos_commands", "sos_commands/networking"])
-def test_a_sosreport_is_one_text_of_all_its_devices(tmp_path: Path, inside: str) -> None:
-    sos_report(tmp_path / "sosreport-hv1", ethtool__k_vnet2="Features for vnet2:", ethtool__c_eno1="Coalesce")
-    (tmp_path / "sosreport-hv1" / "uname").write_text("Linux")
-
-    assert read_pasted(str(tmp_path / "sosreport-hv1" / inside), NOTHING) == {
-        "sosreport-hv1": "==> ethtool_-c_eno1 <==\nCoalesce\n==> ethtool_-k_vnet2 <==\nFeatures for vnet2:\n"
-    }
-
-
-def test_several_sosreports_are_told_apart(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        sos_report(tmp_path / name, ethtool__k_tap0=name)
-
-    assert read_pasted(str(tmp_path), NOTHING) == {
-        name: f"==> ethtool_-k_tap0 <==\n{name}\n" for name in ("a", "b")
-    }
-
-
-def test_no_link_leads_out_of_a_sosreport(tmp_path: Path) -> None:
-    sos_report(tmp_path / "there", ethtool__k_tap0="secret")
-    sos_report(tmp_path / "a", ethtool__k_tap0="one")
-    networking = tmp_path / "a" / "sos_commands" / "networking"
-    (networking / "ethtool_-k_tap1").symlink_to(tmp_path / "there/sos_commands/networking/ethtool_-k_tap0")
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "sos_commands").symlink_to(tmp_path / "there" / "sos_commands")
-
-    assert read_pasted(str(tmp_path / "a"), NOTHING) == {"a": "==> ethtool_-k_tap0 <==\none\n"}
-    assert read_pasted(str(tmp_path / "b"), NOTHING) == {}
-
-
-def test_a_sosreport_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    sos_report(tmp_path, ethtool__k_a="x" * (3 << 20), ethtool__k_b="x" * (3 << 20))
-
-    with pytest.raises(RequestError, match="more than 4 MiB"):
-        read_pasted(str(tmp_path), NOTHING)
-
-
-def test_what_is_no_pasted_text_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / "disk.img").open("wb") as file:
-        file.truncate(5 << 20)
-
-    with pytest.raises(RequestError, match="no pasted output"):
-        read_pasted(str(tmp_path / "disk.img"), NOTHING)
-    with pytest.raises(RequestError, match="No such file"):
-        read_pasted(str(tmp_path / "nowhere"), NOTHING)

@@ -21,7 +21,8 @@ from provision.verbs.check import Look, check
 from provision.verbs.rejudge import judge_saved
 from provision.verify.collect.source import domain_source, lab_source
 from provision.verify.judge.verdict import NicVerdict
-from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved, saved_lab
+from provision.verify.saved.files import INDEX, Request, Saved, as_files, parse_saved
+from provision.verify.saved.kept_lab import saved_lab
 from provision.verify.saved.record import Recorder
 from tests.builders import FIXTURES, FakeEdges, FakeHost, one_vm
 from tests.processes import proc_text

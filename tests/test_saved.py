@@ -15,7 +15,8 @@ from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.errors import RequestError
 from provision.verify.saved.filenames import Files, command_name
-from provision.verify.saved.files import INDEX, Saved, as_files, parse_saved, restored_lab, saved_lab
+from provision.verify.saved.files import INDEX, Saved, as_files, parse_saved
+from provision.verify.saved.kept_lab import restored_lab, saved_lab
 from provision.verify.saved.record import Failure, Question, Recorder, Row
 from tests.builders import FIXTURES, FakeEdges, lab_of, one_vm
 from tests.recordings import FEATURES, OneDomain, SayingHost, found, judged, qemu, ran, saved

@@ -83,3 +83,19 @@ def test_a_libvirt_that_ssh_does_not_lead_to_is_refused(uri: str) -> None:
 def test_what_is_no_uri_is_the_users_mistake(uri: str) -> None:
     with pytest.raises(RequestError, match="no libvirt"):
         reach(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu+tcp://me:pl4nted@hv1/system",
+        "qemu+ssh://me:pl4nted@hv1/system",
+        "qemu+unix:///system?password=pl4nted",
+        "ssh://me:pl4nted@hv1",
+    ],
+)
+def test_a_password_in_a_uri_is_refused_and_not_told(uri: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        ssh_target(uri) if uri.startswith("ssh") else reach(uri)
+
+    assert "pl4nted" not in f"{raised.value} {raised.value.hint}"

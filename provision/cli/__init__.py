@@ -10,6 +10,8 @@ import gc
 import io
 import os
 import sys
+import traceback
+from typing import TYPE_CHECKING
 
 import click
 
@@ -30,6 +32,9 @@ from provision.cli.up import up
 from provision.cli.validate import validate
 from provision.runtime.errors import RscvmError, UnforeseenError
 from provision.runtime.interrupt import listen, told
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 # pydantic would look for plugins in the metadata of every package that is installed, and we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -113,7 +118,15 @@ def _explained(error: Exception) -> int:
     return found.status
 
 
+def _trace(_kind: type[BaseException], error: BaseException, _at: TracebackType | None) -> None:
+    """A traceback for RSCVM_DEBUG=1; it goes into bug reports, and has others' words in it."""
+    from provision.runtime.masked import masked_text
+
+    sys.stderr.write(masked_text("".join(traceback.format_exception(error))))
+
+
 def main() -> None:
     """Entry point of the `rscvm` command."""
+    sys.excepthook = _trace
     listen(lambda: os.write(2, b"rscvm: interrupted; what is under way is finished first\n"))
     sys.exit(run())

@@ -100,7 +100,7 @@ _FILE = click.Path(dir_okay=False)
 @click.option(
     "--save",
     metavar="DIR",
-    help="Keep every raw answer, to attach to a bug report: domain XML (no passwords), names, addresses, command lines.",
+    help="Keep every raw answer, to attach to a bug report: domain XML, names, addresses, command lines; passwords masked.",
 )
 @click.option(
     "--from",

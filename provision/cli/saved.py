@@ -49,7 +49,7 @@ class Keep:
         """The edges of a check of a lab file's machines, kept for the block."""
         if self.directory is None:
             return nullcontext(edges)
-        from provision.verify.saved.files import saved_lab
+        from provision.verify.saved.kept_lab import saved_lab
 
         return self._kept(edges, lab=saved_lab(lab), names=tuple(names))
 
@@ -104,7 +104,8 @@ def judged_from(path: str, stdin: TextIO | None) -> list[Outcome[list[NicVerdict
 
     :raise RequestError: when there is nothing of the kind.
     """
-    from provision.edges.files.evidence_folder import EvidenceDirectory, is_evidence, read_pasted
+    from provision.edges.files.evidence_folder import EvidenceDirectory, is_evidence
+    from provision.edges.files.pasted_files import read_pasted
     from provision.runtime.parallel import Outcome
     from provision.verbs.rejudge import judge_saved
     from provision.verify.collect.pasted import pasted

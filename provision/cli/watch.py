@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BESIDE_ROWS = 3
 """Lines: title, header, caption."""
-_PATIENCE = 120
+_PATIENCE = 180
 """Seconds that one host may take for a look; it is lost then."""
 _UNCUT = 400
 """Columns; a file has no width, and each cell is cut to its own most."""

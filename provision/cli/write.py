@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,17 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def write_text(path: str | Path, text: str, *, within: str = "", mode: int | None = None) -> None:
+def write_text(path: str | Path, text: str, *, within: str = "", mode: int = 0o666) -> None:
     """Write a file, over one that is there; the directory `within` is made where it is missing, and those below it.
+
+    `mode` is a new file's, as far as the umask lets it; one that is there keeps its own.
 
     :raise HostError: when it cannot be written.
     """
     with _told(path):
         if within:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text, "utf-8")
-        if mode is not None:
-            Path(path).chmod(mode)
+        with open(path, "w", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, mode)) as file:
+            file.write(text)
 
 
 def write_unless_other(path: Path, text: str, *, within: str) -> None:

@@ -17,6 +17,7 @@ from provision.runtime.command import HELD, Result, Run
 from provision.runtime.deadline import left
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import shield
+from provision.runtime.masked import masked_arguments
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class ShellHost:
             return []
         if self._trace is not None:
             for run in runs:
-                self._trace(f"+ {shlex.join(run.argv)}")
+                self._trace(f"+ {shlex.join(masked_arguments(run.argv))}")
         if self._shell is None:
             self._shell = _Shell(self.name, self._start(("sh",)))
         try:

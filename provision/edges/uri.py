@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from provision.runtime.errors import RequestError
+from provision.runtime.masked import masked_word
 from provision.runtime.protocols import Target
 from provision.runtime.safe_text import short
 
@@ -43,6 +44,10 @@ def reach(uri: str, host: str = "") -> Reach:
     if not _URI.fullmatch(uri):
         raise RequestError(
             f"no libvirt {short(uri, 200)!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
+        )
+    if masked_word(uri) != uri:
+        raise RequestError(
+            "a libvirt's URI takes no password", hint="libvirt asks for it itself, or reads it from auth.conf"
         )
     daemon = _daemon(uri)
     return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)

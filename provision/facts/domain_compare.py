@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_normal import normal_form
 from provision.facts.domain_tree import read_domain, text_of
+from provision.runtime.masked import MARK, masked_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lxml.etree import _Element
 
@@ -167,6 +168,17 @@ def _is_chosen(change: Difference) -> bool:
 def _is_of_0_1(change: Difference) -> bool:
     """Whether rscvm 0.1.0 has defined it so: without a topology."""
     return change.kind == "cpu/topology" and change.now is None
+
+
+def without_secrets(
+    compare: Callable[[str, str], Sequence[Difference]], was: str, now: str
+) -> tuple[Difference, ...]:
+    """What a comparison of two domains finds, in words for anybody; of what is a secret only that it is otherwise."""
+    told = {found.path: found for found in compare(masked_xml(was), masked_xml(now))}
+    return tuple(
+        told.get(found.path, replace(found, was=found.was and MARK, now=found.now and MARK))
+        for found in compare(was, now)
+    )
 
 
 def changed_by_hand(defined: str, there: str) -> tuple[Difference, ...]:

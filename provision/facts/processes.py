@@ -20,6 +20,9 @@ _QEMU = re.compile(r"\.?(?:qemu-system-[\w-]+|qemu-kvm|kvm)(?:-wrapped)?(?: \(de
 _STARTED = 19
 """Where /proc/PID/stat has the start time, counted after the command's name (proc_pid_stat(5), field 22)."""
 
+_MOST_WORDS = 1_000_000
+"""A QEMU with 32 queues has 600 of arguments and descriptors."""
+
 _FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
 _NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features|queueing|routes)")
 _UNIX = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
@@ -126,12 +129,10 @@ def parse_processes(text: str) -> Processes:
 
     :raise UnreadableError: when it is not that.
     """
-    with reading("the list of processes", text):
+    with reading("the list of processes", text, encoded=True):
         if "\t" in text:
             return Processes(None, tuple(map(_of_0_1, text.splitlines())))
-        return _processes(
-            base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace").split("\0")
-        )
+        return _processes(_words(text))
 
 
 def _processes(words: Sequence[str]) -> Processes:
@@ -161,6 +162,17 @@ def _processes(words: Sequence[str]) -> Processes:
             for tap in sorted(set(_taps(said).values()))
         ),
     )
+
+
+def _words(text: str) -> list[str]:
+    """Paths and what is in them, in turn.
+
+    :raise ValueError: when they are no base64, or too many.
+    """
+    data = base64.b64decode(text.strip(), validate=True)
+    if data.count(b"\0") > _MOST_WORDS:
+        raise ValueError(f"it has more than {_MOST_WORDS} words")
+    return data.decode("utf-8", "replace").split("\0")
 
 
 def _taps(files: Mapping[str, list[str]]) -> dict[int, str]:

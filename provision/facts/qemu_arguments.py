@@ -51,8 +51,14 @@ def _word(value: object) -> str:
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
+_LONGEST = 128 << 10
+"""Bytes of an argument that Linux hands to a program (MAX_ARG_STRLEN)."""
+
+
 def properties(text: str, first: str) -> Mapping[str, str]:
     """What one option says, as words or as JSON; a bare first word is the property `first`, any other a switch."""
+    if len(text) > _LONGEST:
+        return {}
     if text.startswith("{"):
         try:
             said = read_json(text)

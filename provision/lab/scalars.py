@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from provision.runtime.masked import masked_word
 from provision.tables.offloads import BY_NAME, HCK
 
 if TYPE_CHECKING:
@@ -156,6 +157,12 @@ def _path(value: str) -> str:
     return printable(value)
 
 
+def _uri(value: str) -> str:
+    if masked_word(value) != value:
+        raise refusal("must not have a password: libvirt reads it from auth.conf")
+    return printable(value)
+
+
 def _prefix(value: str) -> str:
     try:
         whole = ipaddress.ip_interface(value) if re.search(r"/[0-9]{1,3}$", value) else None
@@ -238,6 +245,7 @@ Setting = Annotated[
 Rsc = Annotated[str, BeforeValidator(_word("hck")), WithJsonSchema(_switch_or("hck"))]
 Auto = Annotated[str, BeforeValidator(_word("auto")), WithJsonSchema(_switch_or("auto"))]
 Text = Annotated[str, AfterValidator(printable)]
+Uri = Annotated[str, AfterValidator(_uri)]
 Path = Annotated[str, AfterValidator(_path)]
 Name = Annotated[
     str,

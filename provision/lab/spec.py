@@ -30,6 +30,7 @@ from provision.lab.scalars import (
     Switch,
     TapName,
     Text,
+    Uri,
     Version,
     ask_tag,
     firmware_tag,
@@ -45,7 +46,7 @@ class Model(BaseModel):
     """Frozen, and any key that is not in it is an error."""
 
     # Deferred: only the whole lab file's validator is ever used, and building each model's own takes time at every start.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 Mtu = Annotated[StrictInt, Field(ge=68, le=65521)]
@@ -83,7 +84,7 @@ class Host(Model):
     identity: Path | None = None
     known_hosts: Path | None = None
     sudo: Switch = False
-    libvirt: Text = "qemu:///system"
+    libvirt: Uri = "qemu:///system"
     bridges: dict[BridgeName, Bridge] = {}
     nics: dict[Device, HostNic] = {}
 

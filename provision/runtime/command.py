@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provision.runtime.errors import CommandError
+from provision.runtime.masked import masked_arguments
 from provision.runtime.safe_text import quoted, short
 
 HELD = "held"
@@ -82,7 +83,7 @@ class Result:
 
     def words(self) -> str:
         """The command in short: a script by its first words, a long line by its beginning."""
-        return short(" ".join(word for part in self.argv for word in part.split()), _SHORT)
+        return short(" ".join(word for part in masked_arguments(self.argv) for word in part.split()), _SHORT)
 
 
 def shell(script: str, *arguments: str) -> Run:

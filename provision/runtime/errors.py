@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.runtime.masked import masked_text
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ _LONGEST_FAULT = 1000
 
 
 class RscvmError(Exception):
-    """Anything that ends a command with a message instead of a traceback."""
+    """Anything that ends a command with a message instead of a traceback.
+
+    Secrets in its words are masked: it often has others' words in it, and goes into logs and reports.
+    """
 
     status = 3
     verbatim = False
@@ -45,8 +49,9 @@ class RscvmError(Exception):
     """Whether the message begins with the host that it is about."""
 
     def __init__(self, message: str, *, hint: str = "", names_host: bool = False) -> None:
-        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
-        self.hint = hint
+        said = masked_text(message[: 2 * _LONGEST])
+        super().__init__(said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …")
+        self.hint = masked_text(hint)
         self.names_host |= names_host
 
 
@@ -140,9 +145,16 @@ class UnreadableError(HostError):
     """A tool answered in words that its parser does not know."""
 
     def __init__(
-        self, what: str, text: str, *, hint: str = "please report this with the tool's version"
+        self,
+        what: str,
+        text: str,
+        *,
+        hint: str = "please report this with the tool's version",
+        encoded: bool = False,
     ) -> None:
-        super().__init__(f"cannot read {what}: {text[:200]!r}", hint=hint)
+        """Take the tool's words; none of those that are `encoded` are told: secrets in them cannot be seen."""
+        told = f"{len(text)} characters" if encoded else repr(text[:200])
+        super().__init__(f"cannot read {what}: {told}", hint=hint)
         self.text = text
 
 
@@ -151,12 +163,12 @@ _STUMBLED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError
 
 
 @contextmanager
-def reading(what: str, text: object) -> Iterator[None]:
-    """Let what a parser stumbles over be told as what it could not read, whatever that is.
+def reading(what: str, text: object, *, encoded: bool = False) -> Iterator[None]:
+    """Let what a parser stumbles over be told as what it could not read, whatever that is; not in words that are `encoded`.
 
     :raise UnreadableError: then.
     """
     try:
         yield
     except _STUMBLED as error:
-        raise UnreadableError(what, text if isinstance(text, str) else repr(text)) from error
+        raise UnreadableError(what, text if isinstance(text, str) else repr(text), encoded=encoded) from error

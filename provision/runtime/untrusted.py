@@ -19,14 +19,14 @@ _LONGEST_XML = 32 << 20
 """Characters; a description may have most of them."""
 
 
-def read_json(text: str | bytes, **options: Any) -> Any:
-    """The document.
+def read_json(text: str | bytes, most: int = _MOST_VALUES, **options: Any) -> Any:
+    """The document, of at most so many values.
 
     :raise ValueError: when it is no JSON, nests too deeply, or is too large.
     """
     comma, opening = (b",", (b"[", b"{")) if isinstance(text, bytes) else (",", ("[", "{"))
-    if len(text) > _MOST_VALUES and sum(map(text.count, (comma, *opening))) > _MOST_VALUES:
-        raise ValueError(f"it has more than {_MOST_VALUES} values")
+    if len(text) > most and sum(map(text.count, (comma, *opening))) > most:
+        raise ValueError(f"it has more than {most} values")
     try:
         return json.loads(text, **options)
     except RecursionError as error:

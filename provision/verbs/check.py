@@ -32,7 +32,7 @@ class Look:
     """Whether QEMU's monitor is asked; libvirt marks a domain as tainted by that."""
     observe: float = 0
     """Seconds for which the TAPs' counters are watched; 0: they are not."""
-    patience: float = 120
+    patience: float = 180
     """Seconds that one host may take for all that is asked, besides those of the watching."""
     waited: bool = False
     """Whether the guests' drivers were waited for until a deadline."""

@@ -9,7 +9,7 @@ from provision.runtime.errors import RequestError
 from provision.runtime.parallel import side_by_side
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import bare_source, domain_source, every_source, lab_source
-from provision.verify.saved.files import restored_lab
+from provision.verify.saved.kept_lab import restored_lab
 from provision.verify.saved.replay import Replay
 
 if TYPE_CHECKING:

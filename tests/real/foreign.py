@@ -1,4 +1,4 @@
-"""A domain that somebody else made, running under a hypervisor's libvirtd, and rscvm beside it."""
+"""Machines that somebody else made: a domain under a hypervisor's libvirtd, with rscvm beside it, and a bare QEMU."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from tests.real.hypervisor import Hypervisor, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+BARE_QEMU = """
+exec qemu-system-x86_64 -S -M q35,accel=tcg -nodefaults -display none -daemonize -name vm \\
+    -netdev tap,id=n,ifname=t0,script=no,downscript=no -device virtio-net-pci,netdev=n \\
+    -qmp unix:/run/qmp,server=on,wait=off
+"""
 
 URI = "qemu:///system"
 GOOD = "<model type='virtio'/>"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.hostile_shell import LIES
+from tests.real.foreign import BARE_QEMU
 from tests.real.remote import REMOTE, Site, remote_site
 
 pytestmark = pytest.mark.real
@@ -27,11 +28,6 @@ HOSTILE = [f"evil-{lie}" for lie in LIES if lie != "silent"]
 FIRST = 3000
 MOST = 512
 """MiB in memory, for all that ten hostile hosts say."""
-QEMU = """
-exec qemu-system-x86_64 -S -M q35,accel=tcg -nodefaults -display none -daemonize -name vm \\
-    -netdev tap,id=n,ifname=t0,script=no,downscript=no -device virtio-net-pci,netdev=n \\
-    -qmp unix:/run/qmp,server=on,wait=off
-"""
 MEASURED = """
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[1:])
@@ -44,7 +40,7 @@ sys.exit(status)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Twenty hosts and more, one QEMU on each."""
     with remote_site(tmp_path_factory.mktemp("fleet")) as made:
-        made.remote.output(["sh", "-ec", QEMU])
+        made.remote.output(["sh", "-ec", BARE_QEMU])
         rows = ["MaxStartups 100", "MaxSessions 20"]
         made.start_sshd(*rows, port=2200)
         hosts = [(name, 2200) for name in HEALTHY]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.real.foreign import BARE_QEMU
 from tests.real.hypervisor import Hypervisor, wait_for
-from tests.real.test_hostile_hosts import QEMU
 
 pytestmark = pytest.mark.real
 
@@ -56,7 +56,7 @@ CROWDS: dict[str, tuple[int, list[str], int]] = {
 def host() -> Iterator[Hypervisor]:
     with Hypervisor() as made:
         made.output(["chmod", "0777", "/run"])
-        made.output(["sh", "-ec", QEMU])
+        made.output(["sh", "-ec", BARE_QEMU])
         yield made
 
 

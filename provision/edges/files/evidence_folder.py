@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _INDEX = "index.json"
 _MIB = 1 << 20
-_LARGEST_PASTE = 4 * _MIB
-_MOST_PASTES = 100
-_SOS = ("sos_commands", "networking")
-_SOS_FILES = ("ethtool_-k_", "ethtool_-c_")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes that evidence may have, so that it can be read anywhere."""
+    """Bytes that evidence may have, so that it can be read anywhere, in seconds and in little memory."""
 
-    file: int = 64 * _MIB
-    total: int = 1024 * _MIB
+    file: int = 32 * _MIB
+    """What `ethtool` says of 3,000 devices has 20 MiB."""
+    total: int = 64 * _MIB
+    """As Python keeps text, it may take four times that."""
+    index: int = 16 * _MIB
+    """About 500 bytes a machine, and the lab file within it."""
 
     def __str__(self) -> str:
         """As people count."""
@@ -41,71 +41,100 @@ LIMITS = Limits()
 def claim(directory: str) -> None:
     """See that evidence can be written to a directory, before anything is asked for it.
 
-    :raise RequestError: when it is not ours, not empty, or cannot be made.
+    :raise RequestError: when it is a link, not ours, not ours alone to write to, not empty, or cannot be made.
     """
-    path = Path(directory)
-    try:
-        if not path.is_dir():
-            if path.exists() or path.is_symlink():
-                raise RequestError(f"{directory} is no directory")
-            if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-                raise RequestError(
-                    f"{directory} cannot be made: {path.absolute().parent} is not there for us"
-                )
+    path = _plain_path(directory)
+    if os.path.lexists(path):
+        with _claimed(path):
             return
-        if path.stat().st_uid != os.geteuid():
-            raise RequestError(f"{directory} belongs to somebody else", hint="name one that is not there yet")
-        if any(path.iterdir()):
-            raise RequestError(
-                f"{directory} is not empty", hint="nothing is overwritten; name one that is not there yet"
-            )
+    parent = Path(path).absolute().parent
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RequestError(f"{directory} cannot be made: {parent} is not there for us")
+
+
+def _plain_path(directory: str) -> str:
+    """The path without what would have the system follow a link at its end."""
+    return re.sub(r"(?<=[^/])(?:/+\.?)+$", "", directory)
+
+
+@contextmanager
+def _claimed(path: str) -> Iterator[int]:
+    """A directory that is there, open: what is made in it is made there, whatever the path becomes.
+
+    :raise RequestError: when it will not do.
+    """
+    other = "name one that is not there yet"
+    if Path(path).is_symlink():
+        raise RequestError(f"{path} is a link, which is not followed", hint=other)
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError as error:
+        raise RequestError(f"{path} is no directory") from error
     except OSError as error:
-        raise RequestError(f"{directory} cannot be used: {error.strerror}") from error
+        raise RequestError(f"{path} cannot be used: {error.strerror}") from error
+    with ExitStack() as stack:
+        stack.callback(os.close, root)
+        there = os.fstat(root)
+        if there.st_uid != os.geteuid():
+            raise RequestError(f"{path} belongs to somebody else", hint=other)
+        if there.st_mode & 0o022:
+            mode = stat.S_IMODE(there.st_mode)
+            raise RequestError(f"{path}: others may write to it (its mode is {mode:04o})", hint=other)
+        with os.scandir(root) as inside:
+            full = any(inside)
+        if full:
+            raise RequestError(f"{path} is not empty", hint=f"nothing is overwritten; {other}")
+        yield root
 
 
 def write_evidence(directory: str, files: Mapping[str, bytes], limits: Limits = LIMITS) -> None:
     """Write files by their relative paths, in order; whatever stops that, nothing of it stays.
 
+    A directory that was there keeps its mode; one that is made is its owner's alone, as is all in it.
+
     :raise RequestError: as `claim`.
     :raise HostError: when they cannot be written, or are more than `read_evidence` would read.
     """
     sizes = [len(data) for data in files.values()]
-    if sum(sizes) > limits.total or max(sizes, default=0) > limits.file:
+    if (
+        sum(sizes) > limits.total
+        or max(sizes, default=0) > limits.file
+        or len(files.get(_INDEX, b"")) > limits.index
+    ):
         raise HostError(
             f"the evidence is too large to be read again: {limits}", hint="check fewer machines at a time"
         )
-    claim(directory)
-    root, made = Path(directory), list[Path]()
+    path = _plain_path(directory)
+    claim(path)
     try:
-        if not root.exists():
-            root.mkdir(mode=0o700)
-            made.append(root)
-        root.chmod(0o700)
-        for name, data in files.items():
-            _write(root, name, data, made)
-    except BaseException as error:
-        _remove(made)
-        if isinstance(error, OSError):
-            raise HostError(f"the evidence cannot be written: {error.strerror}: {error.filename}") from error
-        raise
+        with ExitStack() as made:
+            if not os.path.lexists(path):
+                Path(path).mkdir(0o700)
+                made.callback(_remove, os.rmdir, path)
+            with _claimed(path) as root, ExitStack() as undo:
+                for name, data in files.items():
+                    _write(root, name, data, undo)
+                undo.pop_all()
+            made.pop_all()
+    except OSError as error:
+        raise HostError(f"the evidence cannot be written: {error.strerror}: {error.filename}") from error
 
 
-def _write(root: Path, name: str, data: bytes, made: list[Path]) -> None:
-    path = root / name
-    for folder in reversed(path.relative_to(root).parents[:-1]):
-        if not (root / folder).is_dir():
-            (root / folder).mkdir(mode=0o700)
-            made.append(root / folder)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    made.append(path)
+def _write(root: int, name: str, data: bytes, undo: ExitStack) -> None:
+    """Write a file in a directory that nobody else can write to, and its folders."""
+    for folder in reversed(PurePath(name).parents[:-1]):
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700, dir_fd=root)
+            undo.callback(_remove, os.rmdir, folder, dir_fd=root)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=root)
+    undo.callback(_remove, os.unlink, name, dir_fd=root)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
 
 
-def _remove(made: list[Path]) -> None:
-    for path in reversed(made):
-        with suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()
+def _remove(how: Callable[..., None], path: str | PurePath, **at: int) -> None:
+    with suppress(OSError):
+        how(path, **at)
 
 
 class EvidenceDirectory:
@@ -121,9 +150,9 @@ class EvidenceDirectory:
 
         :raise RequestError: when there is none.
         """
-        return self.read(_INDEX)
+        return self.read(_INDEX, self._limits.index)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         """One file by its relative path.
 
         :raise RequestError: when it is not a plain file inside, or too large.
@@ -139,7 +168,7 @@ class EvidenceDirectory:
                     deeper = os.open(folder, flags | os.O_DIRECTORY, dir_fd=at)
                     os.close(at)
                     at = deeper
-                data = _plain(os.open(last, flags, dir_fd=at), min(self._limits.file, self._left))
+                data = _plain(os.open(last, flags, dir_fd=at), min(most or self._limits.file, self._left))
             finally:
                 os.close(at)
         except (OSError, ValueError) as error:
@@ -166,76 +195,3 @@ def _plain(descriptor: int, limit: int) -> bytes:
 def is_evidence(path: str) -> bool:
     """Whether the path is a directory with an index, as `check --save` writes it."""
     return path != "-" and Path(path, _INDEX).is_file()
-
-
-def read_pasted(path: str, stdin: BinaryIO) -> dict[str, str]:
-    """Texts that somebody saved: of a file, of standard input for `-`, or of every plain file in a directory.
-
-    Of a sosreport, or of several in a directory, each is one text, of what bears on RSC.
-
-    :raise RequestError: when there is nothing to read, or too much.
-    """
-    try:
-        if path == "-":
-            return {"stdin": _decoded(_limited(stdin.read(_LARGEST_PASTE + 1), "standard input"))}
-        root = Path(path)
-        if reports := _sos_reports(root) if root.is_dir() else {}:
-            return {name: _sos_text(name, folder) for name, folder in reports.items()}
-        names = sorted(each for each in root.iterdir() if each.is_file()) if root.is_dir() else [root]
-        if len(names) > _MOST_PASTES:
-            raise RequestError(f"{path} has more than {_MOST_PASTES} files")
-        return {each.name: _decoded(_bytes(each)) for each in names}
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _sos_reports(root: Path) -> dict[str, Path]:
-    """The folders in which sosreports keep what they asked of networks, by the names of the reports.
-
-    Nothing is followed out of the directory that was named.
-    """
-    here = root.resolve()
-    inside = {"sos_commands": here.parent, "networking": here.parent.parent}.get(here.name)
-    within = sorted(islice((each for each in here.iterdir() if each.is_dir()), _MOST_PASTES))
-    places = {base.name: base.joinpath(*_SOS) for base in (inside or here, *within)}
-    return {
-        name: folder
-        for name, folder in places.items()
-        if folder.is_dir() and not (folder.is_symlink() or folder.parent.is_symlink())
-    }
-
-
-def _sos_text(name: str, folder: Path) -> str:
-    """What was said of each device, each under the name of its file, as `head` and `tail` put several together."""
-    files = sorted(each for each in folder.iterdir() if each.name.startswith(_SOS_FILES))
-    parts: list[bytes] = []
-    left = _LARGEST_PASTE
-    for each in files:
-        if each.is_file() and not each.is_symlink():
-            parts.append(b"==> %s <==\n%s\n" % (os.fsencode(each.name), _bytes(each)))
-            left -= len(parts[-1])
-            if left < 0:
-                raise _too_large(name)
-    return _decoded(b"".join(parts))
-
-
-def _bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return _limited(file.read(_LARGEST_PASTE + 1), str(path))
-
-
-def _limited(data: bytes, what: str) -> bytes:
-    if len(data) > _LARGEST_PASTE:
-        raise _too_large(what)
-    return data
-
-
-def _too_large(what: str) -> RequestError:
-    return RequestError(f"{what} has more than {_LARGEST_PASTE // _MIB} MiB, which is no pasted output")
-
-
-def _decoded(data: bytes) -> str:
-    """The text; Windows' tools write UTF-16 with a mark."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    return data.decode("utf-8-sig", "replace")

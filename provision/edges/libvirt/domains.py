@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.edges.libvirt.monitor import UNDECODED, binding
 from provision.runtime.errors import UnreadableError
+from provision.runtime.masked import masked_text
 from provision.runtime.protocols import Domain
 from provision.runtime.safe_text import short
 from provision.runtime.untrusted import read_xml
@@ -34,7 +35,7 @@ class Bounds:
     """How much is taken of a list; 2,000 domains of 30 KB each, twice, are 115 MB."""
 
     domains: int = 5_000
-    seconds: float = 180.0
+    seconds: float = 90.0
     """For all."""
     patience: float = 30.0
     """Seconds for what libvirtd answers at once when it is well."""
@@ -160,7 +161,7 @@ def living_domain(listed: Listed) -> Domain | None:
         if not found.connect().isAlive():
             raise
         # Too long for a message, for one.
-        return listed.untold(f"libvirt did not tell its XML: {short(str(error), _WORDS)}")
+        return listed.untold(f"libvirt did not tell its XML: {short(masked_text(str(error)), _WORDS)}")
     except UNDECODED:
         return listed.untold("libvirt told its XML in what is not UTF-8")
     if max(len(live), len(kept)) > _LONGEST_XML:

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from provision.runtime.deadline import left
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import quoted, short
@@ -41,8 +42,10 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
 
     :raise KeyboardInterrupt: when one arrives meanwhile; its thread is left to itself then, too.
     :raise TimeoutError: when it takes longer; its thread is left to itself, and ends with the process.
+    :raise DeadlineError: when this thread's work has no time left.
     :raise UnreadableError: when libvirt's answer is not UTF-8.
     """
+    seconds = left(seconds)
     worker = getattr(_own, "worker", None) or _Worker()
     _own.worker = None  # another one's turn, should this one not come back
     worker.calls.put(call)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from provision.runtime.masked import masked_arguments, masked_text, masked_xml
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,16 +26,16 @@ def changed(before: str, after: str) -> Diff:
 
 
 def text_diff(before: str, after: str, *, around: int = 1) -> Diff:
-    """Two texts' differing lines, with some lines around each."""
+    """Two texts' differing lines, with some lines around each; secrets in them count, and are not told."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=around)
     marks = ("---", "+++", "@@")
-    return tuple(line for line in lines if not line.startswith(marks))
+    return tuple(masked_text(masked_xml(line)) for line in lines if not line.startswith(marks))
 
 
 def argv_lines(argv: Argv) -> Sequence[str]:
-    """A command line with each option and its value on a line."""
+    """A command line with each option and its value on a line, for people: without secrets."""
     lines: list[str] = []
-    for word in argv[1:]:
+    for word in masked_arguments(argv[1:]):
         if word.startswith("-") or not lines:
             lines.append(word)
         else:

@@ -12,7 +12,7 @@ from provision.runtime.safe_text import escaped
 from provision.tables.offloads import HCK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from provision.facts.processes import Process, Processes
     from provision.lab.paths import LabPaths
@@ -195,6 +195,11 @@ def _engines(read: Processes) -> Mapping[str, str]:
 def is_about_processes(run: Run) -> bool:
     """Whether a command is the one that asks for processes, whichever."""
     return run.argv[:3] == ("sh", "-c", _PROCESSES)
+
+
+def is_of_processes(argv: Sequence[str]) -> bool:
+    """Whether a command's answer has the arguments of processes."""
+    return tuple(argv[:2]) == ("sh", "-c") and argv[2] in SCRIPTS.values()
 
 
 def is_our_machine(process: Process, reader: Process | None, noted: str) -> bool:

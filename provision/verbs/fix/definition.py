@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.domain_tree import read_domain
 from provision.facts.overrides import Property, aliases_with, overrides
+from provision.runtime.masked import masked_xml
 from provision.tables.backends import INTERFACES
 from provision.tables.models import LIBVIRTS_VIRTIO
 from provision.tables.offloads import BY_NAME, HCK, TSO
@@ -246,6 +247,6 @@ def edit_diffs(before: str, mends: Sequence[Mend]) -> list[tuple[Mend, Diff]]:
 
 
 def unified(before: str, after: str) -> Diff:
-    """A unified diff of two definitions, both laid out alike; secrets are in neither, as libvirt leaves them out."""
-    old, new = (laid_out(text).splitlines() for text in (before, after))
+    """A unified diff of two definitions, both laid out alike and without secrets: libvirt leaves those out that it knows, alone."""
+    old, new = (laid_out(masked_xml(text)).splitlines() for text in (before, after))
     return tuple(difflib.unified_diff(old, new, "as it is", "mended", lineterm=""))

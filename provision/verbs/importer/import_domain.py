@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from provision.facts.domain_compare import Difference, differences
+from provision.facts.domain_compare import Difference, differences, without_secrets
 from provision.facts.domain_normal import named_devices
 from provision.facts.domain_tree import attribute, read_domain
 from provision.facts.overrides import is_kept, overrides
@@ -166,7 +167,7 @@ def import_domain(domain: Domain, target: Target) -> Imported:
     original, rendered = domain.persistent_xml or domain.live_xml, domain_xml(view)
     notes = [
         Note(row.path, row.was, row.now, _reason(row, reasons))
-        for row in differences(original, rendered, draft.left_out)
+        for row in without_secrets(partial(differences, left_out=draft.left_out), original, rendered)
     ]
     notes += _renamed(draft, view)
     if name != domain.name:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from provision.lab.checks.machines import complaints
-from provision.lab.positions import spelled
-from provision.lab.spec import Lab
+from provision.facts.masked_processes import masked_processes
+from provision.host.read.processes import is_of_processes
 from provision.runtime.command import Result
 from provision.runtime.errors import RequestError
+from provision.runtime.masked import masked_json, masked_text, masked_xml
 from provision.runtime.protocols import Domain
+from provision.runtime.untrusted import read_json
 from provision.verify.saved.filenames import Files, command_name
+from provision.verify.saved.kept_lab import MOST_HOSTS, first_fault
 from provision.verify.saved.record import Ask, Failure, Question, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 INDEX = "index.json"
+_MOST_VALUES = 300_000
+"""Of an index; a machine has about 20."""
+_MOST_LINES = 100_000
+"""Of what one monitor was asked; 232 NICs are 3,000."""
 SCHEMA = "rscvm/evidence/1"
 _SWITCHES = ("autostart", "saved")
 _BESIDES = [each.name for each in fields(Domain)][4:]
@@ -29,7 +35,7 @@ _PATH = re.compile(r"(?:[A-Za-z0-9_+@=][A-Za-z0-9._+@=-]{0,99}/){0,5}[A-Za-z0-9_
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Request(_Model):
@@ -43,7 +49,7 @@ class Request(_Model):
     """Path of a QEMU's monitor socket."""
     host: str = "local"
     """The name under which the host was asked, where there is no lab file."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = Field(default=(), max_length=MOST_HOSTS)
     """The names of the hosts whose QEMUs were all asked."""
     names: tuple[str, ...] = ()
     """Machines or domains; none stands for all."""
@@ -89,7 +95,7 @@ class _Answer(_Model):
     out: str = ""
     """A file's path, as every one below."""
     err: str = ""
-    domains: tuple[_DomainFile, ...] | None = None
+    domains: Annotated[tuple[_DomainFile, ...], Field(fail_fast=True)] | None = None
     lines: str = ""
     """All that a monitor was asked, one JSON object a line."""
     value: Any = None
@@ -101,45 +107,11 @@ class _Index(_Model):
     when: str
     request: Request
     tools: dict[str, dict[str, str]] = {}
-    answers: tuple[_Answer, ...]
-
-
-def saved_lab(lab: Lab) -> dict[str, Any]:
-    """The lab as it was resolved, without what leads into hosts and guests and what no verdict needs."""
-    roads = {"address", "port", "user", "identity", "known_hosts", "sudo", "libvirt"}
-    document = lab.model_dump(
-        mode="json",
-        exclude_defaults=True,
-        exclude={
-            "labs": True,
-            "hosts": {"__all__": roads},
-            "machines": {"__all__": {"ask": True, "kernel": {"cmdline"}}},
-        },
-    )
-    for machine in document.get("machines", {}).values():
-        machine["memory"] = f"{machine['memory'] >> 10}KiB"  # as lab files say it, for what reads them
-    for name, host in document.get("hosts", {}).items():
-        if name != "local":
-            host["address"] = "left-out.invalid"
-    return document
-
-
-def restored_lab(document: Mapping[str, Any]) -> Lab:
-    """The lab that `saved_lab` wrote.
-
-    :raise RequestError: when it is none.
-    """
-    try:
-        lab = Lab.model_validate(dict(document))
-    except (ValidationError, RecursionError) as error:
-        raise RequestError(f"the evidence's lab is none: {_first(error)}") from error
-    for complaint in complaints(lab.name, lab, lab):
-        raise RequestError(f"the evidence's lab is none: {spelled(complaint.where)}: {complaint.message}")
-    return lab
+    answers: Annotated[tuple[_Answer, ...], Field(fail_fast=True)]
 
 
 def as_files(saved: Saved) -> dict[str, bytes]:
-    """Everything by its path, the index last."""
+    """Everything by its path, the index last; what may be a secret is masked, and nothing else of an answer."""
     files = Files(INDEX)
     answers = tuple(_answers(saved.rows, files))
     index = _Index(
@@ -170,10 +142,16 @@ def _answers(rows: Sequence[Row], files: Files) -> Iterator[_Answer]:
 def _line(row: Row) -> str:
     said: dict[str, object] = {
         "execute": row.question.words[2],
-        "arguments": json.loads(row.question.text or "{}"),
+        "arguments": read_json(row.question.text or "{}"),
     }
-    outcome = {"return": row.answer} if row.failure is None else {"failure": asdict(row.failure)}
+    outcome = (
+        {"return": masked_json(row.answer)} if row.failure is None else {"failure": _failure(row.failure)}
+    )
     return json.dumps({**said, **outcome})
+
+
+def _failure(failure: Failure) -> dict[str, str]:
+    return {name: masked_text(text) for name, text in asdict(failure).items()}
 
 
 def _answer(row: Row, files: Files) -> _Answer:
@@ -181,11 +159,12 @@ def _answer(row: Row, files: Files) -> _Answer:
     common: dict[str, Any] = {"host": asked.host, "ask": asked.ask, "words": asked.words, "text": asked.text}
     folder = files.folder("", asked.host)
     if row.failure is not None:
-        return _Answer(**common, failure=_Failure(**asdict(row.failure)))
+        return _Answer(**common, failure=_Failure(**_failure(row.failure)))
     if isinstance(told, Result):
         name, ending = command_name(told.argv)
-        out = files.keep(folder, name, ending, told.out)
-        err = files.keep(folder, name, ".stderr", told.err) if told.err else ""
+        said = masked_processes(told.out) if is_of_processes(told.argv) else masked_text(told.out)
+        out = files.keep(folder, name, ending, said)
+        err = files.keep(folder, name, ".stderr", masked_text(told.err)) if told.err else ""
         return _Answer(**common, status=told.status, out=out, err=err)
     if isinstance(told, tuple):
         return _Answer(**common, domains=tuple(_domain_file(d, folder, files) for d in told))
@@ -197,11 +176,15 @@ def _domain_file(domain: Domain, host: str, files: Files) -> _DomainFile:
     return _DomainFile(
         name=domain.name,
         state=domain.state,
-        live=files.keep(folder, "live", ".xml", domain.live_xml),
-        persistent=files.keep(folder, "persistent", ".xml", domain.persistent_xml)
+        live=files.keep(folder, "live", ".xml", masked_xml(domain.live_xml)),
+        persistent=files.keep(folder, "persistent", ".xml", masked_xml(domain.persistent_xml))
         if domain.persistent_xml
         else "",
-        more={name: getattr(domain, name) for name in _BESIDES if getattr(domain, name)},
+        more={
+            name: masked_text(said) if isinstance(said, str) else said
+            for name in _BESIDES
+            if (said := getattr(domain, name))
+        },
     )
 
 
@@ -214,15 +197,15 @@ def parse_saved(index: bytes, read: Callable[[str], bytes]) -> Saved:
     try:
         rows = tuple(row for answer in found.answers for row in _rows(answer, read))
     except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise RequestError(f"the evidence cannot be read: {_first(error)}") from error
+        raise RequestError(f"the evidence cannot be read: {first_fault(error)}") from error
     return Saved(found.rscvm, found.when, found.request, found.tools, rows)
 
 
 def _parse_index(index: bytes) -> _Index:
     try:
-        document = json.loads(index)
+        document = read_json(index, _MOST_VALUES)
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{INDEX} is no JSON: {_first(error)}") from error
+        raise RequestError(f"{INDEX} is no JSON: {first_fault(error)}") from error
     schema = document.pop("schema", None) if isinstance(document, dict) else None
     if schema != SCHEMA:
         of = document.get("rscvm") if isinstance(document, dict) else None
@@ -233,15 +216,7 @@ def _parse_index(index: bytes) -> _Index:
     try:
         return _Index.model_validate(document)
     except (ValidationError, RecursionError) as error:
-        raise RequestError(f"{INDEX} cannot be read: {_first(error)}") from error
-
-
-def _first(error: Exception) -> str:
-    """What is wrong, in one line."""
-    if isinstance(error, ValidationError):
-        fault = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(str(part) for part in fault['loc'])[:200]}: {fault['msg'][:200]}"
-    return f"{type(error).__name__}: {str(error)[:200]}"
+        raise RequestError(f"{INDEX} cannot be read: {first_fault(error)}") from error
 
 
 def _rows(answer: _Answer, read: Callable[[str], bytes]) -> Iterator[Row]:
@@ -279,8 +254,10 @@ def _domain(file: _DomainFile, text: Callable[[str], str]) -> Domain:
 
 
 def _monitor_rows(answer: _Answer, text: str) -> Iterator[Row]:
+    if text.count("\n") > _MOST_LINES:
+        raise ValueError(f"a monitor was asked more than {_MOST_LINES} times")
     for line in filter(None, text.split("\n")):
-        said = json.loads(line)
+        said = read_json(line)
         words = (*answer.words, str(said["execute"]))
         arguments = json.dumps(said.get("arguments", {}), sort_keys=True)
         question = Question(answer.host, "qmp", words, arguments)

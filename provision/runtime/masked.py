@@ -1,0 +1,155 @@
+"""Masks what may be a secret in others' words: QEMU's arguments, libvirt's XML, URLs, Proxmox's lines.
+
+What is masked judges as before: names, ids, paths and addresses stay. Text is changed in place, never parsed and
+written anew, so that all else stays to the letter.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MARK = "***"
+
+KEYS = (
+    "cipassword",  # Proxmox's, for cloud-init
+    "cookie",  # of QEMU's curl driver
+    "data",  # of `-object secret`
+    "guestfwd",  # a program with its arguments
+    "key",  # of an rbd image
+    "pass",
+    "passphrase",
+    "passwd",  # of libvirt's graphics
+    "password",
+    "psk",
+    "pw",
+    "secret",
+    "sig",  # of a signed URL
+    "token",
+)
+"""TABLE: what a secret is called. What ends in `-secret` or `id` only names one, and stays."""
+
+WHOLE = ("append", "fw_cfg", "incoming", "smbios")
+"""Options of QEMU whose value may have a secret anywhere: a kernel's command line, credentials for systemd, commands."""
+
+TEXTS = (*KEYS, "cmdline", "entry", "initarg", "initenv")
+"""XML elements whose text is masked: beside the keys what libvirt makes WHOLE of."""
+
+_OF_DMI = re.compile(r"""\sname=(["'])[a-z]+\1""")
+"""How an `entry` of SMBIOS is named that every machine has, such as its manufacturer; others are anybody's words."""
+
+ATTRIBUTES = (*KEYS, "query")
+"""XML attributes that are masked: beside the keys an image's URL's end."""
+
+IN_JSON = (*KEYS, "cmdline")
+"""Keys of JSON: beside the keys a lab's word for a kernel's command line."""
+
+_SWITCHES = r"(?:on|off|yes|no|true|false)"
+_KEY = rf"(?:[\w-]+\.)*(?:{'|'.join(KEYS)})"
+_OPTION = re.compile(rf"(?i)(?P<key>(?:^|(?<=[,:;?&])){_KEY}=)(?!{_SWITCHES}(?:,|$))(?:[^,]|,,)+")
+_IN_TEXT = re.compile(
+    rf"(?i)(?P<key>(?<![\w.-]){_KEY}=|(?<!\w)cipassword:[ \t]+)(?!{_SWITCHES}\b)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&]+)"
+)
+_JSON_KEY = rf"(?:[\w-]+\.)*(?:{'|'.join(IN_JSON)})"
+_IN_JSON = re.compile(rf'(?i)(?P<key>"{_JSON_KEY}"\s*:\s*")(?:[^"\\]|\\.)+')
+_IN_JSON_IN_JSON = re.compile(rf'(?i)(?P<key>\\"{_KEY}\\"\s*:\s*\\")(?:(?!\\").)+')
+_USER = re.compile(r"(?P<key>://[^\s/:@?#\"'<>]*:)[^\s/?#\"'<>]*(?=@)")
+_ISCSI = re.compile(r"(?P<key>iscsi://[^\s/:@?#%\"'<>]*%)[^\s/?#\"'<>]*(?=@)")
+_EVERYWHERE = (_USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON)
+_MASKED = rf"\g<key>{MARK}"
+
+_ATTRIBUTE = re.compile(
+    r"""(?P<before>\s+(?P<name>[\w:.-]+)\s*=\s*)(?P<quote>["'])(?P<value>(?:(?!(?P=quote))[^<])*)(?P=quote)"""
+)
+_TAG = re.compile(
+    r"""<(?P<tag>[\w:.-]+)(?P<attributes>(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)(?P<open>\s*>)?(?P<text>[^<]*)"""
+)
+
+
+def masked_word(word: str) -> str:
+    """One argument of QEMU's, or a value in XML, without secrets."""
+    for pattern in (*_EVERYWHERE, _OPTION):
+        word = pattern.sub(_MASKED, word)
+    return word
+
+
+def masked_text(text: str) -> str:
+    """Words for people, as of an error or of a pasted line, without secrets."""
+    for pattern in (*_EVERYWHERE, _IN_TEXT):
+        text = pattern.sub(_MASKED, text)
+    return text
+
+
+def masked_arguments(words: Iterable[str]) -> Iterator[str]:
+    """A command's words without secrets."""
+    before = ""
+    for word in words:
+        yield MARK if before.startswith("-") and before.lstrip("-") in WHOLE else masked_word(word)
+        before = word
+
+
+def masked_json(value: object) -> object:
+    """What JSON said, without secrets."""
+    match value:
+        case str():
+            return masked_word(value)
+        case dict():
+            return {
+                key: MARK if isinstance(each, str) and str(key).lower() in IN_JSON else masked_json(each)
+                for key, each in value.items()
+            }
+        case list() | tuple():
+            return [masked_json(each) for each in value]
+        case _:
+            return value
+
+
+def masked_xml(text: str) -> str:
+    """A domain's XML without secrets."""
+    arguments = _Arguments()
+
+    def tag(found: re.Match[str]) -> str:
+        name = found["tag"].rpartition(":")[2].lower()
+        attributes = _ATTRIBUTE.sub(_attribute(name, arguments), found["attributes"])
+        words = found["text"]
+        if found["open"] and name in TEXTS and words.strip() and not _OF_DMI.search(attributes):
+            words = MARK
+        return f"<{found['tag']}{attributes}{found['open'] or ''}{words}"
+
+    return _TAG.sub(tag, text)
+
+
+class _Arguments:
+    """The words of QEMU's command line in XML, of which one says what the next is."""
+
+    def __init__(self) -> None:
+        self._before = ""
+
+    def masked(self, word: str) -> str:
+        """The next word without secrets."""
+        *_, said = masked_arguments((self._before, word))
+        self._before = word
+        return said
+
+
+def _attribute(tag: str, arguments: _Arguments) -> Callable[[re.Match[str]], str]:
+    """How an attribute of such an element is masked."""
+
+    def masked(found: re.Match[str]) -> str:
+        name, value = found["name"].rpartition(":")[2].lower(), html.unescape(found["value"])
+        if name in ATTRIBUTES or (tag, name) == ("env", "value"):
+            said = MARK
+        elif (tag, name) == ("arg", "value"):
+            said = arguments.masked(value)
+        else:
+            said = masked_word(value)
+        if said == value:
+            return found[0]
+        quote = found["quote"]
+        return f"{found['before']}{quote}{html.escape(said)}{quote}"
+
+    return masked
