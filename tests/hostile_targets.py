@@ -202,7 +202,8 @@ def _judged_evidence(folder: str, mutate: Mutate, draw: Draw) -> None:
         seen_by_a_person(verdicts)
         for verdict in verdicts:
             plan_repair(verdict, None)
-    as_files(saved)
+    if draw.random() < 0.2:
+        as_files(saved)
 
 
 EVIDENCE = (

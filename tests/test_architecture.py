@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections import Counter
 from graphlib import TopologicalSorter
@@ -184,6 +185,24 @@ def test_changelog_knows_the_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+OWN_JSON = {
+    "provision.cli.export": "what render has just written",
+    "provision.cli.render": "what render has just written",
+    "provision.facts.ethtool_pasted": "documents within a text of at most 4 MiB",
+    "provision.host.apply.execute": "what this run has noted",
+    "provision.host.plan.down": "of a journal that has been read",
+    "provision.host.plan.readback": "of a journal that has been read",
+    "provision.runtime.untrusted": "the one reader",
+}
+"""Who reads JSON or XML, and whose it is: what others may have written goes through the one reader."""
+
+
+def test_documents_of_others_are_read_by_the_one_reader() -> None:
+    reads = re.compile(r"json\.loads|JSONDecoder|etree\.(fromstring|XML|parse|XMLParser)\b")
+
+    assert {name for name, path in MODULES.items() if reads.search(path.read_text())} == OWN_JSON.keys()
 
 
 def test_no_sleep_outside_the_one_wait() -> None:
