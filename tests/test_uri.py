@@ -64,6 +64,7 @@ def test_without_uri_there_is_only_the_host() -> None:
         "ssh://hv1:x",
         "ssh://[::1",
         "ssh://hv1?a=b",
+        "ssh://hv\udcff",
     ],
 )
 def test_what_is_no_host_is_refused(uri: str) -> None:
@@ -79,7 +80,7 @@ def test_a_libvirt_that_ssh_does_not_lead_to_is_refused(uri: str) -> None:
         reach(uri)
 
 
-@pytest.mark.parametrize("uri", ["foo bar", "qemu:///sys tem", "://x", "-c", "a/b"])
+@pytest.mark.parametrize("uri", ["foo bar", "qemu:///sys tem", "://x", "-c", "a/b", "qemu+ssh://h/system?a=\udcff"])
 def test_what_is_no_uri_is_the_users_mistake(uri: str) -> None:
     with pytest.raises(RequestError, match="no libvirt"):
         reach(uri)

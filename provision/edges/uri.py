@@ -41,7 +41,7 @@ def reach(uri: str, host: str = "") -> Reach:
     if not uri:
         target = ssh_target(host) if host else Target(LOCAL)
         return Reach(target, target)
-    if not _URI.fullmatch(uri):
+    if not (_URI.fullmatch(uri) and uri.isprintable()):
         raise RequestError(
             f"no libvirt {short(uri, 200)!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
         )
@@ -72,7 +72,13 @@ def ssh_target(uri: str) -> Target:
         port, name = parts.port, parts.hostname
     except ValueError as error:
         raise RequestError(f"cannot read the URI {short(uri, 200)}: {short(str(error), 200)}") from error
-    if parts.scheme != "ssh" or not name or parts.path.strip("/") or parts.query or parts.password:
+    if (
+        parts.scheme != "ssh"
+        or not (name and uri.isprintable())
+        or parts.path.strip("/")
+        or parts.query
+        or parts.password
+    ):
         raise RequestError(f"no host {short(uri, 200)}", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST")
     return Target(name, name, port, unquote(parts.username or ""))
 
