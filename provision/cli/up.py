@@ -33,10 +33,24 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long the guests' drivers are waited for.",
 )
+@click.option(
+    "--redefine",
+    is_flag=True,
+    help="Define domains that are off as new ones would be: `plan` says what that changes; NICs stay where they are.",
+)
 @click.option("--no-check", is_flag=True, help="Neither wait for the guests' drivers nor check.")
 @JSON
 @click.pass_obj
-def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check: bool, as_json: bool) -> int:
+def up(
+    output: Output,
+    lab: str,
+    machines: Sequence[str],
+    *,
+    wait: int,
+    redefine: bool,
+    no_check: bool,
+    as_json: bool,
+) -> int:
     """Make and start machines, wait for their drivers, and check every NIC.
 
     What is missing is made, declared NICs and bridges are set as by `apply`, what is ours and was
@@ -52,7 +66,8 @@ def up(output: Output, lab: str, machines: Sequence[str], *, wait: int, no_check
     hosts = by_host(read, chosen(read, machines))
 
     def work(session: HostSession, say: Say) -> tuple[Plan, list[NicVerdict]]:
-        return bring_up(session, hosts[session.host], say, None if no_check else Deadline(wait))
+        deadline = None if no_check else Deadline(wait)
+        return bring_up(session, hosts[session.host], say, deadline, redefine=redefine)
 
     outcomes = on_hosts(output, read, list(hosts), "up", work)
     done = [outcome.value for outcome in outcomes if outcome.value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,14 @@ from provision.facts.overrides import aliases_with
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
+_PLACE = ("domain", "bus", "slot", "function")
+_HEX = re.compile("0x[0-9a-f]{1,4}")
 NAMESPACE = "urn:rscvm:domain:1"
 """Of our metadata in a domain: by it we know what is ours."""
+
+
+PciPlace = Mapping[str, str]
+"""libvirt's `<address type='pci'>`: domain, bus, slot and function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class DomainNic:
     """Whether it is the standby of a failover pair."""
     vhost_asked: bool = False
     """Whether `<driver name='vhost'>` stands there."""
+    place: PciPlace | None = None
+    """Where it is on the PCI bus, where its definition says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class Mark:
     """Name, alias and `rsc` of each NIC."""
     digest: str = ""
     """Of the machine in the lab file that the domain was defined from."""
+    layout: int = 1
+    """By which row of the table of layouts it was defined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,14 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         tx_queue_size=number(element, "driver", "tx_queue_size"),
         vhost_asked=attribute(element, "driver", "name") == "vhost",
         standby=attribute(element, "teaming", "type") == "persistent",
+        place=_place(element),
     )
+
+
+def _place(element: _Element) -> PciPlace | None:
+    address = element.find("address[@type='pci']")
+    values = {key: str(address.get(key, "")) for key in _PLACE} if address is not None else {}
+    return values if values and all(map(_HEX.fullmatch, values.values())) else None
 
 
 def _mark(root: _Element) -> Mark | None:
@@ -98,7 +116,9 @@ def _mark(root: _Element) -> Mark | None:
         for nic in found.iterfind(f"{{{NAMESPACE}}}nic")
     )
     lab, name, purpose, digest = (str(found.get(key, "")) for key in ("lab", "name", "purpose", "digest"))
-    return Mark(lab, name, purpose, tuple(nics), digest)
+    layout = str(found.get("layout", "1"))
+    number = int(layout) if re.fullmatch("[0-9]{1,4}", layout) else 1
+    return Mark(lab, name, purpose, tuple(nics), digest, number)
 
 
 def _lost_override(nics: tuple[DomainNic, ...], lost: frozenset[str]) -> tuple[DomainNic, ...]:

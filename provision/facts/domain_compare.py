@@ -165,11 +165,6 @@ def _is_chosen(change: Difference) -> bool:
     return change.kind == "firmware" and end is not None and files is not None and (files[1] or "") == end
 
 
-def _is_of_0_1(change: Difference) -> bool:
-    """Whether rscvm 0.1.0 has defined it so: without a topology."""
-    return change.kind == "cpu/topology" and change.now is None
-
-
 def without_secrets(
     compare: Callable[[str, str], Sequence[Difference]], was: str, now: str
 ) -> tuple[Difference, ...]:
@@ -192,6 +187,6 @@ def changed_by_hand(defined: str, there: str) -> tuple[Difference, ...]:
     return tuple(
         found
         for found in differences(defined, there)
-        if not (_is_spelled_out(found) or _is_of_0_1(found) or (runs and _is_chosen(found)))
+        if not (_is_spelled_out(found) or (runs and _is_chosen(found)))
         and (found.was is not None or _is_foreign(found))
     )

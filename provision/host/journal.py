@@ -59,6 +59,8 @@ class Journal:
     """Each machine as it was last defined or started."""
     kvm: Mapping[str, bool] = field(default_factory=dict)
     """Whether each was made for KVM: what `auto` came to then."""
+    made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What else was decided for each when it was made: the layout, and which offloads its QEMU was known to have."""
     disarmed: frozenset[str] = frozenset()
     """Machines that `hck disarm` has made ordinary since they were last brought up."""
     trouble: str = ""
@@ -99,6 +101,7 @@ def written_journal(journal: Journal) -> str:
         "file": journal.file,
         "specs": dict(journal.specs),
         "kvm": dict(journal.kvm),
+        "made": dict(journal.made),
         "disarmed": sorted(journal.disarmed),
     }
     rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in journal.things)
@@ -134,6 +137,7 @@ def parse_journal(text: str) -> Journal:
         if not all(map(_is_spec, data["specs"].values())):
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         disarmed = frozenset(map(str, data.get("disarmed", ())))
-        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), disarmed)
+        made = {str(name): dict(each) for name, each in data.get("made", {}).items()}
+        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), made, disarmed)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableError("the lab's journal", text, hint=_LOST) from error

@@ -188,7 +188,7 @@ class _Root:
         return machine.model_copy(
             update={
                 "ask": ask,
-                "disks": tuple(self.rooted(disk, "image") for disk in machine.disks),
+                "disks": tuple(self.rooted(disk, "image", "block") for disk in machine.disks),
                 "cdroms": tuple(map(self.absolute, machine.cdroms)),
                 "kernel": self.rooted(machine.kernel, "image", "initrd"),
                 "firmware": firmware,

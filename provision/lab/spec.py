@@ -90,11 +90,31 @@ class Host(Model):
 
 
 class Disk(Model):
-    """A disk; with an overlay the image is only ever a backing file."""
+    """A disk: an image, which under an overlay is only ever a backing file, or a block device of the host."""
 
-    image: Path
+    image: Path | None = None
+    block: Path | None = None
     overlay: Switch = True
-    bus: Literal["virtio", "sata"] = "virtio"
+    bus: Literal["virtio", "sata", "scsi"] = "virtio"
+    format: Literal["qcow2", "qed", "raw", "vdi", "vhdx", "vmdk"] | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it is; `load` sees to it that there is exactly one."""
+        return self.image or self.block or ""
+
+    @property
+    def overlaid(self) -> bool:
+        """Whether an overlay takes what the machine writes; over a block device there is none."""
+        return self.overlay and self.block is None
+
+
+class Cpu(Model):
+    """How the processors are laid out; what is left of the machine's vcpus are cores."""
+
+    sockets: Annotated[StrictInt, Field(ge=1, le=1024)] = 1
+    cores: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
+    threads: Annotated[StrictInt, Field(ge=1, le=1024)] = 1
 
 
 class Kernel(Model):
@@ -218,6 +238,7 @@ class MachineKeys(Model):
     guest: Literal["windows", "linux"]
     memory: Memory
     vcpus: Annotated[StrictInt, Field(ge=1, le=1024)] = 2
+    cpu: Cpu | None = None
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     machine: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "q35"
     firmware: Firmware | None = None
@@ -226,6 +247,17 @@ class MachineKeys(Model):
     cdroms: tuple[Path, ...] = ()
     kernel: Kernel | None = None
     ask: tuple[Ask, ...] = ()
+
+    @property
+    def topology(self) -> tuple[int, int, int]:
+        """Sockets, cores of each, threads of each; by default one socket has all cores.
+
+        Windows 10 and 11 use one socket (Home) or two (Pro).
+        """
+        if self.cpu is None:
+            return 1, self.vcpus, 1
+        sockets, threads = self.cpu.sockets, self.cpu.threads
+        return sockets, self.cpu.cores or max(self.vcpus // (sockets * threads), 1), threads
 
     @property
     def boots_with(self) -> str | FirmwareFiles:

@@ -7,7 +7,7 @@ the same NIC.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provision.lab.identity import machine_uuid
@@ -15,16 +15,24 @@ from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
 from provision.tables.backends import BACKENDS, NicBackend
 from provision.tables.guests import GUESTS, Guest
+from provision.tables.layouts import LATEST, Layout
 from provision.tables.offloads import BY_NAME, HCK
 from provision.tables.profiles import PROFILES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from provision.facts.domain import PciPlace
     from provision.lab.spec import Disk, Lab, Machine, Nic
 
 _FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
 _PORTS_PER_SLOT = 8
 _FIRST_PORT_SLOT = 2
 _SATA_PORTS = 6
+_SCSI_UNITS = 15
+"""Of a wide SCSI bus beside the controller's own, as libvirt counts."""
+MOST_PORTS = 232
+"""Root ports that q35 has room for: 8 in each of the slots 2 to 30."""
 
 # Where Debian's package ovmf keeps its files.
 _OVMF = {
@@ -43,6 +51,10 @@ class Choices:
     vhost: bool
     properties: frozenset[str] | None = None
     """What the host's QEMU knows of virtio-net-pci; None: any supported QEMU."""
+    layout: Layout = LATEST
+    """By which row of the table the machine is made; one that is there was made by its own."""
+    places: Mapping[str, PciPlace] = field(default_factory=dict)
+    """Where libvirt has put NICs of a domain that is there, by their aliases."""
 
 
 def usual_choices(machine: Machine) -> Choices:
@@ -78,6 +90,12 @@ class DiskView:
     target: str
     """libvirt's target device, which is also the end of QEMU's ids."""
     sata_bus: str
+    unit: int = 0
+    """Its number on the SCSI bus."""
+    block: bool = False
+    """Whether it is a block device of the host."""
+    discard: bool = False
+    """Whether what the guest trims goes back to the host."""
     base: str = ""
     """The image that an overlay lies over; empty without overlay."""
     base_format: str = ""
@@ -118,10 +136,24 @@ class MachineView:
         devices = [nic.alias for nic in self.nics]
         devices += [disk.target for disk in self.disks if disk.bus == "virtio"]
         devices += ["channels", *(["usb"] if self.guest.display else [])]
+        devices += [*(["scsi"] if self.scsi else []), *(["rng"] if self.choices.layout.rng else [])]
+        spare = max(min(self.choices.layout.spare_ports, MOST_PORTS - len(devices)), 0)
+        devices += [f"spare{at}" for at in range(spare)]  # last, so that the others stay where they were
         return {
             f"port-{device}": f"{_FIRST_PORT_SLOT + at // _PORTS_PER_SLOT:x}.{at % _PORTS_PER_SLOT}"
             for at, device in enumerate(devices)
         }
+
+    @property
+    def root_ports(self) -> int:
+        """How many a q35's domain asks for, so that some are spare; 0 leaves them to libvirt."""
+        return len(self.ports) if self.choices.layout.spare_ports and "q35" in self.spec.machine else 0
+
+    @property
+    def scsi(self) -> int:
+        """How many virtio-scsi controllers libvirt puts the disks on: fifteen to each, by the letters of their names."""
+        last = max((disk.unit + 1 for disk in self.disks if disk.bus == "scsi"), default=0)
+        return -(-last // _SCSI_UNITS)
 
     @property
     def extra_sata(self) -> tuple[str, ...]:
@@ -184,30 +216,49 @@ def _nic(nic: Nic, choices: Choices) -> NicView:
     )
 
 
-def _disks(machine: Machine, name: str, paths: LabPaths) -> tuple[DiskView, ...]:
-    views: list[DiskView] = []
-    seen = {"virtio": 0, "sata": 0}
+class _Places:
+    """What each disk is called, and where it is, in their order."""
 
-    def place(bus: str) -> tuple[str, str]:
-        at = seen[bus]
-        seen[bus] += 1
-        extra, port = divmod(at, _SATA_PORTS)
-        return ("v" if bus == "virtio" else "s") + "d" + _letters(at), (
-            f"sata{extra}" if extra else "ide"
-        ) + f".{port}"
+    def __init__(self) -> None:
+        self._seen = {"virtio": 0, "sata": 0, "sd": 0}
 
-    def disk(index: int, spec: Disk) -> DiskView:
-        target, port = place(spec.bus)
-        form = image_format(spec.image)
-        if spec.overlay:
-            return DiskView(paths.overlay(name, index), "qcow2", spec.bus, target, port, spec.image, form)
-        return DiskView(spec.image, form, spec.bus, target, port)
+    def next(self, bus: str) -> tuple[str, str, int]:
+        """Libvirt's target, the place on a SATA bus, and its number among all that are called sd."""
+        kind = "virtio" if bus == "virtio" else "sd"
+        at = self._seen[kind]
+        self._seen[kind] += 1
+        if bus != "sata":
+            return ("vd" if kind == "virtio" else "sd") + _letters(at), "", at
+        extra, port = divmod(self._seen["sata"], _SATA_PORTS)
+        self._seen["sata"] += 1
+        return f"sd{_letters(at)}", (f"sata{extra}" if extra else "ide") + f".{port}", at
 
-    views += [disk(index, spec) for index, spec in enumerate(machine.disks)]
+
+def _disk(spec: Disk, overlay: str, place: tuple[str, str, int], layout: Layout) -> DiskView:
+    target, port, unit = place
+    form = spec.format or ("raw" if spec.block else image_format(spec.path))
+    if spec.overlaid:
+        return DiskView(
+            overlay,
+            "qcow2",
+            spec.bus,
+            target,
+            port,
+            unit,
+            discard=layout.discard,
+            base=spec.path,
+            base_format=form,
+        )
+    block = spec.block is not None
+    return DiskView(spec.path, form, spec.bus, target, port, unit, block=block, discard=block)
+
+
+def _disks(machine: Machine, name: str, paths: LabPaths, layout: Layout) -> Iterator[DiskView]:
+    places = _Places()
+    for index, spec in enumerate(machine.disks):
+        yield _disk(spec, paths.overlay(name, index), places.next(spec.bus), layout)
     for path in machine.cdroms:
-        target, port = place("sata")
-        views.append(DiskView(path, "raw", "sata", target, port, cdrom=True))
-    return tuple(views)
+        yield DiskView(path, "raw", "sata", *places.next("sata"), cdrom=True)
 
 
 def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> MachineView:
@@ -226,7 +277,7 @@ def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> Machine
         choices=choices,
         paths=paths,
         nics=tuple(_nic(nic, choices) for nic in machine.nics),
-        disks=_disks(machine, name, paths),
+        disks=tuple(_disks(machine, name, paths, choices.layout)),
         firmware="files" if isinstance(boots_with, FirmwareFiles) else boots_with,
         code=files.code if files else "",
         vars=files.vars if files else "",

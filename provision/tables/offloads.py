@@ -29,6 +29,8 @@ class Offload:
     """What QEMU does where nothing is said."""
     everywhere: bool = True
     """Whether every supported QEMU (7.2 and later) has the property."""
+    layout: int = 1
+    """The row of the table of layouts since which rscvm knows it: to machines that were made before it is not said."""
 
 
 OFFLOADS: tuple[Offload, ...] = (

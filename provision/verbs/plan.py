@@ -28,13 +28,14 @@ def lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> tup
     return missing(lab, names, state, plan_up(lab, host, names, state))
 
 
-def planned(session: HostSession, names: Sequence[str]) -> Plan:
+def planned(session: HostSession, names: Sequence[str], *, redefine: bool = False) -> Plan:
     """What `up` would do on a host that has all it needs for it.
 
+    :param redefine: whether domains that are there are defined as new ones would be.
     :raise HostError: with everything that the host lacks; nothing has been touched.
     """
     lab, host = session.lab, session.host
     state = read_host(session.edges, lab, host, names)
-    plan = plan_up(lab, host, names, state)
+    plan = plan_up(lab, host, names, state, redefine=redefine)
     refuse(host, state, missing(lab, names, state, plan))
     return replace(plan, notes=(*plan.notes, *way_notes(lab, host, names, state.links, state.features)))

@@ -34,26 +34,31 @@ if TYPE_CHECKING:
 
 
 def bring_up(
-    session: HostSession, names: Sequence[str], say: Say, wait: Deadline | None = None
+    session: HostSession,
+    names: Sequence[str],
+    say: Say,
+    wait: Deadline | None = None,
+    *,
+    redefine: bool = False,
 ) -> tuple[Plan, list[NicVerdict]]:
     """Make and start what is missing, all of it or nothing; then await the drivers and judge, where a deadline is given.
 
+    :param redefine: whether domains that are there are defined as new ones would be.
     :raise HostError: when a step fails, and what was done has been taken back; or when a machine ends while it is
         waited for, and what is there stays for a look at its log, until `down`.
     :raise KeyboardInterrupt: at any moment, also while it waits; what was done has been taken back.
     """
     try:
         with session.locked(say):
-            return _bring_up(session, names, say, wait)
+            return _bring_up(session, planned(session, names, redefine=redefine), names, say, wait)
     except LockError:
         planned(session, names)  # where the host lacks more than the lock, all of it is said
         raise
 
 
 def _bring_up(
-    session: HostSession, names: Sequence[str], say: Say, wait: Deadline | None
+    session: HostSession, plan: Plan, names: Sequence[str], say: Say, wait: Deadline | None
 ) -> tuple[Plan, list[NicVerdict]]:
-    plan = planned(session, names)
     for note in plan.notes:
         say(note)
     if lines := _drift_lines(plan):

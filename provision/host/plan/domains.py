@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
@@ -14,6 +15,7 @@ from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Action, Autostart, Define, Destroy, Start, Step, Undefine
 from provision.lab.identity import spec_digest
 from provision.render.machine import domain_xml
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 DISARMED = "`hck disarm` has made an ordinary machine of it"
 
 
-def domain_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
+def domain_steps(lab: Lab, view: MachineView, state: HostState, *, redefine: bool = False) -> Iterator[Step]:
     """Define a machine's domain, or define it anew, and start it."""
     name, host, xml = view.name, view.spec.host, domain_xml(view)
     domain = state.domains.get(name)
@@ -40,12 +42,10 @@ def domain_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step
         yield Step(host, name, f"define {name}", why, define, undo, thing, text_diff("", xml))
     elif arming := _arming(lab, view, domain, state):
         yield arming
-    elif lines := _redefinition(lab, view, domain, state):
-        why = (
-            "the lab file has changed"
-            if definition_differs(domain.persistent_xml, view)
-            else "it was edited by hand"
-        )
+    elif lines := (_anew if redefine else _redefinition)(lab, view, domain, state):
+        differs = definition_differs(domain.persistent_xml, view)
+        why = "the lab file has changed" if differs else "it was edited by hand"
+        why = "as new machines are made (--redefine)" if redefine else why
         undo = (Define(domain.persistent_xml),)
         yield Step(host, name, f"define {name} anew", why, define, undo, thing, lines)
     if domain is not None and domain.autostart and view.spec.purpose == "hck":
@@ -69,6 +69,35 @@ def _arming(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> St
     plain = resolved_view(lab_without_flags(lab, [view.name]), view.name, state)
     what = f"define {view.name} with its HCK flags again" + (", and power-cycle it" if cycle else "")
     return definition_step(lab, (plain, view), domain, (what, DISARMED), cycle=cycle)
+
+
+def _anew(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:
+    """What becomes otherwise of a domain that is off where it is defined as a new one would be."""
+    if domain.state != "off":
+        return ()
+    by_hand = edits(domain_xml(view), domain.persistent_xml)
+    return (
+        text_diff(
+            domain_xml(resolved_view(lab, view.name, state), digest=False), domain_xml(view, digest=False)
+        )
+        or by_hand
+    )
+
+
+def kept(lab: Lab, view: MachineView, state: HostState) -> str:
+    """What a domain that is there keeps, and a new one would have otherwise; empty where there is nothing of the kind."""
+    if view.name not in state.domains:
+        return ""
+    new = resolved_view(lab, view.name, state, redefine=True)
+    texts = (domain_xml(each, digest=False) for each in (view, new))
+    lines = [line for line in text_diff(*texts, around=0) if "<rscvm:machine" not in line]
+    changed = Counter(f"{line[:1]} {line[1:].strip()}" for line in lines if line[:1] in "+-")
+    told = "; ".join(f"{line} ({count} times)" if count > 1 else line for line, count in changed.items())
+    return (
+        f"{view.name} keeps what it was made with; `up --redefine` while it is off would change: {short(told, 600)}"
+        if told
+        else ""
+    )
 
 
 def _redefinition(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:

@@ -237,8 +237,11 @@ def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: Inventory
     paths = LabPaths(lab.state_dir, lab.name)
     specs = {name: spec for name, spec in state.journal.specs.items() if name not in gone}
     kvm = {name: state.journal.kvm[name] for name in specs if name in state.journal.kvm}
+    made = {name: state.journal.made[name] for name in specs if name in state.journal.made}
     disarmed = state.journal.disarmed - gone
-    journal = replace(state.journal, file=lab.file, things=left, specs=specs, kvm=kvm, disarmed=disarmed)
+    journal = replace(
+        state.journal, file=lab.file, things=left, specs=specs, kvm=kvm, made=made, disarmed=disarmed
+    )
     forget = (remove_marked(paths.accelerators_of_0_1, _ACCELERATORS_MARK), forget_lab(paths))
     do = (write_journal(paths, journal),) if left else forget
     return Step(state.name, HOST, f"bring {paths.journal} up to date", "what is gone is gone", do)

@@ -10,7 +10,7 @@ from provision.host.plan.bridges import bridge_steps
 from provision.host.plan.commands import remove_files, start_qemu, stop_qemu
 from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
-from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
+from provision.host.plan.domains import DISARMED, definition_differs, domain_steps, kept
 from provision.host.plan.hck_flags import (
     is_defined_without_flags,
     lab_without_flags,
@@ -127,26 +127,41 @@ def _left_out(view: MachineView, state: HostState) -> Iterator[str]:
             yield f"QEMU {qemu.version} has no {', '.join(unsaid)}: left out"
 
 
-def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan:
-    """What has to change on the host so that these machines run; nothing where they do."""
+def _not_now(name: str, left: str, state: HostState) -> Iterator[Drift]:
+    """That a machine which runs cannot be made otherwise."""
+    domain = state.domains.get(name)
+    if left and domain is not None and domain.state != "off":
+        yield Drift(name, f"{name} runs, and is only defined anew while it is off: shut it down first", ())
+
+
+def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, redefine: bool = False) -> Plan:
+    """What has to change on the host so that these machines run; nothing where they do.
+
+    :param redefine: whether domains that are there are defined as new ones would be.
+    """
     steps: list[Step] = [*bridge_steps(lab, host, state), *nic_steps(lab, host, state)]
     notes = [*host_notes(lab, host, state)]
     drift: list[Drift] = []
     for name in names:
-        view = resolved_view(lab, name, state)
+        there = resolved_view(lab, name, state)
+        view = resolved_view(lab, name, state, redefine=True) if redefine else there
         steps += file_steps(view, state)
         if view.spec.backend == "qemu":
             steps += tap_steps(lab, view, state)
             steps += _qemu_steps(lab, view, state)
         else:
-            steps += domain_steps(lab, view, state)
+            steps += domain_steps(lab, view, state, redefine=redefine)
+            left = kept(lab, there, state)
+            drift += _not_now(name, left, state) if redefine else ()
+            notes += [left] if left and not redefine else []
         steps += drifted_tap_steps(lab, view, state)
         steps += tap_steps_back_on(lab, [name], state)
         steps += mangling_steps(lab, [name], state)
         notes += mangled_later(lab, name, state)
-        drift += _drift(lab, view, state)
+        drift += _drift(lab, there, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
     armed = [name for name in names if _is_armed_after_all(lab, name, state)]
-    opening = journal_step(lab, steps, state, armed=armed) if steps or armed else None
+    flags = dict.fromkeys(armed, True)
+    opening = journal_step(lab, steps, state, flags, redefine=redefine) if steps or armed else None
     return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift), state)

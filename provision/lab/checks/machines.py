@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
+from math import prod
 from typing import TYPE_CHECKING
 
 from provision.lab.checks.complaint import At, Complaint
@@ -172,6 +173,7 @@ def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
             yield Complaint(
                 (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
             )
+        yield from _layout(where, machine)
         if machine.backend == "qemu":
             yield from _bare_qemu(where, machine)
         if machine.boots_with == "uefi-secure-boot" and "q35" not in machine.machine:
@@ -183,6 +185,26 @@ def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
         for inner, path in _paths(machine):
             if path is not None and not path.startswith("/"):
                 yield Complaint((*where, *inner), f"must be absolute: it is a path on {host}", (said,))
+
+
+def _layout(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
+    """Processors that do not come to vcpus, and disks that are neither an image nor a block device, or both."""
+    if (count := prod(machine.topology)) != machine.vcpus:
+        said = " x ".join(map(str, machine.topology))
+        yield Complaint(
+            (*where, "cpu"),
+            f"sockets x cores x threads must be vcpus, and {said} is {count}, not {machine.vcpus}",
+            ((*where, "vcpus"),),
+        )
+    for at, disk in enumerate(machine.disks):
+        here = (*where, "disks", at)
+        if (disk.image is None) == (disk.block is None):
+            has = "neither" if disk.image is None else "both"
+            yield Complaint(here, f"needs exactly one of image and block, and has {has}", (), at_key=True)
+        elif disk.block is not None and disk.overlay and "overlay" in disk.model_fields_set:
+            yield Complaint(
+                (*here, "overlay"), "a block device has none: the machine writes to it", ((*here, "block"),)
+            )
 
 
 _MOST_PORTS = 232
@@ -208,7 +230,9 @@ def _bare_qemu(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
 
 def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:
     """Every path of a machine that is on its host, and where it stands."""
-    yield from ((("disks", i, "image"), disk.image) for i, disk in enumerate(machine.disks))
+    for at, disk in enumerate(machine.disks):
+        yield ("disks", at, "image"), disk.image
+        yield ("disks", at, "block"), disk.block
     yield from ((("cdroms", i), path) for i, path in enumerate(machine.cdroms))
     if machine.kernel:
         yield ("kernel", "image"), machine.kernel.image

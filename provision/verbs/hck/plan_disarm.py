@@ -50,7 +50,7 @@ def plan_disarm(lab: Lab, names: Sequence[str], state: HostState, *, restart: bo
                     f"{name} runs on with its flags until its next power cycle (a reboot from inside keeps them): "
                     "--restart does it now"
                 )
-    opening = journal_step(plain, steps, state, names) if steps else None
+    opening = journal_step(plain, steps, state, dict.fromkeys(names, False)) if steps else None
     return Plan(tuple(steps), opening, notes=tuple(notes), found=state)
 
 
