@@ -6,7 +6,7 @@ import io
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ from provision.verify.report.document import as_json
 from provision.verify.report.html import as_html
 from provision.verify.report.junit import as_junit
 from provision.verify.report.text import shown
-from provision.verify.saved.files import as_files, parse_saved
+from provision.verify.saved.files import Saved, as_files, parse_saved
 from provision.verify.saved.record import Row
 from tests.builders import FIXTURES, features
 
@@ -172,7 +172,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
 
 
 @cache
-def _evidence(folder: str) -> dict[str, bytes]:
+def evidence_files(folder: str) -> dict[str, bytes]:
     root = FIXTURES / folder
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
@@ -188,13 +188,19 @@ def _as_asked_now(row: Row) -> Row:
     return row
 
 
-def _judged_evidence(folder: str, mutate: Mutate, draw: Draw) -> None:
-    files = dict(_evidence(folder))
-    for name in draw.sample(sorted(files), 2):
-        text = files[name].decode("utf-8", "replace")
-        files[name] = mutate(text, draw).encode("utf-8", "surrogatepass")
+def saved_evidence(folder: str, files: Mapping[str, bytes]) -> Saved:
+    """The evidence of a folder with these of its files in place of its own."""
+    files = {**evidence_files(folder), **files}
     saved = parse_saved(files["index.json"], lambda name: files.get(name, b""))
-    saved = replace(saved, rows=tuple(map(_as_asked_now, saved.rows)))
+    return replace(saved, rows=tuple(map(_as_asked_now, saved.rows)))
+
+
+def _judged_evidence(folder: str, mutate: Mutate, draw: Draw) -> None:
+    changed = {}
+    for name in draw.sample(sorted(evidence_files(folder)), 2):
+        text = evidence_files(folder)[name].decode("utf-8", "replace")
+        changed[name] = mutate(text, draw).encode("utf-8", "surrogatepass")
+    saved = saved_evidence(folder, changed)
     for outcome in judge_saved(saved):
         if outcome.error is not None:
             raise outcome.error

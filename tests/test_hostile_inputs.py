@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from provision.verbs.rejudge import judge_saved
 from tests.hostile_inputs import faults, mutated_text
-from tests.hostile_targets import targets
+from tests.hostile_targets import evidence_files, saved_evidence, targets
+from tests.processes import proc_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,6 +30,26 @@ def test_10000_hostile_inputs_end_in_no_traceback_and_below_512_mib() -> None:
     told = re.search(r"(\d+) read, (\d+) refused, 0 faults", done.stdout)
     assert told
     assert min(map(int, told.groups())) > 2000, "inputs that are all read, or all refused, try little"
+
+
+QEMU = "/usr/bin/qemu-system-x86_64"
+CROWDS = {
+    "left out": ({}, {"left out": " ".join(f"/proc/{pid}" for pid in range(200_000))}, 50),
+    "NICs": ({pid: [QEMU, *["-nic", "tap,ifname=t0"] * 250] for pid in range(1000, 1060)}, {}, 10_001),
+    "QEMUs": ({pid: [QEMU, "-nic", "tap"] for pid in range(1000, 11_000)}, {}, 2001),
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_a_host_that_tells_of_any_number_is_bounded_and_the_rest_is_told(crowd: str) -> None:
+    argvs, files, most = CROWDS[crowd]
+    answer = proc_text(argvs, files=files).encode()
+    changed = {name: answer for name in evidence_files("evidence-every") if "sh-c-" in name}
+
+    [outcome] = judge_saved(saved_evidence("evidence-every", changed))
+
+    assert len(outcome.value or ()) == most
+    assert (outcome.value or [])[-1].verdict == "unknown"
 
 
 def test_every_parser_of_facts_is_tried() -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from provision.facts.domain_compare import changed_by_hand, without_secrets
@@ -97,10 +97,33 @@ def test_a_domain_without_secrets_stays_as_it_is_but_for_its_kernels_words(path:
     ] == []
 
 
-@given(st.text())
-def test_what_has_no_secret_stays_as_it_is(text: str) -> None:
+PIECES = (
+    "<a",
+    "x='",
+    "'",
+    '"',
+    "/>",
+    ">",
+    "=",
+    ":",
+    ",",
+    "://",
+    "&amp;",
+    "id",
+    "tap0",
+    "\n",
+    " ",
+    "-netdev",
+    "@",
+    "{",
+    "}",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_what_has_no_secret_stays_as_it_is(plain: str) -> None:
     """Whatever else it has: no text, XML or not, is broken by looking for one."""
-    plain = text.replace("=", "").replace(":", "").replace("<", "")
+    assume("://" not in plain or "@" not in plain)
 
     assert masked_word(plain) == masked_text(plain) == masked_xml(plain) == plain
 

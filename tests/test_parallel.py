@@ -13,7 +13,8 @@ import pytest
 
 from provision.edges.local import LocalStream, local_host
 from provision.edges.shell import ShellHost
-from provision.runtime.deadline import Deadline, left, wait_for
+from provision.runtime.command import Argv
+from provision.runtime.deadline import Deadline, wait_for, within_limit
 from provision.runtime.errors import DeadlineError, HostError, UnforeseenError
 from provision.runtime.interrupt import finish, listen, shield
 from provision.runtime.parallel import on_each, side_by_side
@@ -127,7 +128,13 @@ def test_what_nobody_foresaw_on_one_host_is_that_hosts_own_error() -> None:
 
 def test_a_host_that_says_nothing_costs_its_own_time_and_not_each_questions() -> None:
     liar = (sys.executable, str(Path(__file__).parent / "hostile_shell.py"), "silent")
-    hosts = {"evil": ShellHost("evil", lambda _: LocalStream(liar)), "well": local_host()}
+    started: list[str] = []
+
+    def start(_: Argv) -> LocalStream:
+        started.append("a shell")
+        return LocalStream(liar)
+
+    hosts = {"evil": ShellHost("evil", start), "well": local_host()}
 
     def work(host: str) -> str:
         try:
@@ -143,13 +150,14 @@ def test_a_host_that_says_nothing_costs_its_own_time_and_not_each_questions() ->
     assert well.value == "well"
     assert evil.value is not None
     assert evil.value.startswith("true on evil did not end within ")
+    assert len(started) == 1, "none is begun when its time is over"
     for host in hosts.values():
         host.close()
 
 
 def test_pieces_of_a_hosts_work_have_what_is_left_of_its_time() -> None:
     def work(_: str) -> list[float]:
-        return [outcome.value or 0 for outcome in side_by_side(["a", "b"], lambda _: left(60))]
+        return [outcome.value or 0 for outcome in side_by_side(["a", "b"], lambda _: within_limit(60))]
 
     [outcome] = side_by_side(["host"], work, seconds=5)
 

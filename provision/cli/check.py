@@ -143,7 +143,7 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     from provision.cli.saved import Keep, judged_from
     from provision.cli.watch import watch_sources
     from provision.runtime.parallel import side_by_side
-    from provision.verbs.check import Look
+    from provision.verbs.check import PATIENCE, Look
     from provision.verbs.check import check as look_at
 
     if asked.source is not None:
@@ -154,7 +154,7 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
         found = side_by_side(
-            list(sources), lambda name: look_at(sources[name], look), seconds=look.patience + asked.observe
+            list(sources), lambda name: look_at(sources[name], look), seconds=PATIENCE + look.observe
         )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
 

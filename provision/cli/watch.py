@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _BESIDE_ROWS = 3
 """Lines: title, header, caption."""
-_PATIENCE = 180
-"""Seconds that one host may take for a look; it is lost then."""
 _UNCUT = 400
 """Columns; a file has no width, and each cell is cut to its own most."""
 
@@ -43,6 +41,7 @@ def watch_sources(
 
     from provision.runtime.deadline import pause
     from provision.runtime.parallel import side_by_side
+    from provision.verbs.check import PATIENCE
     from provision.verbs.watch import Glance, glance
     from provision.verify.report.ticks import as_json_line
 
@@ -53,7 +52,7 @@ def watch_sources(
         while True:
             there = [name for name in sources if name not in lost]
             outcomes = side_by_side(
-                there, lambda name: glance(sources[name], last.get(name)), seconds=_PATIENCE
+                there, lambda name: glance(sources[name], last.get(name)), seconds=PATIENCE
             )
             errors = {outcome.host: outcome.error for outcome in outcomes if outcome.error is not None}
             lost |= errors

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from provision.edges.sockets import connected
-from provision.runtime.deadline import left
+from provision.runtime.deadline import within_limit
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import short
@@ -134,5 +134,5 @@ class QmpSocket:
         return HostError(f"{what} at {self._place}: {why}")
 
     def _wait(self, ask: Callable[[], Coroutine[object, object, _T]], *, within: float | None = None) -> _T:
-        seconds = left(within or self._timeout)
+        seconds = within_limit(within or self._timeout)
         return self._loop.run(asyncio.wait_for(ask(), seconds))

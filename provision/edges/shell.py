@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from provision.runtime.command import HELD, Result, Run
-from provision.runtime.deadline import left
+from provision.runtime.deadline import within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import shield
 from provision.runtime.masked import masked_arguments
@@ -156,7 +156,7 @@ class _Shell:
         self._batches += 1
         mark = f"{self._token}.{self._batches}"  # what an interrupted batch still says is of another
         known: list[Result] = []
-        seconds = left(timeout)
+        seconds = within_limit(timeout)
         deadline = time.monotonic() + seconds
         self._room = _MOST
         try:
@@ -248,6 +248,7 @@ class ShellHost:
         if self._trace is not None:
             for run in runs:
                 self._trace(f"+ {shlex.join(masked_arguments(run.argv))}")
+        within_limit(timeout)
         if self._shell is None:
             self._shell = _Shell(self.name, self._start(("sh",)))
         try:

@@ -46,9 +46,7 @@ def reach(uri: str, host: str = "") -> Reach:
             f"no libvirt {short(uri, 200)!r}", hint="such as qemu:///system, or qemu+ssh://USER@HOST/system"
         )
     if masked_word(uri) != uri:
-        raise RequestError(
-            "a libvirt's URI takes no password", hint="libvirt asks for it itself, or reads it from auth.conf"
-        )
+        raise RequestError("a libvirt's URI takes no password", hint="libvirt reads it from auth.conf")
     daemon = _daemon(uri)
     return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)
 

@@ -59,7 +59,7 @@ def limited(limit: Deadline | None) -> Iterator[None]:
         _OWN.limit = outer
 
 
-def left(most: float) -> float:
+def within_limit(most: float) -> float:
     """Seconds that a wait may take: so many, or what this thread's work has left.
 
     :raise DeadlineError: when it has none.

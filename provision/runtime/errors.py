@@ -139,6 +139,7 @@ class UnforeseenError(HostError):
             f"internal error: {type(error).__name__}: {short(str(error), 300)}",
             hint="RSCVM_DEBUG=1 shows where; please report it",
         )
+        self.__cause__ = error
 
 
 class UnreadableError(HostError):

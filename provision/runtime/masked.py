@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MARK = "***"
 
 KEYS = (
+    "access_token",
     "cipassword",  # Proxmox's, for cloud-init
     "cookie",  # of QEMU's curl driver
     "data",  # of `-object secret`
@@ -25,11 +26,15 @@ KEYS = (
     "passphrase",
     "passwd",  # of libvirt's graphics
     "password",
+    "proxy-password",  # of QEMU's curl driver
     "psk",
     "pw",
     "secret",
     "sig",  # of a signed URL
+    "signature",
     "token",
+    "x-amz-security-token",
+    "x-amz-signature",
 )
 """TABLE: what a secret is called. What ends in `-secret` or `id` only names one, and stays."""
 

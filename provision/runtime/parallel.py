@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from provision.runtime.deadline import Deadline, limited, own_limit
 from provision.runtime.errors import RscvmError, UnforeseenError
@@ -84,6 +84,16 @@ def _outcome(name: str, work: Callable[[str], T], limit: Deadline | None) -> Out
     except Exception as error:
         if told():  # a library has made another error of the interruption
             raise
-        found = UnforeseenError(error)
-        found.__cause__ = error
-        return Outcome(name, error=found)
+        return Outcome(name, error=UnforeseenError(error))
+
+
+def foreseen(outcome: Outcome[T], instead: Callable[[UnforeseenError], T]) -> T:
+    """What the work came to; what nobody foresaw of one machine stands for that machine alone.
+
+    :raise RscvmError: any other error of the work.
+    """
+    if isinstance(outcome.error, UnforeseenError):
+        return instead(outcome.error)
+    if outcome.error is not None:
+        raise outcome.error
+    return cast("T", outcome.value)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from provision.verify.collect.source import MachineSource
 
 
+PATIENCE = 180
+"""Seconds that one host may take for all that is asked, besides those of the watching."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How a check looks."""
@@ -32,8 +36,6 @@ class Look:
     """Whether QEMU's monitor is asked; libvirt marks a domain as tainted by that."""
     observe: float = 0
     """Seconds for which the TAPs' counters are watched; 0: they are not."""
-    patience: float = 180
-    """Seconds that one host may take for all that is asked, besides those of the watching."""
     waited: bool = False
     """Whether the guests' drivers were waited for until a deadline."""
 

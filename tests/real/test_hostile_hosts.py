@@ -24,7 +24,7 @@ pytestmark = pytest.mark.real
 LIAR = Path(__file__).parent.parent / "hostile_shell.py"
 HEALTHY = [f"well{number}" for number in range(15)]
 HOSTILE = [f"evil-{lie}" for lie in LIES if lie != "silent"]
-"""What says nothing costs its deadline, which tests/test_hostile_answers.py waits for."""
+"""What says nothing costs its deadline, which tests/test_parallel.py waits for."""
 FIRST = 3000
 MOST = 512
 """MiB in memory, for all that ten hostile hosts say."""

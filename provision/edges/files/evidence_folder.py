@@ -54,7 +54,7 @@ def claim(directory: str) -> None:
 
 def _plain_path(directory: str) -> str:
     """The path without what would have the system follow a link at its end."""
-    return re.sub(r"(?<=[^/])(?:/+\.?)+$", "", directory)
+    return re.sub(r"(?<=[^/])(?:/\.?)+$", "", directory)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from provision.edges.libvirt.monitor import UNDECODED, binding
@@ -193,6 +194,7 @@ class Told:
         self._most = most
         self._names: set[str] = set()
         self._taken = 0
+        self._by_weight: list[tuple[int, int]] = []
 
     def add(self, domain: Domain) -> None:
         """Keep one more; what bears the name of another is told apart, and not believed."""
@@ -202,10 +204,11 @@ class Told:
         self._names.add(domain.name)
         self.domains.append(domain)
         self._taken += _weight(domain)
+        heappush(self._by_weight, (-_weight(domain), len(self.domains) - 1))
         while self._taken > self._most:
-            largest = max(range(len(self.domains)), key=lambda index: _weight(self.domains[index]))
+            weight, largest = heappop(self._by_weight)
             let_go = self.domains[largest]
-            self._taken -= _weight(let_go)
+            self._taken += weight
             size = len(let_go.live_xml) + len(let_go.persistent_xml)
             trouble = f"its XML has {size} characters, too many beside the other domains': name it to have it read alone"
             self.domains[largest] = replace(let_go, live_xml="", persistent_xml="", trouble=trouble)

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from provision.runtime.deadline import left
+from provision.runtime.deadline import within_limit
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import quoted, short
@@ -45,7 +45,7 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
     :raise DeadlineError: when this thread's work has no time left.
     :raise UnreadableError: when libvirt's answer is not UTF-8.
     """
-    seconds = left(seconds)
+    seconds = within_limit(seconds)
     worker = getattr(_own, "worker", None) or _Worker()
     _own.worker = None  # another one's turn, should this one not come back
     worker.calls.put(call)

@@ -74,7 +74,6 @@ def _narrow(target: Target, route: Route, transport: _Transport) -> None:
     :raise SshError: when nothing is left to ask for.
     """
     transport.banner_timeout = transport.handshake_timeout = PATIENCE
-    transport.auth_timeout = 2 * PATIENCE  # the agent has half of it
     options, allowed = transport.get_security_options(), route.allowed
 
     def left(keyword: str, names: Sequence[str], wanted: Collection[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from provision.edges.ssh.paramiko_import import load_paramiko
 from provision.edges.ssh.route import PATIENCE, SshError, route_to
 from provision.edges.ssh.stream import SshStream, whole
 from provision.edges.ssh.transport import Line
+from provision.runtime.deadline import within_limit
 from provision.runtime.errors import HostError
 from provision.runtime.safe_text import quoted
 
@@ -91,8 +92,9 @@ class SshHost:
     def start(self, argv: Argv) -> SshStream:
         """Start a program, as root where the lab file says sudo.
 
-        :raise HostError: when the host cannot be reached, does not let us in, or sudo refuses.
+        :raise HostError: when the host cannot be reached, does not let us in, or sudo refuses; or its time is over.
         """
+        within_limit(PATIENCE)
         if not self._target.sudo:
             return self._become(_SHELL, argv)
         try:
@@ -206,7 +208,7 @@ def _answer(stream: SshStream, token: bytes) -> tuple[str, str]:
     """
     out = _Heard(rb"\n%b (\d+)\n" % token)
     err = _Heard(rb"\n%b\n" % token)
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + within_limit(2 * PATIENCE)
     while not (out.found and err.found):
         if (left := deadline - time.monotonic()) <= 0:
             raise TimeoutError(f"nothing came within {2 * PATIENCE} s")

@@ -92,7 +92,7 @@ def _unwanted(offer: Offer, allowed: Allowed) -> str:
         if (bits := rsa_bits(offer.key.asbytes())) < allowed.rsa_bits:
             return f"{offer.words} has {bits} bits, and RequiredRSASize is {allowed.rsa_bits}"
     if allowed.our_keys and not allowed.our_keys & names:
-        return f"{offer.words} is of a kind ({kind}) that PubkeyAcceptedAlgorithms has not"
+        return f"{offer.words} is of a kind ({short(kind, 100)}) that PubkeyAcceptedAlgorithms has not"
     return ""
 
 

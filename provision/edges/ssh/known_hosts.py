@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from provision.edges.ssh.certificates import fault, read_certificate
 from provision.edges.ssh.revoked import revoked_by
 from provision.edges.ssh.route import SshError
-from provision.runtime.safe_text import escaped, quoted
+from provision.runtime.safe_text import quoted, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +173,7 @@ def _uncertified(route: Route, certificate: Certificate) -> str:
         return "no @cert-authority that is known for it has signed its certificate"
     allowed = route.allowed.ca_signatures
     if why := fault(certificate, route.certified_as, allowed, time.time()):
-        return f"its certificate does not count: {escaped(why)}"
+        return f"its certificate does not count: {short(why, 300)}"
     return ""
 
 

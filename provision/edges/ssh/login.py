@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from provision.edges.ssh.identities import our_keys
 from provision.edges.ssh.known_hosts import Shown, trust
-from provision.edges.ssh.route import PULSE, SshError
+from provision.edges.ssh.route import PATIENCE, PULSE, SshError
+from provision.runtime.deadline import within_limit
 from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _let_in(target: Target, route: Route, transport: Transport) -> None:
             useless.append(offer)
             continue
         tried.append(offer.words)
+        transport.auth_timeout = within_limit(2 * PATIENCE)  # the agent has half of it
         try:
             left = transport.auth_publickey(route.user, offer.key)
         except BadAuthenticationType as error:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from provision.edges.ssh.route import PATIENCE, PULSE, SshError
 from provision.edges.ssh.source_address import source
+from provision.runtime.deadline import within_limit
 
 if TYPE_CHECKING:
     from provision.edges.ssh.route import Route
@@ -178,7 +179,7 @@ def _connected(route: Route) -> socket.socket:
     for kind, _, _, _, address in socket.getaddrinfo(route.host, route.port, family, socket.SOCK_STREAM):
         made = socket.socket(kind, socket.SOCK_STREAM)
         try:
-            made.settimeout(PATIENCE)
+            made.settimeout(within_limit(PATIENCE))
             if route.bind or route.interface:
                 made.bind(source(kind, route.bind, route.interface))
             made.connect(address)

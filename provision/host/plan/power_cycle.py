@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
 from provision.host.plan.commands import start_qemu, stop_qemu
-from provision.host.plan.diff import argv_lines, text_diff
+from provision.host.plan.diff import argv_diff, text_diff
 from provision.host.plan.resolved import daemon_argv
 from provision.host.plan.steps import Action, Define, Destroy, Start, Step
 from provision.render.machine import domain_xml
@@ -35,7 +35,7 @@ def process_step(views: Views, words: Words) -> Step:
         (stop, start_qemu(pidfile, after)),
         (stop, start_qemu(pidfile, before)),
         (Thing("process", pidfile, view.name),),
-        text_diff("\n".join(argv_lines(before)), "\n".join(argv_lines(after)), around=0),
+        argv_diff(before, after),
         exclusive=False,
     )
 

@@ -199,7 +199,7 @@ def is_about_processes(run: Run) -> bool:
 
 def is_of_processes(argv: Sequence[str]) -> bool:
     """Whether a command's answer has the arguments of processes."""
-    return tuple(argv[:2]) == ("sh", "-c") and argv[2] in SCRIPTS.values()
+    return tuple(argv[:3]) in (("sh", "-c", _PROCESSES), ("sh", "-c", _QEMUS))
 
 
 def is_our_machine(process: Process, reader: Process | None, noted: str) -> bool:

@@ -13,7 +13,7 @@ from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
 from provision.runtime.protocols import Listener
 from provision.runtime.questions import ask
-from provision.runtime.safe_text import escaped
+from provision.runtime.safe_text import escaped, short
 from provision.verify.collect.argument_nics import nic_by_arguments
 from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.machines import collect_domain
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from provision.facts.qemu_arguments import ListeningMonitor
     from provision.runtime.protocols import Domain, ReadingEdges, SocketMonitor
 
+_MOST_QEMUS = 2000
+_MOST_OF_A_HOST = 10_000
+"""NICs; a host that tells of more lies."""
+_MOST_LEFT_OUT = 50
 _AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests)."""
 _MANY = Unasked(
@@ -57,7 +61,8 @@ def collect_every(
         raise HostError("the evidence does not have it: the QEMUs of the host")
     there = _Host(edges, host, read)
     labels = _labels([process for process in read.found if process.is_qemu])
-    chosen = [each for each in read.found if each.pid in labels and (not names or labels[each.pid] in names)]
+    wanted = [each for each in read.found if each.pid in labels and (not names or labels[each.pid] in names)]
+    chosen = wanted[:_MOST_QEMUS]
     domains = _domains(there, chosen)
 
     def collected(index: str) -> list[NicEvidence]:
@@ -73,19 +78,31 @@ def collect_every(
     outcomes = side_by_side([str(index) for index in range(len(chosen))], collected, at_once=_AT_ONCE)
     nics: list[NicEvidence] = []
     for process, outcome in zip(chosen, outcomes, strict=True):
+        if len(nics) > _MOST_OF_A_HOST:
+            why = f"{host} tells of more than {_MOST_OF_A_HOST} NICs"
+            return [*nics[:_MOST_OF_A_HOST], _unread(host, "all that follow", why)]
         if outcome.error is None:
             nics += outcome.value or ()
         else:
             told = _told_by_arguments(host, process, str(outcome.error))
             nics += _owned(told, process, labels)
-    return [*nics, *(_left_out(host, pid) for pid in read.noted.get(LEFT_OUT, "").split() if not names)]
+    return [*nics, *_left_out(there, wanted[_MOST_QEMUS:], named=bool(names))]
 
 
-def _left_out(host: str, path: str) -> NicEvidence:
-    """A NIC that stands for all of a process's that was not read."""
+def _left_out(there: _Host, beyond: Sequence[Process], *, named: bool) -> Iterator[NicEvidence]:
+    """NICs that stand for all of the processes that were not read, or not looked at."""
+    if beyond:
+        why = f"{there.name} tells of {len(beyond)} QEMUs more than the {_MOST_QEMUS} that are looked at"
+        yield _unread(there.name, f"{len(beyond)} more", why)
     why = "its command line is longer than any QEMU's, or its user has more of them than one host runs"
-    pid = path.rpartition("/")[2]
-    nic = NicEvidence(host, pid, "unknown", "", None, None, None, "running", "unknown", "virtio", pid=None)
+    paths = [] if named else there.read.noted.get(LEFT_OUT, "").split()[:_MOST_LEFT_OUT]
+    yield from (_unread(there.name, path.rpartition("/")[2], why) for path in paths)
+
+
+def _unread(host: str, machine: str, why: str) -> NicEvidence:
+    nic = NicEvidence(
+        host, short(machine, 100), "unknown", "", None, None, None, "running", "unknown", "virtio"
+    )
     return replace(nic, properties=Unasked(why, final=True), virtio=Unasked(why, final=True))
 
 

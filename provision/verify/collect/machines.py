@@ -11,8 +11,8 @@ from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.qemu import switches_on
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
-from provision.runtime.errors import HostError, UnforeseenError, UnreadableError
-from provision.runtime.parallel import side_by_side
+from provision.runtime.errors import HostError, UnreadableError
+from provision.runtime.parallel import foreseen, side_by_side
 from provision.runtime.protocols import Domain, Listener
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import BACKENDS
@@ -241,6 +241,12 @@ def _lab_machine(
     return _collect_process(edges, lab, machine, monitor=monitor)
 
 
+def _lost(lab: Lab, host: str, name: str, error: HostError) -> list[NicEvidence]:
+    """The NICs of a machine that led us astray."""
+    machine = Machine(host, name, "running", lab.machines[name].purpose)
+    return [without_monitor(nic, error) for nic in _lab_nics(lab, machine)]
+
+
 def collect_lab(
     edges: ReadingEdges, lab: Lab, names: Sequence[str], state: Inventory, *, monitor: bool = True
 ) -> list[NicEvidence]:
@@ -248,12 +254,8 @@ def collect_lab(
     nics: list[NicEvidence] = []
     for name in names:
         [outcome] = side_by_side([name], partial(_lab_machine, edges, lab, state=state, monitor=monitor))
-        if isinstance(outcome.error, UnforeseenError):
-            machine = Machine(state.name, name, "running", lab.machines[name].purpose)
-            nics += [without_monitor(nic, outcome.error) for nic in _lab_nics(lab, machine)]
-        elif outcome.error is not None:
-            raise outcome.error
-        nics += outcome.value or ()
+        there: list[NicEvidence] = foreseen(outcome, partial(_lost, lab, state.name, name))
+        nics += there
     return [
         replace(nic, notes=(*nic.notes, BRIDGE_FILTER))
         if nic.hck and nic.state != "off" and state.bridge_filter

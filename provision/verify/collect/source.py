@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from provision.host.plan.hck_flags import lab_as_started
 from provision.host.read.inventory import read_inventory
 from provision.runtime.deadline import pause
-from provision.runtime.errors import RequestError, UnforeseenError
-from provision.runtime.parallel import side_by_side
+from provision.runtime.errors import RequestError
+from provision.runtime.parallel import foreseen, side_by_side
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.collect.machines import collect_domain, collect_lab, unread_domain
 from provision.verify.collect.next_start import with_spec
@@ -75,22 +75,15 @@ def domain_source(
             lambda name: collect_domain(edges, host, domains[name], monitor=monitor),
             at_once=_DOMAINS_AT_ONCE,
         )
-        nics = [nic for outcome in outcomes for nic in _told(host, domains[outcome.host], outcome)]
-        return [replace(nic, named=bool(names)) for nic in nics]
+        return [replace(nic, named=bool(names)) for outcome in outcomes for nic in told(outcome, domains)]
+
+    def told(outcome: Outcome[list[NicEvidence]], domains: Mapping[str, Domain]) -> list[NicEvidence]:
+        return foreseen(outcome, lambda error: [unread_domain(host, domains[outcome.host], str(error))])
 
     def there() -> list[str]:
         return [domain.name for domain in hypervisor.domains(names)]
 
     return MachineSource(edges, host, ask, hypervisor.runs, machines=there)
-
-
-def _told(host: str, domain: Domain, outcome: Outcome[list[NicEvidence]]) -> list[NicEvidence]:
-    """A domain's NICs, also where what it says led us astray; of a libvirt that is gone its error is raised."""
-    if isinstance(outcome.error, UnforeseenError):
-        return [unread_domain(host, domain, str(outcome.error))]
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.value or []
 
 
 def _missed(names: Sequence[str], found: Mapping[str, Domain]) -> None:
