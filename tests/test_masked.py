@@ -263,3 +263,9 @@ def test_no_traceback_tells_what_a_lab_file_or_an_error_has(tmp_path: Path) -> N
 
         assert "Traceback" in done.stderr
         assert SECRET not in done.stderr
+
+
+def test_what_a_program_says_of_its_own_arguments_is_masked() -> None:
+    said = "+ nc --password pl4nted -x y\nProxy-Authorization: Basic cGw0bnRlZA=="
+
+    assert masked_text(said) == "+ nc --password *** -x y\nProxy-Authorization: Basic ***"

@@ -155,6 +155,19 @@ def test_a_host_that_says_nothing_costs_its_own_time_and_not_each_questions() ->
         host.close()
 
 
+def test_an_interruption_ends_the_wait_for_a_host_that_says_nothing(told: list[str]) -> None:
+    liar = (sys.executable, str(Path(__file__).parent / "hostile_shell.py"), "silent")
+    hosts = {name: ShellHost(name, lambda _: LocalStream(liar)) for name in ("a", "b")}
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(list(hosts), lambda host: hosts[host].run(("true",), timeout=600))
+
+    assert told == ["interrupted"]
+    for host in hosts.values():
+        host.close()
+
+
 def test_pieces_of_a_hosts_work_have_what_is_left_of_its_time() -> None:
     def work(_: str) -> list[float]:
         return [outcome.value or 0 for outcome in side_by_side(["a", "b"], lambda _: within_limit(60))]

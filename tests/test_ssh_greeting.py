@@ -58,5 +58,6 @@ def test_a_server_that_is_none_is_refused_in_words_of_ours(kind: str) -> None:
             serving.join()
 
     words = str(caught.value)
-    assert words.startswith(f"host h: 127.0.0.1 port {port} did not answer as an SSH server: ")
+    ours = ("did not answer as an SSH server: ", "and we have nothing in common: ")
+    assert words.startswith(tuple(f"host h: 127.0.0.1 port {port} {end}" for end in ours))
     assert words.isprintable()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from provision.cli.output import Output
+from provision.cli.targets import everywhere
 from provision.edges.uri import reach, ssh_target
 from provision.runtime.errors import RequestError
 from provision.runtime.protocols import Target
@@ -37,6 +39,21 @@ def test_a_host_is_the_uris(uri: str, target: Target) -> None:
     found = reach(uri)
 
     assert (found.host, found.daemon, found.name) == (target, target, target.name)
+
+
+def test_a_name_keeps_its_capitals_as_it_may_be_an_alias_of_sshs() -> None:
+    assert ssh_target("ssh://me@Upper1:2200") == Target("Upper1", "Upper1", 2200, "me")
+    assert reach("qemu+ssh://Upper1/system").host.address == "Upper1"
+
+
+def test_hosts_of_one_address_are_told_apart_by_their_ports() -> None:
+    with everywhere(Output(), ("ssh://h:2401", "ssh://h", "ssh://other")) as (names, _):
+        assert names == ["h:2401", "h:22", "other"]
+    with (
+        pytest.raises(RequestError, match="h:22 is named twice"),
+        everywhere(Output(), ("ssh://h", "ssh://h:22")),
+    ):
+        pass
 
 
 def test_a_host_that_is_named_has_the_taps_and_keeps_the_uris_name() -> None:

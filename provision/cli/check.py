@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provision.cli.fleet import errors_of, raise_or_tell, worst
-from provision.cli.output import Output
+from provision.cli.output import Output, complain
 from provision.cli.targets import Machines, sources_of
 from provision.cli.write import write_text
 from provision.runtime.errors import RequestError
@@ -125,8 +125,12 @@ def check(output: Output, /, **options: Any) -> int:
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     if not verdicts and errors:
         _write(verdicts, errors, asked, nothing)
-    raise_or_tell(outcomes)
+    if len(outcomes) == 1:
+        raise_or_tell(outcomes)
     status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
+    raise_or_tell(outcomes)  # last, where it is seen
+    if errors:
+        complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
     if nothing is not None:
         nothing.say()
     elif not errors and (unseen := asked.machines.named - {found.evidence.machine for found in verdicts}):

@@ -55,7 +55,7 @@ def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSo
         where = short(", ".join(sources), _NAMES)
         return Nothing(
             f"no QEMU with a NIC is seen on {where}",
-            "" if os.geteuid() == 0 and not asked.hosts else "without root only your own are; as root, all",
+            "" if os.geteuid() == 0 and not asked.hosts else "whoever is not root there sees only their own",
         )
     machines = [name for source in sources.values() for name in source.machines()]
     if machines or asked.connect is None:

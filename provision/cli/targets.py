@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,12 +118,16 @@ def everywhere(output: Output, hosts: Sequence[str]) -> Iterator[tuple[list[str]
     from provision.edges.uri import reach
     from provision.edges.wiring import RealEdges
 
-    reached_at = [reach("", host) for host in hosts or ("",)]
-    ways = {way.name: way.host for way in reached_at}
-    if len(ways) < len(reached_at):
-        raise RequestError(
-            "--host: one of them is named twice", hint="hosts are told apart by their names alone"
-        )
+    there = [reach("", host).host for host in hosts or ("",)]
+    count = Counter(target.name for target in there)
+    named = [
+        replace(each, name=f"{each.name}:{each.port or 22}") if count[each.name] > 1 else each
+        for each in there
+    ]
+    ways = {target.name: target for target in named}
+    if len(ways) < len(named):
+        twice = Counter(target.name for target in named).most_common(1)[0][0]
+        raise RequestError(f"--host: {twice} is named twice")
     with RealEdges(ways, output.say if output.verbose else None) as edges:
         yield list(ways), edges
 

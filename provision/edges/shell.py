@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from provision.runtime.command import HELD, Result, Run
 from provision.runtime.deadline import within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError
-from provision.runtime.interrupt import shield
+from provision.runtime.interrupt import look, shield
 from provision.runtime.masked import masked_arguments
 from provision.runtime.safe_text import short
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MOST = 64 << 20
 """Bytes that a batch may answer, all its commands on both streams together; a host of 1,000 machines has 50 MiB."""
+_LOOK = 0.2
+"""Seconds between looks for an interruption."""
 _PATIENCE = 10.0
 """Seconds within which a shell starts, and ends once its input has ended."""
 
@@ -193,7 +195,8 @@ class _Shell:
                 return out[0], err[0], out[1]
             if (left := deadline - time.monotonic()) <= 0:
                 raise TimeoutError
-            more = self.stream.receive(left)
+            more = self.stream.receive(min(left, _LOOK))
+            look()
             if more is None:
                 raise EOFError("its shell has ended")
             self._room -= len(more[0]) + len(more[1])

@@ -67,7 +67,7 @@ def ssh_target(uri: str) -> Target:
     """
     try:
         parts = urlsplit(uri)
-        port, name = parts.port, parts.hostname
+        port, name = parts.port, _host(parts.netloc)
     except ValueError as error:
         raise RequestError(f"cannot read the URI {short(uri, 200)}: {short(str(error), 200)}") from error
     if (
@@ -77,14 +77,21 @@ def ssh_target(uri: str) -> Target:
         or parts.query
         or parts.password
     ):
-        raise RequestError(f"no host {short(uri, 200)}", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST")
+        raise RequestError(
+            f"{short(uri, 200)} is no host's URI", hint="a host is ssh://USER@HOST:PORT, or ssh://HOST"
+        )
     return Target(name, name, port, unquote(parts.username or ""))
+
+
+def _host(netloc: str) -> str:
+    """The host as it is said: an alias of ~/.ssh/config may have capitals, and urllib has none."""
+    return re.sub(r":[0-9]*$", "", netloc.rpartition("@")[2]).strip("[]")
 
 
 def _daemon(uri: str) -> Target:
     try:
         parts = urlsplit(uri)
-        port, name = parts.port, parts.hostname
+        port, name = parts.port, _host(parts.netloc)
     except ValueError as error:
         raise RequestError(f"cannot read the URI {short(uri, 200)}: {short(str(error), 200)}") from error
     if not name:

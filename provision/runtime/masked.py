@@ -64,7 +64,9 @@ _IN_JSON = re.compile(rf'(?i)(?P<key>"{_JSON_KEY}"\s*:\s*")(?:[^"\\]|\\.)+')
 _IN_JSON_IN_JSON = re.compile(rf'(?i)(?P<key>\\"{_KEY}\\"\s*:\s*\\")(?:(?!\\").)+')
 _USER = re.compile(r"(?P<key>://[^\s/:@?#\"'<>]*:)[^\s/?#\"'<>]*(?=@)")
 _ISCSI = re.compile(r"(?P<key>iscsi://[^\s/:@?#%\"'<>]*%)[^\s/?#\"'<>]*(?=@)")
-_EVERYWHERE = (_USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON)
+_HEADER = re.compile(r"(?i)(?P<key>\bauthorization:[ \t]*\w+[ \t]+)[^\s\"'<>]+")
+_WORDS = re.compile(rf"(?i)(?P<key>(?<!\S)--?(?:{'|'.join(KEYS)})[ \t]+)(?!-)[^\s\"'<>]+")
+_EVERYWHERE = (_USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON, _HEADER)
 _MASKED = rf"\g<key>{MARK}"
 
 _ATTRIBUTE = re.compile(
@@ -84,7 +86,7 @@ def masked_word(word: str) -> str:
 
 def masked_text(text: str) -> str:
     """Words for people, as of an error or of a pasted line, without secrets."""
-    for pattern in (*_EVERYWHERE, _IN_TEXT):
+    for pattern in (*_EVERYWHERE, _IN_TEXT, _WORDS):
         text = pattern.sub(_MASKED, text)
     return text
 

@@ -39,6 +39,7 @@ CASES = {
     "agent by another": ("IdentityFile /none\n IdentityAgent $ANOTHER", ""),
     "agent by none": ("IdentityFile /none\n IdentityAgent $NONE", "there is no key to try"),
     "agent by public half": ("IdentityFile {at}/id_public\n IdentitiesOnly yes", ""),
+    "key that others may read": ("IdentityAgent none\n IdentityFile {at}/open", "may be read by others (mode 0644)"),
     "agent that will not sign": ("IdentityAgent {at}/unwilling", ""),
     "own certificate": ("Port 2222\n {ca}\n IdentityAgent none\n IdentityFile {at}/user", ""),
     "no certificate": ("Port 2222\n {ca}\n IdentityAgent none\n IdentityFile {at}/bare", "Authentication failed"),
@@ -73,9 +74,13 @@ CASES = {
     ),
     "no certificates": ("Port 2222\n {ca}\n HostKeyAlgorithms ssh-ed25519", "it shows no certificate"),
     "jump": ("ProxyJump hop", ""),
-    "jump from an unknown host": ("ProxyJump stranger", "through ProxyJump stranger did not answer as an SSH server"),
+    "jump from an unknown host": ("ProxyJump stranger", "through ProxyJump stranger, is not reached: No ED25519 host key is known"),
     "command": ("ProxyCommand socat - TCP:%h:%p", ""),
-    "command that fails": ("ProxyCommand false secret", "through `false` did not answer as an SSH server"),
+    "command that tells": (
+        "ProxyCommand sh -xc 'false --auth secret %h'",
+        "through `sh`, is not reached: + *** --auth *** ",
+    ),
+    "command that fails": ("ProxyCommand false secret", "through `false`, did not answer as an SSH server"),
     "other family": ("AddressFamily inet6", "no address of 192.0.2.2 is known"),
     "interface": ("BindInterface wire", ""),
     "other interface": ("BindInterface lo", "cannot be reached"),
@@ -129,6 +134,8 @@ def made_files(site: Site) -> None:
                 (at / f"{'user' if name == 'bare' else 'host_key'}{end}").read_bytes()
             )
         (at / name).chmod(0o600)
+    (at / "open").write_bytes((at / "id").read_bytes())
+    (at / "open").chmod(0o644)
     (at / "id_public").write_bytes((at / "id.pub").read_bytes())
     signed(at / "host_key", at / "ca", "-h", "-n", f"other,{REMOTE}")
     signed(at / "expired", at / "ca", "-h", "-n", REMOTE, "-V", "-2h:-1h")
@@ -242,4 +249,5 @@ def test_where_we_are_stricter_than_ssh_we_say_why(outcomes: Outcomes, name: str
 
 
 def test_a_message_names_the_first_word_of_a_command_alone(outcomes: Outcomes) -> None:
-    assert "secret" not in str(outcomes.ours["command that fails"])
+    for name in ("command that fails", "command that tells"):
+        assert "secret" not in str(outcomes.ours[name])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from paramiko import Transport
+from paramiko.ssh_exception import IncompatiblePeer
 
 from provision.edges.ssh.certificates import SUFFIX
 from provision.edges.ssh.known_hosts import known_authorities, known_keys
@@ -55,17 +57,32 @@ def greeted(target: Target, route: Route, line: Line) -> Transport:
     except Exception as error:
         # Whatever paramiko's thread has met with in what the other end says is raised here, bad UTF-8 included.
         transport.close()
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        words = quoted(line.words() or why or "it hung up")
-        through = f", through {route.through}" if route.through else ""
-        raise SshError(
-            f"host {target.name}: {route.host} port {route.port}{through} did not answer as an SSH server: {words}",
-            hint="is it sshd that listens there, and does it accept more connections?",
-        ) from error
+        raise _not_greeted(target, route, line, error) from error
     except BaseException:
         transport.close()
         raise
     return transport
+
+
+def _not_greeted(target: Target, route: Route, line: Line, error: Exception) -> SshError:
+    """Why there is no connection: what leads there, what it speaks, or what both would take."""
+    there = f"host {target.name}: {route.host} port {route.port}"
+    if isinstance(error, IncompatiblePeer):
+        return SshError(
+            f"{there} and we have nothing in common: {quoted(str(error))}",
+            hint="we speak SSH 2; Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms of ssh's configuration narrow what we take",
+        )
+    if route.through and (said := [each for each in line.words().splitlines() if re.search(r"\w", each)]):
+        return SshError(
+            f"{there}, through {route.through}, is not reached: {quoted(chr(10).join(said), lines=12)}",
+            hint=f"what {route.through} says is all that is known of it",
+        )
+    through = f", through {route.through}," if route.through else ""
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or "it hung up"
+    return SshError(
+        f"{there}{through} did not answer as an SSH server: {quoted(why)}",
+        hint="is it sshd that listens there, and does it accept more connections?",
+    )
 
 
 def _narrow(target: Target, route: Route, transport: _Transport) -> None:

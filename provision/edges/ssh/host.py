@@ -118,7 +118,7 @@ class SshHost:
             raise SshError(f"host {name} started no shell: {error}") from error
         if not group:
             stream.kill()
-            raise NoShellError(f"host {name} gives {self.route.user} no shell: {complaint}")
+            raise NoShellError(f"host {name} gives the user {self.route.user} no shell: {complaint}")
         stream.end_all = lambda: self._end(command, group)
         return stream
 
@@ -214,7 +214,8 @@ def _answer(stream: SshStream, token: bytes) -> tuple[str, str]:
             raise TimeoutError(f"nothing came within {2 * PATIENCE} s")
         more = stream.receive(left)
         if more is None:
-            words = quoted((err.data.strip() or out.data.strip()).decode("utf-8", "replace"))
+            said = b"\n".join(filter(None, (err.data.strip(), out.data.strip())))
+            words = quoted(said.decode("utf-8", "replace"))
             return "", words or "it ended at once and said nothing"
         out.hear(more[0])
         err.hear(more[1])

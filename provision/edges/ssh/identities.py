@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shlex
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def _offers(route: Route, held: dict[bytes, HeldKey]) -> Iterator[Offer | str]:
             yield from (Offer(f"{file} (agent)", key.certified(c)) for file, c in _for(public, certificates))
             yield Offer(f"{path} (agent)", key)
         elif Path(path).is_file():
-            yield from _from_file(path, certificates)
+            yield from _too_open(path) or _from_file(path, certificates)
     for public, key in held.items():
         words = f"{short(key.comment, 100) or key.get_name()} (agent)"
         if not route.only:
@@ -125,6 +126,17 @@ def _public(path: str) -> bytes:
             said.get_int()
             return said.get_string()
     return b""
+
+
+def _too_open(path: str) -> list[str]:
+    """That others may read a key of ours, which `ssh` then ignores (authfile.c, sshkey_perm_ok)."""
+    found = Path(path).stat()
+    if found.st_uid != os.getuid() or not found.st_mode & 0o077:
+        return []
+    mode = f"{found.st_mode & 0o777:04o}"
+    return [
+        f"{path} may be read by others (mode {mode}), and `ssh` ignores it, too: chmod 600 {shlex.quote(path)}"
+    ]
 
 
 def _from_file(path: str, certificates: list[tuple[str, bytes]]) -> Iterator[Offer | str]:

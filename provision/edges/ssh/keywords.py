@@ -107,7 +107,7 @@ _REFUSED = {
         _other_than("none"),
     ),
     "PreferredAuthentications": (
-        "where `publickey` is not among them, as rscvm logs in by keys alone",
+        "without `publickey`, and rscvm logs in by keys alone",
         lambda value: "publickey" not in value.lower().split(","),
     ),
     "ProxyUseFdpass": (
@@ -115,7 +115,7 @@ _REFUSED = {
         _other_than("no"),
     ),
     "PubkeyAuthentication": (
-        "`no`, as rscvm logs in by keys alone",
+        "to `no`, and rscvm logs in by keys alone",
         lambda value: value.lower() in ("no", "false"),
     ),
     "RefuseConnection": ("by `ssh` itself, and its words are told", _other_than()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import select
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from provision.edges.ssh.route import PATIENCE, PULSE, SshError
 from provision.edges.ssh.source_address import source
 from provision.runtime.deadline import within_limit
+from provision.runtime.masked import MARK, masked_text
 
 if TYPE_CHECKING:
     from provision.edges.ssh.route import Route
@@ -102,6 +104,7 @@ class Line:
     def __init__(self, host: str, route: Route) -> None:
         self._program: subprocess.Popen[bytes] | None = None
         self._said: _Complaint | None = None
+        self._arguments = set() if route.jumps else _arguments(route)
         made = self._through(route.proxy) if route.proxy else _direct(host, route)
         self.address = "" if route.proxy else str(made.getpeername()[0])
         """Where it leads, if it leads there directly."""
@@ -124,8 +127,11 @@ class Line:
         return near
 
     def words(self) -> str:
-        """What the program complained last."""
-        return str(self._said or "")
+        """What the program complained last, without its own arguments: they may be passwords."""
+        said = masked_text(str(self._said or ""))
+        for word in sorted(self._arguments, key=len, reverse=True):
+            said = said.replace(word, MARK)
+        return said
 
     def trusted(self) -> None:
         """It is the host that was meant: it may say as much as it likes."""
@@ -144,6 +150,13 @@ class Line:
                 self._program.wait()
 
 
+def _arguments(route: Route) -> set[str]:
+    """What a ProxyCommand was handed beside options and where it is to lead; other words are too short to be secrets."""
+    words = set(re.split(r"[\s='\"]+", route.proxy)[1:])
+    harmless = {route.host, str(route.port), route.user, f"{route.host}:{route.port}"}
+    return {word for word in words - harmless if len(word) > 3 and not word.startswith(("-", "/"))}
+
+
 def _direct(name: str, route: Route) -> socket.socket:
     where = f"host {name}: {route.host} port {route.port}"
     try:
@@ -151,7 +164,7 @@ def _direct(name: str, route: Route) -> socket.socket:
     except socket.gaierror as error:
         raise SshError(
             f"host {name}: no address of {route.host} is known: {error.strerror}",
-            hint=f"hosts.{name}.address is a name, an address, or a Host of ~/.ssh/config",
+            hint=f"is it a name that DNS or /etc/hosts has, or a Host of ~/.ssh/config? (in a lab file: hosts.{name}.address)",
         ) from error
     except ConnectionRefusedError as error:
         raise SshError(f"{where} refuses connections", hint="does sshd run there, at this port?") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -60,4 +61,8 @@ def first_fault(error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(str(part) for part in fault['loc'])[:200]}: {fault['msg'][:200]}"
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    if isinstance(error, JSONDecodeError):
+        return f"it is no JSON: {error}"
+    return (
+        str(error)[:200] if isinstance(error, ValueError) else f"{type(error).__name__}: {str(error)[:200]}"
+    )
