@@ -66,8 +66,8 @@ def up(
     hosts = by_host(read, chosen(read, machines))
 
     def work(session: HostSession, say: Say) -> tuple[Plan, list[NicVerdict]]:
-        deadline = None if no_check else Deadline(wait)
-        return bring_up(session, hosts[session.host], say, deadline, redefine=redefine)
+        awaited = None if no_check else Deadline(wait)
+        return bring_up(session, hosts[session.host], say, awaited, redefine=redefine)
 
     outcomes = on_hosts(output, read, list(hosts), "up", work)
     done = [outcome.value for outcome in outcomes if outcome.value]

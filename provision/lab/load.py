@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from provision.lab import ask as asking
 from provision.lab import spec
 from provision.lab.checks.machines import complaints
 from provision.lab.expand import expand_labs
@@ -55,7 +56,7 @@ _STAND_INS: dict[str, Any] = {
 _KEYS = sorted(
     {
         key
-        for model in vars(spec).values()
+        for model in (*vars(spec).values(), *vars(asking).values())
         if isinstance(model, type) and issubclass(model, BaseModel)
         for key in model.model_fields
     }
@@ -176,7 +177,7 @@ class _Root:
             return None
         ask = tuple(
             way.model_copy(update={"ssh": self.rooted(way.ssh, "identity")})
-            if isinstance(way, spec.AskBySsh)
+            if isinstance(way, asking.AskBySsh)
             else way
             for way in machine.ask
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
+from pydantic import Discriminator, Field, StrictInt, Tag
 
+from provision.lab.ask import Ask
+from provision.lab.model import Model
 from provision.lab.scalars import (
     Address,
-    AskTag,
     Auto,
     BridgeName,
     Device,
@@ -32,7 +33,6 @@ from provision.lab.scalars import (
     Text,
     Uri,
     Version,
-    ask_tag,
     firmware_tag,
 )
 from provision.tables.offloads import BY_NAME, HCK
@@ -40,13 +40,6 @@ from provision.tables.profiles import RSC_INTERVAL, wanted_offloads
 
 Backend = Literal["libvirt", "qemu"]
 Purpose = Literal["production", "hck"]
-
-
-class Model(BaseModel):
-    """Frozen, and any key that is not in it is an error."""
-
-    # Deferred: only the whole lab file's validator is ever used, and building each model's own takes time at every start.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 Mtu = Annotated[StrictInt, Field(ge=68, le=65521)]
@@ -132,42 +125,6 @@ class FirmwareFiles(Model):
     vars: Path
 
 
-class AskSsh(Model):
-    """How a guest is asked over SSH."""
-
-    address: Address
-    user: Text
-    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
-    identity: Path | None = None
-
-
-class AskWinrm(Model):
-    """How a guest is asked over WinRM; the password is only ever named."""
-
-    address: Address
-    user: Text
-    password_env: Text
-    tls: Switch = True
-
-
-class AskBySsh(Model):
-    """`- ssh: {…}`."""
-
-    ssh: AskSsh
-
-
-class AskByWinrm(Model):
-    """`- winrm: {…}`."""
-
-    winrm: AskWinrm
-
-
-Ask = Annotated[
-    Annotated[Literal["agent"], Tag("agent()")]
-    | Annotated[AskBySsh, Tag("ssh()")]
-    | Annotated[AskByWinrm, Tag("winrm()")],
-    Discriminator(ask_tag, custom_error_type="ask", custom_error_message=AskTag),
-]
 Firmware = Annotated[
     Annotated[Literal["uefi", "uefi-secure-boot", "bios"], Tag("name()")]
     | Annotated[FirmwareFiles, Tag("files()")],

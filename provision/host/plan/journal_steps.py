@@ -29,8 +29,7 @@ def journal_step(
 ) -> Step:
     """Write down what the steps are about to make, so that `down` finds it whatever happens.
 
-    :param armed: machines of which the steps take the HCK flags (False), and such as are noted so and have them: a `hck
-        disarm` was killed that had only noted it.
+    :param armed: machines that lose their HCK flags (False), and such as are only noted so: a `hck disarm` was killed.
     :param redefine: whether machines that are there are made as new ones would be.
     """
     disarmed = {name for name, on in (armed or {}).items() if not on}

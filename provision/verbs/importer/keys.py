@@ -13,7 +13,7 @@ from provision.lab.spec import MachineKeys
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provision.lab.spec import Model
+    from provision.lab.model import Model
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
