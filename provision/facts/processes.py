@@ -130,20 +130,21 @@ class Processes:
     """Everybody who has a TAP open, QEMUs too."""
 
 
-def parse_processes(text: str) -> Processes:
+def parse_processes(text: str, *, ended: bool = False) -> Processes:
     """The processes out of files of /proc, each a path and what is in it, all in one base64; or as 0.1.0 listed them.
 
     A process that ended, or became another one, while it was read is left out.
 
+    :param ended: whether its end is told, by which one that was cut is known.
     :raise UnreadableError: when it is not that.
     """
     with reading("the list of processes", text, encoded=True):
         if "\t" in text:
             return Processes(None, tuple(map(_of_0_1, text.splitlines())))
-        return _processes(_words(text))
+        return _processes(_words(text), ended=ended)
 
 
-def _processes(words: Sequence[str]) -> Processes:
+def _processes(words: Sequence[str], *, ended: bool) -> Processes:
     """:raise ValueError: when the reader is not among them, or something that has to be a number is none."""
     files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     noted: dict[str, str] = {}
@@ -157,7 +158,7 @@ def _processes(words: Sequence[str]) -> Processes:
             networks[network[1]][network[2]] = said
         else:
             noted[path] = said.strip()
-    if noted.pop("end", None) is None:
+    if noted.pop("end", None) is None and ended:
         raise ValueError("its end is not there")
     reader = _process(0, files.pop("self", {}))
     if reader is None:

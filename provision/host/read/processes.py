@@ -67,8 +67,6 @@ _PROCESSES = (
         f=${f%.pid}.started
         [ ! -s "$f" ] || said "$f" cat -- "$f"
     done
-    room=1
-    said end true
 } 2>/dev/null | base64 -w0"""
 )
 """Of the processes whose arguments grep finds; and which process was noted of each pidfile."""
@@ -184,7 +182,7 @@ LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
 
 
 def _qemus(answer: Result) -> Processes | None:
-    return None if answer.status == UNRECORDED else parse_processes(answer.check().out)
+    return None if answer.status == UNRECORDED else parse_processes(answer.check().out, ended=True)
 
 
 QEMUS = Question(shell(_QEMUS, ""), _qemus)
