@@ -58,7 +58,7 @@ def _vlan(at: _At) -> Keys:
     """The one VLAN of a port of Open vSwitch's."""
     place, tags = f"{at.path}/vlan", at.nic.findall("vlan/tag")
     reasons = {
-        f"{at.path}/virtualport/parameters": "libvirt gives each port of Open vSwitch's an id by itself"
+        f"{at.path}/virtualport/parameters": "libvirt gives the port an id of its own: what goes by this one (OVN, Neutron) does not find it"
     }
     if not tags:
         return Keys(reasons=reasons)
