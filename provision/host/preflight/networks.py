@@ -18,8 +18,8 @@ _NO_VLAN = (
     "which rscvm does not set up)"
 )
 _USERSPACE = (
-    "is an OVS bridge whose packets go by ovs-vswitchd and not by the kernel (datapath_type netdev), which hands on no "
-    "large frames unless it is told to: say `rsc: false`"
+    "is an OVS bridge whose packets go by ovs-vswitchd and not by the kernel (datapath_type netdev): whether large frames "
+    "come whole through it nobody sees from here; say `rsc: false`"
 )
 
 
