@@ -60,9 +60,9 @@ def test_a_tap_that_may_be_a_port_of_an_open_vswitch_without_the_kernel_is_not_w
     host = read([link("tap0", "tun"), link("ovs-netdev", "tun")])
 
     assert drawn_words(on(host)) == (
-        "outside: not walked, tap0 may be a port of ovs-vswitchd's, which works without the kernel"
+        "outside: not walked, tap0 may be a port of ovs-vswitchd's, which works without the kernel; this host: tap0"
     )
-    assert drawn_words(on(read([link("tap0", "tun")]))) == ""
+    assert drawn_words(on(read([link("tap0", "tun")]))) == "this host: tap0"
 
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
