@@ -17,10 +17,9 @@ from provision.host.state import HostState, VirtualNetwork
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import machine_view
 from provision.runtime.errors import RequestError
-from provision.verbs.forecast import way_notes
 from provision.verbs.script import machine_script
 from tests.builders import lab_of
-from tests.hosts import EMPTY, lacking
+from tests.hosts import EMPTY, lacking, running
 from tests.ovs_host import DATAPATH, bare, link, with_ovs
 
 Golden = Callable[[str, str], None]
@@ -106,6 +105,7 @@ def test_what_a_bridge_cannot_do_is_refused_with_the_reason(nic: str, state: Hos
     [
         ("bridge: ovsbr0, vlan: 10", with_ovs(), "qemu"),
         ("bridge: ovsbr0", with_ovs(trouble="x"), "libvirt"),
+        ("bridge: ovsbr0, ifname: tap0", with_ovs(running(), tap0=OvsPort()), "qemu"),
         ("bridge: ovsbr0, rsc: false", USERSPACE, "qemu"),
     ],
 )
@@ -170,10 +170,3 @@ def test_what_libvirt_adds_to_a_nic_that_runs_is_nobodys_edit() -> None:
 
 OWN_ID = '<virtualport type="openvswitch"><parameters interfaceid="0a"/></virtualport>'
 ACTUAL = f'<source network="lan &lt;&amp;&gt;" portid="p" bridge="ovsbr0"/><vlan><tag id="7"/></vlan>{OWN_ID}'
-
-
-def test_a_forecast_sees_the_ports_of_the_datapath_behind_a_bridge_of_open_vswitchs() -> None:
-    lab = bare("bridge: ovsbr0")
-    uplink = replace(link("eth1", "", "ovs-system"), carrier=True)
-
-    assert not [*way_notes(lab, "local", ["vm"], {**DATAPATH, "eth1": uplink}, {})]

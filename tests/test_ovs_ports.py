@@ -68,6 +68,7 @@ def test_a_port_that_somebody_has_changed_is_put_right(
 
     assert {before, after} <= {*step.diff}
     assert words(step)[0] == done.replace("MARK", port_mark(LAB, "vm", "tap0"))
+    assert not [run.argv for run in step.undo if isinstance(run, Run) and run.argv[-1] == "ovs-system"]
 
 
 @pytest.mark.parametrize("nic", ["tap: on, ifname: tap0", "network: lan, ifname: tap0"])

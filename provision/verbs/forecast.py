@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _TAP = Link("a TAP", "tun", "", up=True, mtu=1500, master="", tap=True, carrier=True)
 
-_DATAPATH = "ovs-system"
-
 
 def way_notes(
     lab: Lab, host: str, names: Sequence[str], links: Mapping[str, Link], features: Mapping[str, Features]
@@ -31,10 +29,7 @@ def way_notes(
     asked = [nic for machine in machines for nic in machine.nics if nic.profile == "true" and nic.bridge]
     devices = dict(_meant(lab, host, features))
     for bridge in dict.fromkeys(nic.bridge for nic in asked if nic.bridge):
-        there = _wired(lab, host, bridge, links)
-        # The kernel shows Open vSwitch's ports on its one datapath, not on their bridges.
-        master = _DATAPATH if bridge in there and there[bridge].kind == "openvswitch" else bridge
-        there = {**there, _TAP.name: replace(_TAP, master=master)}
+        there = {**_wired(lab, host, bridge, links), _TAP.name: replace(_TAP, master=bridge)}
         ways = ways_to(TapsRead(FeaturesRead(devices), there), "", _TAP.name)
         blames = [each.blame for family in FAMILIES for _, each in arriving_by(ways, family) if each.blame]
         if blames:
