@@ -30,6 +30,8 @@ from provision.facts.ethtool_features import parse_features
 from provision.facts.frames import parse_samples
 from provision.facts.ip import parse_links
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
+from provision.facts.network import parse_network
+from provision.facts.ovs import parse_ovs
 from provision.facts.pci import parse_pci
 from provision.facts.processes import parse_processes
 from provision.facts.qdisc import parse_queueing
@@ -135,6 +137,7 @@ ARGV = ("\0".join(json.loads((FIXTURES / "rscvm-0.1.0" / "armed" / "process.json
         'qemu\0-netdev\0tap,id=n,ifname=t0\0-device\0{"driver":"virtio-net-pci","netdev":"n","id":"x"}\0-qmp\0unix:/q,server=on',
         "qemu\0-nic\0tap,ifname=t1,model=virtio-net-pci\0-mon\0chardev=m\0-chardev\0socket,id=m,path=/a,,b,server=on")  # fmt: skip
 PCI = json.dumps([{"bus": 0, "devices": [{"bus": 0, "qdev_id": "n", "slot": 2, "function": 0, "id": {"device": 4161, "vendor": 6900}, "regions": [{"bar": 1, "type": "memory", "address": 4273995776, "size": 4096}], "class_info": {"class": 512}, "irq_pin": 1, "irq": 11}]}])  # fmt: skip
+_NETWORK = "<network><name>lan</name><forward mode='bridge'/><bridge name='br0'/></network>"
 
 TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "accelerators": (parse_accelerators, texts("recorded-host/probe-*.txt")),
@@ -160,6 +163,8 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     ".link file": (parse_link_options, texts("systemd-252/*.link")),
     "links": (parse_links, texts("iproute2-6.1/links*.json")),
     "MAC": (parse_permanent_mac, ("Permanent address: 52:54:00:12:34:56\n",)),
+    "network": (parse_network, (_NETWORK,)),
+    "OVS": (parse_ovs, texts("ovs-*/*.json")),
     "name of a device": (lambda name: device_kind(name, features("no-driver"), ()), ("tap0", "vnet1", "macvtap2", "fwpr100p0")),
     "paste": (_judged_paste, texts("ethtool-*/features-*.txt") + texts("pasted/*.txt") + DOMAINS),
     "PCI": (_answer(parse_pci), (PCI,)),

@@ -44,6 +44,7 @@ NAMESAKES = {
     "fix": "cli/X and verbs/X/X",
     "down": "cli/X and verbs/X, and its plan",
     "up": "cli/X and verbs/X, and its plan",
+    "ovs": "Open vSwitch: parsed, asked, and TAPs as its ports",
     "domains": "libvirt's domains: listed, and defined",
     "hck": "machines for the HCK test: the command, and what a lab file may not say of them",
     "processes": "the QEMUs of a host: read, and parsed",

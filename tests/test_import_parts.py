@@ -112,8 +112,9 @@ def test_a_disk_is_used_as_it_is_and_the_file_says_so() -> None:
     assert "shut it down for good before `up`" in imported.text
 
 
-LIVE = NIC.replace("bridge'>", "network'>").replace(
-    "<source bridge='br0'/>", "<source network='lan' bridge='virbr7'/>"
+LIVE = NIC.replace("<source bridge='br0'/>", "<source network='lan' portid='p' bridge='virbr7'/>")
+DIRECT = NIC.replace("bridge'>", "direct'>").replace(
+    "<source bridge='br0'/>", "<source network='lan' portid='p' dev='eno1' mode='bridge'/>"
 )
 STILL = NIC.replace("bridge'>", "network'>").replace("<source bridge='br0'/>", "<source network='lan'/>")
 
@@ -125,18 +126,49 @@ def networked(live: str, state: str) -> Imported:
     return import_domain(domain_of(still, running, state), HERE)
 
 
-def test_a_libvirt_network_becomes_the_bridge_that_the_running_domain_has() -> None:
-    imported = networked(LIVE, "running")
+@pytest.mark.parametrize(("live", "state"), [(LIVE, "running"), (STILL, "off")])
+def test_a_libvirt_network_stays_one_whether_the_domain_runs_or_not(live: str, state: str) -> None:
+    imported = networked(live, state)
 
-    assert lab_of(imported.text).machines["vm"].nics[0].bridge == "virbr7"
-    assert "bridge: virbr7 # libvirt's network lan" in imported.text
+    assert lab_of(imported.text).machines["vm"].nics[0].network == "lan"
+    assert not any("source" in note.path for note in imported.notes)
 
 
-def test_a_libvirt_network_of_a_domain_that_is_off_is_a_tap_on_nothing_and_said() -> None:
-    imported = networked(STILL, "off")
+def test_a_libvirt_network_without_taps_becomes_the_macvtap_that_the_running_domain_has() -> None:
+    imported = networked(DIRECT, "running")
 
-    assert lab_of(imported.text).machines["vm"].nics[0].tap is True
-    assert any("put `bridge:` for `tap:`" in note.why for note in imported.notes)
+    assert lab_of(imported.text).machines["vm"].nics[0].macvtap == "eno1"
+    assert "macvtap: eno1 # libvirt's network lan" in imported.text
+    assert any("a lab file's networks have TAPs" in note.why for note in imported.notes)
+
+
+ONE, TWO = "<vlan><tag id='10'/></vlan>", "<vlan trunk='yes'><tag id='10'/><tag id='11'/></vlan>"
+NATIVE = "<vlan trunk='yes'><tag id='10' nativeMode='untagged'/></vlan>"
+OVS = "<virtualport type='openvswitch'><parameters interfaceid='i'/></virtualport>"
+
+
+@pytest.mark.parametrize(
+    ("more", "vlan", "listed"),
+    [
+        (OVS, None, ""),
+        (OVS + ONE, 10, ""),
+        (OVS + TWO, None, "a lab file's NIC has one VLAN, and no trunk"),
+        (OVS + NATIVE, None, "a lab file's NIC has one VLAN, and no trunk"),
+        (ONE, None, "a lab file's VLANs are for bridges of Open vSwitch's"),
+    ],
+)
+def test_a_port_of_open_vswitchs_keeps_its_vlan_and_what_a_lab_file_cannot_say_is_listed(
+    more: str, vlan: int | None, listed: str
+) -> None:
+    imported = small(NIC.replace("MORE", f"{more}<model type='virtio'/>"))
+    [nic] = lab_of(imported.text).machines["vm"].nics
+    notes = {note.path.rpartition("]/")[2]: note.why for note in imported.notes if "interface" in note.path}
+
+    assert (nic.bridge, nic.vlan) == ("br0", vlan)
+    assert [why for path, why in notes.items() if path.startswith("vlan")] == [listed] * bool(listed)
+    assert [path for path in notes if path.startswith("virtualport")] == ["virtualport/parameters"] * (
+        OVS in more
+    )
 
 
 def test_a_transient_domain_is_read_as_it_runs() -> None:
@@ -144,7 +176,7 @@ def test_a_transient_domain_is_read_as_it_runs() -> None:
 
     imported = import_domain(Domain("vm", "running", xml, ""), HERE)
 
-    assert lab_of(imported.text).machines["vm"].nics[0].bridge == "virbr7"
+    assert lab_of(imported.text).machines["vm"].nics[0].network == "lan"
     assert "vnet3" not in imported.text
     assert "as it runs" in imported.text
 

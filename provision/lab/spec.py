@@ -20,6 +20,7 @@ from provision.lab.scalars import (
     Mac,
     Memory,
     Name,
+    NetworkName,
     NicName,
     OffloadName,
     Path,
@@ -35,6 +36,7 @@ from provision.lab.scalars import (
     ask_tag,
     firmware_tag,
 )
+from provision.tables.backends import BACKENDS
 from provision.tables.offloads import BY_NAME, HCK
 from provision.tables.profiles import RSC_INTERVAL, wanted_offloads
 
@@ -161,6 +163,8 @@ class Nic(Model):
     name: NicName = ""
     model: Literal["virtio", "e1000e"] = "virtio"
     bridge: BridgeName | None = None
+    vlan: Annotated[StrictInt, Field(ge=1, le=4094)] | None = None
+    network: NetworkName | None = None
     tap: Switch = False
     macvtap: Device | None = None
     user: Switch = False
@@ -178,7 +182,7 @@ class Nic(Model):
     @property
     def kind(self) -> str:
         """Its row in the table of NIC backends; `load` sees to it that there is exactly one."""
-        return "bridge" if self.bridge else "tap" if self.tap else "macvtap" if self.macvtap else "user"
+        return next((kind for kind in BACKENDS if getattr(self, kind)), "user")
 
     @property
     def profile(self) -> str:

@@ -48,7 +48,7 @@ def qemu_argv(view: MachineView, *, program: str = QEMU, foreground: bool = Fals
 
 
 def _only_libvirt(view: MachineView) -> None:
-    missing = [f"macvtap (nic {nic.spec.name})" for nic in view.nics if not nic.backend.netdev]
+    missing = [f"{nic.backend.name} (nic {nic.spec.name})" for nic in view.nics if not nic.backend.netdev]
     missing += ["tpm"] if view.spec.tpm else []
     missing += [] if "q35" in view.spec.machine else [f"machine {view.spec.machine}"]
     if missing:

@@ -43,6 +43,12 @@ class Choices:
     vhost: bool
     properties: frozenset[str] | None = None
     """What the host's QEMU knows of virtio-net-pci; None: any supported QEMU."""
+    ovs: frozenset[str] | None = None
+    """The host's bridges that are Open vSwitch's; None: a bridge with a VLAN is one, and no other."""
+
+    def is_ovs(self, nic: Nic) -> bool:
+        """Whether a NIC is on a bridge of Open vSwitch's."""
+        return nic.vlan is not None if self.ovs is None else nic.bridge in self.ovs
 
 
 def usual_choices(machine: Machine) -> Choices:
@@ -66,6 +72,8 @@ class NicView:
     override: tuple[tuple[str, str, str], ...]
     """Name, type and value of what libvirt has no attribute for."""
     interval: int | None
+    ovs: bool = False
+    """Whether its bridge is Open vSwitch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +189,7 @@ def _nic(nic: Nic, choices: Choices) -> NicView:
         guest=_attributes("guest", properties),
         override=_override(nic, properties),
         interval=nic.interval if HCK in properties else None,
+        ovs=choices.is_ovs(nic),
     )
 
 

@@ -16,7 +16,7 @@ from provision.runtime.safe_text import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from provision.runtime.protocols import Domain
+    from provision.runtime.protocols import Domain, Network
 
 _T = TypeVar("_T")
 
@@ -34,7 +34,10 @@ _STARTING = 300.0
 
 
 class Libvirt:
-    """Connections to one libvirt daemon, one a thread, opened when first used."""
+    """Connections to one libvirt daemon, one a thread, opened when first used.
+
+    What it is told and refuses is a HostError with libvirt's own words.
+    """
 
     def __init__(self, uri: str, bounds: reading.Bounds = reading.BOUNDS) -> None:
         self._address = uri
@@ -135,6 +138,15 @@ class Libvirt:
         )
         return reading.emulator_path(text)
 
+    def network(self, name: str) -> Network | None:
+        """The virtual network, or None where there is none of that name.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        look = partial(reading.found_network, name=name)
+        found: Network | None = self._do(f"look for network {name}", look, self._bounds.patience)
+        return found
+
     def version(self) -> str:
         """The daemon's version, as `9.0.0`.
 
@@ -169,10 +181,7 @@ class Libvirt:
             self._do(f"undefine {name}", undefine)
 
     def start(self, name: str, *, paused: bool = False) -> None:
-        """Start a defined domain.
-
-        :raise HostError: with libvirt's own words when it does not start.
-        """
+        """Start a defined domain."""
         flags = binding().VIR_DOMAIN_START_PAUSED if paused else 0
         self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
 
@@ -191,26 +200,17 @@ class Libvirt:
             raise self._failed(f"read {name}'s definition", error) from error
 
     def shutdown(self, name: str) -> None:
-        """Ask a running domain's guest to shut down, by its agent or its power button as libvirt sees fit.
-
-        :raise HostError: with libvirt's own words when it refuses.
-        """
+        """Ask a running domain's guest to shut down, by its agent or its power button as libvirt sees fit."""
         self._do(f"shut {name} down", lambda connection: connection.lookupByName(name).shutdown())
 
     def destroy(self, name: str) -> None:
-        """Pull a running domain's plug; one that does not run is left as it is.
-
-        :raise HostError: with libvirt's own words when it refuses.
-        """
+        """Pull a running domain's plug; one that does not run is left as it is."""
         found = self._find(name)
         if found is not None:
             self._do(f"stop {name}", lambda _: found.isActive() and found.destroy())
 
     def autostart(self, name: str, *, on: bool) -> None:
-        """Let a domain start with the host, or not.
-
-        :raise HostError: with libvirt's own words when it refuses.
-        """
+        """Let a domain start with the host, or not."""
         self._do(f"set {name}'s autostart", lambda connection: connection.lookupByName(name).setAutostart(on))
 
     def monitor(self, name: str) -> LibvirtMonitor:

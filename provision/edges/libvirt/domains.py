@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from provision.edges.libvirt.monitor import UNDECODED, binding
 from provision.runtime.errors import UnreadableError
 from provision.runtime.masked import masked_text
-from provision.runtime.protocols import Domain
+from provision.runtime.protocols import Domain, Network
 from provision.runtime.safe_text import short
 from provision.runtime.untrusted import read_xml
 
@@ -224,6 +224,18 @@ def beyond(rows: Sequence[Listed], most: int) -> Iterator[Domain]:
     if len(rows) > most:
         trouble = f"libvirt tells of {len(rows)} domains, and {most} are read: name those that you want"
         yield Domain(f"{len(rows) - most} more", "running", "", "", trouble=trouble)
+
+
+def found_network(connection: Any, name: str) -> Network | None:
+    """The virtual network of a name; None where there is none."""
+    libvirt = binding()
+    try:
+        network = connection.networkLookupByName(name)
+        return Network(bool(network.isActive()), str(network.XMLDesc(0)))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
+            return None
+        raise
 
 
 def emulator_path(text: str) -> str:

@@ -34,7 +34,12 @@ def resolved_view(lab: Lab, name: str, state: HostState) -> MachineView:
     return machine_view(
         lab,
         name,
-        Choices(kvm=kvm, vhost=kvm and state.access.vhost, properties=qemu.properties if qemu else None),
+        Choices(
+            kvm=kvm,
+            vhost=kvm and state.access.vhost,
+            properties=qemu.properties if qemu else None,
+            ovs=frozenset(state.ovs.bridges),
+        ),
     )
 
 

@@ -25,7 +25,7 @@ WHY: tuple[tuple[str, str], ...] = (
     ("currentMemory|maxMemory", "a lab file has one size of memory"),
     ("vcpu", "a lab file has one number of vCPUs: those that are there now"),
     ("devices/interface/driver@tx_queue_size", "QEMU 8.1 and later start with none but 256 on a TAP, older ones cut it down to that"),
-    ("devices/interface/source", "a lab file knows bridges, TAPs, macvtap and user"),
+    ("devices/interface/source", "a lab file knows bridges, libvirt's networks, TAPs, macvtap and user"),
     ("devices/interface/target@dev", "a TAP's name must not begin with what libvirt renames, nor be there twice"),
     ("devices/interface/model@type", "a lab file knows virtio and e1000e"),
     ("devices/disk [a-z]+/driver@.*", "left to QEMU's default"),
