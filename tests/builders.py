@@ -147,6 +147,9 @@ class FakeLibvirt:
     def emulator(self, kind: str, machine: str) -> str:  # noqa: ARG002
         return "/usr/bin/qemu-system-x86_64"
 
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:  # noqa: ARG002
+        return "<domainCapabilities/>", "<capabilities/>"
+
     def version(self) -> str:
         return "9.0.0"
 

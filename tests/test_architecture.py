@@ -45,6 +45,7 @@ NAMESAKES = {
     "down": "cli/X and verbs/X, and its plan",
     "up": "cli/X and verbs/X, and its plan",
     "domains": "libvirt's domains: listed, and defined",
+    "enlightenments": "Hyper-V's: the table of them, what a host tells of them, and which of them a machine gets",
     "hck": "machines for the HCK test: the command, and what a lab file may not say of them",
     "processes": "the QEMUs of a host: read, and parsed",
     "host": "one host: over SSH, and read",

@@ -80,7 +80,9 @@ def test_a_libvirt_that_ssh_does_not_lead_to_is_refused(uri: str) -> None:
         reach(uri)
 
 
-@pytest.mark.parametrize("uri", ["foo bar", "qemu:///sys tem", "://x", "-c", "a/b", "qemu+ssh://h/system?a=\udcff"])
+@pytest.mark.parametrize(
+    "uri", ["foo bar", "qemu:///sys tem", "://x", "-c", "a/b", "qemu+ssh://h/system?a=\udcff"]
+)
 def test_what_is_no_uri_is_the_users_mistake(uri: str) -> None:
     with pytest.raises(RequestError, match="no libvirt"):
         reach(uri)

@@ -212,6 +212,11 @@ class _ReplayedLibvirt:
     def emulator(self, kind: str, machine: str) -> str:
         return str(self._replay.answer(Question(self._host, "emulator", (kind, machine))))
 
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        found = self._replay.answer(Question(self._host, "capabilities", (kind, machine)))
+        domains, host = found if isinstance(found, list | tuple) and len(found) == 2 else ("", "")
+        return str(domains), str(host)
+
     def version(self) -> str:
         return str(self._replay.answer(Question(self._host, "version")))
 
