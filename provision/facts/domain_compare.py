@@ -172,7 +172,7 @@ def _is_of_0_1(change: Difference) -> bool:
 
 
 _BY_HOST = re.compile(
-    r"features/hyperv/({})@state|cpu/feature\[(vmx|svm)\]|clock/timer\[tsc\]".format(
+    r"features/hyperv/({})(@|$)|cpu/feature\[(vmx|svm)\]|clock/timer\[tsc\]".format(
         "|".join(
             f"{row.within}/{row.tag}" if row.within else row.tag
             for row in ENLIGHTENMENTS
