@@ -10,17 +10,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from provision.facts.domain_compare import changed_by_hand
-from provision.facts.hyperv import (
-    parse_cpu_expansion,
-    parse_domain_capabilities,
-    parse_kvm_module,
-    parse_tsc_frequency,
-)
 from provision.host.plan.up import plan_up
 from provision.host.read.enlightenments import EnlightenmentQuestions
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import Choices, MachineView, machine_view
-from provision.runtime.errors import LostError, UnreadableError
+from provision.runtime.errors import LostError
 from provision.tables.enlightenments import ASSUMED, ASSUMED_BY_0_1, BY_NAME, ENLIGHTENMENTS, chosen
 from tests.builders import FakeEdges, FakeLibvirt, one_vm
 from tests.hyperv_hosts import (
@@ -29,7 +23,6 @@ from tests.hyperv_hosts import (
     NESTED_INTEL,
     NEWER,
     TSC,
-    monitor_text,
     state_of,
     view_on,
     windows,
@@ -276,59 +269,3 @@ def test_what_a_later_kernel_can_is_not_called_a_hand_edit_and_what_was_taken_ou
     assert changed_by_hand(domain_xml(timed), domain_xml(newer)) == ()
     assert changed_by_hand(domain_xml(timed), domain_xml(later)) == ()
     assert [found.path for found in changed_by_hand(domain_xml(older), maimed)] == ["features/hyperv/vpindex"]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", None),
-        ("/sys/module/kvm_intel/parameters/nested:N\n/sys/module/kvm_intel/parameters/enable_apicv:Y\n", ("vmx", False, True)),
-        ("/sys/module/kvm_amd/parameters/nested:1\n/sys/module/kvm_amd/parameters/avic:0\n", ("svm", True, False)),
-        ("/sys/module/kvm_intel/parameters/nested:1\n", ("vmx", True, False)),
-    ],
-)  # fmt: skip
-def test_the_module_is_read_as_any_kernel_prints_it(text: str, found: tuple[str, bool, bool] | None) -> None:
-    module = parse_kvm_module(text)
-
-    assert (module and (module.feature, module.nested, module.apicv)) == found
-
-
-@pytest.mark.parametrize(
-    ("counter", "found"),
-    [
-        ("<counter name='tsc' frequency='2993187000' scaling='yes'/>", 2_993_187_000),
-        ("<counter name='tsc'/>", None),
-        ("<counter name='tsc' frequency='-1'/>", None),
-        ("<counter name='tsc' frequency='0'/>", None),
-        ("", None),
-    ],
-)
-def test_the_tsc_frequency_is_libvirts_or_none(counter: str, found: int | None) -> None:
-    assert parse_tsc_frequency(f"<capabilities><host><cpu>{counter}</cpu></host></capabilities>") == found
-
-
-@pytest.mark.parametrize(
-    "text", ["", "<domain/>", "<!DOCTYPE x><domainCapabilities/>", "<domainCapabilities>"]
-)
-def test_what_is_no_capabilities_is_unreadable(text: str) -> None:
-    with pytest.raises(UnreadableError):
-        parse_domain_capabilities(text)
-    with pytest.raises(UnreadableError):
-        parse_tsc_frequency(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        '{"return": {}}\n',
-        '{"id": "expansion", "error": {"class": "GenericError", "desc": "no"}}\n',
-        '{"id": "expansion", "return": {"model": {"props": []}}}\n',
-        "not JSON\n",
-        "[" * 100_000,
-        monitor_text("composed/cpu-expansion-kvm-intel.json") * 2,
-    ],
-)
-def test_what_is_no_one_answer_of_qemu_is_unreadable(text: str) -> None:
-    with pytest.raises(UnreadableError):
-        parse_cpu_expansion(text)

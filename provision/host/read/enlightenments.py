@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from provision.runtime.questions import Answers
 
 _SECONDS = "20"
+_LATE = 124
+"""The status of `timeout` when it had to end the command."""
+_ENDED = {NOT_FOUND: "there is no QEMU", _LATE: f"QEMU did not answer within {_SECONDS} s"}
 _QEMU = ("-machine", "none", "-accel", "kvm", "-nodefaults", "-no-user-config", "-display", "none", "-S", "-qmp", "stdio")  # fmt: skip
 _MODEL = {"type": "full", "model": {"name": "max", "props": {"hv-passthrough": True}}}
 _ASKED = "".join(
@@ -46,8 +49,8 @@ _MODULE = Question(Run(("grep", "-s", "", *MODULE_FILES)), lambda answer: parse_
 
 
 def _of_qemu(answer: Result) -> Named:
-    if answer.status == NOT_FOUND:
-        return Named(trouble="there is no QEMU")
+    if answer.status in _ENDED:
+        return Named(trouble=_ENDED[answer.status])
     if not answer.ok:
         return Named(
             trouble=short(answer.err.strip().rpartition("\n")[2], 200) or "QEMU ended when it was asked"
