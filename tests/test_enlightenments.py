@@ -207,6 +207,26 @@ def test_both_forms_say_the_same_of_any_host(
     assert kvm or not view.enlightenments
 
 
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("synic", "vpindex"), ("stimer", "synic"), ("stimer", "time"), ("stimer_direct", "stimer"), ("tlbflush", "vpindex"),
+        ("ipi", "vpindex"), ("tlbflush_extended", "tlbflush"), ("tlbflush_direct", "vapic"), ("evmcs", "vapic"),
+        ("avic", "synic"), ("emsr_bitmap", "evmcs"), ("tlbflush_direct", "evmcs"),
+    ],
+)  # fmt: skip
+def test_what_qemu_and_its_advice_say_that_one_needs_is_held_to(name: str, without: str) -> None:
+    """On Intel; what hangs on evmcs does so there alone."""
+    every = frozenset(BY_NAME)
+    intel, amd = (
+        {row.name for row in chosen(every - {without}, nested=True, intel=intel)} for intel in (True, False)
+    )
+
+    assert name not in intel
+    assert (name in amd) is (without == "evmcs")
+    assert name in {row.name for row in chosen(every, nested=True, intel=True)}
+
+
 def test_a_row_stands_below_what_it_needs_and_inner_ones_need_their_outer() -> None:
     for at, row in enumerate(ENLIGHTENMENTS):
         above = {other.name for other in ENLIGHTENMENTS[:at]}
@@ -245,7 +265,9 @@ def test_plan_says_why_a_guest_cannot_nest() -> None:
 
 
 def test_a_machine_that_could_use_nothing_of_it_is_asked_nothing_for() -> None:
-    for lab in (one_vm(), windows("qemu", guest="linux")):
+    tcg = one_vm(**{"guest: linux": "guest: windows", "accel": "nested: true\n    accel"})
+    assert (tcg.machines["vm"].accel, tcg.machines["vm"].nested) == ("tcg", True)
+    for lab in (one_vm(), windows("qemu", guest="linux"), tcg):
         assert EnlightenmentQuestions(FakeEdges(), lab, "local", {"vm": "qemu"}).questions == []
 
 

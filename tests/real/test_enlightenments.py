@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.facts.hyperv import parse_cpu_expansion, parse_domain_capabilities
+from provision.facts.hyperv import parse_cpu_expansion, parse_domain_capabilities, parse_tsc_frequency
 from provision.host.plan.domain_drift import edits
 from provision.host.read.enlightenments import EnlightenmentQuestions
 from provision.render.machine import domain_xml
@@ -88,18 +89,24 @@ def test_the_question_to_qemu_is_one_that_it_understands(
         assert b"kvm" in done.stderr.lower()
 
 
+def test_libvirt_tells_what_it_can_as_it_is_read(host: Hypervisor) -> None:
+    """With domains of type qemu: of those its Hyper-V is none, and they have the host's capabilities beside them."""
+    ask = "import json; from provision.edges.libvirt.connection import Libvirt; print(json.dumps(Libvirt('qemu:///system').capabilities('qemu', 'q35')))"
+
+    domains, there = json.loads(host.output([sys.executable, "-c", ask]))
+
+    assert parse_domain_capabilities(domains) == frozenset()
+    told = parse_tsc_frequency(there)
+    assert told is None or f"frequency='{told}'" in there
+
+
 def test_a_libvirt_accepts_all_that_one_of_its_version_names_and_keeps_it(
     host: Hypervisor, tmp_path: Path
 ) -> None:
     """As domains of type qemu: this libvirtd has no KVM, and needs none to define them."""
-    told = parse_domain_capabilities(host.virsh("domcapabilities", "--virttype", "qemu", "--machine", "q35"))
-    assert told == frozenset()
-    version = json.loads(
-        f"[{re.findall(r'library: libvirt ([0-9]+[.][0-9]+)', host.virsh('version'))[0].replace('.', ',')}]"
-    )
-    known = [
-        name for name in HOSTS if name[0].isdigit() and [*map(int, name.split(" ")[0].split("."))] <= version
-    ]
+    [here] = re.findall(r"Using library: libvirt ([0-9]+)[.]([0-9]+)", host.virsh("version"))
+    composed = {name: re.match(r"([0-9]+)[.]([0-9]+)", name) for name in HOSTS}
+    known = [name for name, of in composed.items() if of and [*map(int, of.groups())] <= [*map(int, here)]]
     assert known
     for at, name in enumerate(known):
         view = view_on(replace(HOSTS[name], tsc=TSC), windows("libvirt", nested=True))
