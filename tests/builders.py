@@ -151,6 +151,9 @@ class FakeLibvirt:
     def network(self, name: str) -> Network | None:
         return self.networks.get(name)
 
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:  # noqa: ARG002
+        return "<domainCapabilities/>", "<capabilities/>"
+
     def version(self) -> str:
         return "9.0.0"
 

@@ -28,6 +28,12 @@ from provision.facts.domain_tree import paths_in
 from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.frames import parse_samples
+from provision.facts.hyperv import (
+    parse_cpu_expansion,
+    parse_domain_capabilities,
+    parse_kvm_module,
+    parse_tsc_frequency,
+)
 from provision.facts.ip import parse_links
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
 from provision.facts.network import parse_network
@@ -58,6 +64,7 @@ from provision.verify.report.text import shown
 from provision.verify.saved.files import Saved, as_files, parse_saved
 from provision.verify.saved.record import Row
 from tests.builders import FIXTURES, features
+from tests.hyperv_hosts import monitor_text
 
 Draw = random.Random
 Mutate = Callable[[str, Draw], str]
@@ -156,7 +163,10 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "features": (parse_features, texts("ethtool-*/tap-*.json")),
     "frames": (parse_samples, texts("frames-*/*.json")),
     "image": (parse_image_info, texts("qemu-*/image-info.json")),
+    "Hyper-V by libvirt": (parse_domain_capabilities, texts("domcaps/*.xml") + texts("domcaps/composed/*.xml")),
+    "Hyper-V by QEMU": (parse_cpu_expansion, tuple(monitor_text(f"composed/cpu-expansion-kvm-{vendor}.json") for vendor in ("intel", "amd"))),
     "import": (_imported, DOMAINS),
+    "KVM's module": (parse_kvm_module, ("/sys/module/kvm_amd/parameters/nested:1\n/sys/module/kvm_amd/parameters/avic:Y\n",)),
     "journal": (_journal, texts("rscvm-0.1.0/journal*.json") + texts("rscvm-0.1.0/armed/journal.json")),
     "known hosts": (_known_hosts, ("hv ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIvY\n|1|c2FsdA==|aGFzaA== ssh-rsa AAAA\n@revoked * ssh-rsa AAAA\n",)),
     "lab file": (lambda text: parse_lab(text, "lab.yaml", "/", {}), texts("full-lab.yaml") + texts("rscvm-0.1.0/lab.yaml")),
@@ -170,6 +180,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "PCI": (_answer(parse_pci), (PCI,)),
     "processes": (parse_processes, texts("evidence-every/local/sh-c-*.txt")),
     "queueing": (parse_queueing, texts("iproute2-6.1/qdisc*.json")),
+    "TSC's frequency": (parse_tsc_frequency, ("<capabilities><host><cpu><counter name='tsc' frequency='2993187000' scaling='no'/></cpu></host></capabilities>",)),
     "URI": (reach, ("qemu+ssh://root@hv:22/system?keyfile=/k", "qemu:///session", "ssh://a@b")),
     "version": (parse_version, texts("qemu-*/version.txt")),
     "virtio": (_answer(parse_virtio_status), STATUSES),

@@ -157,6 +157,7 @@ def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, A
             "machine": st.sampled_from(machines),
             "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
             "tpm": switch if backend == "libvirt" else st.just("off"),
+            "nested": switch,
             "disks": st.lists(disk, max_size=4),
             "cdroms": st.lists(path, max_size=8),
             "kernel": kernel,

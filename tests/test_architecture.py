@@ -46,6 +46,7 @@ NAMESAKES = {
     "up": "cli/X and verbs/X, and its plan",
     "ovs": "Open vSwitch: parsed, asked, and TAPs as its ports",
     "domains": "libvirt's domains: listed, and defined",
+    "enlightenments": "Hyper-V's: the table of them, what a host tells of them, and which of them a machine gets",
     "hck": "machines for the HCK test: the command, and what a lab file may not say of them",
     "processes": "the QEMUs of a host: read, and parsed",
     "host": "one host: over SSH, and read",

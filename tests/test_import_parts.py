@@ -7,7 +7,7 @@ import pytest
 from provision.runtime.protocols import Domain, Target
 from provision.verbs.importer.import_domain import Imported, import_domain
 from tests.builders import lab_of
-from tests.domains import DISK, HERE, NIC, SMALL, domain_of, nic, small
+from tests.domains import DISK, HERE, NIC, SMALL, domain_of, nic, rendered, small
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,42 @@ def test_a_disk_is_used_as_it_is_and_the_file_says_so() -> None:
 
     assert [(d.image, d.overlay) for d in lab_of(imported.text).machines["vm"].disks] == [("/srv/a.img", False)]  # fmt: skip
     assert "shut it down for good before `up`" in imported.text
+
+
+CPU = "<cpu mode='host-passthrough'><topology sockets='1' cores='2' threads='1'/>{}</cpu></domain>"
+
+
+@pytest.mark.parametrize("policy", ["require", "force"])
+@pytest.mark.parametrize("feature", ["vmx", "svm"])
+def test_a_domain_that_asks_for_what_a_hypervisor_needs_is_nested_and_keeps_it(
+    feature: str, policy: str
+) -> None:
+    imported = small(**{"</domain>": CPU.format(f"<feature policy='{policy}' name='{feature}'/>")})
+
+    assert lab_of(imported.text).machines["vm"].nested
+    assert [note.path for note in imported.notes if "cpu" in note.path and policy == "require"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "nested"),
+    [
+        ("<features><hyperv mode='custom'><evmcs state='on'/></hyperv></features></domain>", True),
+        ("<features><hyperv mode='custom'><evmcs state='off'/></hyperv></features></domain>", False),
+        (CPU.format("<feature policy='disable' name='vmx'/>"), False),
+        (CPU.format("<feature policy='require' name='x2apic'/>"), False),
+        ("</domain>", False),
+    ],
+)
+def test_a_domain_is_nested_only_where_it_says_so(more: str, *, nested: bool) -> None:
+    assert lab_of(small(**{"</domain>": more}).text).machines["vm"].nested is nested
+
+
+def test_our_own_domain_stays_nested_also_where_its_host_could_not_be_asked() -> None:
+    imported = small(**{"</domain>": CPU.format("<feature policy='require' name='vmx'/>")})
+    again = import_domain(domain_of(rendered(imported)), HERE)
+
+    assert lab_of(again.text).machines["vm"].nested
+    assert again.notes == ()
 
 
 LIVE = NIC.replace("<source bridge='br0'/>", "<source network='lan' portid='p' bridge='virbr7'/>")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_normal import normal_form
 from provision.facts.domain_tree import read_domain, text_of
 from provision.runtime.masked import MARK, masked_xml
+from provision.tables.enlightenments import ENLIGHTENMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -174,6 +175,22 @@ def _is_of_0_1(change: Difference) -> bool:
     return change.kind == "cpu/topology" and change.now is None
 
 
+_BY_HOST = re.compile(
+    r"features/hyperv/({})(@|$)|cpu/feature\[(vmx|svm)\]|clock/timer\[tsc\]".format(
+        "|".join(
+            f"{row.within}/{row.tag}" if row.within else row.tag
+            for row in ENLIGHTENMENTS
+            if not row.everywhere
+        )
+    )
+)
+
+
+def _is_by_host(change: Difference) -> bool:
+    """Whether it depends on what the host could do, and how fast its TSC was, when the domain was defined."""
+    return _BY_HOST.match(change.kind) is not None
+
+
 def without_secrets(
     compare: Callable[[str, str], Sequence[Difference]], was: str, now: str
 ) -> tuple[Difference, ...]:
@@ -196,6 +213,8 @@ def changed_by_hand(defined: str, there: str) -> tuple[Difference, ...]:
     return tuple(
         found
         for found in differences(defined, there)
-        if not (_is_spelled_out(found) or _is_of_0_1(found) or (runs and _is_chosen(found)))
+        if not (
+            _is_spelled_out(found) or _is_of_0_1(found) or _is_by_host(found) or (runs and _is_chosen(found))
+        )
         and (found.was is not None or _is_foreign(found))
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from provision.facts.accelerators import Accelerators
     from provision.facts.ethtool_coalesce import Coalesce
     from provision.facts.ethtool_features import Features
+    from provision.facts.hyperv import KvmModule, Named
     from provision.facts.ip import Link
     from provision.facts.network import NetworkFacts
     from provision.facts.processes import Process
@@ -75,6 +76,10 @@ class Capabilities:
     """None where nothing asked for it."""
     images: Mapping[str, Image] = field(default_factory=dict)
     """Disk images by path; what is none, or not there, is left out."""
+    hyperv: Mapping[str, Named] = field(default_factory=dict)
+    """By machine: the Hyper-V enlightenments that the host can have it know, of those that could use any."""
+    module: KvmModule | None = None
+    """The processor's KVM; None also where no machine asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,7 @@ class MachineKeys(Model):
     machine: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "q35"
     firmware: Firmware | None = None
     tpm: Switch = False
+    nested: Switch = False
     disks: tuple[Disk, ...] = ()
     cdroms: tuple[Path, ...] = ()
     kernel: Kernel | None = None

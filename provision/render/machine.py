@@ -20,7 +20,7 @@ def printed(name: str, view: MachineView, **more: Any) -> str:
     """A machine's view in a template; XML escapes everything, the others have filters for it."""
     own = {item.name: getattr(view, item.name) for item in dataclasses.fields(view)}
     derived = {
-        each: getattr(view, each) for each in ("enlightened", "secure", "ports", "extra_sata", "socket")
+        each: getattr(view, each) for each in ("nesting", "tsc", "secure", "ports", "extra_sata", "socket")
     }
     is_xml = name.endswith(".xml.j2")
     return template(name, escape=is_xml, trim=not is_xml).render(**own, **derived, **more)

@@ -162,6 +162,13 @@ class LibvirtReader(Protocol):
         """The virtual network, or None where there is none of that name."""
         ...
 
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        """The XML of what libvirt can do: with domains of type `kvm` or `qemu`, and of the host.
+
+        :raise HostError: when it has nothing that would run such domains.
+        """
+        ...
+
     def version(self) -> str:
         """The daemon's version, as `9.0.0`."""
         ...

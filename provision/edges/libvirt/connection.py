@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-
 _HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)"
 _THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
-_TPM_STATE_SINCE = 8_009_000
-"""libvirt 8.9 and later are told what becomes of a domain's TPM state."""
-
-
 _MOST_HANGING = 12
 """Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _STARTING = 300.0
@@ -131,12 +126,19 @@ class Libvirt:
 
         :raise HostError: when libvirt has none.
         """
-        text = self._do(
-            f"run {kind} domains of machine {machine}",
-            lambda connection: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0),
-            self._bounds.patience,
-        )
-        return reading.emulator_path(text)
+        return reading.emulator_path(self._able(kind, machine))
+
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        """The XML of what libvirt can do: with domains of type `kvm` or `qemu`, and of the host.
+
+        :raise HostError: when it has nothing that would run such domains.
+        """
+        asked = self._do("tell of its host", lambda there: there.getCapabilities(), self._bounds.patience)
+        return self._able(kind, machine), str(asked)
+
+    def _able(self, kind: str, machine: str) -> str:
+        asked = partial(reading.domain_capabilities, kind=kind, machine=machine)
+        return str(self._do(f"run {kind} domains of machine {machine}", asked, self._bounds.patience))
 
     def network(self, name: str) -> Network | None:
         """The virtual network, or None where there is none of that name.
@@ -168,17 +170,9 @@ class Libvirt:
 
         :raise HostError: with libvirt's own words when it refuses.
         """
-        libvirt = binding()
-
-        def undefine(connection: Any) -> None:
-            flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-            if connection.getLibVersion() >= _TPM_STATE_SINCE:
-                flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
-            found.undefineFlags(flags)
-
         found = self._find(name)
         if found is not None:
-            self._do(f"undefine {name}", undefine)
+            self._do(f"undefine {name}", partial(reading.undefine, found=found))
 
     def start(self, name: str, *, paused: bool = False) -> None:
         """Start a defined domain."""

@@ -1,4 +1,4 @@
-"""Reads libvirt's domains by calls that it answers even when all of its ordinary workers hang.
+"""Reads libvirt's domains by calls that it answers even when all of its workers hang, and undefines them.
 
 libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that domain's XML; 9 does not.
 """
@@ -25,6 +25,8 @@ READING = 75.0
 _LONGEST_NAME = 255
 """Bytes; libvirt keeps a domain's files by its name."""
 _LONGEST_PATH = 4096
+_TPM_STATE_SINCE = 8_009_000
+"""libvirt 8.9 and later are told what becomes of a domain's TPM state."""
 _LONGEST_XML = 4 << 20
 """Characters of the XML of one domain, as many as libvirt's own protocol carries (REMOTE_STRING_MAX)."""
 _WORDS = 300
@@ -238,6 +240,11 @@ def found_network(connection: Any, name: str) -> Network | None:
         raise
 
 
+def domain_capabilities(connection: Any, kind: str, machine: str) -> str:
+    """The XML of what libvirt can do with domains of type `kvm` or `qemu`."""
+    return str(connection.getDomainCapabilities(None, "x86_64", machine, kind, 0))
+
+
 def emulator_path(text: str) -> str:
     """The path of QEMU that domain capabilities tell; it will be run.
 
@@ -250,6 +257,15 @@ def emulator_path(text: str) -> str:
     if not path.startswith("/") or not path.isprintable() or len(path) > _LONGEST_PATH:
         raise UnreadableError("the path of QEMU in libvirt's domain capabilities", path)
     return path
+
+
+def undefine(connection: Any, found: Any) -> None:
+    """Remove a definition, with what it has kept."""
+    libvirt = binding()
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    if connection.getLibVersion() >= _TPM_STATE_SINCE:
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
+    found.undefineFlags(flags)
 
 
 def _state(number: int) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from provision.facts.hyperv import Named
+from provision.host.plan.enlightenments import nesting, usable
 from provision.lab.paths import LabPaths
 from provision.render.machine import qemu_argv
 from provision.render.view import Choices, MachineView, machine_view
@@ -27,6 +30,18 @@ def _made_with_kvm(lab: Lab, name: str, state: HostState) -> bool | None:
     return state.journal.kvm.get(name) if there and lab.machines[name].accel == "auto" else None
 
 
+def _enlightened(machine: Machine, name: str, state: HostState) -> Choices:
+    """What the host, as it is now, can tell a machine of Hyper-V; THE place where defaults of one version become another's."""
+    named, module = state.capabilities.hyperv.get(name, Named()), state.capabilities.module
+    return Choices(
+        kvm=False,
+        vhost=False,
+        enlightenments=usable(machine, named, module),
+        nesting=nesting(machine, module),
+        tsc=named.tsc,
+    )
+
+
 def resolved_view(lab: Lab, name: str, state: HostState) -> MachineView:
     """A machine as it is, or would be made, on this host. vhost goes with KVM, as libvirt has it."""
     made, qemu = _made_with_kvm(lab, name, state), state.capabilities.qemus.get(name)
@@ -34,7 +49,8 @@ def resolved_view(lab: Lab, name: str, state: HostState) -> MachineView:
     return machine_view(
         lab,
         name,
-        Choices(
+        replace(
+            _enlightened(lab.machines[name], name, state),
             kvm=kvm,
             vhost=kvm and state.access.vhost,
             properties=qemu.properties if qemu else None,

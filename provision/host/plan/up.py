@@ -11,6 +11,7 @@ from provision.host.plan.commands import remove_files, start_qemu, stop_qemu
 from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
 from provision.host.plan.domains import DISARMED, definition_differs, domain_steps
+from provision.host.plan.enlightenments import enlightenment_notes
 from provision.host.plan.hck_flags import (
     is_defined_without_flags,
     lab_without_flags,
@@ -147,6 +148,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState) -> Plan
         drift += _drift(lab, view, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
+            notes += enlightenment_notes(view, state)
     armed = [name for name in names if _is_armed_after_all(lab, name, state)]
     opening = journal_step(lab, steps, state, armed=armed) if steps or armed else None
     return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift), state)

@@ -19,7 +19,7 @@ from provision.verbs.importer.disks import imported_cdroms, imported_disks
 from provision.verbs.importer.interfaces import imported_nics, ovs_bridges
 from provision.verbs.importer.keys import Keys, refusal
 from provision.verbs.importer.lab_text import lab_text
-from provision.verbs.importer.machine import imported_machine, lab_name
+from provision.verbs.importer.machine import asked_nesting, imported_machine, lab_name
 from provision.verbs.importer.reasons import why
 
 if TYPE_CHECKING:
@@ -163,8 +163,10 @@ def import_domain(domain: Domain, target: Target) -> Imported:
     draft = _drafted(domain, target)
     name, reasons = draft.machine, draft.reasons
     lab = parse_lab(draft.text, "lab.yaml", "/", {})
+    root = read_domain(domain.persistent_xml or domain.live_xml)
     original = domain.persistent_xml or domain.live_xml
-    choices = replace(usual_choices(lab.machines[name]), ovs=ovs_bridges(original))
+    usual = usual_choices(lab.machines[name])
+    choices = replace(usual, ovs=ovs_bridges(original), nesting=asked_nesting(root))
     view = machine_view(lab, name, choices)
     rendered = domain_xml(view)
     notes = [

@@ -216,6 +216,11 @@ class _ReplayedLibvirt:
     def network(self, name: str) -> Network | None:  # noqa: ARG002 - of plans evidence keeps nothing
         return None
 
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        found = self._replay.answer(Question(self._host, "capabilities", (kind, machine)))
+        domains, host = found if isinstance(found, list | tuple) and len(found) == 2 else ("", "")
+        return str(domains), str(host)
+
     def version(self) -> str:
         return str(self._replay.answer(Question(self._host, "version")))
 
