@@ -110,7 +110,7 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
     ]
     source = {
         "bridge": st.sampled_from(allowed),
-        "macvtap": st.sampled_from(["eno1", "enp3s0,x", "e<&>'\""]),
+        "macvtap": st.sampled_from(["eno1", "enp3s0.7", "a\\b-c_d"]),
     }
     nic[kind] = draw(source.get(kind, st.sampled_from([True, "on"])))
     ours = f"{at[0]}{at[1]}"
