@@ -113,7 +113,7 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
     ]
     source = {
         "bridge": st.sampled_from(allowed),
-        "macvtap": st.sampled_from(["eno1", "enp3s0,x", "e<&>'\""]),
+        "macvtap": st.sampled_from(["eno1", "enp3s0.7", "a\\b-c_d"]),
         "network": st.sampled_from(["default", "a b", "n<&>'\",é"]),
     }
     nic[kind] = draw(source.get(kind, st.sampled_from([True, "on"])))

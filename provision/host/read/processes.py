@@ -29,7 +29,7 @@ processes() {
     grep -azHZ '' $stat /proc/self/status $read $also
     find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
     sockets_held=$(find ${fds:-/dev/null} -maxdepth 1 \( -lname 'socket:*' -o -lname '/dev/tap[0-9]*' ! -lname '/dev/tap*[!0-9]*' \) \
-        -printf '%p %l\n' | awk -F/ '++held[$3] <= 512 { print held[$3], $0 }' | sort -n | head -n 200000 | cut -d ' ' -f 2-)
+        -printf '%p %l\n' | awk -F/ '/ (socket:\[|\/dev\/tap)[0-9]+\]?$/ && ++held[$3] <= 512 { print held[$3], $0 }' | sort -n | head -n 200000 | cut -d ' ' -f 2-)
     [ -z "$sockets_held" ] || printf '%s\0%s\0' $sockets_held
     attached ${fds:-/dev/null} | xargs -r grep -azHZ iff:
     [ -z "$held" ] || others=$(attached $held)
@@ -123,7 +123,7 @@ _QEMUS = (
     [ -z "$sockets" ] || said "$own listening" listening /proc/self/net
     told() {
         while read -r net at; do
-            [ "$net" != "$own" ] || continue
+            case $net in "$own") continue ;; net:*) ;; *) continue ;; esac # whose process has ended has no name
             [ -z "$1" ] || said "$net listening" listening "${at%/ns/net}/net"
             said "$net links" nsenter "--net=$at" ip -json -details -stats address show
             said "$net features" nsenter "--net=$at" ethtool --json -k '*'
