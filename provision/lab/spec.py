@@ -18,6 +18,7 @@ from provision.lab.scalars import (
     Device,
     FirmwareTag,
     Mac,
+    MacvtapDevice,
     Memory,
     Name,
     NicName,
@@ -162,7 +163,7 @@ class Nic(Model):
     model: Literal["virtio", "e1000e"] = "virtio"
     bridge: BridgeName | None = None
     tap: Switch = False
-    macvtap: Device | None = None
+    macvtap: MacvtapDevice | None = None
     user: Switch = False
     ifname: TapName = ""
     mac: Mac = ""

@@ -32,10 +32,6 @@ def _backend(at: At) -> Iterator[Complaint]:
         yield at.complain("", f"needs exactly one of bridge, tap, macvtap and user, and has {seen}", *_KINDS)
     if at.nic.macvtap and at.machine.backend == "qemu":
         yield at.complain("macvtap", "needs backend libvirt", "backend")
-    if at.nic.macvtap and not re.fullmatch(r"[A-Za-z0-9._\\-]+", at.nic.macvtap):  # its schema's deviceName
-        yield at.complain(
-            "macvtap", "libvirt takes letters, digits, `.`, `_`, `-` and `\\` in a device's name"
-        )
     if not BACKENDS[at.nic.kind].device:
         for key in ("ifname", "mtu"):
             if getattr(at.nic, key):
