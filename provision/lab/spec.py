@@ -18,6 +18,7 @@ from provision.lab.scalars import (
     Device,
     FirmwareTag,
     Mac,
+    MacvtapDevice,
     Memory,
     Name,
     NetworkName,
@@ -166,7 +167,7 @@ class Nic(Model):
     vlan: Annotated[StrictInt, Field(ge=1, le=4094)] | None = None
     network: NetworkName | None = None
     tap: Switch = False
-    macvtap: Device | None = None
+    macvtap: MacvtapDevice | None = None
     user: Switch = False
     ifname: TapName = ""
     mac: Mac = ""

@@ -41,10 +41,6 @@ def _kind(at: At) -> Iterator[Complaint]:
         for kind in given:
             if not BACKENDS[kind].netdev:
                 yield at.complain(kind, "needs backend libvirt", "backend")
-    if at.nic.macvtap and not re.fullmatch(r"[A-Za-z0-9._\\-]+", at.nic.macvtap):  # its schema's deviceName
-        yield at.complain(
-            "macvtap", "libvirt takes letters, digits, `.`, `_`, `-` and `\\` in a device's name"
-        )
     if at.nic.vlan and not at.nic.bridge:
         yield at.complain("vlan", "is for `bridge`, and one of Open vSwitch's", *_KINDS)
 
