@@ -225,3 +225,15 @@ def test_a_remote_host_is_declared_and_named() -> None:
 
     assert lab.machines["vm"].host == "hv1.example"
     assert (lab.hosts["hv1.example"].user, lab.hosts["hv1.example"].port) == ("root", 2222)
+
+
+def test_a_macvtap_whose_device_libvirts_schema_refuses_is_left_out_and_said() -> None:
+    direct = NIC.replace("type='bridge'", "type='direct'").replace(
+        "bridge='br0'", "dev='DEVICE' mode='bridge'"
+    )
+    whole = small(direct.replace("DEVICE", "enp3s0.7").replace("MORE", "<model type='virtio'/>"))
+    assert lab_of(whole.text).machines["vm"].nics[0].macvtap == "enp3s0.7"
+
+    refused = small(direct.replace("DEVICE", "e,1").replace("MORE", "<model type='virtio'/>"))
+    assert lab_of(refused.text).machines["vm"].nics == ()
+    assert any("must be of letters, digits" in note.why for note in refused.notes)
