@@ -25,8 +25,6 @@ _HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-
 _THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
 _TPM_STATE_SINCE = 8_009_000
 """libvirt 8.9 and later are told what becomes of a domain's TPM state."""
-
-
 _MOST_HANGING = 12
 """Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _STARTING = 300.0
@@ -103,11 +101,12 @@ class Libvirt:
             if row.trouble or time.monotonic() > end:
                 told.add(row.untold(row.trouble or late))
                 continue
-            if careful and self._call(partial(reading.hangs, row.domain, bounds.listing)):
+            there = self._open()
+            if careful and self._call(partial(reading.hangs, row, there, bounds.listing)):
                 told.add(row.untold(hung))
                 continue
             try:
-                domain = self._call(partial(reading.living_domain, row), bounds.listing)
+                domain = self._call(partial(reading.living_domain, row, there), bounds.listing)
             except DeadlineError:
                 self.version()  # raises where it is libvirtd itself that does not answer
                 careful, domain = True, row.untold(hung)
