@@ -214,10 +214,6 @@ FAULTS = {
     "underscore": ("    vcpus: 1__\n", "6:12: machines.m.vcpus: must be a whole number, not '1__'"),
     "huge": (f"    vcpus: {'9' * 39}\n", "6:12: machines.m.vcpus: must be at most 1024, not 999"),
     "null": ("    machine: ~\n", "6:14: machines.m.machine: must be text, not null"),
-    "macvtap": (
-        "    nics: [{macvtap: 'e,1'}]\n",
-        "6:22: machines.m.nics[0].macvtap: must be of letters, digits",
-    ),
     "number": ("    machine: 3.5\n", "6:14: machines.m.machine: must be text, not 3.5"),
 }
 

@@ -87,8 +87,8 @@ def test_a_secret_in_xml_is_masked_and_nothing_else(text: str, left: str) -> Non
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("domains/**/*.xml")), ids=lambda path: path.stem)
-def test_a_domain_without_secrets_stays_as_it_is_but_for_its_kernels_words(path: object) -> None:
-    text = path.read_text()  # type: ignore[attr-defined]
+def test_a_domain_without_secrets_stays_as_it_is_but_for_its_kernels_words(path: Path) -> None:
+    text = path.read_text()
 
     assert [
         a

@@ -101,11 +101,12 @@ class Libvirt:
             if row.trouble or time.monotonic() > end:
                 told.add(row.untold(row.trouble or late))
                 continue
-            if careful and self._call(partial(reading.hangs, row.domain, bounds.listing)):
+            there = self._open()
+            if careful and self._call(partial(reading.hangs, row, there, bounds.listing)):
                 told.add(row.untold(hung))
                 continue
             try:
-                domain = self._call(partial(reading.living_domain, row), bounds.listing)
+                domain = self._call(partial(reading.living_domain, row, there), bounds.listing)
             except DeadlineError:
                 self.version()  # raises where it is libvirtd itself that does not answer
                 careful, domain = True, row.untold(hung)

@@ -144,15 +144,22 @@ def _states(connection: Any) -> Iterator[tuple[str, tuple[Any, str]]]:
                 yield uuid, (found, state)
 
 
-def living_domain(listed: Listed) -> Domain | None:
+def _at(connection: Any, listed: Listed) -> Any:
+    """The domain at this connection: libvirt's client tells not every answer beside a call that hangs on the same one."""
+    found = listed.domain
+    return found if found.connect() is connection else connection.lookupByUUID(found.UUID())
+
+
+def living_domain(listed: Listed, connection: Any) -> Domain | None:
     """One domain as it runs, with what starts next time; None where it has gone meanwhile.
 
     Of one that is off they are the same, and asked for once.
 
     :raise libvirtError: when libvirt is gone.
     """
-    libvirt, found = binding(), listed.domain
+    libvirt = binding()
     try:
+        found = _at(connection, listed)
         state = listed.state or _state(found.state()[0])
         run = "" if state == "off" else str(found.ID())
         live = found.XMLDesc(0)
@@ -161,7 +168,7 @@ def living_domain(listed: Listed) -> Domain | None:
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
-        if not found.connect().isAlive():
+        if not connection.isAlive():
             raise
         # Too long for a message, for one.
         return listed.untold(f"libvirt did not tell its XML: {short(masked_text(str(error)), _WORDS)}")
@@ -172,17 +179,17 @@ def living_domain(listed: Listed) -> Domain | None:
     return Domain(listed.name, state, live, kept, run, saved=listed.saved and state == "off")
 
 
-def hangs(found: Any, seconds: float) -> bool:
+def hangs(listed: Listed, connection: Any, seconds: float) -> bool:
     """Whether a domain's monitor has not answered somebody for so long.
 
     :raise libvirtError: when libvirt is gone.
     """
     try:
-        state, _, since = found.controlInfo()
+        state, _, since = _at(connection, listed).controlInfo()
     except UNDECODED:
         return False
     except binding().libvirtError:
-        if not found.connect().isAlive():
+        if not connection.isAlive():
             raise
         return False  # it may have gone; its XML tells
     return bool(state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= seconds * 1000)
