@@ -17,7 +17,7 @@ from provision.lab.load import parse_lab
 from provision.runtime.command import UNRECORDED, Result, Run
 from provision.runtime.errors import LostError, RefusedError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor
+from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, Network
 from provision.verify.evidence import NicEvidence
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class FakeLibvirt:
     """Stands for libvirt: remembers what it was asked to do."""
 
     said: list[tuple[str, str]] = field(default_factory=list)
+    networks: dict[str, Network] = field(default_factory=dict)
 
     def domain(self, name: str) -> Domain | None:  # noqa: ARG002
         return None
@@ -146,6 +147,12 @@ class FakeLibvirt:
 
     def emulator(self, kind: str, machine: str) -> str:  # noqa: ARG002
         return "/usr/bin/qemu-system-x86_64"
+
+    def network(self, name: str) -> Network | None:
+        return self.networks.get(name)
+
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:  # noqa: ARG002
+        return "<domainCapabilities/>", "<capabilities/>"
 
     def version(self) -> str:
         return "9.0.0"

@@ -28,8 +28,16 @@ from provision.facts.domain_tree import paths_in
 from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.frames import parse_samples
+from provision.facts.hyperv import (
+    parse_cpu_expansion,
+    parse_domain_capabilities,
+    parse_kvm_module,
+    parse_tsc_frequency,
+)
 from provision.facts.ip import parse_links
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
+from provision.facts.network import parse_network
+from provision.facts.ovs import parse_ovs
 from provision.facts.pci import parse_pci
 from provision.facts.processes import parse_processes
 from provision.facts.qdisc import parse_queueing
@@ -56,6 +64,7 @@ from provision.verify.report.text import shown
 from provision.verify.saved.files import Saved, as_files, parse_saved
 from provision.verify.saved.record import Row
 from tests.builders import FIXTURES, features
+from tests.hyperv_hosts import monitor_text
 
 Draw = random.Random
 Mutate = Callable[[str, Draw], str]
@@ -135,6 +144,7 @@ ARGV = ("\0".join(json.loads((FIXTURES / "rscvm-0.1.0" / "armed" / "process.json
         'qemu\0-netdev\0tap,id=n,ifname=t0\0-device\0{"driver":"virtio-net-pci","netdev":"n","id":"x"}\0-qmp\0unix:/q,server=on',
         "qemu\0-nic\0tap,ifname=t1,model=virtio-net-pci\0-mon\0chardev=m\0-chardev\0socket,id=m,path=/a,,b,server=on")  # fmt: skip
 PCI = json.dumps([{"bus": 0, "devices": [{"bus": 0, "qdev_id": "n", "slot": 2, "function": 0, "id": {"device": 4161, "vendor": 6900}, "regions": [{"bar": 1, "type": "memory", "address": 4273995776, "size": 4096}], "class_info": {"class": 512}, "irq_pin": 1, "irq": 11}]}])  # fmt: skip
+_NETWORK = "<network><name>lan</name><forward mode='bridge'/><bridge name='br0'/></network>"
 
 TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "accelerators": (parse_accelerators, texts("recorded-host/probe-*.txt")),
@@ -153,18 +163,24 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "features": (parse_features, texts("ethtool-*/tap-*.json")),
     "frames": (parse_samples, texts("frames-*/*.json")),
     "image": (parse_image_info, texts("qemu-*/image-info.json")),
+    "Hyper-V by libvirt": (parse_domain_capabilities, texts("domcaps/*.xml") + texts("domcaps/composed/*.xml")),
+    "Hyper-V by QEMU": (parse_cpu_expansion, tuple(monitor_text(f"composed/cpu-expansion-kvm-{vendor}.json") for vendor in ("intel", "amd"))),
     "import": (_imported, DOMAINS),
+    "KVM's module": (parse_kvm_module, ("/sys/module/kvm_amd/parameters/nested:1\n/sys/module/kvm_amd/parameters/avic:Y\n",)),
     "journal": (_journal, texts("rscvm-0.1.0/journal*.json") + texts("rscvm-0.1.0/armed/journal.json")),
     "known hosts": (_known_hosts, ("hv ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIvY\n|1|c2FsdA==|aGFzaA== ssh-rsa AAAA\n@revoked * ssh-rsa AAAA\n",)),
     "lab file": (lambda text: parse_lab(text, "lab.yaml", "/", {}), texts("full-lab.yaml") + texts("rscvm-0.1.0/lab.yaml")),
     ".link file": (parse_link_options, texts("systemd-252/*.link")),
     "links": (parse_links, texts("iproute2-6.1/links*.json")),
     "MAC": (parse_permanent_mac, ("Permanent address: 52:54:00:12:34:56\n",)),
+    "network": (parse_network, (_NETWORK,)),
+    "OVS": (parse_ovs, texts("ovs-*/*.json")),
     "name of a device": (lambda name: device_kind(name, features("no-driver"), ()), ("tap0", "vnet1", "macvtap2", "fwpr100p0")),
     "paste": (_judged_paste, texts("ethtool-*/features-*.txt") + texts("pasted/*.txt") + DOMAINS),
     "PCI": (_answer(parse_pci), (PCI,)),
     "processes": (parse_processes, texts("evidence-every/local/sh-c-*.txt")),
     "queueing": (parse_queueing, texts("iproute2-6.1/qdisc*.json")),
+    "TSC's frequency": (parse_tsc_frequency, ("<capabilities><host><cpu><counter name='tsc' frequency='2993187000' scaling='no'/></cpu></host></capabilities>",)),
     "URI": (reach, ("qemu+ssh://root@hv:22/system?keyfile=/k", "qemu:///session", "ssh://a@b")),
     "version": (parse_version, texts("qemu-*/version.txt")),
     "virtio": (_answer(parse_virtio_status), STATUSES),

@@ -10,6 +10,7 @@ import pytest
 from provision.render.machine import qemu_argv
 from provision.render.view import MachineView
 from provision.runtime.errors import RequestError
+from provision.tables.backends import BACKENDS
 
 # Options with key=value lists, by the key that a first value without one is for (qemu-options, qemu_opts_parse).
 _LISTS = {
@@ -102,7 +103,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
 def command_line(view: MachineView) -> CommandLine | None:
     """A machine's command line taken apart, or None where only libvirt can make it, which must then be true."""
     spec = view.spec
-    if any(nic.kind == "macvtap" for nic in spec.nics) or spec.tpm:
+    if not all(BACKENDS[nic.kind].netdev for nic in spec.nics) or spec.tpm:
         with pytest.raises(RequestError):
             qemu_argv(view)
         return None

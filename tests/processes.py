@@ -46,4 +46,5 @@ def proc_text(
         rows += [(f"/proc/{pid}/{path}", said) for path, said in more]
         rows += [(f"/proc/{pid}/fdinfo/8", f"iff:\t{taps[pid]}\n")] if taps and pid in taps else []
     rows += [stat(pid, stats[-1]) for pid in argvs] + [*(files or {}).items()]
+    rows.append(("end", ""))
     return base64.b64encode("".join(f"{path}\0{said}\0" for path, said in rows).encode()).decode()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from provision.lab.load import parse_lab
 from provision.lab.spec import Lab
+from provision.tables.backends import BACKENDS
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import wanted_offloads
 from tests.written import Where, Written
@@ -85,7 +86,7 @@ def _virtio(draw: Draw, kind: str, machine: dict[str, Any]) -> dict[str, Any]:
         no_vhost = machine["accel"] == "tcg" and machine["backend"] == "libvirt"
         vhost = ["auto", False] if no_vhost else ["auto", False, True, "on"]
         nic |= _some(draw, {"vhost": st.sampled_from(vhost), "queues": st.integers(1, 8)})
-    if profile == "true" and kind in ("bridge", "tap"):
+    if profile == "true" and BACKENDS[kind].tap:
         nic |= _some(draw, {"mangleid": switch})
     nic |= _some(draw, {"rx_queue_size": st.sampled_from([256, 512, 1024])})
     if offloads := _offloads(draw, profile, nic.get("queues", 1)):
@@ -94,7 +95,9 @@ def _virtio(draw: Draw, kind: str, machine: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, Any]:
-    kinds = ["bridge", "bridge", "tap", "user"] + (["macvtap"] if machine["backend"] == "libvirt" else [])
+    kinds = ["bridge", "bridge", "tap", "user"] + (
+        ["macvtap", "network"] if machine["backend"] == "libvirt" else []
+    )
     kind = draw(st.sampled_from(kinds))
     if draw(st.integers(0, 3)):
         nic = _virtio(draw, kind, machine) | _some(draw, {"model": st.just("virtio")})
@@ -110,9 +113,12 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
     ]
     source = {
         "bridge": st.sampled_from(allowed),
-        "macvtap": st.sampled_from(["eno1", "enp3s0,x", "e<&>'\""]),
+        "macvtap": st.sampled_from(["eno1", "enp3s0.7", "a\\b-c_d"]),
+        "network": st.sampled_from(["default", "a b", "n<&>'\",é"]),
     }
     nic[kind] = draw(source.get(kind, st.sampled_from([True, "on"])))
+    if kind == "bridge" and nic.get("rsc") != "hck":
+        nic |= _some(draw, {"vlan": st.integers(1, 4094)})
     ours = f"{at[0]}{at[1]}"
     pair = st.integers(0, 255).map("{:02x}".format)
     mac = st.builds("52:54:{}:{}:{:02x}:{:02X}".format, pair, pair, st.just(at[0]), st.just(at[1]))
@@ -151,6 +157,7 @@ def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, A
             "machine": st.sampled_from(machines),
             "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
             "tpm": switch if backend == "libvirt" else st.just("off"),
+            "nested": switch,
             "disks": st.lists(disk, max_size=4),
             "cdroms": st.lists(path, max_size=8),
             "kernel": kernel,

@@ -20,10 +20,10 @@ from tests.processes import NAMESPACES, proc_text
 NIC = ("-netdev", "tap,id=n,ifname=t0", "-device", "virtio-net-pci,netdev=n,id=nic,mac=52:54:00:00:00:01")
 QMP = ("-qmp", "unix:/run/vm.qmp,server=on,wait=off")
 HERE = f"{NAMESPACES['net']} listening"
-LISTENS = "00000000933076e9: 00000002 00000000 00010000 0001 01 4711 /run/vm.qmp\n"
-HELD = LISTENS + "00000000933076e8: 00000003 00000000 00000000 0001 03 4713 /run/vm.qmp\n"
+LISTENS = "unix 00000000933076e9: 00000002 00000000 00010000 0001 01 4711 /run/vm.qmp\n"
+HELD = LISTENS + "unix 00000000933076e8: 00000003 00000000 00000000 0001 03 4713 /run/vm.qmp\n"
 OWN = [("fd/9", "socket:[4711]"), ("fd/10", "socket:[4713]")]
-TCP = "   1: {at}:115C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0 100 0 0 10 0\n"
+TCP = "tcp    1: {at}:115C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0 100 0 0 10 0\n"
 
 
 @dataclass
@@ -249,7 +249,7 @@ def test_another_users_monitor_is_asked_only_by_a_socket_that_is_that_users() ->
 
 
 def test_a_line_that_somebody_forged_hides_no_monitor() -> None:
-    forged = f"{HELD}0: 1 0 00010000 0001 01 7 /run/vm.qmp\n"
+    forged = f"{HELD}unix 0: 1 0 00010000 0001 01 7 /run/vm.qmp\n"
     text = proc_text({42: ("qemu", *QMP, *NIC)}, more=OWN, files={HERE: forged})
 
     assert "somebody else's; judged" in reason(found(text)[0])

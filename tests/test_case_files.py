@@ -40,7 +40,7 @@ def imported(case: str) -> tuple[dict[str, object], dict[str, str]]:
             "import/nova-ovs",
             [],
             ["br-int"],
-            {"devices/disk[vda]", "devices/interface[fa:16:3e:00:a3:01]/virtualport", "devices/rng", "sysinfo"},
+            {"devices/disk[vda]", "devices/interface[fa:16:3e:00:a3:01]/virtualport/parameters", "devices/rng", "sysinfo"},
         ),
         ("import/381-vhostuser", ["/srv/w.qcow2"], [], {"devices/interface[52:54:00:00:a4:01]", "memoryBacking"}),
         ("xml/ovirt", [], ["ovirtmgmt"], {"devices/interface[00:1a:4a:00:03:01]/alias"}),
@@ -90,7 +90,8 @@ machines:
     [
         ("nics: [{bridge: vmbr0, tag: 20, firewall: true, queues: 8}]", ["9:28", "9:37"]),
         ("nics: [{bridge: br-int, virtualport: openvswitch}]", ["9:29"]),
-        ("nics: [{network: default}]", ["9:12", "9:13"]),
+        ("nics: [{network: default}]", []),
+        ("nics: [{network: default, portgroup: lab}]", ["9:31"]),
         ("nics: [{vhostuser: /var/run/openvswitch/vhu0}]", ["9:12", "9:13"]),
         ("hugepages: true", ["9:5"]),
         ("nics: [{bridge: br0, queues: 300}]", ["9:34"]),

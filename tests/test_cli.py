@@ -198,7 +198,21 @@ def test_a_reader_that_goes_away_is_no_error(lab: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
 
-    assert done.stderr == ""
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["assumed"]
+
+
+def test_render_says_what_it_assumed_of_a_host_for_windows_and_of_no_other(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["render", str(lab), "dut"]) == 0
+    assert capsys.readouterr().err == ""
+
+    assert run(["render", str(lab), "windows", "--json"]) == 0
+
+    said = capsys.readouterr()
+    assert said.err.startswith("assumed: KVM with Hyper-V time, relaxed, vapic, ")
+    assert said.err.endswith("; `plan` asks the host\n")
+    assert json.loads(said.out)["notes"] == [said.err.rstrip()]
 
 
 def test_control_characters_never_reach_the_terminal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -285,13 +286,13 @@ def test_what_is_no_sample_is_unreadable(text: str) -> None:
         parse_samples(text)
 
 
-@pytest.mark.parametrize("at", range(8))
-@pytest.mark.parametrize("value", [True, None, "1", 1.5, -2, 1 << 64])
-def test_each_number_of_a_frame_is_one_that_there_can_be(at: int, value: object) -> None:
-    if (at, value) == (0, -2):
-        return  # clocks are set back
-    row = [0, 1448, 0, 0, 0, 1, 16, 1]
-    row[at] = value  # type: ignore[call-overload]
+# But for a clock that is set back.
+@pytest.mark.parametrize(
+    "pair", [p for p in product(range(8), [True, None, "1", 1.5, -2, 1 << 64]) if p != (0, -2)]
+)
+def test_each_number_of_a_frame_is_one_that_there_can_be(pair: tuple[int, object]) -> None:
+    row: list[object] = [0, 1448, 0, 0, 0, 1, 16, 1]
+    row[pair[0]] = pair[1]
     flow = {"family": 4, "frames": [row]}
 
     with pytest.raises(UnreadableError):

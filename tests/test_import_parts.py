@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from provision.runtime.protocols import Domain, Target
-from provision.verbs.importer.import_domain import Imported, import_domain
+from provision.runtime.protocols import Target
+from provision.verbs.importer.import_domain import import_domain
 from tests.builders import lab_of
-from tests.domains import DISK, HERE, NIC, SMALL, domain_of, nic, small
+from tests.domains import DISK, HERE, NIC, SMALL, domain_of, nic, rendered, small
 
 
 @pytest.mark.parametrize(
@@ -112,51 +112,40 @@ def test_a_disk_is_used_as_it_is_and_the_file_says_so() -> None:
     assert "shut it down for good before `up`" in imported.text
 
 
-LIVE = NIC.replace("bridge'>", "network'>").replace(
-    "<source bridge='br0'/>", "<source network='lan' bridge='virbr7'/>"
+CPU = "<cpu mode='host-passthrough'><topology sockets='1' cores='2' threads='1'/>{}</cpu></domain>"
+
+
+@pytest.mark.parametrize("policy", ["require", "force"])
+@pytest.mark.parametrize("feature", ["vmx", "svm"])
+def test_a_domain_that_asks_for_what_a_hypervisor_needs_is_nested_and_keeps_it(
+    feature: str, policy: str
+) -> None:
+    imported = small(**{"</domain>": CPU.format(f"<feature policy='{policy}' name='{feature}'/>")})
+
+    assert lab_of(imported.text).machines["vm"].nested
+    assert [note.path for note in imported.notes if "cpu" in note.path and policy == "require"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "nested"),
+    [
+        ("<features><hyperv mode='custom'><evmcs state='on'/></hyperv></features></domain>", True),
+        ("<features><hyperv mode='custom'><evmcs state='off'/></hyperv></features></domain>", False),
+        (CPU.format("<feature policy='disable' name='vmx'/>"), False),
+        (CPU.format("<feature policy='require' name='x2apic'/>"), False),
+        ("</domain>", False),
+    ],
 )
-STILL = NIC.replace("bridge'>", "network'>").replace("<source bridge='br0'/>", "<source network='lan'/>")
+def test_a_domain_is_nested_only_where_it_says_so(more: str, *, nested: bool) -> None:
+    assert lab_of(small(**{"</domain>": more}).text).machines["vm"].nested is nested
 
 
-def networked(live: str, state: str) -> Imported:
-    still, running = (
-        SMALL.replace("DEVICES", text.replace("MORE", "<model type='virtio'/>")) for text in (STILL, live)
-    )
-    return import_domain(domain_of(still, running, state), HERE)
+def test_our_own_domain_stays_nested_also_where_its_host_could_not_be_asked() -> None:
+    imported = small(**{"</domain>": CPU.format("<feature policy='require' name='vmx'/>")})
+    again = import_domain(domain_of(rendered(imported)), HERE)
 
-
-def test_a_libvirt_network_becomes_the_bridge_that_the_running_domain_has() -> None:
-    imported = networked(LIVE, "running")
-
-    assert lab_of(imported.text).machines["vm"].nics[0].bridge == "virbr7"
-    assert "bridge: virbr7 # libvirt's network lan" in imported.text
-
-
-def test_a_libvirt_network_of_a_domain_that_is_off_is_a_tap_on_nothing_and_said() -> None:
-    imported = networked(STILL, "off")
-
-    assert lab_of(imported.text).machines["vm"].nics[0].tap is True
-    assert any("put `bridge:` for `tap:`" in note.why for note in imported.notes)
-
-
-def test_a_transient_domain_is_read_as_it_runs() -> None:
-    xml = SMALL.replace("DEVICES", LIVE.replace("MORE", "<target dev='vnet3'/><model type='virtio'/>"))
-
-    imported = import_domain(Domain("vm", "running", xml, ""), HERE)
-
-    assert lab_of(imported.text).machines["vm"].nics[0].bridge == "virbr7"
-    assert "vnet3" not in imported.text
-    assert "as it runs" in imported.text
-
-
-@pytest.mark.parametrize("kind", ["hostdev", "vhostuser", "vdpa", "mcast"])
-def test_a_nic_that_cannot_be_had_is_left_out_and_the_rest_is_imported(kind: str) -> None:
-    other = NIC.replace("bridge'>", f"{kind}'>", 1).replace("00:01", "00:02").replace("MORE", "")
-    imported = small(other + NIC.replace("MORE", "<model type='virtio'/>"))
-
-    assert [nic.mac for nic in lab_of(imported.text).machines["vm"].nics] == ["52:54:00:00:00:01"]
-    note = next(note for note in imported.notes if note.path == "devices/interface[52:54:00:00:00:02]")
-    assert note.why == f"a lab file has no NIC of type {kind}: it is left out"
+    assert lab_of(again.text).machines["vm"].nested
+    assert again.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,10 @@ def a_nic(draw: Any, devices: etree._Element) -> None:
     ):
         element(driver, end, **{key: draw(_SWITCH) for key in keys if draw(st.booleans())})
     element(nic, "mtu", size=draw(number))
+    element(nic, "virtualport", type=draw(st.sampled_from(["openvswitch", "802.1Qbh", "-none-"])))
+    vlan = element(nic, "vlan", trunk=draw(_SWITCH))
+    for _ in range(draw(st.integers(0, 2))):
+        element(vlan, "tag", id=draw(number), nativeMode=draw(st.sampled_from(["-none-", "tagged"])))
     element(nic, "alias", name=draw(st.sampled_from(["ua-a", "ua-net1", "ua-b", "net0"]) | anything))
 
 

@@ -248,7 +248,7 @@ def test_a_domain_that_is_gone_at_each_call_ends_no_list(place: Path) -> None:
         return xdr_string(xml())
 
     gone = {"xml": of_the_last, "control": refuses(NO_DOMAIN, b"gone")}
-    with told(place, Lie(GOOD, answers=gone), Bounds(listing=5)) as there:
+    with told(place, Lie(GOOD, answers=gone), Bounds(listing=1)) as there:
         found = by_name(there)
 
     assert found["first"].trouble

@@ -34,7 +34,7 @@ WORDS = {
     "driver=https,file.password=pl4nted,key-secret=id": "driver=https,file.password=***,key-secret=id",
     "rbd:pool/image:id=me:key=pl4nted==": "rbd:pool/image:id=me:key=***",
     "port=5901,Password=pl4nted": "port=5901,Password=***",
-    "https://me:pl4nted@host/x?token=pl4nted,if=virtio": "https://me:***@host/x?token=***,if=virtio",
+    "https://me:pl4nted@host/x?token=pl4nted,if=virtio": "https://me:***@host/x?***,if=virtio",
     "file=iscsi://me%pl4nted@host/1": "file=iscsi://me%***@host/1",
     '{"qom-type":"secret","id":"a","data":"x\\"pl4nted"}': '{"qom-type":"secret","id":"a","data":"***"}',
     '{"file":"json:{\\"password\\":\\"pl4nted\\"}"}': '{"file":"json:{\\"password\\":\\"***\\"}"}',
@@ -87,8 +87,8 @@ def test_a_secret_in_xml_is_masked_and_nothing_else(text: str, left: str) -> Non
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("domains/**/*.xml")), ids=lambda path: path.stem)
-def test_a_domain_without_secrets_stays_as_it_is_but_for_its_kernels_words(path: object) -> None:
-    text = path.read_text()  # type: ignore[attr-defined]
+def test_a_domain_without_secrets_stays_as_it_is_but_for_its_kernels_words(path: Path) -> None:
+    text = path.read_text()
 
     assert [
         a
@@ -146,7 +146,7 @@ def test_json_is_masked_by_its_keys() -> None:
 def proc(*argv: str) -> str:
     rows = [("/proc/self/status", "Uid:\t0\t0"), ("/proc/7/status", "Uid:\t0\t0")]
     rows += [("/proc/7/cmdline", word) for word in argv]
-    rows += [("/proc/7/stat", "7 (x) S " + "1 " * 30)]
+    rows += [("/proc/7/stat", "7 (x) S " + "1 " * 30), ("end", "")]
     return base64.b64encode(
         b"".join(part.encode("utf-8", "surrogateescape") + b"\0" for row in rows for part in row)
     ).decode()

@@ -137,7 +137,9 @@ def test_what_was_tried_in_vain_is_told_with_whose_doing_that_is(now: Feature, w
 def test_a_tap_on_a_bridge_that_stands_for_a_cable_queues_as_much_as_autohcks() -> None:
     lab = hlk("qemu")
     queues = {
-        nic.name: [word for argv in made_tap(lab, name, nic).commands for word in argv if word == "11000"]
+        nic.name: [
+            word for argv in made_tap(lab, name, nic, ovs=False).commands for word in argv if word == "11000"
+        ]
         for name, machine in lab.machines.items()
         for nic in machine.nics
     }

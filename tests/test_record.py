@@ -55,6 +55,13 @@ def test_the_same_question_gets_the_next_answer_and_the_last_one_from_then_on() 
     assert [again.run(["date"]).out for _ in range(4)] == ["one", "two", "two", "two"]
 
 
+def test_what_libvirt_can_is_answered_again_as_it_was() -> None:
+    recorder = Recorder(FakeEdges())
+    there = recorder.libvirt("hv").capabilities("kvm", "q35")
+
+    assert Replay(recorder.rows, "0.1.0").libvirt("hv").capabilities("kvm", "q35") == there
+
+
 def test_questions_of_different_hosts_or_inputs_are_different() -> None:
     recorder = Recorder(FakeEdges(SayingHost(outs=["one", "two", "three"])))
     for host, stdin in (("a", ""), ("b", ""), ("b", "words")):

@@ -14,7 +14,7 @@ NOT_A_MAC = "must be six hexadecimal pairs"
 NOT_AN_ADDRESS = "must be a host name or an IP address"
 RENAMED = "libvirt silently renames those"
 ABSOLUTE = "must be absolute: it is a path on h"
-EXACTLY_ONE = "needs exactly one of bridge, tap, macvtap and user"
+EXACTLY_ONE = "needs exactly one of bridge, network, tap, macvtap and user"
 
 
 def nic(keys: str) -> str:
@@ -36,6 +36,15 @@ REFUSED_NICS = {  # what the NIC says: its key that is blamed, and why
     "bridge: b, user: on": ("", f"{EXACTLY_ONE}, and has bridge and user"),
     "bridge: b, tap: on": ("", f"{EXACTLY_ONE}, and has bridge and tap"),
     "tap: on, macvtap: e": ("", f"{EXACTLY_ONE}, and has tap and macvtap"),
+    "network: n, bridge: b": ("", f"{EXACTLY_ONE}, and has bridge and network"),
+    "tap: on, vlan: 10": (".vlan", "is for `bridge`, and one of Open vSwitch's"),
+    "network: n, vlan: 10": (".vlan", "is for `bridge`, and one of Open vSwitch's"),
+    "bridge: b, vlan: 0": (".vlan", "must be at least 1, not 0"),
+    "bridge: b, vlan: 4095": (".vlan", "must be at most 4094, not 4095"),
+    "bridge: b, vlan: on": (".vlan", "must be a whole number"),
+    "network: a/b": (".network", "must be the name of a libvirt network, without `/`"),
+    'network: ""': (".network", "must be the name of a libvirt network"),
+    r'network: "a\tb"': (".network", CONTROL),
     "user: on, rsc: off, ifname: t": (".ifname", "has no meaning with user"),
     "user: on, rsc: off, mtu: 1500": (".mtu", "has no meaning with user"),
     "user: on, rsc: off, vhost: on": (".vhost", "needs a TAP"),
@@ -81,6 +90,8 @@ REFUSED_HCK = {  # beside `rsc: hck` on a machine with `purpose: hck`
     "tap: on, vhost: on": (".vhost", "must not be true with `rsc: hck`"),
     "tap: on, queues: 2": (".queues", "must be 1 with `rsc: hck`, not 2"),
     "user: on": (".rsc", "hck does not work on user"),
+    "network: n": (".rsc", "hck does not work on network"),
+    "bridge: b, vlan: 10": (".vlan", "what else its bridge carries cannot be seen"),
     "macvtap: eno1": (".rsc", "hck does not work on macvtap"),
     "tap: on, model: e1000e": (".rsc", "e1000e has no RSC"),
     "tap: on, offloads: {guest_csum: off}": (".offloads", "must leave guest_csum on with `rsc: hck`"),
@@ -95,6 +106,7 @@ REFUSED_HCK = {  # beside `rsc: hck` on a machine with `purpose: hck`
 
 REFUSED_MACHINES = {  # what the machine says beside guest and memory
     "backend: qemu, nics: [{macvtap: e, rsc: off}]": (".nics[0].macvtap", "needs backend libvirt"),
+    "backend: qemu, nics: [{network: n}]": (".nics[0].network", "needs backend libvirt"),
     "nics: [{tap: on, name: net1}, {tap: on}]": (".nics[1].name", "net1 is already that of m.nics[0]"),
     "nics: [{bridge: b}, {tap: on, ifname: b}]": (
         ".nics[1].ifname",

@@ -13,7 +13,7 @@ from lxml import etree
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import Choices, machine_view
 from provision.runtime.errors import RequestError
-from provision.tables.guests import GUESTS
+from provision.tables.enlightenments import ENLIGHTENMENTS
 from provision.tables.offloads import HCK, OFFLOADS
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of, one_vm
@@ -179,15 +179,17 @@ def test_tcg_has_no_enlightenments_and_every_cpu_feature() -> None:
     assert qemu_argv(view)[qemu_argv(view).index("-cpu") + 1] == "max"
 
 
-def test_every_enlightenment_of_the_table_is_said() -> None:
+def test_of_a_host_that_nobody_asked_what_every_kvm_has_is_said() -> None:
     view = machine_view(lab_of(THREE_VMS), "windows-argv")
     root = etree.fromstring(domain_xml(view).encode())
     hyperv = root.find("features/hyperv")
     assert hyperv is not None
 
-    assert [child.tag for child in hyperv] == [row.element for row in GUESTS["windows"].enlightenments]
+    assert [child.tag for child in hyperv] == [
+        row.tag for row in ENLIGHTENMENTS if row.everywhere and row.tag and not row.within
+    ]
     cpu = qemu_argv(view)[qemu_argv(view).index("-cpu") + 1]
-    assert all(row.flag in cpu for row in GUESTS["windows"].enlightenments)
+    assert cpu.split(",") == ["host", *(row.flag for row in ENLIGHTENMENTS if row.everywhere)]
 
 
 def test_what_only_libvirt_can_make_is_refused_as_argv() -> None:

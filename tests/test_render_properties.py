@@ -62,7 +62,13 @@ def test_every_domain_reads_back_as_it_was_meant(data: dict[str, Any], chosen: C
         assert (facts.mark.lab, facts.mark.machine, facts.mark.purpose) == ("lab", name, machine.purpose)
         assert facts.mark.digest == spec_digest(machine)
         assert facts.mark.nics == tuple((nic.name, f"ua-{nic.name}", nic.profile) for nic in machine.nics)
-        kinds = {"bridge": "bridge", "tap": "ethernet", "macvtap": "direct", "user": "user"}
+        kinds = {
+            "bridge": "bridge",
+            "tap": "ethernet",
+            "macvtap": "direct",
+            "user": "user",
+            "network": "network",
+        }
         for nic, seen in zip(machine.nics, facts.nics, strict=True):
             assert (seen.kind, seen.model, seen.mac) == (kinds[nic.kind], nic.model, nic.mac)
             assert (seen.alias, seen.target) == (f"ua-{nic.name}", nic.ifname)

@@ -57,7 +57,7 @@ def processes() -> bytes:
     """As many words as are read, each of a process of its own."""
     reader = b"/proc/self/status\0Uid:\t0\t0\0/proc/self/stat\0" + b"1 (x) S " + b"1 " * 50 + b"\0"
     return base64.b64encode(
-        reader + b"".join(b"/proc/%d/cmdline\0-x\0" % number for number in range(490_000))
+        reader + b"".join(b"/proc/%d/cmdline\0-x\0" % number for number in range(490_000)) + b"end\0\0"
     )
 
 

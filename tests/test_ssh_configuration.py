@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from provision.edges.ssh.configuration import agent, ask, files, jump, path, read, tokens
+from provision.edges.ssh.configuration import agent, all_jumps, ask, files, jump, path, read, tokens
 
 
 @pytest.mark.parametrize("stream", ["", " >&2"])
@@ -70,6 +72,29 @@ def test_no_file_is_none() -> None:
     assert files(["", "none", "/a ~/b"]) == ("/a", "~/b")
 
 
-def test_a_jump_over_several_is_left_to_ssh_but_for_the_last() -> None:
+def test_each_of_several_jumps_has_our_options() -> None:
+    """`ssh -J` hands none on: a jump's own block of the configuration could then let any key pass."""
     assert jump("", (), "hv", 22) == ""
-    assert jump("a,u@b:33,c", ("X=y",), "hv", 2222) == "ssh -o X=y -J a,u@b:33 -W '[hv]:2222' ssh://c"
+    whole = jump("a,u@b:33,c", ("X=y",), "hv", 2222)
+    words = shlex.split(whole)
+    replaced = {"%h": "c", "%p": "22", "%%": "%"}
+    inner = shlex.split(
+        re.sub("%[%hp]", lambda found: replaced[found[0]], words[4].removeprefix("ProxyCommand="))
+    )
+
+    assert [words[:3], words[5:]] == [["ssh", "-o", "X=y"], ["-W", "[hv]:2222", "ssh://c"]]
+    assert [inner[:3], inner[5:]] == [["ssh", "-o", "X=y"], ["-W", "[c]:22", "ssh://u@b:33"]]
+    assert shlex.split(inner[4].removeprefix("ProxyCommand=")) == [
+        "ssh",
+        "-o",
+        "X=y",
+        "-W",
+        "[%h]:%p",
+        "ssh://a",
+    ]
+
+
+def test_jumps_that_lead_on_for_ever_are_refused() -> None:
+    with pytest.raises(ValueError, match="more than 8 jumps"):
+        all_jumps("a", lambda _: {"proxyjump": ["a"]})
+    assert all_jumps("b,c", lambda host: {"proxyjump": ["a" if host == "b" else "none"]}) == "a,b,c"

@@ -56,6 +56,15 @@ def test_a_healthy_host_is_walked_and_stays_ready(name: str) -> None:
     assert judge_nic(found).verdict == "ready"
 
 
+def test_a_tap_that_may_be_a_port_of_an_open_vswitch_without_the_kernel_is_not_walked() -> None:
+    host = read([link("tap0", "tun"), link("ovs-netdev", "tun")])
+
+    assert drawn_words(on(host)) == (
+        "outside: not walked, tap0 may be a port of ovs-vswitchd's, which works without the kernel; this host: tap0"
+    )
+    assert drawn_words(on(read([link("tap0", "tun")]))) == "this host: tap0"
+
+
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_whatever_is_switched_off_anywhere_is_found_unless_it_is_gathered_again(name: str) -> None:
     host, _ = TOPOLOGIES[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ class _Asked:
 
         :raise RequestError: when two of them do not go together.
         """
+        if not all(map(math.isfinite, (self.observe, self.watch or 0))):
+            raise RequestError("--observe and --watch take a number of seconds")
         if self.watch is not None and (self.observe or self.junit or self.html or self.save or self.source):
             raise RequestError(
                 "--watch only shows: of the other options those go with it that say what is looked at"

@@ -15,6 +15,8 @@ from provision.lab.file import read_lab
 from provision.runtime.safe_text import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provision.lab.spec import Lab
 
 _SUFFIX = {"xml": "xml", "argv": "json", "script": "sh"}
@@ -35,11 +37,14 @@ def render(
     """Libvirt domain XML, QEMU argv or a self-contained script of a machine, or of all.
 
     Touches nothing, and needs neither root nor libvirt nor QEMU. `auto` is taken for the usual host
-    (KVM, vhost); a script finds out when it runs.
+    (KVM, vhost); a script finds out when it runs. What of Hyper-V is assumed of a host for Windows is said on stderr.
     """
     read = read_lab(lab)
     names = chosen(read, [machine] if machine else [])
     rendered = {name: _rendered(read, name, form) for name in names}
+    notes = _assumed(read, names)
+    for note in notes:
+        output.say(note)
     if directory:
         for name, text in rendered.items():
             path = Path(directory) / f"{name}.{_SUFFIX[form]}"
@@ -48,10 +53,17 @@ def render(
         argvs = {name: json.loads(text) for name, text in rendered.items()}
         output.json(argvs[machine] if machine else argvs)
     elif as_json:
-        output.json({"schema": "rscvm/render/1", "as": form, "machines": rendered})
+        output.json({"schema": "rscvm/render/1", "as": form, "machines": rendered, "notes": notes})
     else:
         output.text("".join(rendered.values()))
     return 0
+
+
+def _assumed(lab: Lab, names: Sequence[str]) -> list[str]:
+    """What was taken for granted of hosts that nobody has asked; nothing where it makes no difference."""
+    from provision.render.view import assumed, machine_view
+
+    return assumed([machine_view(lab, name) for name in names])
 
 
 def _rendered(lab: Lab, name: str, form: str) -> str:

@@ -146,7 +146,11 @@ def _is_foreign(added: Difference) -> bool:
     inside = re.match(r"devices/([a-z]+)( [^/@]*)?(.*)", added.kind)
     if inside is None or inside[1] not in _CARRIERS:
         return False
-    return not inside[3].startswith("/backend") if inside[1] == "interface" else not inside[3]
+    return (
+        not inside[3].startswith(("/backend", "/virtualport/parameters"))
+        if inside[1] == "interface"
+        else not inside[3]
+    )
 
 
 def _is_spelled_out(change: Difference) -> bool:

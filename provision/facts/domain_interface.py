@@ -69,10 +69,20 @@ _ATTACHED_BY = {
 """Attributes of `<source>` that are in `attachment`, or show it for the running domain."""
 
 
+def network_of(nic: _Element) -> str:
+    """The libvirt network that a NIC is on; one that runs has the type of what is behind that."""
+    return attribute(nic, "source", "network") if nic.get("type") in _ATTACHED_BY else ""
+
+
+_NETWORKS_OWN = re.compile("(virtualport|vlan|bandwidth)[/@]")
+
+
 def attachment(nic: _Element) -> str:
     """What a NIC is attached to, in libvirt's words."""
     kind = str(nic.get("type", ""))
-    names = {"bridge": ("bridge",), "network": ("network",), "direct": ("dev", "mode")}.get(kind, ())
+    if network := network_of(nic):
+        return f"network {network}"
+    names = {"bridge": ("bridge",), "direct": ("dev", "mode")}.get(kind, ())
     words = [attribute(nic, "source", name) for name in names]
     if kind == "direct" and not words[1]:
         words[1] = "vepa"
@@ -83,6 +93,8 @@ def nic_values(root: _Element, nic: _Element) -> dict[str, str]:
     """A NIC's settings in normal form."""
     told = {f"source@{name}" for name in _ATTACHED_BY.get(str(nic.get("type", "")), ())}
     values = {path: value for path, value in flat(nic).items() if path not in told}
+    if attribute(nic, "source", "portid"):  # of a network, which says these of its own as the NIC runs
+        values = {path: value for path, value in values.items() if not _NETWORKS_OWN.match(path)}
     values["source"] = attachment(nic)
     if "mac@address" in values:
         values["mac@address"] = values["mac@address"].lower()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu_arguments import options, properties
 from provision.runtime.errors import reading
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +26,16 @@ _MOST_WORDS = 1_000_000
 
 _FILE = re.compile(r"/proc/(\d+|self)/(?:fd/\.\./)?(.+)", re.DOTALL)
 _NETWORK = re.compile(r"(net:\[\d+\]) (listening|links|features|queueing|routes)")
-_UNIX = re.compile(r"^\S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
-_ACCEPTED = re.compile(r"^\S+: \S+ \S+ 00000000 0001 03 +(\d+) (/.*)$", re.MULTILINE)
-_TCP = re.compile(r"^ *\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) 0+:0000 0A(?: +\S+){5} +(\d+) .*$", re.MULTILINE)
+_NAME = re.compile(
+    r"/proc/(?:\d+|self)/(?:status|cmdline|stat|exe|ns/\w+|fd/\d+|(?:fd/\.\./)?fdinfo/\d+)|/proc/sys/[a-z0-9_/]+|/.+\.(?:pid|started)"
+    r"|net:\[\d+\] [a-z]+|left out|end"
+)
+"""What is told of has one of these names; any other is the sign that something was cut before it."""
+_UNIX = re.compile(r"^unix \S+: \S+ \S+ 00010000 0001 01 +(\d+) (/.*)$", re.MULTILINE)
+_ACCEPTED = re.compile(r"^unix \S+: \S+ \S+ 00000000 0001 03 +(\d+) (/.*)$", re.MULTILINE)
+_TCP = re.compile(
+    r"^tcp +\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) 0+:0000 0A(?: +\S+){5} +(\d+) .*$", re.MULTILINE
+)
 _LOOPBACK = {
     "0100007F": ("127.0.0.1",),
     "0" * 8: ("127.0.0.1",),
@@ -122,31 +130,36 @@ class Processes:
     """Everybody who has a TAP open, QEMUs too."""
 
 
-def parse_processes(text: str) -> Processes:
+def parse_processes(text: str, *, ended: bool = False) -> Processes:
     """The processes out of files of /proc, each a path and what is in it, all in one base64; or as 0.1.0 listed them.
 
     A process that ended, or became another one, while it was read is left out.
 
+    :param ended: whether its end is told, by which one that was cut is known.
     :raise UnreadableError: when it is not that.
     """
     with reading("the list of processes", text, encoded=True):
         if "\t" in text:
             return Processes(None, tuple(map(_of_0_1, text.splitlines())))
-        return _processes(_words(text))
+        return _processes(_words(text), ended=ended)
 
 
-def _processes(words: Sequence[str]) -> Processes:
+def _processes(words: Sequence[str], *, ended: bool) -> Processes:
     """:raise ValueError: when the reader is not among them, or something that has to be a number is none."""
     files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     noted: dict[str, str] = {}
     networks: dict[str, dict[str, str]] = defaultdict(dict)
     for path, said in zip(words[::2], words[1::2], strict=False):
+        if not _NAME.fullmatch(path):
+            raise ValueError(f"{short(path, 40)!r} is no name of what was asked for")
         if place := _FILE.fullmatch(path):
             files[place[1]][place[2]].append(said)
         elif network := _NETWORK.fullmatch(path):
             networks[network[1]][network[2]] = said
         else:
             noted[path] = said.strip()
+    if noted.pop("end", None) is None and ended:
+        raise ValueError("its end is not there")
     reader = _process(0, files.pop("self", {}))
     if reader is None:
         raise ValueError("nobody tells who reads")
@@ -165,14 +178,14 @@ def _processes(words: Sequence[str]) -> Processes:
 
 
 def _words(text: str) -> list[str]:
-    """Paths and what is in them, in turn.
+    """Names and what is said of them, in turn; what was cut at the end is left out.
 
     :raise ValueError: when they are no base64, or too many.
     """
     data = base64.b64decode(text.strip(), validate=True)
     if data.count(b"\0") > _MOST_WORDS:
         raise ValueError(f"it has more than {_MOST_WORDS} words")
-    return data.decode("utf-8", "replace").split("\0")
+    return data.decode("utf-8", "replace").split("\0")[:-1]
 
 
 def _taps(files: Mapping[str, list[str]]) -> dict[int, str]:
@@ -211,15 +224,18 @@ def _process(pid: int, files: Mapping[str, list[str]]) -> Process | None:
 
 
 def _network(said: Mapping[str, str]) -> Network:
+    text = said.get("listening", "")
     listening: dict[str, set[int]] = defaultdict(set)
-    for inode, path in _UNIX.findall(said.get("listening", "")):
+    for inode, path in _UNIX.findall(text):
         listening[path].add(int(inode))
-    for address, port, inode in _TCP.findall(said.get("listening", "")):
+    for address, port, inode in _TCP.findall(text):
         for loopback in _LOOPBACK.get(address, ()):
             listening[f"tcp:{loopback}:{int(port, 16)}"].add(int(inode))
     connected: dict[str, set[int]] = defaultdict(set)
-    for inode, path in _ACCEPTED.findall(said.get("listening", "")):
-        connected[path].add(int(inode))
+    rows = Counter(inode for inode, _ in _UNIX.findall(text) + _ACCEPTED.findall(text))
+    for inode, path in _ACCEPTED.findall(text):
+        if rows[inode] == 1:  # a path may hold a line break, and so forge a row: each socket has but one
+            connected[path].add(int(inode))
     return Network(
         {place: frozenset(inodes) for place, inodes in listening.items()},
         {place: frozenset(inodes) for place, inodes in connected.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from provision.facts.ovs import OvsRead
 from provision.host.journal import Journal
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from provision.facts.accelerators import Accelerators
     from provision.facts.ethtool_coalesce import Coalesce
     from provision.facts.ethtool_features import Features
+    from provision.facts.hyperv import KvmModule, Named
     from provision.facts.ip import Link
+    from provision.facts.network import NetworkFacts
     from provision.facts.processes import Process
     from provision.facts.qemu import Emulator, Image
     from provision.runtime.protocols import Domain
@@ -73,6 +76,10 @@ class Capabilities:
     """None where nothing asked for it."""
     images: Mapping[str, Image] = field(default_factory=dict)
     """Disk images by path; what is none, or not there, is left out."""
+    hyperv: Mapping[str, Named] = field(default_factory=dict)
+    """By machine: the Hyper-V enlightenments that the host can have it know, of those that could use any."""
+    module: KvmModule | None = None
+    """The processor's KVM; None also where no machine asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,15 @@ class Inventory:
     domains: Mapping[str, Domain] = field(default_factory=dict)
     held: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By machine of libvirt's: the TAPs that its QEMU has open, as its kernel says; none of one that does not run."""
+    ovs: OvsRead = field(default_factory=OvsRead)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualNetwork:
+    """A network of libvirt's that a machine is to be on."""
+
+    active: bool
+    facts: NetworkFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,8 @@ class HostState(Inventory):
     engines: Mapping[str, str] = field(default_factory=dict)
     """TAPs of machines that run with QEMU's HCK engine, anybody's, and whose they are."""
     nics: Mapping[str, NicState] = field(default_factory=dict)
+    networks: Mapping[str, VirtualNetwork] = field(default_factory=dict)
+    """libvirt's networks that the machines name, as far as they are defined."""
     access: Access = field(default_factory=Access)
     capabilities: Capabilities = field(default_factory=Capabilities)
 

@@ -110,6 +110,21 @@ def _device(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    """Any name that libvirt takes for a network (virNetworkDefParseXML)."""
+    if not value or "/" in value:
+        raise refusal(f"must be the name of a libvirt network, without `/`, not {shown(value)}")
+    return printable(value)
+
+
+def _macvtap(value: str) -> str:
+    """A network device's name that libvirt takes for a domain, too (its schema's deviceName)."""
+    _device(value)
+    if not re.fullmatch(r"[A-Za-z0-9._\\-]+", value):
+        raise refusal(f"must be of letters, digits, `.`, `_`, `-` and `\\`, as libvirt's, not {shown(value)}")
+    return value
+
+
 def _tap_name(value: str) -> str:
     if value.startswith(_RENAMED_BY_LIBVIRT):
         raise refusal(f"must not begin with {', '.join(_RENAMED_BY_LIBVIRT)}: libvirt silently renames those")
@@ -263,6 +278,8 @@ NicName = Annotated[
 ]
 BridgeName = Annotated[str, AfterValidator(_ifname), WithJsonSchema(_string(_IFNAME))]
 Device = Annotated[str, AfterValidator(_device)]
+NetworkName = Annotated[str, AfterValidator(_network)]
+MacvtapDevice = Annotated[str, AfterValidator(_macvtap)]
 TapName = Annotated[str, AfterValidator(_tap_name), WithJsonSchema(_string(_IFNAME))]
 Version = Annotated[int, BeforeValidator(_one_of(1)), WithJsonSchema({"const": 1})]
 QueueSize = Annotated[

@@ -19,8 +19,10 @@ from provision.lab.scalars import (
     Device,
     FirmwareTag,
     Mac,
+    MacvtapDevice,
     Memory,
     Name,
+    NetworkName,
     NicName,
     OffloadName,
     Path,
@@ -35,6 +37,7 @@ from provision.lab.scalars import (
     Version,
     firmware_tag,
 )
+from provision.tables.backends import BACKENDS
 from provision.tables.offloads import BY_NAME, HCK
 from provision.tables.profiles import RSC_INTERVAL, wanted_offloads
 
@@ -138,8 +141,10 @@ class Nic(Model):
     name: NicName = ""
     model: Literal["virtio", "e1000e"] = "virtio"
     bridge: BridgeName | None = None
+    vlan: Annotated[StrictInt, Field(ge=1, le=4094)] | None = None
+    network: NetworkName | None = None
     tap: Switch = False
-    macvtap: Device | None = None
+    macvtap: MacvtapDevice | None = None
     user: Switch = False
     ifname: TapName = ""
     mac: Mac = ""
@@ -155,7 +160,7 @@ class Nic(Model):
     @property
     def kind(self) -> str:
         """Its row in the table of NIC backends; `load` sees to it that there is exactly one."""
-        return "bridge" if self.bridge else "tap" if self.tap else "macvtap" if self.macvtap else "user"
+        return next((kind for kind in BACKENDS if getattr(self, kind)), "user")
 
     @property
     def profile(self) -> str:
@@ -200,6 +205,7 @@ class MachineKeys(Model):
     machine: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "q35"
     firmware: Firmware | None = None
     tpm: Switch = False
+    nested: Switch = False
     disks: tuple[Disk, ...] = ()
     cdroms: tuple[Path, ...] = ()
     kernel: Kernel | None = None

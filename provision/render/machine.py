@@ -21,7 +21,7 @@ def printed(name: str, view: MachineView, **more: Any) -> str:
     own = {item.name: getattr(view, item.name) for item in dataclasses.fields(view)}
     derived = {
         each: getattr(view, each)
-        for each in ("enlightened", "secure", "ports", "root_ports", "scsi", "extra_sata", "socket")
+        for each in ("nesting", "tsc", "secure", "ports", "root_ports", "scsi", "extra_sata", "socket")
     }
     is_xml = name.endswith(".xml.j2")
     return template(name, escape=is_xml, trim=not is_xml).render(**own, **derived, **more)
@@ -49,7 +49,7 @@ def qemu_argv(view: MachineView, *, program: str = QEMU, foreground: bool = Fals
 
 
 def _only_libvirt(view: MachineView) -> None:
-    missing = [f"macvtap (nic {nic.spec.name})" for nic in view.nics if not nic.backend.netdev]
+    missing = [f"{nic.backend.name} (nic {nic.spec.name})" for nic in view.nics if not nic.backend.netdev]
     missing += ["tpm"] if view.spec.tpm else []
     missing += [] if "q35" in view.spec.machine else [f"machine {view.spec.machine}"]
     if missing:

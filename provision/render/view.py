@@ -14,13 +14,14 @@ from provision.lab.identity import machine_uuid
 from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
 from provision.tables.backends import BACKENDS, NicBackend
+from provision.tables.enlightenments import ASSUMED, Enlightenment, chosen
 from provision.tables.guests import GUESTS, Guest
 from provision.tables.layouts import LATEST, Layout
 from provision.tables.offloads import BY_NAME, HCK
 from provision.tables.profiles import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.domain import PciPlace
     from provision.lab.spec import Disk, Lab, Machine, Nic
@@ -55,6 +56,18 @@ class Choices:
     """By which row of the table the machine is made; one that is there was made by its own."""
     places: Mapping[str, PciPlace] = field(default_factory=dict)
     """Where libvirt has put NICs of a domain that is there, by their aliases."""
+    enlightenments: frozenset[str] | None = None
+    """The Hyper-V enlightenments that the host can have; None: nobody was asked, and what any has is assumed."""
+    nesting: str = ""
+    """The processor's feature (`vmx`, `svm`) that a hypervisor in the guest needs; empty where the host has none to give."""
+    tsc: int | None = None
+    """The frequency of the host's TSC in Hz, where it is known."""
+    ovs: frozenset[str] | None = None
+    """The host's bridges that are Open vSwitch's; None: a bridge with a VLAN is one, and no other."""
+
+    def is_ovs(self, nic: Nic) -> bool:
+        """Whether a NIC is on a bridge of Open vSwitch's."""
+        return nic.vlan is not None if self.ovs is None else nic.bridge in self.ovs
 
 
 def usual_choices(machine: Machine) -> Choices:
@@ -78,6 +91,8 @@ class NicView:
     override: tuple[tuple[str, str, str], ...]
     """Name, type and value of what libvirt has no attribute for."""
     interval: int | None
+    ovs: bool = False
+    """Whether its bridge is Open vSwitch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +134,19 @@ class MachineView:
     """bios, uefi, uefi-secure-boot, or files."""
     code: str
     vars: str
+    enlightenments: tuple[Enlightenment, ...] = ()
+    """Hyper-V's, in the order in which they are said, each with all that it needs; none without KVM."""
 
     @property
-    def enlightened(self) -> bool:
-        """Hyper-V enlightenments need KVM."""
-        return bool(self.guest.enlightenments) and self.choices.kvm
+    def nesting(self) -> str:
+        """The processor's feature that is asked for outright, for a hypervisor in the guest."""
+        return self.choices.nesting if self.spec.nested and self.choices.kvm else ""
+
+    @property
+    def tsc(self) -> int | None:
+        """The TSC's frequency, for `reenlightenment` alone: a migration keeps it by this."""
+        there = any(row.name == "reenlightenment" for row in self.enlightenments)
+        return self.choices.tsc if there else None
 
     @property
     def secure(self) -> bool:
@@ -213,6 +236,7 @@ def _nic(nic: Nic, choices: Choices) -> NicView:
         guest=_attributes("guest", properties),
         override=_override(nic, properties),
         interval=nic.interval if HCK in properties else None,
+        ovs=choices.is_ovs(nic),
     )
 
 
@@ -261,6 +285,22 @@ def _disks(machine: Machine, name: str, paths: LabPaths, layout: Layout) -> Iter
         yield DiskView(path, "raw", "sata", *places.next("sata"), cdrom=True)
 
 
+def _enlightenments(machine: Machine, choices: Choices) -> tuple[Enlightenment, ...]:
+    can = ASSUMED if choices.enlightenments is None else choices.enlightenments
+    told = GUESTS[machine.guest].hyperv and choices.kvm
+    return chosen(can, nested=machine.nested, intel=choices.nesting != "svm") if told else ()
+
+
+def assumed(views: Sequence[MachineView]) -> list[str]:
+    """What was taken for granted of a host with KVM that nobody asked, in a line."""
+    told = [view for view in views if view.choices.kvm and view.choices.enlightenments is None]
+    rows = dict.fromkeys(row.name for view in told for row in view.enlightenments)
+    hyperv = f" with Hyper-V {', '.join(rows)}" if rows else ""
+    nested = [view.name for view in told if view.spec.nested]
+    nesting = f"; that it can nest, for {', '.join(nested)}, is not said outright" if nested else ""
+    return [f"assumed: KVM{hyperv}{nesting}; `plan` asks the host"] if hyperv or nesting else []
+
+
 def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> MachineView:
     """Everything that a machine's templates need; without choices, those of the usual host."""
     machine = lab.machines[name]
@@ -281,4 +321,5 @@ def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> Machine
         firmware="files" if isinstance(boots_with, FirmwareFiles) else boots_with,
         code=files.code if files else "",
         vars=files.vars if files else "",
+        enlightenments=_enlightenments(machine, choices),
     )

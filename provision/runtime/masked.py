@@ -20,7 +20,10 @@ KEYS = (
     "cipassword",  # Proxmox's, for cloud-init
     "cookie",  # of QEMU's curl driver
     "data",  # of `-object secret`
+    "api_key",
+    "apikey",
     "guestfwd",  # a program with its arguments
+    "headers",  # of QEMU's curl driver
     "key",  # of an rbd image
     "pass",
     "passphrase",
@@ -35,6 +38,7 @@ KEYS = (
     "token",
     "x-amz-security-token",
     "x-amz-signature",
+    "x-goog-signature",
 )
 """TABLE: what a secret is called. What ends in `-secret` or `id` only names one, and stays."""
 
@@ -54,7 +58,7 @@ IN_JSON = (*KEYS, "cmdline")
 """Keys of JSON: beside the keys a lab's word for a kernel's command line."""
 
 _SWITCHES = r"(?:on|off|yes|no|true|false)"
-_KEY = rf"(?:[\w-]+\.)*(?:{'|'.join(KEYS)})"
+_KEY = rf"(?:[\w-]+\.)*(?:\w*_)?(?:{'|'.join(KEYS)})"
 _OPTION = re.compile(rf"(?i)(?P<key>(?:^|(?<=[,:;?&])){_KEY}=)(?!{_SWITCHES}(?:,|$))(?:[^,]|,,)+")
 _IN_TEXT = re.compile(
     rf"(?i)(?P<key>(?<![\w.-]){_KEY}=|(?<!\w)cipassword:[ \t]+)(?!{_SWITCHES}\b)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&]+)"
@@ -66,7 +70,8 @@ _USER = re.compile(r"(?P<key>://[^\s/:@?#\"'<>]*:)[^\s/?#\"'<>]*(?=@)")
 _ISCSI = re.compile(r"(?P<key>iscsi://[^\s/:@?#%\"'<>]*%)[^\s/?#\"'<>]*(?=@)")
 _HEADER = re.compile(r"(?i)(?P<key>\bauthorization:[ \t]*\w+[ \t]+)[^\s\"'<>]+")
 _WORDS = re.compile(rf"(?i)(?P<key>(?<!\S)--?(?:{'|'.join(KEYS)})[ \t]+)(?!-)[^\s\"'<>]+")
-_EVERYWHERE = (_USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON, _HEADER)
+_QUERY = re.compile(r"(?P<key>https?://[^\s?\"'<>,]*\?)[^\s\"'<>,]+")
+_EVERYWHERE = (_QUERY, _USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON, _HEADER)
 _MASKED = rf"\g<key>{MARK}"
 
 _ATTRIBUTE = re.compile(

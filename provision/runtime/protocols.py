@@ -131,6 +131,14 @@ class Domain:
     """Whether it is off and was saved (managedsave): its next start goes on from there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A libvirt network as found."""
+
+    active: bool
+    xml: str
+
+
 class LibvirtReader(Protocol):
     """A libvirt daemon that is only asked."""
 
@@ -148,6 +156,17 @@ class LibvirtReader(Protocol):
 
     def emulator(self, kind: str, machine: str) -> str:
         """Path of the QEMU that would run a domain of type `kvm` or `qemu`."""
+        ...
+
+    def network(self, name: str) -> Network | None:
+        """The virtual network, or None where there is none of that name."""
+        ...
+
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        """The XML of what libvirt can do: with domains of type `kvm` or `qemu`, and of the host.
+
+        :raise HostError: when it has nothing that would run such domains.
+        """
         ...
 
     def version(self) -> str:

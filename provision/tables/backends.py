@@ -1,4 +1,4 @@
-"""TABLES: the lab file's NIC backends (bridge, tap, macvtap, user), and libvirt's interface types."""
+"""TABLES: the lab file's NIC backends (bridge, network, tap, macvtap, user), and libvirt's interface types."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ class NicBackend:
     """libvirt's `<interface type=…>`."""
     device: bool = True
     """Whether there is a network device on the host at all."""
+    tap: bool = False
+    """Whether that is an ordinary TAP, whoever makes it."""
 
 
 BACKENDS = {
     row.name: row
     for row in (
-        NicBackend("bridge", "tap", "bridge"),
-        NicBackend("tap", "tap", "ethernet"),
+        NicBackend("bridge", "tap", "bridge", tap=True),
+        NicBackend("network", "", "network", tap=True),
+        NicBackend("tap", "tap", "ethernet", tap=True),
         NicBackend("macvtap", "", "direct"),
         NicBackend("user", "user", "user", device=False),
     )

@@ -6,17 +6,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Enlightenment:
-    """One Hyper-V enlightenment: libvirt's element with its attributes, and QEMU's CPU flag."""
-
-    element: str
-    flag: str
-    attributes: tuple[tuple[str, str], ...] = ()
-    direct: bool = False
-    """Whether the element carries `<direct state='on'/>`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Guest:
     """A guest operating system."""
 
@@ -25,23 +14,9 @@ class Guest:
     """Windows takes the hardware clock for local time."""
     display: bool = False
     """Whether it is of no use without a screen."""
-    enlightenments: tuple[Enlightenment, ...] = ()
+    hyperv: bool = False
+    """Whether it knows Hyper-V's enlightenments."""
 
-
-_HYPERV = (
-    Enlightenment("relaxed", "hv-relaxed"),
-    Enlightenment("vapic", "hv-vapic"),
-    Enlightenment("spinlocks", "hv-spinlocks=0x1fff", (("retries", "8191"),)),
-    Enlightenment("vpindex", "hv-vpindex"),
-    Enlightenment("runtime", "hv-runtime"),
-    Enlightenment("synic", "hv-synic"),
-    Enlightenment("stimer", "hv-stimer,hv-stimer-direct", direct=True),
-    Enlightenment("reset", "hv-reset"),
-    Enlightenment("frequencies", "hv-frequencies"),
-    Enlightenment("reenlightenment", "hv-reenlightenment"),
-    Enlightenment("tlbflush", "hv-tlbflush"),
-    Enlightenment("ipi", "hv-ipi"),
-)
 
 CHECKSUMS_LOST_FROM = 60
 """Processors of a Windows guest with which NetKVM drops frames whose checksum the sender has left to it; `tx off` on the TAP
@@ -54,7 +29,7 @@ GUESTS = {
             "windows",
             localtime=True,
             display=True,
-            enlightenments=_HYPERV,
+            hyperv=True,
         ),
         Guest("linux"),
     )

@@ -36,13 +36,13 @@ PROFILES = {
         Profile(
             "true",
             _ON,
-            backends=_TAPS | {"macvtap"},
+            backends=_TAPS | {"network", "macvtap"},
         ),
         # Off at the device, which lasts, unlike ethtool on the TAP.
         Profile(
             "false",
             dict.fromkeys(_ON, False),
-            backends=_TAPS | {"macvtap", "user"},
+            backends=_TAPS | {"network", "macvtap", "user"},
         ),
         # QEMU's userspace engine for one HLK test; unfit for any other traffic.
         Profile(

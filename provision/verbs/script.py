@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.host.plan.bridges import made_bridge
 from provision.host.plan.commands import features_argv
 from provision.host.plan.overlays import file_steps
+from provision.host.plan.ovs import leave
 from provision.host.plan.taps import made_tap
 from provision.host.state import HostState
 from provision.render.machine import printed, qemu_argv
@@ -28,9 +29,11 @@ _OUTCOMES = {
 """What `auto` may come to when the script runs; it carries one command line for each."""
 
 
-def _tap_lines(lab: Lab, machine: str, nic: Nic) -> tuple[list[str], list[str]]:
+def _tap_lines(lab: Lab, machine: str, nic: Nic, *, ovs: bool) -> tuple[list[str], list[str]]:
     """As `_lines`; ethtool's status tells nothing of a feature that comes on with the guest's TSO only."""
-    make, unmake = _lines(made_tap(lab, machine, nic))
+    make, unmake = _lines(made_tap(lab, machine, nic, ovs=ovs))
+    # Open vSwitch keeps a port of a device that has gone.
+    unmake = [*([shlex.join(leave(lab, machine, nic.ifname).argv)] if ovs else []), *unmake]
     mangled = f"{shlex.join(features_argv(nic.ifname, {MANGLEID: True}))} >/dev/null 2>&1 || :"
     return [*make, *([mangled] if nic.mangleid else [])], unmake
 
@@ -69,7 +72,9 @@ def machine_script(lab: Lab, name: str) -> str:
         argvs=argvs,
         program=QEMU,
         bridges={name: _lines(made_bridge(lab, name, bridge)) for name, bridge in bridges if name in used},
-        taps=[_tap_lines(lab, name, nic.spec) for nic in view.nics if nic.backend.netdev == "tap"],
+        taps=[
+            _tap_lines(lab, name, nic.spec, ovs=nic.ovs) for nic in view.nics if nic.backend.netdev == "tap"
+        ],
         fences=_fences(lab, view),
         kept={
             path: [shlex.join(run.argv) for run in step.do if isinstance(run, Run)]

@@ -8,6 +8,7 @@ under a wall clock that jumps), and what a user would type next has to end well 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
 import time
@@ -16,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 
+from tests.beside import beside
 from tests.real.hypervisor import Hypervisor, wait_for
 from tests.real.soak_scenarios import RESTART, THEIRS, Command, Scenario, break_domain, scenarios, write_files
 from tests.real.whole import difference, whole_host
@@ -87,22 +88,10 @@ class Soak:
     @contextmanager
     def _jumping(self) -> Iterator[None]:
         """A wall clock that is a day ahead, right, or a day behind, and never for long."""
-        ended, offsets = Event(), ("+86400", "+0", "-86400")
-
-        def jump() -> None:
-            turn = 0
-            while not ended.wait(0.05):
-                turn += 1
-                self.clock.write_text(offsets[turn % 3])
-
+        offsets = itertools.cycle(["-86400", "+86400", "+0"])
         self.clock.write_text("+0")
-        thread = Thread(target=jump)
-        thread.start()
-        try:
+        with beside(lambda: self.clock.write_text(next(offsets)), 0.05):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def round(self, number: int) -> tuple[Scenario, bool, str]:
         """One round; returned are what was killed, whether it was still at work, and what differs afterwards."""

@@ -67,7 +67,7 @@ def test_what_virt_install_made_comes_back_the_same_in_libvirts_own_words(
 def test_a_running_domain_is_imported_and_its_machine_takes_its_place(
     with_libvirt: Hypervisor, tmp_path: Path
 ) -> None:
-    """The bridge that the running domain has, a name that is taken, and in the end a guest that negotiates."""
+    """The network that the running domain is on, a name that is taken, and in the end a guest that negotiates."""
     lab = Lab(with_libvirt, tmp_path / "lab.yaml")
     with_libvirt.output(["ip", "link", "add", "br-lab", "up", "type", "bridge"])
     network = "<network><name>lan</name><forward mode='bridge'/><bridge name='br-lab'/></network>"
@@ -89,7 +89,7 @@ def test_a_running_domain_is_imported_and_its_machine_takes_its_place(
     up = lab.run("up", "--wait", "90")
 
     assert (imported.returncode, imported.stdout.partition(":")[0]) == (0, str(lab.path)), imported.stderr
-    assert "br-lab is what the running domain has behind this one" in imported.stderr
+    assert "network: lan" in lab.path.read_text()
     assert refused.returncode == 3
     assert "a domain of that name is there and is not ours" in refused.stderr
     assert (up.returncode, "52:54:00:12:34:56" in up.stdout, "READY" in up.stdout) == (0, True, True), (

@@ -7,14 +7,14 @@ import secrets
 import stat
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.beside import beside
 from tests.real.conftest import GUEST
 from tests.real.domains import SYSTEM, define
 from tests.real.hypervisor import Hypervisor
@@ -122,22 +122,9 @@ class Planted:
                 if "qemu-system" not in (process / "exe").readlink().name:
                     self.seen.add(words)
 
-    @contextmanager
-    def sampled(self) -> Iterator[None]:
+    def sampled(self) -> AbstractContextManager[None]:
         """Look all the time within the block."""
-        ended = threading.Event()
-
-        def sample() -> None:
-            while not ended.wait(0.002):
-                self.look()
-
-        thread = threading.Thread(target=sample)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        return beside(self.look, 0.002)
 
     def written(self) -> Mapping[str, bytes]:
         """Every file that rscvm may have written, by its path."""

@@ -23,6 +23,7 @@ CERTIFIED, EXPIRED, MISNAMED = 2222, 2223, 2224
 CASES = {
     "plain": ("", ""),
     "listed": ("RevokedHostKeys {at}/revoked", "{at}/revoked has revoked: ED25519"),
+    "listed by its certificate": ("RevokedHostKeys {at}/host_key-cert.pub", "{at}/host_key-cert.pub has revoked: ED25519"),
     "others listed": ("RevokedHostKeys {at}/others", ""),
     "in a KRL": ("RevokedHostKeys {at}/krl", "{at}/krl has revoked: ED25519"),
     "others in a KRL": ("RevokedHostKeys {at}/others.krl", ""),
@@ -92,6 +93,7 @@ CASES = {
     "rekeyed": ("RekeyLimit 16", ""),
 }  # fmt: skip
 STRICTER = {
+    "two jumps, the first lax": ("ProxyJump lax,hop", "through ProxyJump lax,hop, is not reached: No ED25519 host key is known"),
     "marked without the port, known with it": (
         "Port 2222\n UserKnownHostsFile {at}/marked_bare {at}/with_port",
         "{at}/marked_bare has revoked",
@@ -209,6 +211,7 @@ def both(site: Site, cases: dict[str, tuple[str, str]]) -> Outcomes:
         f"Host case{n}\n {said}\n {'' if 'IdentityFile' in said else key}\n" for n, said in enumerate(lines)
     ]
     hops = f"Host hop\n {key}\nHost stranger\n {key}\n UserKnownHostsFile /dev/null\n"
+    hops += f"Host lax\n {key}\n UserKnownHostsFile /dev/null\n StrictHostKeyChecking no\n"
     usual = f"Host *\n HostName {REMOTE}\n User root\n UserKnownHostsFile {at}/known_hosts\n"
     site.configure("".join((*blocks, hops, usual)))
     environment = {"SSH_AUTH_SOCK": f"{at}/agent", "ANOTHER": f"{at}/agent"}

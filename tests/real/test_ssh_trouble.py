@@ -109,7 +109,7 @@ def test_an_account_without_a_shell(site: Site) -> None:
     refused = site.failure(site.as_user("alice", port=2222))
 
     assert refused["message"].startswith(
-        "host hv gives alice no shell: This account is currently not available"
+        "host hv gives the user alice no shell: This account is currently not available"
     )
 
 

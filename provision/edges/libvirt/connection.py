@@ -16,17 +16,12 @@ from provision.runtime.safe_text import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from provision.runtime.protocols import Domain
+    from provision.runtime.protocols import Domain, Network
 
 _T = TypeVar("_T")
 
-
 _HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)"
 _THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
-_TPM_STATE_SINCE = 8_009_000
-"""libvirt 8.9 and later are told what becomes of a domain's TPM state."""
-
-
 _MOST_HANGING = 12
 """Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _STARTING = 300.0
@@ -34,7 +29,10 @@ _STARTING = 300.0
 
 
 class Libvirt:
-    """Connections to one libvirt daemon, one a thread, opened when first used."""
+    """Connections to one libvirt daemon, one a thread, opened when first used.
+
+    What it is told and refuses is a HostError with libvirt's own words.
+    """
 
     def __init__(self, uri: str, bounds: reading.Bounds = reading.BOUNDS) -> None:
         self._address = uri
@@ -103,11 +101,12 @@ class Libvirt:
             if row.trouble or time.monotonic() > end:
                 told.add(row.untold(row.trouble or late))
                 continue
-            if careful and self._call(partial(reading.hangs, row.domain, bounds.listing)):
+            there = self._open()
+            if careful and self._call(partial(reading.hangs, row, there, bounds.listing)):
                 told.add(row.untold(hung))
                 continue
             try:
-                domain = self._call(partial(reading.living_domain, row), bounds.listing)
+                domain = self._call(partial(reading.living_domain, row, there), bounds.listing)
             except DeadlineError:
                 self.version()  # raises where it is libvirtd itself that does not answer
                 careful, domain = True, row.untold(hung)
@@ -128,12 +127,28 @@ class Libvirt:
 
         :raise HostError: when libvirt has none.
         """
-        text = self._do(
-            f"run {kind} domains of machine {machine}",
-            lambda connection: connection.getDomainCapabilities(None, "x86_64", machine, kind, 0),
-            self._bounds.patience,
-        )
-        return reading.emulator_path(text)
+        return reading.emulator_path(self._able(kind, machine))
+
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        """The XML of what libvirt can do: with domains of type `kvm` or `qemu`, and of the host.
+
+        :raise HostError: when it has nothing that would run such domains.
+        """
+        asked = self._do("tell of its host", lambda there: there.getCapabilities(), self._bounds.patience)
+        return self._able(kind, machine), str(asked)
+
+    def _able(self, kind: str, machine: str) -> str:
+        asked = partial(reading.domain_capabilities, kind=kind, machine=machine)
+        return str(self._do(f"run {kind} domains of machine {machine}", asked, self._bounds.patience))
+
+    def network(self, name: str) -> Network | None:
+        """The virtual network, or None where there is none of that name.
+
+        :raise HostError: when libvirt does not answer.
+        """
+        look = partial(reading.found_network, name=name)
+        found: Network | None = self._do(f"look for network {name}", look, self._bounds.patience)
+        return found
 
     def version(self) -> str:
         """The daemon's version, as `9.0.0`.
@@ -156,23 +171,12 @@ class Libvirt:
 
         :raise HostError: with libvirt's own words when it refuses.
         """
-        libvirt = binding()
-
-        def undefine(connection: Any) -> None:
-            flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-            if connection.getLibVersion() >= _TPM_STATE_SINCE:
-                flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
-            found.undefineFlags(flags)
-
         found = self._find(name)
         if found is not None:
-            self._do(f"undefine {name}", undefine)
+            self._do(f"undefine {name}", partial(reading.undefine, found=found))
 
     def start(self, name: str, *, paused: bool = False) -> None:
-        """Start a defined domain.
-
-        :raise HostError: with libvirt's own words when it does not start.
-        """
+        """Start a defined domain."""
         flags = binding().VIR_DOMAIN_START_PAUSED if paused else 0
         self._do(f"start {name}", lambda connection: connection.lookupByName(name).createWithFlags(flags))
 
@@ -191,26 +195,17 @@ class Libvirt:
             raise self._failed(f"read {name}'s definition", error) from error
 
     def shutdown(self, name: str) -> None:
-        """Ask a running domain's guest to shut down, by its agent or its power button as libvirt sees fit.
-
-        :raise HostError: with libvirt's own words when it refuses.
-        """
+        """Ask a running domain's guest to shut down, by its agent or its power button as libvirt sees fit."""
         self._do(f"shut {name} down", lambda connection: connection.lookupByName(name).shutdown())
 
     def destroy(self, name: str) -> None:
-        """Pull a running domain's plug; one that does not run is left as it is.
-
-        :raise HostError: with libvirt's own words when it refuses.
-        """
+        """Pull a running domain's plug; one that does not run is left as it is."""
         found = self._find(name)
         if found is not None:
             self._do(f"stop {name}", lambda _: found.isActive() and found.destroy())
 
     def autostart(self, name: str, *, on: bool) -> None:
-        """Let a domain start with the host, or not.
-
-        :raise HostError: with libvirt's own words when it refuses.
-        """
+        """Let a domain start with the host, or not."""
         self._do(f"set {name}'s autostart", lambda connection: connection.lookupByName(name).setAutostart(on))
 
     def monitor(self, name: str) -> LibvirtMonitor:

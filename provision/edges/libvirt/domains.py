@@ -1,4 +1,4 @@
-"""Reads libvirt's domains by calls that it answers even when all of its ordinary workers hang.
+"""Reads libvirt's domains by calls that it answers even when all of its workers hang, and undefines them.
 
 libvirt 11 waits 30 s for a domain's monitor that hangs before it tells that domain's XML; 9 does not.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from provision.edges.libvirt.monitor import UNDECODED, binding
 from provision.runtime.errors import UnreadableError
 from provision.runtime.masked import masked_text
-from provision.runtime.protocols import Domain
+from provision.runtime.protocols import Domain, Network
 from provision.runtime.safe_text import short
 from provision.runtime.untrusted import read_xml
 
@@ -25,6 +25,8 @@ READING = 75.0
 _LONGEST_NAME = 255
 """Bytes; libvirt keeps a domain's files by its name."""
 _LONGEST_PATH = 4096
+_TPM_STATE_SINCE = 8_009_000
+"""libvirt 8.9 and later are told what becomes of a domain's TPM state."""
 _LONGEST_XML = 4 << 20
 """Characters of the XML of one domain, as many as libvirt's own protocol carries (REMOTE_STRING_MAX)."""
 _WORDS = 300
@@ -142,15 +144,22 @@ def _states(connection: Any) -> Iterator[tuple[str, tuple[Any, str]]]:
                 yield uuid, (found, state)
 
 
-def living_domain(listed: Listed) -> Domain | None:
+def _at(connection: Any, listed: Listed) -> Any:
+    """The domain at this connection: libvirt's client tells not every answer beside a call that hangs on the same one."""
+    found = listed.domain
+    return found if found.connect() is connection else connection.lookupByUUID(found.UUID())
+
+
+def living_domain(listed: Listed, connection: Any) -> Domain | None:
     """One domain as it runs, with what starts next time; None where it has gone meanwhile.
 
     Of one that is off they are the same, and asked for once.
 
     :raise libvirtError: when libvirt is gone.
     """
-    libvirt, found = binding(), listed.domain
+    libvirt = binding()
     try:
+        found = _at(connection, listed)
         state = listed.state or _state(found.state()[0])
         run = "" if state == "off" else str(found.ID())
         live = found.XMLDesc(0)
@@ -159,7 +168,7 @@ def living_domain(listed: Listed) -> Domain | None:
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
-        if not found.connect().isAlive():
+        if not connection.isAlive():
             raise
         # Too long for a message, for one.
         return listed.untold(f"libvirt did not tell its XML: {short(masked_text(str(error)), _WORDS)}")
@@ -170,17 +179,17 @@ def living_domain(listed: Listed) -> Domain | None:
     return Domain(listed.name, state, live, kept, run, saved=listed.saved and state == "off")
 
 
-def hangs(found: Any, seconds: float) -> bool:
+def hangs(listed: Listed, connection: Any, seconds: float) -> bool:
     """Whether a domain's monitor has not answered somebody for so long.
 
     :raise libvirtError: when libvirt is gone.
     """
     try:
-        state, _, since = found.controlInfo()
+        state, _, since = _at(connection, listed).controlInfo()
     except UNDECODED:
         return False
     except binding().libvirtError:
-        if not found.connect().isAlive():
+        if not connection.isAlive():
             raise
         return False  # it may have gone; its XML tells
     return bool(state == binding().VIR_DOMAIN_CONTROL_OCCUPIED and since >= seconds * 1000)
@@ -226,6 +235,23 @@ def beyond(rows: Sequence[Listed], most: int) -> Iterator[Domain]:
         yield Domain(f"{len(rows) - most} more", "running", "", "", trouble=trouble)
 
 
+def found_network(connection: Any, name: str) -> Network | None:
+    """The virtual network of a name; None where there is none."""
+    libvirt = binding()
+    try:
+        network = connection.networkLookupByName(name)
+        return Network(bool(network.isActive()), str(network.XMLDesc(0)))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
+            return None
+        raise
+
+
+def domain_capabilities(connection: Any, kind: str, machine: str) -> str:
+    """The XML of what libvirt can do with domains of type `kvm` or `qemu`."""
+    return str(connection.getDomainCapabilities(None, "x86_64", machine, kind, 0))
+
+
 def emulator_path(text: str) -> str:
     """The path of QEMU that domain capabilities tell; it will be run.
 
@@ -238,6 +264,15 @@ def emulator_path(text: str) -> str:
     if not path.startswith("/") or not path.isprintable() or len(path) > _LONGEST_PATH:
         raise UnreadableError("the path of QEMU in libvirt's domain capabilities", path)
     return path
+
+
+def undefine(connection: Any, found: Any) -> None:
+    """Remove a definition, with what it has kept."""
+    libvirt = binding()
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    if connection.getLibVersion() >= _TPM_STATE_SINCE:
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM
+    found.undefineFlags(flags)
 
 
 def _state(number: int) -> str:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from provision.runtime.deadline import within_limit
-from provision.runtime.errors import HostError, RefusedError, UnreadableError
+from provision.runtime.errors import HostError, RefusedError, RequestError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import quoted, short
 from provision.runtime.untrusted import read_json
@@ -59,6 +59,8 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
             if time.monotonic() >= end:
                 raise TimeoutError from None
     _own.worker = worker
+    if isinstance(error, UnicodeEncodeError):
+        raise RequestError("a name that is no text is no domain's") from error
     if isinstance(error, UNDECODED):
         raise UnreadableError("libvirt's answer, which is not UTF-8", str(error), hint="") from error
     if error is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fnmatch
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,8 @@ def read_certificate(blob: bytes) -> Certificate:
 def fault(certificate: Certificate, name: str, signatures: Collection[str], now: float) -> str:
     """Why a host's certificate does not count for a name; empty where it does, which its authority says of course.
 
-    As `ssh` of 2026 has it (sshkey.c, sshkey_cert_check_host): one without names is for nobody.
+    One without names is for nobody, as `ssh` of 2026 has it (sshkey.c, sshkey_cert_check_host), and a name is no pattern,
+    as before OpenSSH 10.3: where they differ we are as strict as either.
     """
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415 - slow to load
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
@@ -92,7 +92,7 @@ def fault(certificate: Certificate, name: str, signatures: Collection[str], now:
         ("it is not yet valid", now < read.valid_after),
         ("it has expired", now >= read.valid_before),
         ("it names no host", not names),
-        (f"it is for {', '.join(names[:5])}", not any(_matches(name, pattern) for pattern in names)),
+        (f"it is for {', '.join(names[:5])}", name.lower() not in names),
         ("it has critical options", bool(read.critical_options)),
         (
             f"it is signed by {certificate.signature}, which CASignatureAlgorithms has not",
@@ -102,7 +102,3 @@ def fault(certificate: Certificate, name: str, signatures: Collection[str], now:
         if true:
             return why
     return ""
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name.lower(), pattern.replace("[", "[[]"))

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+_MOST_JUMPS = 8
 _MOST = 1 << 20
 """Bytes that ssh may print, or complain; its own configuration comes to 5,000."""
 _LAST = 1
@@ -135,11 +136,34 @@ def agent(said: Sequence[str]) -> str:
     return words
 
 
-def jump(jumps: str, options: Sequence[str], host: str, port: int) -> str:
-    """A jump as the command that `ssh` would run for it: the last host hands the connection on."""
-    if not jumps:
-        return ""
+def jump(jumps: str, options: Sequence[str], host: str, port: int | str) -> str:
+    """Jumps as the command that leads to a host; each is an `ssh` of its own, as `-J` would not hand our options on."""
     *before, last = jumps.split(",")
     words = [word for value in options for word in ("-o", value)]
-    words += ["-J", ",".join(before)] if before else []
-    return shlex.join(["ssh", *words, "-W", f"[{host}]:{port}", last if "://" in last else f"ssh://{last}"])
+    if not last:
+        return ""
+    if before:
+        inner = jump(",".join(before), options, "%h", "%p")
+        # What is itself a ProxyCommand has its tokens replaced whole, those of a command within it, too.
+        words += ["-o", f"ProxyCommand={inner.replace('%', '%%') if host == '%h' else inner}"]
+    return shlex.join(["ssh", *words, "-W", f"[{host}]:{port}", destination(last)])
+
+
+def destination(jump: str) -> str:
+    """A jump as `ssh` takes it for a host."""
+    return jump if "://" in jump else f"ssh://{jump}"
+
+
+def all_jumps(jumps: str, ask: Callable[[str], Mapping[str, Sequence[str]]]) -> str:
+    """Every jump on the way: the first host may be behind another one, by its own configuration.
+
+    :param ask: what `ssh -G` says of a host.
+    :raise ValueError: when there is no end of them.
+    """
+    for _ in range(_MOST_JUMPS):
+        first = jumps.partition(",")[0]
+        before = (ask(first).get("proxyjump") or ["none"])[0] if first else "none"
+        if before == "none":
+            return jumps
+        jumps = f"{before},{jumps}"
+    raise ValueError(f"more than {_MOST_JUMPS} jumps lead there")

@@ -6,6 +6,7 @@ import base64
 import fnmatch
 import hashlib
 import hmac
+import re
 import shlex
 import time
 from contextlib import suppress
@@ -49,12 +50,12 @@ def known_keys(name: str, files: Sequence[str], *, marker: str = "") -> list[Kno
     found: list[KnownKey] = []
     for file in files:
         try:
-            lines = Path(file).read_bytes().decode("utf-8", "replace").splitlines()
+            lines = Path(file).read_bytes().decode("utf-8", "replace").split("\n")
         except OSError:
             continue
         for number, line in enumerate(lines, 1):
-            words = line.split()
-            mark = words.pop(0) if line.lstrip().startswith("@") else ""
+            words = re.findall(r"[^ \t]+", line)
+            mark = words.pop(0) if words and words[0].startswith("@") else ""
             if len(words) < 3 or words[0].startswith("#") or mark != marker:
                 continue
             with suppress(ValueError):
@@ -119,10 +120,9 @@ def trust(host: str, route: Route, shown: Shown) -> None:
         raise _unknown(host, route, shown, known, why)
     if shown.address:
         elsewhere = known_keys(_at(route, shown.address), route.known_hosts)
-        changed = [key for key in elsewhere if key.kind == shown.kind]
-        if changed and not any(key.blob == shown.blob for key in changed):
+        if elsewhere and not any(key.blob == shown.blob for key in elsewhere):
             raise HostKeyError(
-                f"host {host}: {route.known_as} shows {shown.words}, and {changed[0].file}:{changed[0].line} has"
+                f"host {host}: {route.known_as} shows {shown.words}, and {elsewhere[0].file}:{elsewhere[0].line} has"
                 f" another key for its address {shown.address}, which CheckHostIP of ssh's configuration forbids"
             )
 

@@ -10,7 +10,18 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from provision.edges.ssh.configuration import agent, ask, files, jump, path, read, replaced, tokens
+from provision.edges.ssh.configuration import (
+    agent,
+    all_jumps,
+    ask,
+    destination,
+    files,
+    jump,
+    path,
+    read,
+    replaced,
+    tokens,
+)
 from provision.edges.ssh.keywords import refusals
 from provision.runtime.errors import HostError
 from provision.runtime.safe_text import quoted
@@ -34,6 +45,8 @@ _STRICT = (
     "VerifyHostKeyDNS=no",
     "NoHostAuthenticationForLocalhost=no",
     "UpdateHostKeys=no",
+    "ControlMaster=no",
+    "ControlPath=none",  # whoever made such a connection may not have been as strict
 )
 """On every host that ssh connects to for us, those on the way included."""
 _OURS = (
@@ -45,8 +58,6 @@ _OURS = (
     "ForwardX11=no",
     "Tunnel=no",
     "AddKeysToAgent=no",
-    "ControlMaster=no",
-    "ControlPath=none",  # whoever made such a connection may not have been as strict
 )
 """On the last one."""
 _LONGEST = 60
@@ -166,7 +177,26 @@ def route_to(target: Target) -> Route:
             f"host {target.name}: ssh's configuration has what rscvm cannot honour: {refused}",
             hint=f"`ssh -G {target.address}` prints it; a Host block of ~/.ssh/config can have it otherwise for this host",
         )
-    return _read_route(target, said)
+    try:
+        return _read_route(target, {**said, "proxyjump": [_jumps(said)]})
+    except ValueError as error:
+        raise SshError(f"host {target.name}: {error}") from error
+
+
+def _jumps(said: Mapping[str, Sequence[str]]) -> str:
+    """Every jump on the way, that of the first one's own configuration, too; none where there is a ProxyCommand.
+
+    :raise ValueError: when there is no end of them.
+    """
+    command, jumps = ((said.get(key) or ["none"])[0] for key in ("proxycommand", "proxyjump"))
+    if command != "none" or jumps == "none":
+        return jumps
+
+    def asked(host: str) -> dict[str, list[str]]:
+        options = [word for value in _STRICT for word in ("-o", value)]
+        return read(ask(["ssh", "-G", *options, "--", destination(host)], _LONGEST)[1])
+
+    return all_jumps(jumps, asked)
 
 
 def _place(target: Target) -> list[str]:

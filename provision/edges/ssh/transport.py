@@ -161,9 +161,9 @@ def _direct(name: str, route: Route) -> socket.socket:
     where = f"host {name}: {route.host} port {route.port}"
     try:
         made = _connected(route)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise SshError(
-            f"host {name}: no address of {route.host} is known: {error.strerror}",
+            f"host {name}: no address of {route.host} is known: {getattr(error, 'strerror', None) or 'that is no name'}",
             hint=f"is it a name that DNS or /etc/hosts has, or a Host of ~/.ssh/config? (in a lab file: hosts.{name}.address)",
         ) from error
     except ConnectionRefusedError as error:

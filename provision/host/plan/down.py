@@ -19,6 +19,7 @@ from provision.host.plan.commands import (
     write_journal,
 )
 from provision.host.plan.nics import put_back
+from provision.host.plan.ovs import leave, may_be_port, our_ports
 from provision.host.plan.steps import HOST, Action, Destroy, Plan, ReadBack, Step, Undefine
 from provision.lab.paths import LabPaths
 from provision.render.link_file import LAB_MARK
@@ -63,6 +64,7 @@ def _marked(lab: Lab, state: Inventory) -> Iterator[Thing]:
         machine = machine_of_link(lab, link, state.journal)
         if machine is not None:
             yield Thing("bridge" if link.kind == "bridge" else "tap", link.name, machine)
+    yield from (Thing("tap", port, machine) for port, machine in our_ports(lab, state.ovs))
     for domain in state.domains.values():
         if is_our_domain(lab, domain):
             yield Thing("domain", domain.name, domain.name, lab.host(state.name).libvirt)
@@ -143,10 +145,8 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
             yield Destroy(thing.name)
         if domain.persistent_xml and not (keep_disks and _keeps_state(thing, state)):
             yield Undefine(thing.name)
-    elif thing.kind in ("tap", "bridge") and thing.name in state.links:
-        # The uplinks first: they are known by the bridge that they are on.
-        yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, state))
-        yield Run(("ip", "link", "del", "dev", thing.name))
+    elif thing.kind in ("tap", "bridge"):
+        yield from _unmake_device(lab, thing, state)
     elif thing.kind == "file":
         yield remove_files(thing.name)
     elif thing.kind == "disk":
@@ -156,6 +156,16 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
     elif thing.kind == "nic" and thing.name in state.links:
         yield from put_back(thing.name, json.loads(thing.was))
         yield ReadBack(thing.name, thing.was)
+
+
+def _unmake_device(lab: Lab, thing: Thing, state: Inventory) -> Iterator[Run]:
+    """What removes a TAP or bridge; a port of Open vSwitch's outlives its TAP."""
+    if thing.kind == "tap" and may_be_port(thing.name, thing.machine, lab, state):
+        yield leave(lab, thing.machine, thing.name)
+    if thing.name in state.links:
+        # The uplinks first: they are known by the bridge that they are on.
+        yield from (Run(("ip", "link", "set", "dev", name, "down")) for name in _to_set_down(thing, state))
+        yield Run(("ip", "link", "del", "dev", thing.name))
 
 
 def _disks_kept(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.domain import parse_domain
+from provision.facts.hyperv import Named
+from provision.host.plan.enlightenments import nesting, usable
 from provision.lab.paths import LabPaths
 from provision.render.machine import qemu_argv
 from provision.render.view import Choices, MachineView, machine_view
 from provision.runtime.command import QEMU
+from provision.tables.enlightenments import ASSUMED_BY_0_1
 from provision.tables.layouts import FIRST, LATEST, LAYOUTS
 from provision.tables.offloads import OFFLOADS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provision.facts.domain import PciPlace
     from provision.host.state import HostState
     from provision.lab.spec import Lab, Machine
     from provision.runtime.command import Argv
-    from provision.tables.layouts import Layout
+from provision.tables.layouts import Layout
 
 
 def uses_kvm(machine: Machine, state: HostState) -> bool:
@@ -30,34 +36,70 @@ def _is_there(lab: Lab, name: str, state: HostState) -> bool:
     return name in state.domains or LabPaths(lab.state_dir, lab.name).pidfile(name) in state.processes
 
 
-def _made_with_kvm(lab: Lab, name: str, state: HostState) -> bool | None:
-    """What `auto` came to when the machine that is there was made; a later measurement makes no other machine of it."""
-    there = _is_there(lab, name, state)
-    return state.journal.kvm.get(name) if there and lab.machines[name].accel == "auto" else None
-
-
 def as_noted(choices: Choices) -> dict[str, Any]:
     """What the journal keeps of a machine's choices, beside whether it has KVM."""
-    known = None if choices.properties is None else sorted(choices.properties)
-    return {"layout": choices.layout.number, "properties": known}
+    properties, enlightenments = (
+        None if names is None else sorted(names) for names in (choices.properties, choices.enlightenments)
+    )
+    return {
+        "layout": choices.layout.number,
+        "properties": properties,
+        "enlightenments": enlightenments,
+        "nesting": choices.nesting,
+        "tsc": choices.tsc,
+    }
 
 
-def _layout(name: str, state: HostState) -> Layout:
+def _as_new(machine: Machine, name: str, state: HostState) -> Choices:
+    """What a machine that is made now would be made with: all that this host can."""
+    named, module = state.capabilities.hyperv.get(name, Named()), state.capabilities.module
+    qemu, kvm = state.capabilities.qemus.get(name), uses_kvm(machine, state)
+    return Choices(
+        kvm=kvm,
+        vhost=kvm and state.access.vhost,
+        properties=qemu.properties if qemu else None,
+        enlightenments=usable(machine, named, module),
+        nesting=nesting(machine, module),
+        tsc=named.tsc,
+        ovs=frozenset(state.ovs.bridges),
+    )
+
+
+def _as_made(machine: Machine, name: str, state: HostState) -> Choices:
+    """What one that is there was made with; THE place where defaults of one version do not become another's."""
+    new, note = _as_new(machine, name, state), state.journal.made.get(name, {})
+    layout = _layout(name, note, state)
+    kvm = state.journal.kvm.get(name, new.kvm) if machine.accel == "auto" else new.kvm
+    choices = replace(
+        new, kvm=kvm, vhost=kvm and state.access.vhost, layout=layout, properties=_known(new, note, layout)
+    )
+    if machine.nested != state.journal.specs.get(name, {}).get("nested", False):
+        return choices  # what a hypervisor in the guest needs was not asked for when the machine was made
+    if note:
+        enlightenments = note.get("enlightenments")
+        return replace(
+            choices,
+            enlightenments=None if enlightenments is None else frozenset(enlightenments),
+            nesting=note.get("nesting", ""),
+            tsc=note.get("tsc"),
+        )
+    return replace(choices, enlightenments=ASSUMED_BY_0_1) if layout == FIRST else choices
+
+
+def _layout(name: str, note: Mapping[str, Any], state: HostState) -> Layout:
     """By which row of the table a machine that is there was made; a row that only a later version has is taken for ours."""
     domain = state.domains.get(name)
     mark = parse_domain(domain.persistent_xml or domain.live_xml).mark if domain else None
-    number = mark.layout if mark else state.journal.made.get(name, {}).get("layout", FIRST.number)
-    return LAYOUTS.get(number, LATEST)
+    return LAYOUTS.get(mark.layout if mark else note.get("layout", FIRST.number), LATEST)
 
 
-def _properties(name: str, state: HostState, layout: Layout) -> frozenset[str] | None:
+def _known(new: Choices, note: Mapping[str, Any], layout: Layout) -> frozenset[str] | None:
     """What is said of offloads to a machine that is there: to another QEMU no more than to the one that it was made for."""
-    qemu = state.capabilities.qemus.get(name)
-    if qemu is None:
+    if new.properties is None:
         return None
-    noted = state.journal.made.get(name, {}).get("properties")
+    noted = note.get("properties")
     later = {row.name for row in OFFLOADS if row.layout > layout.number}
-    return qemu.properties & frozenset(noted) if noted else qemu.properties - later
+    return new.properties & frozenset(noted) if noted else new.properties - later
 
 
 def _places(name: str, state: HostState) -> dict[str, PciPlace]:
@@ -72,19 +114,9 @@ def resolved_view(lab: Lab, name: str, state: HostState, *, redefine: bool = Fal
 
     One that is there keeps what it was made with, unless it is to be defined anew.
     """
-    machine, there = lab.machines[name], _is_there(lab, name, state) and not redefine
-    made, qemu = _made_with_kvm(lab, name, state), state.capabilities.qemus.get(name)
-    kvm = uses_kvm(machine, state) if made is None or redefine else made
-    layout = _layout(name, state) if there else LATEST
-    known = _properties(name, state, layout) if there else qemu.properties if qemu else None
-    choices = Choices(
-        kvm=kvm,
-        vhost=kvm and state.access.vhost,
-        properties=known,
-        layout=layout,
-        places=_places(name, state),
-    )
-    return machine_view(lab, name, choices)
+    resolve = _as_made if _is_there(lab, name, state) and not redefine else _as_new
+    choices = resolve(lab.machines[name], name, state)
+    return machine_view(lab, name, replace(choices, places=_places(name, state)))
 
 
 def daemon_argv(view: MachineView) -> Argv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.ethtool_features import Feature
@@ -11,6 +12,7 @@ from provision.host.plan.commands import set_features
 from provision.host.plan.device_drift import WIRE_QUEUE, link_drift, put_right, set_link
 from provision.host.plan.diff import added
 from provision.host.plan.making import Made
+from provision.host.plan.ovs import join, leave, port_drift
 from provision.host.plan.steps import Step
 from provision.tables.offloads import BY_NAME, MANGLEID, TSO
 
@@ -155,13 +157,18 @@ def _flags(nic: Nic) -> tuple[str, ...]:
     return ("vnet_hdr", *(("multi_queue",) if nic.queues > 1 else ()))
 
 
-def made_tap(lab: Lab, machine: str, nic: Nic) -> Made:
-    """How a NIC's TAP is made."""
+def made_tap(lab: Lab, machine: str, nic: Nic, *, ovs: bool) -> Made:
+    """How a NIC's TAP is made.
+
+    :param ovs: whether its bridge is Open vSwitch's.
+    """
     name = nic.ifname
     more: list[Argv] = []
     if nic.mtu:
         more.append(set_link(name, "mtu", str(nic.mtu)))
-    if nic.bridge:
+    if nic.bridge and ovs:
+        more.append(join(lab, machine, name, nic.bridge, nic.vlan))
+    elif nic.bridge:
         more.append(set_link(name, "master", nic.bridge))
     bridge = lab.host(lab.machines[machine].host).bridges.get(nic.bridge or "")
     if bridge is not None and bridge.wire:
@@ -182,7 +189,8 @@ def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
         spec, name = nic.spec, nic.spec.ifname
         if nic.backend.netdev != "tap" or name in state.links:
             continue
-        made = made_tap(lab, view.name, spec)
+        made = made_tap(lab, view.name, spec, ovs=nic.ovs)
+        off = (leave(lab, view.name, name),) if nic.ovs else ()
         yield Step(
             view.spec.host,
             view.name,
@@ -190,11 +198,12 @@ def tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
             f"{view.name}'s nic {spec.name} is on it"
             + (f", bridged to {spec.bridge}" if spec.bridge else ""),
             made.make(lab),
-            (made.unmake(lab),),
+            (*off, made.unmake(lab)),
             (Thing("tap", name, view.name),),
             added(
                 f"tap {name} {' '.join(_flags(spec))}",
                 f"bridge {spec.bridge}" if spec.bridge else "",
+                f"vlan {spec.vlan}" if spec.vlan else "",
                 f"mtu {spec.mtu}" if spec.mtu else "",
             ),
         )
@@ -206,8 +215,16 @@ def drifted_tap_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator
     """TAPs of a machine that runs and are not as the lab file has them: another bridge, another MTU, down."""
     for nic in view.nics:
         spec, link = nic.spec, state.links.get(nic.spec.ifname)
-        if nic.backend.netdev != "tap" or link is None:
+        if not nic.backend.tap or link is None:
             continue
         if is_its_own(lab, view.name, spec.ifname, state):
-            drifts = [*link_drift(spec.ifname, link, mtu=spec.mtu, master=spec.bridge)]
+            network = state.networks.get(spec.network or "")
+            bridge = spec.bridge or (network.facts.bridge if network and network.active else None)
+            # A port of Open vSwitch's has its datapath for a master, or none.
+            master = bridge if bridge not in state.ovs.bridges else None
+            now = replace(link, master="") if spec.ifname in state.ovs.ports else link
+            drifts = [
+                *port_drift(lab, view.name, spec, state),
+                *link_drift(spec.ifname, now, mtu=spec.mtu, master=master),
+            ]
             yield from put_right(view.spec.host, view.name, f"TAP {spec.ifname}", drifts)

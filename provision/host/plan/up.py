@@ -11,6 +11,7 @@ from provision.host.plan.commands import remove_files, start_qemu, stop_qemu
 from provision.host.plan.diff import argv_lines, changed, text_diff
 from provision.host.plan.domain_drift import edits
 from provision.host.plan.domains import DISARMED, definition_differs, domain_steps, kept
+from provision.host.plan.enlightenments import enlightenment_notes
 from provision.host.plan.hck_flags import (
     is_defined_without_flags,
     lab_without_flags,
@@ -161,6 +162,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, rede
         drift += _drift(lab, there, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
+            notes += enlightenment_notes(view, state)
     armed = [name for name in names if _is_armed_after_all(lab, name, state)]
     flags = dict.fromkeys(armed, True)
     opening = journal_step(lab, steps, state, flags, redefine=redefine) if steps or armed else None

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.ip import Link
-    from provision.host.journal import Journal
     from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
@@ -28,12 +27,14 @@ def not_isolated(lab: Lab, views: Sequence[MachineView], state: HostState) -> It
     for view in views:
         for nic in view.nics:
             name, own = f"{view.name}.{nic.spec.name}", state.links.get(nic.spec.ifname)
-            bridge = state.links.get(nic.spec.bridge or (own.master if own else ""))
+            network = state.networks.get(nic.spec.network or "")
+            name_of = nic.spec.bridge or (network.facts.bridge if network else "")
+            bridge = state.links.get(name_of or (own.master if own else ""))
             others = [link for link in state.links.values() if link.name != nic.spec.ifname]
             if nic.spec.profile == "hck":
                 for why in (
                     *_above(nic.spec.ifname, others),
-                    *_carried(lab, bridge, others, owners, state.journal),
+                    *_carried(lab, bridge, others, owners, state),
                 ):
                     yield f"{name} is `rsc: hck`, and {why}"
             elif view.spec.purpose != "hck" and bridge:
@@ -66,12 +67,12 @@ def _owners(lab: Lab, state: Inventory) -> dict[str, _Owner]:
 
 
 def _carried(
-    lab: Lab, bridge: Link | None, others: Sequence[Link], owners: Mapping[str, _Owner], journal: Journal
+    lab: Lab, bridge: Link | None, others: Sequence[Link], owners: Mapping[str, _Owner], state: Inventory
 ) -> Iterator[str]:
     if bridge is None:
         return
     name = bridge.name
-    if bridge.kind == "openvswitch":
+    if bridge.kind == "openvswitch" or name in state.ovs.bridges:
         yield f"{name} is Open vSwitch's: what else it carries cannot be seen"
     for link in others:
         if link.lower == name:
@@ -79,7 +80,7 @@ def _carried(
         if link.master == name and not link.tap:
             yield f"{name} has an uplink: {link.name} ({link.kind or 'a physical NIC'})"
         elif link.master == name:
-            foreign = bool(link.alias) and marked_machine(lab, link, journal) is None
+            foreign = bool(link.alias) and marked_machine(lab, link, state.journal) is None
             machine, purpose = owners.get(link.name, ("", "")) if not foreign else ("", "")
             if not machine:
                 yield f"{name} carries {link.name}, and nothing says that its machine is `purpose: hck`"

@@ -9,6 +9,7 @@ from provision.host.marks import is_our_domain, is_our_link
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import HOST
 from provision.host.preflight.hck_isolation import not_isolated
+from provision.host.preflight.networks import network_obstacles
 from provision.host.preflight.nics import nic_obstacles
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
 from provision.lab.spec import FirmwareFiles
@@ -33,6 +34,7 @@ def missing(lab: Lab, names: Sequence[str], state: HostState, plan: Plan) -> tup
         *journal_obstacles(lab, state),
         *_programs(views, state),
         *_networks(lab, host, views, state),
+        *network_obstacles(lab, views, state),
     ]
     sentences += missing_for_settings(lab, state, plan)
     if names and not state.access.writable:
@@ -58,7 +60,7 @@ def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, .
     sentences += [
         f"hosts.{host}.bridges.{name}: {name} is there and is no bridge"
         for name in declared.bridges
-        if name in state.links and state.links[name].kind not in ("bridge", "openvswitch")
+        if name in state.links and not _is_bridge(name, state)
     ]
     sentences += _uplinks(lab, host, state)
     for program in ("ip", "ethtool") if declared.bridges or declared.nics else ():
@@ -70,6 +72,10 @@ def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, .
         if not state.access.writable:
             sentences.append(_unwritable(lab))
     return tuple(dict.fromkeys(sentences))
+
+
+def _is_bridge(name: str, state: HostState) -> bool:
+    return state.links[name].kind == "bridge" or name in state.ovs.bridges
 
 
 def _unwritable(lab: Lab) -> str:
@@ -123,7 +129,7 @@ def _networks(lab: Lab, host: str, views: Sequence[MachineView], state: HostStat
         yield state.access.tun
     for name, machine in used.items():
         if name in state.links:
-            if state.links[name].kind not in ("bridge", "openvswitch"):
+            if not _is_bridge(name, state):
                 yield f"{machine}: {name} is there and is no bridge"
         elif name not in declared:
             yield f"{machine}: bridge {name} is not there, and hosts.{host}.bridges does not declare it"

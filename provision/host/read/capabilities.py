@@ -11,6 +11,7 @@ from provision.facts.accelerators import (
     written_accelerators,
 )
 from provision.facts.qemu import Emulator, parse_device_help, parse_image_info, parse_version
+from provision.host.read.enlightenments import EnlightenmentQuestions
 from provision.host.read.inventory import BOOT
 from provision.host.state import Capabilities
 from provision.lab.paths import LabPaths
@@ -96,6 +97,7 @@ class CapabilityQuestions:
         """
         self._lab, self._names = lab, names
         self._emulators = emulators_of(edges, lab, host, names)
+        self._hyperv = EnlightenmentQuestions(edges, lab, host, self._emulators)
         programs = sorted({QEMU, *self._emulators.values()}) if names else []
         self._qemus = {program: _QemuQuestions(program) for program in programs}
         self._kept = Question(
@@ -115,6 +117,7 @@ class CapabilityQuestions:
             self._kept,
             *(each for qemu in self._qemus.values() for each in qemu.questions),
             *self._images.values(),
+            *self._hyperv.questions,
         ]
 
     def capabilities(self, answers: Answers, runner: Runner, boot: str) -> Capabilities:
@@ -130,6 +133,8 @@ class CapabilityQuestions:
             {name: found[program] for name, program in self._emulators.items()},
             self._accelerators(answers, runner, boot),
             {path: image for path, image in images.items() if image is not None},
+            self._hyperv.named(answers),
+            self._hyperv.module(answers),
         )
 
     def _accelerators(self, answers: Answers, runner: Runner, boot: str) -> Accelerators | None:

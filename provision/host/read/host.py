@@ -10,11 +10,12 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from provision.facts.network import parse_network
 from provision.host.read.capabilities import CapabilityQuestions
 from provision.host.read.inventory import InventoryQuestions
 from provision.host.read.nics import NicQuestions
 from provision.host.read.processes import ENGINES
-from provision.host.state import Access, HostState, Inventory
+from provision.host.state import Access, HostState, Inventory, VirtualNetwork
 from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
 from provision.render.view import machine_view
@@ -80,6 +81,16 @@ _VHOST = Question(shell(_OPENS, "/dev/vhost-net"), lambda answer: answer.ok)
 _PROGRAMS = Question(shell(_FOUND, *PACKAGES, *RELAYS), lambda answer: frozenset(answer.check().out.split()))
 
 
+def _networks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> dict[str, VirtualNetwork]:
+    """Libvirt's networks that these machines name; it is left alone where they name none."""
+    machines = [lab.machines[name] for name in names if name in lab.machines]
+    named = {nic.network for machine in machines for nic in machine.nics if nic.network}
+    found = {name: edges.libvirt(host).network(name) for name in sorted(named)}
+    return {
+        name: VirtualNetwork(each.active, parse_network(each.xml)) for name, each in found.items() if each
+    }
+
+
 def read_host(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> HostState:
     """The whole host, as far as these machines are concerned, and what would run them; all in one batch.
 
@@ -101,6 +112,7 @@ def read_host(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) ->
         files=answers.get(files, frozenset()),
         engines=answers[ENGINES],
         nics=nics.nics(answers),
+        networks=_networks(edges, lab, host, names),
         access=Access(root, tun, answers[_VHOST], answers[writable], answers[_PROGRAMS]),
         capabilities=runs.capabilities(answers, runner, inventory.boot),
     )

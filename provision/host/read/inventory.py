@@ -9,6 +9,7 @@ from provision.facts.ethtool_features import FeaturesRead
 from provision.facts.processes import Processes
 from provision.host.journal import Journal, parse_journal
 from provision.host.read.devices import FEATURES, LINKS
+from provision.host.read.ovs import read_ovs
 from provision.host.read.processes import QEMUS, our_machines, processes_question, taps_held
 from provision.host.state import Inventory
 from provision.lab.identity import machine_uuid
@@ -97,6 +98,7 @@ class InventoryQuestions:
                 name: taps_held(name, machine_uuid(self._lab, name), answers.get(QEMUS, None))
                 for name in filter(self._is_libvirts, self._lab.machines)
             },
+            ovs=read_ovs(edges.host(self._host), answers[LINKS]),
         )
 
     def _domains(self, edges: ReadingEdges, made: Sequence[Thing]) -> dict[str, Domain]:
@@ -115,7 +117,7 @@ class InventoryQuestions:
 
 
 def read_inventory(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> Inventory:
-    """What is there on a host of these machines, and its devices, in one round trip besides libvirt's.
+    """What is there on a host of these machines, and its devices, in one round trip besides libvirt's and Open vSwitch's.
 
     :raise HostError: when the host or its libvirt does not answer.
     """

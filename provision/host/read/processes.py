@@ -20,29 +20,42 @@ if TYPE_CHECKING:
 
 _READ = r"""{ true </proc/1/cmdline; } 2>/dev/null && command -v base64 >/dev/null || { echo "others' processes cannot be seen" >&2; exit 1; }
 # shellcheck disable=SC2086 # the words that are split are paths of /proc, which end in numbers
-also='' held='' sockets_held=''
+also='' held='' others='' sockets_held=''
 processes() {
     read='' links='' fds='' stat=''
     for p do
         read="$read $p/status $p/cmdline" links="$links $p/exe $p/ns" fds="$fds $p/fd" stat="$stat $p/stat"
     done
-    held=${held:-${fds:-/dev/null}}
     grep -azHZ '' $stat /proc/self/status $read $also
-    taps=$(find $held -maxdepth 1 -lname '*/tun' -printf '%h/../fdinfo/%f\n' | xargs -r grep -al 'iff:.*[^[:space:]]' | head -n 10000)
-    [ -z "$taps" ] || grep -azHZ iff: $taps
-    links="$links $(printf '%s\n' $taps | sed 's,/fd/.*,/ns,' | sort -u)"
     find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
-    find ${fds:-/dev/null} -maxdepth 1 -lname '/dev/tap[0-9]*' -printf '%p\0%l\0' | head -c 1000000
-    sockets_held=$(find ${fds:-/dev/null} -maxdepth 1 -lname 'socket:*' -printf '%p %l\n' | awk -F/ 'held[$3]++ < 4096')
+    sockets_held=$(find ${fds:-/dev/null} -maxdepth 1 \( -lname 'socket:*' -o -lname '/dev/tap[0-9]*' ! -lname '/dev/tap*[!0-9]*' \) \
+        -printf '%p %l\n' | awk -F/ '/ (socket:\[|\/dev\/tap)[0-9]+\]?$/ && ++held[$3] <= 512 { print held[$3], $0 }' | sort -n | head -n 200000 | cut -d ' ' -f 2-)
     [ -z "$sockets_held" ] || printf '%s\0%s\0' $sockets_held
+    attached ${fds:-/dev/null} | xargs -r grep -azHZ iff:
+    [ -z "$held" ] || others=$(attached $held)
+    printf '%s\n' $others | xargs -r grep -azHZ iff:
+    printf '%s\n' $others | sed 's,/fd/.*,/ns,' | sort -u | xargs -r sh -c 'find "$@" -maxdepth 1 -type l -printf "%p\0%l\0"' sh
     [ -z "$stat" ] || grep -azHZ '' $stat
 }
-said() { printf '%s\0' "$1" && shift && "$@" | head -c 4000000 && printf '\0'; }
+attached() {
+    {
+        find /proc -maxdepth 2 -name status -path '/proc/[0-9]*' -exec grep -H ^Uid: {} +
+        find "$@" -maxdepth 1 -lname '*/tun' -printf '%h/../fdinfo/%f\n' | xargs -r grep -al 'iff:.*[^[:space:]]'
+    } | awk -F/ '$4 ~ /^status:/ { split($4, said); uid[$3] = said[2]; next } ++held[$3] <= 4096 && ++user[uid[$3]] <= 16384 && ++all <= 60000'
+}
+room=9000000
+said() {
+    name=$1
+    shift
+    out=$("$@" | head -c 4000000)
+    room=$((room - ${#out}))
+    [ "$room" -lt 0 ] || printf '%s\0%s\0' "$name" "$out"
+}
 """
 """What the kernel says of processes: start times first and last, so that a pid that became another's meanwhile is seen.
 
-What an ordinary user can have without end (descriptors of /dev/net/tun, sockets) is cut where it says nothing, or by
-process, so that it hides nobody else.
+What an ordinary user can have without end (descriptors of /dev/net/tun, sockets) is cut by process and by user, and only
+whole records are, so that it hides nobody else; a QEMU's own come before those of others.
 """
 
 _PROCESSES = (
@@ -74,8 +87,8 @@ _QEMUS = (
         told=$({ grep -H ^Uid: $uids; wc -c -- $sizes; } | awk '{ split($1, at, "/") }
             at[4] ~ /^status:/ { uid[at[3]] = $2; next }
             $2 !~ /cmdline$/ { next }
-            { split($2, at, "/"); p = at[3]; u = uid[p]; size[u] += $1 }
-            { print ($1 > 131072 || size[u] > 8000000 || ++count[u] > 2000 ? "-" : "") "/proc/" p }')
+            { split($2, at, "/"); p = at[3]; u = uid[p]; size[u] += $1; print ++count[u], $1, size[u], "/proc/" p }' | sort -n |
+            awk '{ all += $2; print ($1 > 2000 || $2 > 131072 || $3 > 8000000 || all > 10000000 ? "-" : "") $4 }')
         said 'left out' printf '%s\n' $(printf '%s\n' $told | grep ^- | head -n 50)
         set -- $(printf '%s\n' $told | grep -v ^-)
     }
@@ -90,8 +103,9 @@ _QEMUS = (
     listening() {
         {
             printf '%s %s\n' $sockets_held
-            grep -ahE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /|:0000 0A ' "$1/unix" "$1/tcp" "$1/tcp6"
-        } | awk '/^\/proc\// { sub(/^.*\[/, ""); sub(/\].*/, ""); held[$0]; next } $7 in held || $10 in held'
+            grep -aE ' 00010000 0001 01 | 00000000 0001 03 +[0-9]+ /' "$1/unix" | sed 's/^/unix /'
+            grep -ahE ':0000 0A ' "$1/tcp" "$1/tcp6" | sed 's/^/tcp /'
+        } | awk '/^\/proc\// { sub(/^.*\[/, ""); sub(/\].*/, ""); held[$0]; next } /^unix / && $8 in held || /^tcp / && $11 in held'
     }
     # shellcheck disable=SC2016,SC2120 # awk's words; called through `said`, too
     routes() {
@@ -109,7 +123,7 @@ _QEMUS = (
     [ -z "$sockets" ] || said "$own listening" listening /proc/self/net
     told() {
         while read -r net at; do
-            [ "$net" != "$own" ] || continue
+            case $net in "$own") continue ;; net:*) ;; *) continue ;; esac # whose process has ended has no name
             [ -z "$1" ] || said "$net listening" listening "${at%/ns/net}/net"
             said "$net links" nsenter "--net=$at" ip -json -details -stats address show
             said "$net features" nsenter "--net=$at" ethtool --json -k '*'
@@ -117,7 +131,7 @@ _QEMUS = (
             said "$net routes" routes nsenter "--net=$at"
         done
     }
-    [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %p\n' | sort -u -k 1,1 | told "$sockets"
+    [ -z "$away" ] || find $away -maxdepth 0 -printf '%l %p\n' | sort -u -k 1,1 | head -n 256 | told "$sockets"
     veths=' ' ports=''
     for d in /sys/class/net/*; do
         { read -r kind <"$d/uevent" && read -r index <"$d/ifindex" && read -r peer <"$d/iflink"; } || continue
@@ -134,7 +148,9 @@ _QEMUS = (
         find /proc/[0-9]*/ns/net -maxdepth 0 -printf '%l %p\n'
         stat -c 'net:[%i] %n' /run/netns/* /run/docker/netns/*
     } | sort -u -k 1,1 | head -n 64 | told ''
-} 2>/dev/null | base64 -w0"""
+    room=1
+    said end true
+} 2>/dev/null | head -c 32000000 | base64 -w0"""
 )
 """Of every QEMU that we may see; libvirt's pidfiles; and of their networks who listens, where that is wished, and the
 devices of those that are not ours, and of those that a bridge's veth leads into; the devices of default routes."""
@@ -166,7 +182,7 @@ LIBVIRT = ("/run/libvirt/qemu", "libvirt/qemu/run")
 
 
 def _qemus(answer: Result) -> Processes | None:
-    return None if answer.status == UNRECORDED else parse_processes(answer.check().out)
+    return None if answer.status == UNRECORDED else parse_processes(answer.check().out, ended=True)
 
 
 QEMUS = Question(shell(_QEMUS, ""), _qemus)

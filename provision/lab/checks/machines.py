@@ -23,16 +23,30 @@ if TYPE_CHECKING:
     from provision.lab.positions import Where
 
 
-_KINDS = ("bridge", "tap", "macvtap", "user")
+_KINDS = tuple(BACKENDS)
+_UNFIT = {
+    "user": "has no vnet header, so the guest is offered neither checksum nor TSO",
+    "macvtap": "cannot be held wire-like, which the HCK engine needs",
+    "network": "may carry other machines, whose traffic the HCK engine would break",
+}
+"""Why a way of doing RSC does not work on a kind of NIC, where it does not."""
 
 
-def _backend(at: At) -> Iterator[Complaint]:
+def _kind(at: At) -> Iterator[Complaint]:
     given = [kind for kind in _KINDS if getattr(at.nic, kind)]
     if len(given) != 1:
         seen = " and ".join(given) or "none"
-        yield at.complain("", f"needs exactly one of bridge, tap, macvtap and user, and has {seen}", *_KINDS)
-    if at.nic.macvtap and at.machine.backend == "qemu":
-        yield at.complain("macvtap", "needs backend libvirt", "backend")
+        *most, last = _KINDS
+        yield at.complain("", f"needs exactly one of {', '.join(most)} and {last}, and has {seen}", *_KINDS)
+    if at.machine.backend == "qemu":
+        for kind in given:
+            if not BACKENDS[kind].netdev:
+                yield at.complain(kind, "needs backend libvirt", "backend")
+    if at.nic.vlan and not at.nic.bridge:
+        yield at.complain("vlan", "is for `bridge`, and one of Open vSwitch's", *_KINDS)
+
+
+def _backend(at: At) -> Iterator[Complaint]:
     if not BACKENDS[at.nic.kind].device:
         for key in ("ifname", "mtu"):
             if getattr(at.nic, key):
@@ -56,15 +70,11 @@ def _profile(at: At) -> Iterator[Complaint]:
     if nic.model != "virtio" and profile.name != "false":
         yield at.complain("rsc", f"{nic.model} has no RSC: only `rsc: false` is true of it", "model")
     elif nic.kind not in profile.backends:
-        reason = "has no vnet header, so the guest is offered neither checksum nor TSO"
-        if nic.kind == "macvtap":
-            reason = "cannot be held wire-like, which the HCK engine needs"
-        yield at.complain(
-            "rsc", f"{profile.name} does not work on {nic.kind}: it {reason}; say `rsc: false`", *_KINDS
-        )
+        words = f"{profile.name} does not work on {nic.kind}: it {_UNFIT[nic.kind]}; say `rsc: false`"
+        yield at.complain("rsc", words, *_KINDS)
     if nic.rsc_interval is not None and profile.name != "hck":
         yield at.complain("rsc_interval", "is only for `rsc: hck`", "rsc")
-    if nic.mangleid and nic.kind not in ("bridge", "tap"):
+    if nic.mangleid and not BACKENDS[nic.kind].tap:
         yield at.complain("mangleid", f"is a setting of a TAP, and {nic.kind} has none", *_KINDS)
     elif nic.mangleid and profile.name != "true":
         yield at.complain(
@@ -76,6 +86,12 @@ def _hck(at: At) -> Iterator[Complaint]:
     nic = at.nic
     if nic.profile != "hck" or nic.model != "virtio":
         return
+    if nic.vlan:
+        yield at.complain(
+            "vlan",
+            "is of Open vSwitch, and what else its bridge carries cannot be seen: not for `rsc: hck`",
+            "rsc",
+        )
     if nic.vhost == "true":
         yield at.complain(
             "vhost", "must not be true with `rsc: hck`: vhost carries packets past QEMU's engine", "rsc"
@@ -108,7 +124,7 @@ def _needs(at: At) -> Iterator[Complaint]:
         yield at.complain("queues", "more than one needs ctrl_vq, which is off", "offloads")
 
 
-_NIC_CHECKS: tuple[Callable[[At], Iterator[Complaint]], ...] = (_backend, _profile, _hck, _needs)
+_NIC_CHECKS: tuple[Callable[[At], Iterator[Complaint]], ...] = (_kind, _backend, _profile, _hck, _needs)
 
 
 def _nics(file: LabFile, whole: LabFile) -> Iterator[At]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,13 @@ from provision.facts.overrides import is_kept, overrides
 from provision.lab.load import parse_lab
 from provision.lab.spec import Host
 from provision.render.machine import domain_xml
-from provision.render.view import machine_view
+from provision.render.view import machine_view, usual_choices
 from provision.runtime.safe_text import short
 from provision.verbs.importer.disks import imported_cdroms, imported_disks
-from provision.verbs.importer.interfaces import imported_nics
+from provision.verbs.importer.interfaces import imported_nics, ovs_bridges
 from provision.verbs.importer.keys import Keys, refusal
 from provision.verbs.importer.lab_text import lab_text
-from provision.verbs.importer.machine import imported_machine, lab_name
+from provision.verbs.importer.machine import asked_nesting, imported_machine, lab_name
 from provision.verbs.importer.reasons import why
 
 if TYPE_CHECKING:
@@ -163,8 +163,12 @@ def import_domain(domain: Domain, target: Target) -> Imported:
     draft = _drafted(domain, target)
     name, reasons = draft.machine, draft.reasons
     lab = parse_lab(draft.text, "lab.yaml", "/", {})
-    view = machine_view(lab, name)
-    original, rendered = domain.persistent_xml or domain.live_xml, domain_xml(view)
+    root = read_domain(domain.persistent_xml or domain.live_xml)
+    original = domain.persistent_xml or domain.live_xml
+    usual = usual_choices(lab.machines[name])
+    choices = replace(usual, ovs=ovs_bridges(original), nesting=asked_nesting(root))
+    view = machine_view(lab, name, choices)
+    rendered = domain_xml(view)
     notes = [
         Note(row.path, row.was, row.now, _reason(row, reasons))
         for row in without_secrets(partial(differences, left_out=draft.left_out), original, rendered)

@@ -10,10 +10,11 @@ from provision.facts.domain_interface import (
     WITHOUT_HEADER,
     effective_offloads,
     is_virtio,
+    network_of,
     rsc_interval,
 )
 from provision.facts.domain_normal import named_devices
-from provision.facts.domain_tree import attribute
+from provision.facts.domain_tree import attribute, read_domain
 from provision.facts.overrides import properties_of
 from provision.lab import spec
 from provision.tables.offloads import BY_NAME, HCK, unmet
@@ -45,25 +46,40 @@ class _At:
 
 def _bridge(at: _At) -> Keys:
     said = key_or_reason(spec.Nic, "bridge", attribute(at.nic, "source", "bridge"), f"{at.path}/source")
-    if attribute(at.nic, "virtualport", "type") == "openvswitch":
-        reason = "a lab file's NIC joins a Linux bridge: on an Open vSwitch bridge it does not start"
-        return said | Keys(comments={"bridge": reason}, reasons={f"{at.path}/virtualport": reason})
-    return said
+    return said | _vlan(at) if said.keys else said
+
+
+def is_on_ovs(nic: _Element) -> bool:
+    """Whether a NIC is on a bridge of Open vSwitch's."""
+    return attribute(nic, "virtualport", "type") == "openvswitch"
+
+
+def _vlan(at: _At) -> Keys:
+    """The one VLAN of a port of Open vSwitch's."""
+    place, tags = f"{at.path}/vlan", at.nic.findall("vlan/tag")
+    reasons = {
+        f"{at.path}/virtualport/parameters": "libvirt gives the port an id of its own: what goes by this one (OVN, Neutron) does not find it"
+    }
+    if not tags:
+        return Keys(reasons=reasons)
+    if not is_on_ovs(at.nic):
+        return Keys(reasons={place: "a lab file's VLANs are for bridges of Open vSwitch's"})
+    if len(tags) > 1 or attribute(at.nic, "vlan", "trunk") == "yes" or tags[0].get("nativeMode"):
+        return Keys(reasons={**reasons, place: "a lab file's NIC has one VLAN, and no trunk"})
+    said = key_or_reason(spec.Nic, "vlan", at.number("vlan/tag", "id"), place)
+    return Keys(reasons=reasons) | said
 
 
 def _network(at: _At) -> Keys:
-    """The bridge or device that the running domain shows behind its network."""
-    name = attribute(at.nic, "source", "network")
-    bridge, device = (
-        ("", "") if at.twin is None else (attribute(at.twin, "source", key) for key in ("bridge", "dev"))
-    )
-    key, value = ("bridge", bridge) if bridge else ("macvtap", device)
-    if value and not refusal(spec.Nic, **{key: value}):
-        reason = f"a lab file has no libvirt networks: {value} is what the running domain has behind this one"
-        return Keys({key: value}, {key: f"libvirt's network {name}"}, {f"{at.path}/source": reason})
-    reason = "a lab file has no libvirt networks, and which bridge is behind this one shows only while the domain runs: put `bridge:` for `tap:`"
-    comment = f"on no bridge yet: was libvirt's network {name}; put its bridge here (bridge: NAME)"
-    return Keys({"tap": True}, {"tap": comment}, {f"{at.path}/source": reason})
+    """A network that has no TAPs, as the running domain shows, is the device that it has behind it."""
+    device = attribute(at.twin, "source", "dev") if at.twin is not None else ""
+    if device and not refusal(spec.Nic, macvtap=device):
+        name = network_of(at.nic)
+        reason = f"a lab file's networks have TAPs: {device} is what the running domain has behind this one"
+        return Keys(
+            {"macvtap": device}, {"macvtap": f"libvirt's network {name}"}, {f"{at.path}/source": reason}
+        )
+    return key_or_reason(spec.Nic, "network", network_of(at.nic), f"{at.path}/source")
 
 
 def _direct(at: _At) -> Keys:
@@ -203,7 +219,7 @@ def _model(at: _At, kind: str) -> Keys:
 
 def _imported(at: _At) -> Keys:
     """One NIC; without keys where a lab file cannot have it."""
-    kind = str(at.nic.get("type", ""))
+    kind = "network" if network_of(at.nic) else str(at.nic.get("type", ""))
     if kind not in _ATTACHED:
         return Keys(reasons={at.path: f"a lab file has no NIC of type {kind}: it is left out"})
     attached = _ATTACHED[kind](at)
@@ -234,3 +250,12 @@ def imported_nics(root: _Element, live: _Element | None, *, tcg: bool) -> Iterat
                 taken[key].add(value)
         index += bool(said.keys)
         yield said
+
+
+def ovs_bridges(text: str) -> frozenset[str]:
+    """The bridges of a domain that are Open vSwitch's, as its definition says.
+
+    :raise UnreadableError: when the text is no domain XML.
+    """
+    nics = read_domain(text).iterfind("devices/interface[@type='bridge']")
+    return frozenset(attribute(nic, "source", "bridge") for nic in nics if is_on_ovs(nic))

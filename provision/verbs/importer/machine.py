@@ -154,9 +154,26 @@ def _tpm(root: _Element) -> Keys:
     return Keys({"tpm": True}) if root.find("devices/tpm/backend[@type='emulator']") is not None else Keys()
 
 
+NESTING = ("vmx", "svm")
+
+
+def asked_nesting(root: _Element) -> str:
+    """The processor's feature that a domain asks for outright, so that its guest can be a hypervisor."""
+    features = root.iterfind("cpu/feature")
+    asked = (str(row.get("name")) for row in features if row.get("policy") in ("require", "force"))
+    return next((name for name in asked if name in NESTING), "")
+
+
+def _nested(root: _Element) -> Keys:
+    """Whether it means its guest to be a hypervisor; one of our own says so, also where its host could not be asked."""
+    ours = attribute(root, _OURS, "nested") == "true"
+    evmcs = attribute(root, "features/hyperv/evmcs", "state") == "on"
+    return Keys({"nested": True}) if ours or evmcs or asked_nesting(root) else Keys()
+
+
 def imported_machine(root: _Element, live: _Element | None, *, hck: bool) -> Keys:
     """A domain's machine without its disks and NICs, in the order of a lab file's keys."""
-    parts = (_purpose(root, hck=hck), _guest(root), _size(root), _accel(root), _type(root), _firmware(root, live), _tpm(root), _kernel(root))  # fmt: skip
+    parts = (_purpose(root, hck=hck), _guest(root), _size(root), _accel(root), _type(root), _firmware(root, live), _tpm(root), _nested(root), _kernel(root))  # fmt: skip
     said = Keys()
     for part in parts:
         said |= part

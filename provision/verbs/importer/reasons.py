@@ -7,6 +7,7 @@ import re
 from provision.facts.domain_tolerated import bare
 
 _BY_GUEST = "follows from `guest:` in a lab file"
+_BY_HOST = "follows from `guest:`, `nested:` and what the host can do: `up` asks it, and here nobody has"
 
 WHY: tuple[tuple[str, str], ...] = (
     ("title|description|metadata", "words about the domain, which a lab file has no place for"),
@@ -17,7 +18,8 @@ WHY: tuple[tuple[str, str], ...] = (
         "a lab file's machine has one socket, of whose processors Windows 10 and 11 use all; libvirt makes a socket of each where nothing is said",
     ),
     ("cpu", "a lab file has no CPU model: with KVM a machine has the host's CPU, with TCG QEMU's `max`"),
-    ("features/hyperv|clock|pm", _BY_GUEST),
+    ("features/hyperv|cpu/feature", _BY_HOST),
+    ("clock|pm", _BY_GUEST),
     ("features/(smm|vmport)", "a lab file's machine has SMM with secure boot, and no VMware port on q35"),
     ("devices/(graphics [a-z]+|video|input tablet usb|controller usb)", f"{_BY_GUEST}: Windows has a VNC screen, Linux none"),
     ("devices/(serial|console [a-z]+|channel org.qemu.guest_agent.0)", "every machine has a serial port and the agent's channel"),
@@ -25,7 +27,7 @@ WHY: tuple[tuple[str, str], ...] = (
     ("currentMemory|maxMemory", "a lab file has one size of memory"),
     ("vcpu", "a lab file has one number of vCPUs: those that are there now"),
     ("devices/interface/driver@tx_queue_size", "QEMU 8.1 and later start with none but 256 on a TAP, older ones cut it down to that"),
-    ("devices/interface/source", "a lab file knows bridges, TAPs, macvtap and user"),
+    ("devices/interface/source", "a lab file knows bridges, libvirt's networks, TAPs, macvtap and user"),
     ("devices/interface/target@dev", "a TAP's name must not begin with what libvirt renames, nor be there twice"),
     ("devices/interface/model@type", "a lab file knows virtio and e1000e"),
     ("devices/disk [a-z]+/driver@.*", "left to QEMU's default"),

@@ -26,6 +26,8 @@ _OVER = frozenset({"vlan", "macvlan", "ipvlan", "macvtap", "ipvtap"})
 _SILENT = frozenset({"dummy", "ifb", "nlmon"})
 """Kinds from which nothing comes."""
 _OVS = "openvswitch"
+_OVS_USERSPACE = "ovs-netdev"
+"""The device that ovs-vswitchd keeps for bridges of datapath_type netdev, whose ports the kernel does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ def _handed_to(read: TapsRead, at: _Device, seen: _Seen) -> Iterator[Way]:
     there = read.of(at.network)
     master = there.links.get(at.link.master)
     if master is None:
+        if at.link.tap and _OVS_USERSPACE in there.links:
+            yield Way(
+                "outside",
+                trouble=f"{at.link.name} may be a port of ovs-vswitchd's, which works without the kernel",
+            )
         yield from _from_host(read, at, None, seen, routed=True)
     elif master.kind == "bridge":
         ports = [link for link in there.ports[master.name] if link.name != at.link.name]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         LibvirtReader,
         Listener,
         Monitor,
+        Network,
         ReadingEdges,
         Runner,
         SocketMonitor,
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Ask = Literal["run", "domain", "domains", "runs", "version", "emulator", "hypervisor", "monitor", "qmp"]
+Ask = Literal[
+    "run", "domain", "domains", "runs", "version", "emulator", "capabilities", "hypervisor", "monitor", "qmp"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,13 @@ class _RecordedLibvirt:
     def emulator(self, kind: str, machine: str) -> str:
         question = Question(self._host, "emulator", (kind, machine))
         return self._recorder.kept(question, lambda: self._libvirt.emulator(kind, machine))
+
+    def network(self, name: str) -> Network | None:
+        return self._libvirt.network(name)  # for plans alone, of which evidence keeps nothing
+
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        question = Question(self._host, "capabilities", (kind, machine))
+        return self._recorder.kept(question, lambda: self._libvirt.capabilities(kind, machine))
 
     def version(self) -> str:
         return self._recorder.kept(Question(self._host, "version"), self._libvirt.version)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         LibvirtReader,
         Listener,
         Monitor,
+        Network,
         ReadingEdges,
         Runner,
         SocketMonitor,
@@ -211,6 +212,14 @@ class _ReplayedLibvirt:
 
     def emulator(self, kind: str, machine: str) -> str:
         return str(self._replay.answer(Question(self._host, "emulator", (kind, machine))))
+
+    def network(self, name: str) -> Network | None:  # noqa: ARG002 - of plans evidence keeps nothing
+        return None
+
+    def capabilities(self, kind: str, machine: str) -> tuple[str, str]:
+        found = self._replay.answer(Question(self._host, "capabilities", (kind, machine)))
+        domains, host = found if isinstance(found, list | tuple) and len(found) == 2 else ("", "")
+        return str(domains), str(host)
 
     def version(self) -> str:
         return str(self._replay.answer(Question(self._host, "version")))

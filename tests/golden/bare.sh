@@ -1,0 +1,117 @@
+#!/bin/sh
+# bare of lab lab: makes bridge, TAPs and overlays, runs QEMU in the foreground, and at its
+# end takes bridge, TAPs and sockets back; overlays and firmware variables stay for the next run.
+# Rendered by rscvm; needs root, ip and QEMU, nothing of rscvm's. The guest's console is this
+# terminal; ending the script ends QEMU.
+set -eu
+
+undo=
+later() { undo="$1
+$undo"; }
+qemu=
+# shellcheck disable=SC2329
+finish() {
+    status=$?
+    trap - EXIT INT TERM HUP
+    if [ -n "$qemu" ]; then
+        kill "$qemu" 2>/dev/null || :
+        wait "$qemu" || :
+    fi
+    eval "$undo"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Which accelerator really works, and how fast. A /dev/kvm can open, create VMs and still run a guest
+# slower than TCG (nested, without hardware help); only running something tells.
+# A boot sector counts down from 100,000,000 and then writes 0x10 to isa-debug-exit, so that QEMU ends
+# with status 0x21. Prints `NAME MILLISECONDS`, `NAME late WORDS` or `NAME failed WORDS` for tcg and kvm;
+# kvm is ended, and said to be slower, once it has taken three times as long as tcg.
+probe_accelerators() (
+    qemu=$1
+    work=$(mktemp -d) || exit 1
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT TERM
+    # 66 b9 00 e1 f5 05  mov ecx, 100000000    66 49  dec ecx    75 fc  jnz    b0 10  mov al, 16    e6 f4  out 0xf4, al    f4  hlt
+    { printf '\146\271\000\341\365\005\146\111\165\374\260\020\346\364\364'; head -c 495 /dev/zero; printf '\125\252'; } >"$work/boot"
+    limit=20
+    for accel in tcg kvm; do
+        start=$(date +%s%N)
+        status=0 # and `|| status`, because `set -e` in the caller reaches in here
+        said=$(timeout "$limit" "$qemu" -nodefaults -no-user-config -machine pc,accel="$accel" -m 16 -display none \
+            -device isa-debug-exit,iobase=0xf4,iosize=1 -drive file="$work/boot",format=raw,if=ide 2>&1) || status=$?
+        ended=$(date +%s%N)
+        if [ "$status" = 33 ]; then
+            took=$(( (ended - start) / 1000000 ))
+            echo "$accel $took"
+            limit=$(( took * 3 / 1000 + 2 ))
+        elif [ "$status" = 124 ]; then
+            echo "$accel late it did not run 100 million instructions within $limit s"
+        else
+            echo "$accel failed $(printf '%s' "$said" | tail -n 1)"
+        fi
+    done
+)
+
+have() { command -v "$1" >/dev/null || { echo "$1 not found" >&2; exit 3; }; }
+have qemu-system-x86_64
+have ip
+
+accel=tcg
+if [ "$accel" = auto ]; then
+    times=$(probe_accelerators qemu-system-x86_64)
+    tcg=$(printf '%s\n' "$times" | sed -n 's/^tcg \([0-9]*\)$/\1/p')
+    kvm=$(printf '%s\n' "$times" | sed -n 's/^kvm \([0-9]*\)$/\1/p')
+    accel=tcg
+    if [ -n "$kvm" ] && { [ -z "$tcg" ] || [ "$kvm" -le "$tcg" ]; }; then accel=kvm; fi
+    echo "accelerator: $accel" >&2
+fi
+vhost=plain
+if [ "$accel" = kvm ] && [ -c /dev/vhost-net ] && (: <>/dev/vhost-net) 2>/dev/null; then vhost=vhost; fi
+
+directory=/var/lib/rscvm/lab
+mkdir -p -- "$directory"
+later 'rmdir --ignore-fail-on-non-empty -- "$directory"'
+later 'rm -f -- /var/lib/rscvm/lab/bare.pid /var/lib/rscvm/lab/bare.started /var/lib/rscvm/lab/bare.log /var/lib/rscvm/lab/bare.qmp /var/lib/rscvm/lab/bare.agent /var/lib/rscvm/lab/bare.vnc'
+
+ip tuntap add dev tap0 mode tap vnet_hdr
+later 'sh -c '"'"'
+command -v ovs-vsctl >/dev/null || exit 0
+mark=$(ovs-vsctl --timeout=10 --if-exists get Port "$1" external_ids:rscvm) || exit
+[ "$mark" != "\"$2\"" ] || ovs-vsctl --timeout=10 --if-exists del-port "$1"
+'"'"' sh tap0 '"'"'rscvm lab bare tap0 0489e345dea9'"'"''
+later 'ip link del dev tap0'
+sh -c '
+ovs() { ovs-vsctl --timeout=10 "$@"; }
+bridge=$1 tap=$2 mark=$3 tag=$4
+ovs -- --if-exists del-port "$tap" -- add-port "$bridge" "$tap" ${tag:+"tag=$tag"} \
+    -- set Port "$tap" other_config:transient=true "external_ids:rscvm=\"$mark\"" || exit
+[ "$(ovs get Interface "$tap" ofport)" = -1 ] || exit 0
+echo "$bridge does not take $tap: $(ovs get Interface "$tap" error)" >&2
+ovs --if-exists del-port "$tap"
+exit 1
+' sh ovsbr0 tap0 'rscvm lab bare tap0 0489e345dea9' 10
+ip link set dev tap0 up
+ip link set dev tap0 alias 'rscvm lab bare net0 0489e345dea9'
+
+case $accel-$vhost in
+kvm-vhost)
+    set -- qemu-system-x86_64 -name guest=bare,debug-threads=on -nodefaults -no-user-config -machine q35,vmport=off -accel kvm -cpu host -m size=196608k -smp 2,sockets=1,cores=2,threads=1 -uuid 7cfac8a5-de4d-568f-ac68-81bb8c169fd3 -rtc base=utc -boot strict=on -kernel /srv/vmlinuz -device pcie-root-port,id=port-ua-net0,chassis=1,addr=2.0,multifunction=on -device pcie-root-port,id=port-channels,chassis=2,addr=2.1 -netdev tap,id=host-net0,ifname=tap0,script=no,downscript=no,vhost=on -device virtio-net-pci,netdev=host-net0,id=ua-net0,mac=52:da:9f:13:cd:a4,bus=port-ua-net0,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=on,guest_tso4=on,guest_tso6=on,guest_ecn=on,guest_ufo=on,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on -device virtio-serial-pci,id=channels,bus=port-channels -chardev socket,id=agent,path=/var/lib/rscvm/lab/bare.agent,server=on,wait=off -device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 -chardev stdio,id=console,signal=off -serial chardev:console -chardev socket,id=monitor,path=/var/lib/rscvm/lab/bare.qmp,server=on,wait=off -mon chardev=monitor,mode=control -display none
+    ;;
+kvm-plain)
+    set -- qemu-system-x86_64 -name guest=bare,debug-threads=on -nodefaults -no-user-config -machine q35,vmport=off -accel kvm -cpu host -m size=196608k -smp 2,sockets=1,cores=2,threads=1 -uuid 7cfac8a5-de4d-568f-ac68-81bb8c169fd3 -rtc base=utc -boot strict=on -kernel /srv/vmlinuz -device pcie-root-port,id=port-ua-net0,chassis=1,addr=2.0,multifunction=on -device pcie-root-port,id=port-channels,chassis=2,addr=2.1 -netdev tap,id=host-net0,ifname=tap0,script=no,downscript=no,vhost=off -device virtio-net-pci,netdev=host-net0,id=ua-net0,mac=52:da:9f:13:cd:a4,bus=port-ua-net0,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=on,guest_tso4=on,guest_tso6=on,guest_ecn=on,guest_ufo=on,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on -device virtio-serial-pci,id=channels,bus=port-channels -chardev socket,id=agent,path=/var/lib/rscvm/lab/bare.agent,server=on,wait=off -device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 -chardev stdio,id=console,signal=off -serial chardev:console -chardev socket,id=monitor,path=/var/lib/rscvm/lab/bare.qmp,server=on,wait=off -mon chardev=monitor,mode=control -display none
+    ;;
+tcg-plain)
+    set -- qemu-system-x86_64 -name guest=bare,debug-threads=on -nodefaults -no-user-config -machine q35,vmport=off -accel tcg -cpu max -m size=196608k -smp 2,sockets=1,cores=2,threads=1 -uuid 7cfac8a5-de4d-568f-ac68-81bb8c169fd3 -rtc base=utc -boot strict=on -kernel /srv/vmlinuz -device pcie-root-port,id=port-ua-net0,chassis=1,addr=2.0,multifunction=on -device pcie-root-port,id=port-channels,chassis=2,addr=2.1 -netdev tap,id=host-net0,ifname=tap0,script=no,downscript=no,vhost=off -device virtio-net-pci,netdev=host-net0,id=ua-net0,mac=52:da:9f:13:cd:a4,bus=port-ua-net0,csum=on,gso=on,host_tso4=on,host_tso6=on,host_ecn=on,host_ufo=on,guest_csum=on,guest_tso4=on,guest_tso6=on,guest_ecn=on,guest_ufo=on,mrg_rxbuf=on,ctrl_vq=on,ctrl_guest_offloads=on -device virtio-serial-pci,id=channels,bus=port-channels -chardev socket,id=agent,path=/var/lib/rscvm/lab/bare.agent,server=on,wait=off -device virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0 -chardev stdio,id=console,signal=off -serial chardev:console -chardev socket,id=monitor,path=/var/lib/rscvm/lab/bare.qmp,server=on,wait=off -mon chardev=monitor,mode=control -display none
+    ;;
+esac
+exec 3<&0 # what runs in the background would read from nowhere
+"$@" <&3 3<&- &
+qemu=$!
+status=0
+wait "$qemu" || status=$?
+qemu=
+exit "$status"
