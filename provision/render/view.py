@@ -6,34 +6,30 @@ the same NIC.
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provision.lab.identity import machine_uuid
 from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
+from provision.render.disk_view import DiskView, disk_views
 from provision.tables.backends import BACKENDS, NicBackend
 from provision.tables.enlightenments import ASSUMED, Enlightenment, chosen
 from provision.tables.guests import GUESTS, Guest
-from provision.tables.layouts import LATEST, Layout
+from provision.tables.layouts import LATEST, MOST_PORTS, Layout
 from provision.tables.offloads import BY_NAME, HCK
 from provision.tables.profiles import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from provision.facts.domain import PciPlace
-    from provision.lab.spec import Disk, Lab, Machine, Nic
+    from provision.lab.spec import Lab, Machine, Nic
 
-_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
 _PORTS_PER_SLOT = 8
 _FIRST_PORT_SLOT = 2
-_SATA_PORTS = 6
 _SCSI_UNITS = 15
 """Of a wide SCSI bus beside the controller's own, as libvirt counts."""
-MOST_PORTS = 232
-"""Root ports that q35 has room for: 8 in each of the slots 2 to 30."""
 
 # Where Debian's package ovmf keeps its files.
 _OVMF = {
@@ -93,28 +89,6 @@ class NicView:
     interval: int | None
     ovs: bool = False
     """Whether its bridge is Open vSwitch's."""
-
-
-@dataclass(frozen=True, slots=True)
-class DiskView:
-    """One disk or CD, ready to print."""
-
-    path: str
-    format: str
-    bus: str
-    target: str
-    """libvirt's target device, which is also the end of QEMU's ids."""
-    sata_bus: str
-    unit: int = 0
-    """Its number on the SCSI bus."""
-    block: bool = False
-    """Whether it is a block device of the host."""
-    discard: bool = False
-    """Whether what the guest trims goes back to the host."""
-    base: str = ""
-    """The image that an overlay lies over; empty without overlay."""
-    base_format: str = ""
-    cdrom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +163,6 @@ class MachineView:
         return self.paths.socket(self.name, what)
 
 
-def image_format(path: str) -> str:
-    """An image's format by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
-    return _FORMATS.get(posixpath.splitext(path)[1].lower(), "raw")
-
-
-def _letters(index: int) -> str:
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("a") + rest) + letters
-    return letters
-
-
 def _attributes(element: str, properties: dict[str, bool]) -> tuple[tuple[str, bool], ...]:
     named = ((BY_NAME[name].libvirt, on) for name, on in properties.items())
     return tuple((place[1], on) for place, on in named if place and place[0] == element)
@@ -240,51 +200,6 @@ def _nic(nic: Nic, choices: Choices) -> NicView:
     )
 
 
-class _Places:
-    """What each disk is called, and where it is, in their order."""
-
-    def __init__(self) -> None:
-        self._seen = {"virtio": 0, "sata": 0, "sd": 0}
-
-    def next(self, bus: str) -> tuple[str, str, int]:
-        """Libvirt's target, the place on a SATA bus, and its number among all that are called sd."""
-        kind = "virtio" if bus == "virtio" else "sd"
-        at = self._seen[kind]
-        self._seen[kind] += 1
-        if bus != "sata":
-            return ("vd" if kind == "virtio" else "sd") + _letters(at), "", at
-        extra, port = divmod(self._seen["sata"], _SATA_PORTS)
-        self._seen["sata"] += 1
-        return f"sd{_letters(at)}", (f"sata{extra}" if extra else "ide") + f".{port}", at
-
-
-def _disk(spec: Disk, overlay: str, place: tuple[str, str, int], layout: Layout) -> DiskView:
-    target, port, unit = place
-    form = spec.format or ("raw" if spec.block else image_format(spec.path))
-    if spec.overlaid:
-        return DiskView(
-            overlay,
-            "qcow2",
-            spec.bus,
-            target,
-            port,
-            unit,
-            discard=layout.discard,
-            base=spec.path,
-            base_format=form,
-        )
-    block = spec.block is not None
-    return DiskView(spec.path, form, spec.bus, target, port, unit, block=block, discard=block)
-
-
-def _disks(machine: Machine, name: str, paths: LabPaths, layout: Layout) -> Iterator[DiskView]:
-    places = _Places()
-    for index, spec in enumerate(machine.disks):
-        yield _disk(spec, paths.overlay(name, index), places.next(spec.bus), layout)
-    for path in machine.cdroms:
-        yield DiskView(path, "raw", "sata", *places.next("sata"), cdrom=True)
-
-
 def _enlightenments(machine: Machine, choices: Choices) -> tuple[Enlightenment, ...]:
     can = ASSUMED if choices.enlightenments is None else choices.enlightenments
     told = GUESTS[machine.guest].hyperv and choices.kvm
@@ -317,7 +232,7 @@ def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> Machine
         choices=choices,
         paths=paths,
         nics=tuple(_nic(nic, choices) for nic in machine.nics),
-        disks=tuple(_disks(machine, name, paths, choices.layout)),
+        disks=tuple(disk_views(machine, name, paths, choices.layout)),
         firmware="files" if isinstance(boots_with, FirmwareFiles) else boots_with,
         code=files.code if files else "",
         vars=files.vars if files else "",

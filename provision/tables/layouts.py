@@ -24,6 +24,9 @@ class Layout:
     """Whether its definition says how its processors are laid out."""
 
 
+MOST_PORTS = 232
+"""Root ports that q35 has room for: 8 in each of the slots 2 to 30."""
+
 LAYOUTS = {
     row.number: row
     for row in (

@@ -13,6 +13,7 @@ from provision.lab.checks.hosts import host_complaints
 from provision.lab.expand import machines_of_labs
 from provision.lab.spec import FirmwareFiles, LabFile, MachineKeys
 from provision.tables.backends import BACKENDS
+from provision.tables.layouts import MOST_PORTS
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import PROFILES
 from provision.tables.topology import ROLES
@@ -223,8 +224,8 @@ def _layout(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
             )
 
 
-_MOST_PORTS = 232
-"""Root ports that q35 has room for: 8 in each of the slots 2 to 30."""
+_ALWAYS = 3
+"""What is behind one of every machine: its virtio-serial and virtio-rng, and the USB controller of Windows."""
 
 
 def _bare_qemu(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
@@ -234,11 +235,12 @@ def _bare_qemu(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
         yield Complaint(
             (*where, "machine"), f"must be a q35 for backend qemu, not {machine.machine}", backend
         )
-    devices = len(getattr(machine, "nics", ())) + sum(disk.bus == "virtio" for disk in machine.disks) + 2
-    if devices > _MOST_PORTS:
+    disks = [disk.bus for disk in machine.disks]
+    devices = len(getattr(machine, "nics", ())) + disks.count("virtio") + ("scsi" in disks) + _ALWAYS
+    if devices > MOST_PORTS:
         yield Complaint(
             where,
-            f"has {devices} PCIe devices, and backend qemu has room for {_MOST_PORTS}",
+            f"has {devices} PCIe devices, and backend qemu has room for {MOST_PORTS}",
             backend,
             at_key=True,
         )

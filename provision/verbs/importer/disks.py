@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_normal import named_devices
 from provision.facts.domain_tree import attribute
 from provision.lab import spec
-from provision.render.view import image_format
-from provision.verbs.importer.keys import Keys, path_refusal
+from provision.render.disk_view import usual_format
+from provision.verbs.importer.keys import Keys, path_refusal, refusal
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -16,31 +16,50 @@ if TYPE_CHECKING:
 _LEFT_OUT = "it is left out"
 
 
+_SOURCES = {"file": ("image", "file"), "block": ("block", "dev")}
+"""A lab file's key, and the attribute of `<source>`, by the disk's type."""
+_KEPT = ("readonly", "transient")
+_BUSES = ("virtio", "sata", "scsi")
+
+
+def _unsaid(element: _Element) -> str:
+    """Why a lab file cannot have this disk; empty where it can."""
+    key, source = _SOURCES.get(str(element.get("type", "")), ("", ""))
+    path = attribute(element, "source", source) if source else ""
+    if not path:
+        return (
+            f"a lab file's disks are files and block devices, and this is of type {element.get('type', '')}"
+        )
+    if reason := path_refusal(spec.Disk, **{key: path}):
+        return reason
+    if element.find("shareable") is not None:
+        return "a lab file has no disks that several machines write to"
+    if key == "block" and any(element.find(tag) is not None for tag in _KEPT):
+        return "a lab file's machine writes to its block devices"
+    return refusal(spec.Disk, format=attribute(element, "driver", "type") or "raw")
+
+
 def _disk(path: str, element: _Element) -> Keys:
     """One disk; without keys where a lab file cannot have it."""
-    kind, image = str(element.get("type", "")), attribute(element, "source", "file")
-    if kind != "file" or not image:
-        return Keys(reasons={path: f"a lab file's disks are files, and this is of type {kind}: {_LEFT_OUT}"})
-    if reason := path_refusal(spec.Disk, image=image):
+    if reason := _unsaid(element):
         return Keys(reasons={path: f"{reason}: {_LEFT_OUT}"})
-    form = attribute(element, "driver", "type") or "raw"
-    if image_format(image) != form:
-        reason = f"it is {form}, and a lab file takes it for {image_format(image)} by its name: {_LEFT_OUT}; name it .{form} and add it"
-        return Keys(reasons={path: reason})
-    if element.find("shareable") is not None:
-        return Keys(reasons={path: f"a lab file has no disks that several machines write to: {_LEFT_OUT}"})
-    keys: dict[str, object] = {"image": image, "overlay": False}
+    key, source = _SOURCES[str(element.get("type"))]
+    at, form = attribute(element, "source", source), attribute(element, "driver", "type") or "raw"
+    keys: dict[str, object] = {key: at}
     comments: dict[str, str] = {}
     reasons: dict[str, str] = {}
-    if kept := next((tag for tag in ("readonly", "transient") if element.find(tag) is not None), ""):
-        comments["image"] = f"was {kept}: an overlay takes the writes, and the image stays as it is"
-        reasons |= {f"{path}/{end}": comments["image"] for end in (kept, "source@file")}
-        del keys["overlay"]
-    bus = attribute(element, "target", "bus")
-    if bus not in ("", "virtio"):
-        keys["bus"] = "sata"
-    if bus not in ("sata", "virtio", ""):
+    if kept := next((tag for tag in _KEPT if element.find(tag) is not None), ""):
+        comments[key] = f"was {kept}: an overlay takes the writes, and the image stays as it is"
+        reasons |= {f"{path}/{end}": comments[key] for end in (kept, "source@file")}
+    elif key == "image":
+        keys["overlay"] = False
+    bus = attribute(element, "target", "bus") or "virtio"
+    if bus != "virtio":
+        keys["bus"] = bus if bus in _BUSES else "sata"
+    if bus not in _BUSES:
         comments["bus"] = f"was {bus}, which a lab file does not know"
+    if form != usual_format(spec.Disk(**{key: at})):
+        keys["format"] = form
     return Keys(keys, comments, reasons)
 
 

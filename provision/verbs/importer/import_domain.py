@@ -37,8 +37,8 @@ _USUAL = "qemu:///system"
 _MOST = 100
 """Characters of a name or value from outside."""
 _DISKS = """\
-# - Its disks are the domain's own images, used as they are (overlay: false). Two machines that write to one
-#   image destroy it, and nothing here looks whether the domain runs: shut it down for good before `up`.
+# - Its disks are the domain's own, used as they are (overlay: false, or block). Two machines that write to one
+#   disk destroy it, and nothing here looks whether the domain runs: shut it down for good before `up`.
 #   `down` does not remove them.
 """
 _STATE = """\

@@ -65,7 +65,29 @@ def _size(root: _Element) -> Keys:
     text = attribute(root, "vcpu", "current") or root.findtext("vcpu", "").strip()
     vcpus = min(max(int(text), 1), 1024) if re.fullmatch(r"[0-9]{1,9}", text) else 1
     keys = {"memory": sized(min(max(size, 1024), _LARGEST)), "vcpus": vcpus}
-    return Keys({key: value for key, value in keys.items() if value != 2}, comments)
+    return Keys({key: value for key, value in keys.items() if value != 2}, comments) | _cpu(root, vcpus)
+
+
+def _cpu(root: _Element, vcpus: int) -> Keys:
+    """How its processors are laid out, where it says so and a lab file's machine would have them otherwise."""
+    said = root.find("cpu/topology")
+    if said is None:
+        return Keys()
+    sockets, dies, clusters, cores, threads = (
+        int(text) if re.fullmatch(r"[0-9]{1,4}", text := str(said.get(name, "1"))) else 0
+        for name in ("sockets", "dies", "clusters", "cores", "threads")
+    )
+    if (sockets, cores, threads) == (1, vcpus, 1):
+        return Keys()
+    if dies != 1 or clusters != 1:
+        return Keys(
+            reasons={"cpu/topology": "a lab file has sockets, cores and threads, and no dies or clusters"}
+        )
+    if sockets * cores * threads != vcpus:
+        reason = f"they are of {sockets * cores * threads} processors, and the machine has {vcpus}, all there from the start"
+        return Keys(reasons={"cpu/topology": reason})
+    cpu = {"sockets": sockets, "cores": cores, "threads": threads}
+    return key_or_reason(spec.Machine, "cpu", cpu, "cpu/topology")
 
 
 def _accel(root: _Element) -> Keys:
