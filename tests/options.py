@@ -16,7 +16,7 @@ from provision.tables.backends import BACKENDS
 _LISTS = {
     "-name": "guest", "-machine": "type", "-accel": "accel", "-m": "size", "-smp": "cpus", "-rtc": "",
     "-boot": "order", "-global": "", "-drive": "file", "-device": "driver", "-netdev": "type",
-    "-chardev": "backend", "-mon": "chardev", "-vnc": "vnc",
+    "-chardev": "backend", "-mon": "chardev", "-vnc": "vnc", "-object": "qom-type", "-tpmdev": "type",
 }  # fmt: skip
 # Options that take one argument as it stands, whatever is in it.
 _PLAIN = ("-uuid", "-kernel", "-initrd", "-append", "-pidfile", "-serial", "-display", "-cpu")

@@ -78,16 +78,13 @@ def test_an_override_is_stronger_than_an_attribute() -> None:
 @pytest.mark.parametrize(
     ("form", "path", "words"),
     [
-        ("qcow2", "/srv/disk", "takes it for raw by its name"),
-        ("raw", "/srv/disk.qcow2", "takes it for qcow2 by its name"),
+        ("luks", "/srv/disk.img", "no disks of format luks"),
         ("raw", "disk.img", "not an absolute path"),
         ("raw", "/srv/${HOME}.img", "from the environment"),
         ("raw", "/srv/a&#x85;b.img", "must not have control characters"),
     ],
 )
-def test_a_disk_that_a_lab_file_would_take_for_another_is_left_out_and_said(
-    form: str, path: str, words: str
-) -> None:
+def test_a_disk_that_a_lab_file_cannot_have_is_left_out_and_said(form: str, path: str, words: str) -> None:
     imported = small(DISK.replace("FORM", form).replace("PATH", path).replace("BUS", "virtio"))
 
     assert lab_of(imported.text).machines["vm"].disks == ()
@@ -214,3 +211,54 @@ def test_a_remote_host_is_declared_and_named() -> None:
 
     assert lab.machines["vm"].host == "hv1.example"
     assert (lab.hosts["hv1.example"].user, lab.hosts["hv1.example"].port) == ("root", 2222)
+
+
+@pytest.mark.parametrize(
+    ("form", "path", "said"),
+    [
+        ("qcow2", "/srv/disk", "qcow2"),
+        ("raw", "/srv/disk.qcow2", "raw"),
+        ("raw", "/srv/disk.img", None),
+        ("qcow2", "/srv/disk.qcow2", None),
+    ],
+)
+def test_a_format_is_said_where_the_name_tells_another(form: str, path: str, said: str | None) -> None:
+    imported = small(DISK.replace("FORM", form).replace("PATH", path).replace("BUS", "virtio"))
+
+    assert lab_of(imported.text).machines["vm"].disks[0].format == said
+    assert "format:" in imported.text if said else "format:" not in imported.text
+
+
+def test_a_block_device_stays_one_and_no_overlay_is_said_of_it() -> None:
+    block = DISK.replace("FORM", "raw").replace("PATH", "/dev/vg/win").replace("BUS", "scsi")
+    imported = small(block.replace("type='file'", "type='block'").replace("file=", "dev="))
+
+    [disk] = lab_of(imported.text).machines["vm"].disks
+    assert (disk.block, disk.bus, disk.overlaid) == ("/dev/vg/win", "scsi", False)
+    assert "{block: /dev/vg/win, bus: scsi}" in imported.text
+
+
+CPUS = {
+    "<vcpu>8</vcpu><cpu><topology sockets='2' cores='2' threads='2'/></cpu>": ((2, 2, 2), ""),
+    "<vcpu>8</vcpu><cpu><topology sockets='1' dies='1' cores='8' threads='1'/></cpu>": ((1, 8, 1), ""),
+    "<vcpu>8</vcpu><cpu><topology sockets='1' dies='2' cores='4' threads='1'/></cpu>": ((1, 8, 1), "no dies"),
+    "<vcpu current='4'>8</vcpu><cpu><topology sockets='2' cores='4' threads='1'/></cpu>": (
+        (1, 4, 1),
+        "they are of 8 processors, and the machine has 4",
+    ),
+    "<vcpu>8</vcpu><cpu mode='host-passthrough'/>": (
+        (1, 8, 1),
+        "libvirt makes a socket of each where nothing is said",
+    ),
+}
+
+
+@pytest.mark.parametrize("xml", CPUS)
+def test_how_processors_are_laid_out_is_kept(xml: str) -> None:
+    topology, words = CPUS[xml]
+    imported = small(**{"<vcpu>2</vcpu>": xml})
+
+    assert lab_of(imported.text).machines["vm"].topology == topology
+    whys = [note.why for note in imported.notes if note.path.startswith("cpu/topology")]
+    assert bool(whys) == bool(words)
+    assert all(words in why for why in whys)

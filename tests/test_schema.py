@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
-from provision.lab import spec
+from provision.lab import ask, spec
 from provision.lab.schema import lab_schema
 from provision.lab.yaml_reader import read_yaml
 from provision.tables.offloads import OFFLOADS
@@ -161,7 +161,8 @@ def test_each_reference_leads_to_a_definition() -> None:
 
 def test_each_model_brings_its_docstring_as_description() -> None:
     schema = lab_schema()
-    models = {name: m for name, m in vars(spec).items() if isinstance(m, type) and issubclass(m, BaseModel)}
+    named = {**vars(ask), **vars(spec)}
+    models = {name: m for name, m in named.items() if isinstance(m, type) and issubclass(m, BaseModel)}
     described = {name: definition.get("description") for name, definition in schema["$defs"].items()}
     assert described == {name: models[name].__doc__ for name in described}
     assert schema["description"] == spec.LabFile.__doc__

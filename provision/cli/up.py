@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.host.plan.steps import Plan
     from provision.runtime.command import Say
+    from provision.runtime.parallel import Outcome
     from provision.verify.judge.verdict import NicVerdict
 
 
@@ -71,16 +72,21 @@ def up(
 
     outcomes = on_hosts(output, read, list(hosts), "up", work)
     done = [outcome.value for outcome in outcomes if outcome.value]
-    changes = {
-        "schema": "rscvm/up/1",
-        "changed": [what for plan, _ in done for what in plan.whats],
-        "notes": [note for plan, _ in done for note in plan.notes],
-        **errors_of(outcomes),
-    }
     verdicts = [verdict for _, verdicts in done for verdict in verdicts]
-    status = judged(output, verdicts, as_json=as_json, more=changes)
+    status = judged(output, verdicts, as_json=as_json, more=_changes(outcomes))
     if done and not verdicts and not no_check:
         from provision.cli.nothing import Nothing, without_nic
 
         Nothing(without_nic([name for names in hosts.values() for name in names])).say()
     return worst(outcomes, 0 if no_check else status)
+
+
+def _changes(outcomes: Sequence[Outcome[tuple[Plan, list[NicVerdict]]]]) -> dict[str, object]:
+    """What was changed on which hosts, and what was said of it, for `--json`."""
+    plans = [outcome.value[0] for outcome in outcomes if outcome.value]
+    return {
+        "schema": "rscvm/up/1",
+        "changed": [what for plan in plans for what in plan.whats],
+        "notes": [note for plan in plans for note in plan.notes],
+        **errors_of(outcomes),
+    }

@@ -1,4 +1,4 @@
-"""A machine's disks and CDs as the templates print them: what each is called, where it is, and how its image is opened."""
+"""The view of a machine's disks and CDs: what each is called, where it is, and how its image is opened."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
+from provision.facts.domain_compare import differences, without_secrets
 from provision.host.journal import Thing
 from provision.host.plan.diff import added, changed, text_diff
 from provision.host.plan.domain_drift import edits
@@ -75,13 +75,8 @@ def _anew(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff
     """What becomes otherwise of a domain that is off where it is defined as a new one would be."""
     if domain.state != "off":
         return ()
-    by_hand = edits(domain_xml(view), domain.persistent_xml)
-    return (
-        text_diff(
-            domain_xml(resolved_view(lab, view.name, state), digest=False), domain_xml(view, digest=False)
-        )
-        or by_hand
-    )
+    was = domain_xml(resolved_view(lab, view.name, state), digest=False)
+    return text_diff(was, domain_xml(view, digest=False)) or edits(domain_xml(view), domain.persistent_xml)
 
 
 def kept(lab: Lab, view: MachineView, state: HostState) -> str:
@@ -89,15 +84,16 @@ def kept(lab: Lab, view: MachineView, state: HostState) -> str:
     if view.name not in state.domains:
         return ""
     new = resolved_view(lab, view.name, state, redefine=True)
-    texts = (domain_xml(each, digest=False) for each in (view, new))
-    lines = [line for line in text_diff(*texts, around=0) if "<rscvm:machine" not in line]
-    changed = Counter(f"{line[:1]} {line[1:].strip()}" for line in lines if line[:1] in "+-")
-    told = "; ".join(f"{line} ({count} times)" if count > 1 else line for line, count in changed.items())
-    return (
-        f"{view.name} keeps what it was made with; `up --redefine` while it is off would change: {short(told, 600)}"
-        if told
-        else ""
-    )
+    told = [
+        f"{found.path}: {found.was or 'nothing'} → {found.now or 'nothing'}"
+        for found in without_secrets(differences, domain_xml(view), domain_xml(new))
+    ]
+    if new.root_ports != view.root_ports:
+        told.append(
+            f"{new.root_ports} PCIe root ports, {new.choices.layout.spare_ports} of them for NICs to come"
+        )
+    words = f"{view.name} keeps what it was made with; `up --redefine` while it is off would change"
+    return f"{words} {short('; '.join(told), 600)}" if told else ""
 
 
 def _redefinition(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:

@@ -32,23 +32,21 @@ def journal_step(
     :param armed: machines that lose their HCK flags (False), and such as are only noted so: a `hck disarm` was killed.
     :param redefine: whether machines that are there are made as new ones would be.
     """
-    disarmed = {name for name, on in (armed or {}).items() if not on}
-    paths = LabPaths(lab.state_dir, lab.name)
+    flags, paths = armed or {}, LabPaths(lab.state_dir, lab.name)
     made = {thing.key: thing for thing in state.journal.things}
     for thing in (thing for step in steps for thing in step.makes):
         made[thing.key] = merged(made.get(thing.key), thing)
     begun = {step.scope for step in steps if any(thing.kind in ("process", "domain") for thing in step.makes)}
-    begun |= {name for name, on in (armed or {}).items() if on}
-    specs = {name: spec_as_noted(lab.machines[name]) for name in sorted(begun)}
-    choices = {name: resolved_view(lab, name, state, redefine=redefine).choices for name in specs}
+    begun |= {name for name, on in flags.items() if on}
+    views = [resolved_view(lab, name, state, redefine=redefine) for name in sorted(begun)]
     journal = replace(
         state.journal,
         file=lab.file,
         things=tuple(made.values()),
-        specs={**state.journal.specs, **specs},
-        disarmed=(state.journal.disarmed - begun) | (begun & disarmed),
-        kvm={**state.journal.kvm, **{name: made.kvm for name, made in choices.items()}},
-        made={**state.journal.made, **{name: as_noted(made) for name, made in choices.items()}},
+        specs={**state.journal.specs, **{view.name: spec_as_noted(view.spec) for view in views}},
+        disarmed=(state.journal.disarmed - begun) | {name for name in begun if not flags.get(name, True)},
+        kvm={**state.journal.kvm, **{view.name: view.choices.kvm for view in views}},
+        made={**state.journal.made, **{view.name: as_noted(view.choices) for view in views}},
     )
     undo = write_journal(paths, state.journal) if state.journal.things else forget_lab(paths)
     return Step(

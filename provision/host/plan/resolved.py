@@ -14,7 +14,7 @@ from provision.render.view import Choices, MachineView, machine_view
 from provision.runtime.command import QEMU
 from provision.tables.enlightenments import ASSUMED_BY_0_1
 from provision.tables.layouts import FIRST, LATEST, LAYOUTS
-from provision.tables.offloads import OFFLOADS
+from provision.tables.offloads import BY_NAME, OFFLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,13 +38,11 @@ def _is_there(lab: Lab, name: str, state: HostState) -> bool:
 
 def as_noted(choices: Choices) -> dict[str, Any]:
     """What the journal keeps of a machine's choices, beside whether it has KVM."""
-    properties, enlightenments = (
-        None if names is None else sorted(names) for names in (choices.properties, choices.enlightenments)
-    )
+    known, can = choices.properties, choices.enlightenments
     return {
         "layout": choices.layout.number,
-        "properties": properties,
-        "enlightenments": enlightenments,
+        "properties": None if known is None else sorted(known & BY_NAME.keys()),
+        "enlightenments": None if can is None else sorted(can),
         "nesting": choices.nesting,
         "tsc": choices.tsc,
     }

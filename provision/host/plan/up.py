@@ -123,8 +123,7 @@ def _listed(noted: Mapping[str, Any]) -> str:
 def _left_out(view: MachineView, state: HostState) -> Iterator[str]:
     qemu = state.capabilities.qemus.get(view.name)
     for nic in view.nics if qemu else ():
-        unsaid = sorted(nic.spec.wanted().keys() - dict(nic.properties))
-        if qemu and unsaid:
+        if qemu and (unsaid := sorted(nic.spec.wanted().keys() - qemu.properties)):
             yield f"QEMU {qemu.version} has no {', '.join(unsaid)}: left out"
 
 

@@ -36,7 +36,8 @@ def _unsaid(element: _Element) -> str:
         return "a lab file has no disks that several machines write to"
     if key == "block" and any(element.find(tag) is not None for tag in _KEPT):
         return "a lab file's machine writes to its block devices"
-    return refusal(spec.Disk, format=attribute(element, "driver", "type") or "raw")
+    form = attribute(element, "driver", "type") or "raw"
+    return f"a lab file has no disks of format {form}" if refusal(spec.Disk, format=form) else ""
 
 
 def _disk(path: str, element: _Element) -> Keys:

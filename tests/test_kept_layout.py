@@ -1,0 +1,209 @@
+"""A machine that is there keeps what it was made with, whatever a later version or host would give a new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provision.facts.domain import parse_domain
+from provision.facts.qemu import Emulator
+from provision.host.journal import parse_journal, written_journal
+from provision.host.plan.resolved import as_noted, resolved_view
+from provision.host.plan.steps import Define, Plan
+from provision.host.plan.up import plan_up
+from provision.host.state import HostState
+from provision.lab.identity import spec_as_noted
+from provision.lab.spec import Lab
+from provision.render.machine import domain_xml
+from provision.runtime.command import Run
+from provision.runtime.protocols import Domain
+from tests.builders import lab_of
+from tests.hosts import EMPTY, EVERYTHING, capable
+from tests.hyperv_hosts import HOSTS, TSC, HypervHost, state_of, windows
+
+KEPT = Path(__file__).parent / "fixtures" / "rscvm-0.1.0"
+NAME = "plain"
+
+
+def lab(**changes: str) -> Lab:
+    """The lab file of 0.1.0, where it lay."""
+    text = (KEPT / "lab.yaml").read_text()
+    for name in ("vmlinuz", "initrd.gz", "base.qcow2"):
+        text = text.replace(f": {name}", f": /srv/lab/{name}")
+    for old, new in changes.items():
+        text = text.replace(old, new, 1)
+    return lab_of(text)
+
+
+def there(state: str = "off", *, edited: tuple[str, str] = ("", "")) -> HostState:
+    """What 0.1.0 left: the domain as libvirt had it, and the journal."""
+    live, inactive = ((KEPT / f"{NAME}{form}.xml").read_text() for form in ("", ".inactive"))
+    domain = Domain(NAME, state, "" if state == "off" else live, inactive.replace(*edited))
+    qemus = {NAME: Emulator("qemu-system-x86_64", "10.2.2", EVERYTHING)}
+    return capable(
+        replace(
+            EMPTY,
+            domains={NAME: domain},
+            journal=parse_journal((KEPT / "journal.json").read_text()),
+            files=frozenset({"/srv/lab/vmlinuz", "/srv/lab/initrd.gz", "/srv/lab/base.qcow2"})
+            | {f"/var/lib/rscvm/lab/{NAME}-0.qcow2"},
+        ),
+        qemus=qemus,
+    )
+
+
+def planned(lab: Lab, state: HostState, *, redefine: bool = False) -> Plan:
+    plan = plan_up(lab, "local", [NAME], state, redefine=redefine)
+    return replace(plan, steps=tuple(step for step in plan.steps if step.scope == NAME))
+
+
+def defined(plan: Plan) -> str:
+    """The XML of the one definition of a plan."""
+    [xml] = [action.xml for step in plan.steps for action in step.do if isinstance(action, Define)]
+    return xml
+
+
+@pytest.mark.parametrize(("state", "whats"), [("running", []), ("off", [f"start {NAME}"])])
+def test_a_machine_of_0_1_0_is_not_called_edited_and_is_told_what_a_new_one_has(
+    state: str, whats: list[str]
+) -> None:
+    plan = planned(lab(), there(state))
+
+    assert [step.what for step in plan.steps] == whats
+    assert plan.drift == ()
+    [kept] = [note for note in plan.notes if note.startswith(NAME)]
+    assert kept == (
+        f"{NAME} keeps what it was made with; `up --redefine` while it is off would change "
+        "cpu/topology: nothing → sockets=1 cores=1 threads=1; "
+        "devices/disk[vda]/driver@discard: nothing → unmap; "
+        "devices/rng: nothing → model=virtio backend@model=random backend=/dev/urandom; "
+        "12 PCIe root ports, 8 of them for NICs to come"
+    )
+
+
+def test_what_the_lab_file_changes_is_changed_and_nothing_else() -> None:
+    plan = planned(lab(**{"192MiB": "256MiB"}), there())
+
+    xml = defined(plan)
+    assert '<memory unit="KiB">262144</memory>' in xml
+    for part in ("<topology", "discard", "<rng", "pcie-root-port", "layout="):
+        assert part not in xml
+    assert [line for line in plan.steps[0].diff if line[:1] in "+-"] == [
+        '-  <memory unit="KiB">196608</memory>',
+        '+  <memory unit="KiB">262144</memory>',
+    ]
+
+
+def test_a_redefinition_takes_all_of_it_and_leaves_the_nic_where_it_was() -> None:
+    state = there()
+    plan = planned(lab(), state, redefine=True)
+
+    [before] = parse_domain(state.domains[NAME].persistent_xml).nics
+    after = parse_domain(defined(plan))
+    assert [step.what for step in plan.steps] == [f"define {NAME} anew", f"start {NAME}"]
+    assert plan.steps[0].why == "as new machines are made (--redefine)"
+    assert before.place is not None
+    assert [nic.place for nic in after.nics] == [before.place]
+    assert after.mark is not None
+    assert after.mark.layout == 2
+    assert not any("keeps what it was made with" in note for note in plan.notes)
+
+
+def test_a_redefinition_waits_until_the_machine_is_off() -> None:
+    plan = planned(lab(), there("running"), redefine=True)
+
+    assert plan.steps == ()
+    assert [drift.what for drift in plan.drift] == [
+        f"{NAME} runs, and is only defined anew while it is off: shut it down first"
+    ]
+
+
+def test_what_somebody_has_changed_by_hand_is_still_seen() -> None:
+    plan = planned(lab(), there(edited=("<vmport state='off'/>", "")))
+
+    first = plan.steps[0]
+    assert (first.what, first.why) == (f"define {NAME} anew", "it was edited by hand")
+    assert "<rng" not in defined(plan)
+
+
+def made_on(host: HypervHost, lab: Lab) -> HostState:
+    """The host, its machine made and defined, with what the journal keeps of it."""
+    found = state_of(host, lab)
+    view = resolved_view(lab, "vm", found)
+    xml = domain_xml(view)
+    journal = replace(
+        found.journal,
+        specs={"vm": spec_as_noted(lab.machines["vm"])},
+        kvm={"vm": view.choices.kvm},
+        made={"vm": as_noted(view.choices)},
+    )
+    return replace(
+        found,
+        domains={"vm": Domain("vm", "off", "", xml)},
+        journal=parse_journal(written_journal(journal)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (HOSTS["9.0 intel"], HOSTS["11.9 intel"]),
+        (HOSTS["11.9 intel"], HOSTS["9.0 intel"]),
+        (replace(HOSTS["11.9 intel"], tsc=TSC), replace(HOSTS["11.9 intel"], tsc=TSC + 1000)),
+        (HOSTS["11.9 intel"], HOSTS["nothing"]),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_a_host_can_later_changes_no_machine_that_is_there(
+    before: HypervHost, after: HypervHost, *, nested: bool
+) -> None:
+    lab = windows("libvirt", nested=nested)
+    then = made_on(before, lab)
+    now = replace(state_of(after, lab), domains=then.domains, journal=then.journal)
+
+    plan = plan_up(lab, "local", ["vm"], now)
+    anew = resolved_view(lab, "vm", now, redefine=True)
+
+    assert "define vm anew" not in plan.whats
+    assert domain_xml(resolved_view(lab, "vm", now)) == then.domains["vm"].persistent_xml
+    assert domain_xml(anew) == domain_xml(resolved_view(lab, "vm", state_of(after, lab)))
+
+
+def test_a_machine_that_is_to_nest_from_now_on_gets_what_the_host_has_for_it() -> None:
+    then = made_on(HOSTS["11.9 intel"], windows("libvirt"))
+    lab = windows("libvirt", nested=True)
+
+    plan = plan_up(
+        lab,
+        "local",
+        ["vm"],
+        replace(state_of(HOSTS["11.9 intel"], lab), domains=then.domains, journal=then.journal),
+    )
+
+    [definition] = [step for step in plan.steps if step.what == "define vm anew"]
+    assert definition.why == "the lab file has changed"
+    assert any(isinstance(action, Define) and "<evmcs" in action.xml for action in definition.do)
+
+
+def test_a_later_qemu_is_told_no_more_of_offloads_than_the_one_that_it_was_made_for() -> None:
+    lab = windows("libvirt")
+    then = made_on(HOSTS["11.9 intel"], lab)
+    older = capable(then, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
+    made = replace(
+        then.journal, made={"vm": as_noted(resolved_view(lab, "vm", older, redefine=True).choices)}
+    )
+
+    kept, anew = (resolved_view(lab, "vm", replace(then, journal=made), redefine=on) for on in (False, True))
+
+    assert "host_uso" not in dict(kept.nics[0].properties)
+    assert "host_uso" in dict(anew.nics[0].properties)
+
+
+def test_what_is_noted_of_a_machine_that_was_there_is_what_it_was_made_with() -> None:
+    opening = planned(lab(), there()).opening
+
+    assert opening is not None
+    [write] = [action for action in opening.do if isinstance(action, Run)]
+    assert parse_journal(write.stdin).made[NAME]["layout"] == 1
