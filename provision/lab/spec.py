@@ -177,14 +177,21 @@ class Nic(Model):
         return wanted_offloads(self.profile, self.offloads) if self.model == "virtio" else {}
 
     def properties(self, known: frozenset[str] | None) -> dict[str, bool]:
-        """The offloads that are said outright to a QEMU that knows these properties.
+        """The offloads that are said outright to a QEMU that knows these properties; None stands for any supported one.
 
-        None stands for any supported QEMU: what all of them know, and what the user named.
+        Of what newer QEMUs have only what is not at their default, or what the user named: older machine types have it
+        off, and libvirt says no more either.
         """
+        can = BY_NAME.keys() if known is None else known
         return {
             name: on
             for name, on in self.wanted().items()
-            if (name in known if known is not None else BY_NAME[name].everywhere or name in self.offloads)
+            if name in can
+            and (
+                (row := BY_NAME[name]).everywhere
+                or name in self.offloads
+                or (known is not None and on != row.default)
+            )
         }
 
     def unknown_to(self, known: frozenset[str]) -> tuple[str, ...]:
