@@ -6,6 +6,7 @@ loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag
@@ -92,12 +93,20 @@ class Host(Model):
     nics: dict[Device, HostNic] = {}
 
 
+_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
+
+
 class Disk(Model):
     """A disk; with an overlay the image is only ever a backing file."""
 
     image: Path
     overlay: Switch = True
     bus: Literal["virtio", "sata"] = "virtio"
+
+    @property
+    def form(self) -> str:
+        """The image's format, by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
+        return _FORMATS.get(posixpath.splitext(self.image)[1].lower(), "raw")
 
 
 class Kernel(Model):

@@ -6,7 +6,6 @@ the same NIC.
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from provision.lab.spec import Disk, Lab, Machine, Nic
 
-_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
 _PORTS_PER_SLOT = 8
 _FIRST_PORT_SLOT = 2
 _SATA_PORTS = 6
@@ -159,11 +157,6 @@ class MachineView:
         return self.paths.socket(self.name, what)
 
 
-def image_format(path: str) -> str:
-    """An image's format by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
-    return _FORMATS.get(posixpath.splitext(path)[1].lower(), "raw")
-
-
 def _letters(index: int) -> str:
     letters = ""
     index += 1
@@ -224,7 +217,7 @@ def _disks(machine: Machine, name: str, paths: LabPaths) -> tuple[DiskView, ...]
 
     def disk(index: int, spec: Disk) -> DiskView:
         target, port = place(spec.bus)
-        form = image_format(spec.image)
+        form = spec.form
         if spec.overlay:
             return DiskView(paths.overlay(name, index), "qcow2", spec.bus, target, port, spec.image, form)
         return DiskView(spec.image, form, spec.bus, target, port)

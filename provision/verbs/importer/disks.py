@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_normal import named_devices
 from provision.facts.domain_tree import attribute
 from provision.lab import spec
-from provision.render.view import image_format
 from provision.verbs.importer.keys import Keys, path_refusal
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ def _disk(path: str, element: _Element) -> Keys:
     if reason := path_refusal(spec.Disk, image=image):
         return Keys(reasons={path: f"{reason}: {_LEFT_OUT}"})
     form = attribute(element, "driver", "type") or "raw"
-    if image_format(image) != form:
-        reason = f"it is {form}, and a lab file takes it for {image_format(image)} by its name: {_LEFT_OUT}; name it .{form} and add it"
+    if (taken := spec.Disk(image=image).form) != form:
+        reason = f"it is {form}, and a lab file takes it for {taken} by its name: {_LEFT_OUT}; name it .{form} and add it"
         return Keys(reasons={path: reason})
     if element.find("shareable") is not None:
         return Keys(reasons={path: f"a lab file has no disks that several machines write to: {_LEFT_OUT}"})
