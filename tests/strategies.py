@@ -42,7 +42,7 @@ _ANY = st.characters(
     codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="$\ufffe\uffff"
 )
 hostile = st.lists(st.sampled_from(_TOKENS) | st.text(_ANY, max_size=3), max_size=6).map("".join)
-_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vhdx", ".img", ".iso", ".raw,", " "])
+_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vdi", ".img", ".iso", ".raw,", " "])
 absolute = st.builds("/srv/{}{}".format, hostile, _ENDS)
 relative = st.builds("images/{}{}".format, hostile, _ENDS)
 switch = st.sampled_from([True, False, "on", "off"])

@@ -107,6 +107,7 @@ REFUSED_HCK = {  # beside `rsc: hck` on a machine with `purpose: hck`
 REFUSED_MACHINES = {  # what the machine says beside guest and memory
     "backend: qemu, nics: [{macvtap: e, rsc: off}]": (".nics[0].macvtap", "needs backend libvirt"),
     "backend: qemu, nics: [{network: n}]": (".nics[0].network", "needs backend libvirt"),
+    "disks: [{image: a.VHDX}]": (".disks[0].image", "is vhdx, which libvirt does not know"),
     "nics: [{tap: on, name: net1}, {tap: on}]": (".nics[1].name", "net1 is already that of m.nics[0]"),
     "nics: [{bridge: b}, {tap: on, ifname: b}]": (
         ".nics[1].ifname",
@@ -234,7 +235,7 @@ ACCEPTED = [
         (
             "purpose: hck, nics: [{tap: on, vhost: on, queues: 4}]",
             "backend: libvirt, tpm: on, nics: [{macvtap: e}]",
-            "backend: qemu, tpm: off",
+            "backend: qemu, tpm: off, disks: [{image: a.vhdx}]",
             "machine: pc-q35-8.2, firmware: uefi-secure-boot",
             "host: local, disks: [{image: a}]",
             "host: h, disks: [{image: /a}], firmware: {code: /c, vars: /v}",

@@ -6,6 +6,7 @@ loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, StrictInt, Tag
@@ -85,6 +86,9 @@ class Host(Model):
     nics: dict[Device, HostNic] = {}
 
 
+_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
+
+
 class Disk(Model):
     """A disk: an image, which under an overlay is only ever a backing file, or a block device of the host."""
 
@@ -93,6 +97,11 @@ class Disk(Model):
     overlay: Switch = True
     bus: Literal["virtio", "sata", "scsi"] = "virtio"
     format: Literal["qcow2", "qed", "raw", "vdi", "vhdx", "vmdk"] | None = None
+
+    @property
+    def form(self) -> str:
+        """Its format: as said, else an image's by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
+        return self.format or _FORMATS.get(posixpath.splitext(self.image or "")[1].lower(), "raw")
 
     @property
     def path(self) -> str:

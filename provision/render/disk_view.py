@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from provision.lab.spec import Disk, Machine
     from provision.tables.layouts import Layout
 
-_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
 _SATA_PORTS = 6
 
 
@@ -37,15 +35,6 @@ class DiskView:
     """The image that an overlay lies over; empty without overlay."""
     base_format: str = ""
     cdrom: bool = False
-
-
-def usual_format(disk: Disk) -> str:
-    """A disk's format where nothing is said: an image's by its name, a block device's raw.
-
-    QEMU is never left to guess, because a guest could make it guess wrong.
-    """
-    name = posixpath.splitext(disk.image or "")[1].lower()
-    return _FORMATS.get(name, "raw")
 
 
 def _letters(index: int) -> str:
@@ -77,7 +66,6 @@ class _Places:
 
 def _disk(spec: Disk, overlay: str, place: tuple[str, str, int], layout: Layout) -> DiskView:
     target, port, unit = place
-    form = spec.format or usual_format(spec)
     if spec.overlaid:
         return DiskView(
             overlay,
@@ -88,11 +76,11 @@ def _disk(spec: Disk, overlay: str, place: tuple[str, str, int], layout: Layout)
             unit,
             discard=layout.discard,
             base=spec.path,
-            base_format=form,
+            base_format=spec.form,
         )
     block = spec.block is not None
-    trims = layout.discard and (block or form == "qcow2")
-    return DiskView(spec.path, form, spec.bus, target, port, unit, block=block, discard=trims)
+    trims = layout.discard and (block or spec.form == "qcow2")
+    return DiskView(spec.path, spec.form, spec.bus, target, port, unit, block=block, discard=trims)
 
 
 def disk_views(machine: Machine, name: str, paths: LabPaths, layout: Layout) -> Iterator[DiskView]:

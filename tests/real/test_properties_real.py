@@ -82,7 +82,7 @@ def startable(files: list[dict[str, Any]], directory: Path) -> Iterator[tuple[La
             }
             machine |= {"tpm": False, "firmware": "bios", "ask": [], "machine": "q35"}
             machine.pop("kernel", None)
-            machine["nics"] = [nic for nic in machine["nics"] if "macvtap" not in nic][-2:]
+            machine["nics"] = [nic for nic in machine["nics"] if not {"macvtap", "network"} & nic.keys()][-2:]
             for nic in machine["nics"]:
                 nic.update({"vhost": "auto"} if "vhost" in nic else {})  # this host has no vhost-net
             if machine["nics"]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from math import prod
 from typing import TYPE_CHECKING
 
 from provision.lab.checks.complaint import At, Complaint
+from provision.lab.checks.hardware import hardware
 from provision.lab.checks.hck import foreign_on_test_bridge, not_isolated, whole_labs
 from provision.lab.checks.hosts import host_complaints
 from provision.lab.expand import machines_of_labs
 from provision.lab.spec import FirmwareFiles, LabFile, MachineKeys
 from provision.tables.backends import BACKENDS
-from provision.tables.layouts import MOST_PORTS
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import PROFILES
 from provision.tables.topology import ROLES
@@ -190,9 +189,7 @@ def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
             yield Complaint(
                 (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
             )
-        yield from _layout(where, machine)
-        if machine.backend == "qemu":
-            yield from _bare_qemu(where, machine)
+        yield from hardware(where, machine)
         if machine.boots_with == "uefi-secure-boot" and "q35" not in machine.machine:
             yield Complaint((*where, "firmware"), "secure boot needs machine q35", ((*where, "machine"),))
         if host == "local":
@@ -202,48 +199,6 @@ def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
         for inner, path in _paths(machine):
             if path is not None and not path.startswith("/"):
                 yield Complaint((*where, *inner), f"must be absolute: it is a path on {host}", (said,))
-
-
-def _layout(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
-    """Processors that do not come to vcpus, and disks that are neither an image nor a block device, or both."""
-    if (count := prod(machine.topology)) != machine.vcpus:
-        said = " x ".join(map(str, machine.topology))
-        yield Complaint(
-            (*where, "cpu"),
-            f"sockets x cores x threads must be vcpus, and {said} is {count}, not {machine.vcpus}",
-            ((*where, "vcpus"),),
-        )
-    for at, disk in enumerate(machine.disks):
-        here = (*where, "disks", at)
-        if (disk.image is None) == (disk.block is None):
-            has = "neither" if disk.image is None else "both"
-            yield Complaint(here, f"needs exactly one of image and block, and has {has}", (), at_key=True)
-        elif disk.block is not None and disk.overlay and "overlay" in disk.model_fields_set:
-            yield Complaint(
-                (*here, "overlay"), "a block device has none: the machine writes to it", ((*here, "block"),)
-            )
-
-
-_ALWAYS = 3
-"""What is behind one of every machine: its virtio-serial and virtio-rng, and the USB controller of Windows."""
-
-
-def _bare_qemu(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
-    """What only libvirt lays out: machine types without PCIe, and more devices than one level of root ports takes."""
-    backend = ((*where, "backend"),)
-    if "q35" not in machine.machine:
-        yield Complaint(
-            (*where, "machine"), f"must be a q35 for backend qemu, not {machine.machine}", backend
-        )
-    disks = [disk.bus for disk in machine.disks]
-    devices = len(getattr(machine, "nics", ())) + disks.count("virtio") + ("scsi" in disks) + _ALWAYS
-    if devices > MOST_PORTS:
-        yield Complaint(
-            where,
-            f"has {devices} PCIe devices, and backend qemu has room for {MOST_PORTS}",
-            backend,
-            at_key=True,
-        )
 
 
 def _paths(machine: MachineKeys) -> Iterator[tuple[Where, str | None]]:

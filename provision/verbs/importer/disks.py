@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_normal import named_devices
 from provision.facts.domain_tree import attribute
 from provision.lab import spec
-from provision.render.disk_view import usual_format
 from provision.verbs.importer.keys import Keys, path_refusal, refusal
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _disk(path: str, element: _Element) -> Keys:
         keys["bus"] = bus if bus in _BUSES else "sata"
     if bus not in _BUSES:
         comments["bus"] = f"was {bus}, which a lab file does not know"
-    if form != usual_format(spec.Disk(**{key: at})):
+    if form != spec.Disk(**{key: at}).form:
         keys["format"] = form
     return Keys(keys, comments, reasons)
 
