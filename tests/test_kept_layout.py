@@ -19,7 +19,7 @@ from provision.lab.spec import Lab
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.protocols import Domain
-from tests.builders import lab_of
+from tests.builders import lab_of, one_vm
 from tests.hosts import EMPTY, EVERYTHING, capable
 from tests.hyperv_hosts import HOSTS, TSC, HypervHost, state_of, windows
 
@@ -188,17 +188,31 @@ def test_a_machine_that_is_to_nest_from_now_on_gets_what_the_host_has_for_it() -
 
 
 def test_a_later_qemu_is_told_no_more_of_offloads_than_the_one_that_it_was_made_for() -> None:
-    lab = windows("libvirt")
-    then = made_on(HOSTS["11.9 intel"], lab)
-    older = capable(then, qemus={"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"host_uso"})})
-    made = replace(
-        then.journal, made={"vm": as_noted(resolved_view(lab, "vm", older, redefine=True).choices)}
+    lab = one_vm("libvirt", **{"ifname: tap0": "ifname: tap0, rsc: false"})
+    older = {"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"guest_uso4", "guest_uso6"})}
+    now = replace(made_on(HOSTS["tcg"], lab), capabilities=state_of(HOSTS["tcg"], lab).capabilities)
+    then = capable(now, qemus=older)
+    choices = resolved_view(lab, "vm", then, redefine=True).choices
+    journal = replace(now.journal, made={"vm": as_noted(choices)})
+
+    kept, anew = (
+        resolved_view(lab, "vm", replace(now, journal=journal), redefine=on) for on in (False, True)
     )
 
-    kept, anew = (resolved_view(lab, "vm", replace(then, journal=made), redefine=on) for on in (False, True))
+    assert "guest_uso4" not in dict(kept.nics[0].properties)
+    assert dict(anew.nics[0].properties)["guest_uso4"] is False
 
-    assert "host_uso" not in dict(kept.nics[0].properties)
-    assert "host_uso" in dict(anew.nics[0].properties)
+
+@pytest.mark.parametrize("redefine", [False, True])
+def test_offloads_that_0_1_0_did_not_know_are_not_said_to_its_machines(*, redefine: bool) -> None:
+    view = resolved_view(
+        lab(**{"nics: [{bridge: br-lab}]": "nics: [{bridge: br-lab, rsc: false}]"}),
+        NAME,
+        there(),
+        redefine=redefine,
+    )
+
+    assert ("guest_tunnel" in dict(view.nics[0].properties)) is redefine
 
 
 def test_what_is_noted_of_a_machine_that_was_there_is_what_it_was_made_with() -> None:

@@ -228,11 +228,11 @@ def test_every_fault_has_its_line_column_and_path(added: str, expected: str) -> 
 
 def test_all_faults_come_at_once_as_compilers_print_them() -> None:
     with pytest.raises(LabFileError) as caught:
-        load(f"{BASE}    vcpus: 0\n    gust: 1\n    tpm: on\n    backend: qemu\n  n: {{guest: bsd}}\n")
+        load(f"{BASE}    vcpus: 0\n    gust: 1\n    machine: pc\n    backend: qemu\n  n: {{guest: bsd}}\n")
     assert str(caught.value).splitlines() == [
         "lab.yaml:6:12: machines.m.vcpus: must be at least 1, not 0",
         "lab.yaml:7:5: machines.m.gust: is no key here; did you mean `guest`?",
-        "lab.yaml:8:10: machines.m.tpm: needs backend libvirt, which runs swtpm",
+        "lab.yaml:8:14: machines.m.machine: must be a q35 for backend qemu, not pc",
         "lab.yaml:10:3: machines.n.memory: is required",
         "lab.yaml:10:14: machines.n.guest: must be windows or linux, not 'bsd'",
     ]
@@ -264,8 +264,8 @@ def test_a_value_left_empty_is_a_fault_of_its_own_line() -> None:
 
 @pytest.mark.parametrize("keys", ["user: 3", "bridge: 3", "name: 3", "mac: x"])
 def test_a_wrong_value_does_not_hide_what_is_wrong_between_others(keys: str) -> None:
-    found = faults(f"{BASE}    nics: [{{{keys}}}]\n    backend: qemu\n    tpm: true\n")
-    assert "8:10: machines.m.tpm: needs backend libvirt, which runs swtpm" in found
+    found = faults(f"{BASE}    nics: [{{{keys}}}]\n    backend: qemu\n    machine: pc\n")
+    assert "8:14: machines.m.machine: must be a q35 for backend qemu, not pc" in found
 
 
 def bomb(row: str) -> str:

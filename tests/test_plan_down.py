@@ -135,7 +135,7 @@ def test_keep_disks_keeps_them_and_remembers_them() -> None:
 
     assert not any("overlays" in what for what in whats(kept.steps))
     assert "vm-0.qcow2" in [a.stdin for s in every(kept) for a in s.do if isinstance(a, Run)][-1]
-    assert "remove vm's overlays and firmware variables" in whats(gone.steps)
+    assert "remove vm's overlays, firmware variables and TPM state" in whats(gone.steps)
 
 
 @pytest.mark.parametrize("was", [None, '[["ethtool"]]', '{"features": 3}', "half a jour"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from provision.host.plan.bare_machines import process_step
 from provision.host.plan.diff import argv_lines
-from provision.host.plan.power_cycle import definition_step, process_step
+from provision.host.plan.power_cycle import definition_step
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Define, Destroy, Start
 from provision.lab.spec import Lab

@@ -115,15 +115,35 @@ def test_what_libvirt_has_no_word_for_goes_through_the_override() -> None:
     assert '<qemu:property name="rsc_interval" type="unsigned" value="1000000"/>' in text
 
 
-def test_a_qemu_that_knows_uso_is_told_about_it_and_one_that_does_not_is_not() -> None:
-    known = frozenset(row.name for row in OFFLOADS)
-    new = qemu_argv(machine_view(one_vm(), "vm", Choices(kvm=False, vhost=False, properties=known)))
-    old = qemu_argv(
-        machine_view(one_vm(), "vm", Choices(kvm=False, vhost=False, properties=known - {"guest_uso4"}))
-    )
+NEWER = sorted(row.name for row in OFFLOADS if not row.everywhere)
 
-    assert "guest_uso4=on" in nic_of(new)
-    assert "guest_uso4" not in nic_of(old)
+
+def test_what_newer_qemus_have_is_left_to_their_machine_types_unless_it_is_off_or_asked_for() -> None:
+    """Both backends: libvirt says nothing of it, and an older machine type has it off."""
+    known = Choices(kvm=False, vhost=False, properties=frozenset(row.name for row in OFFLOADS))
+    asked = one_vm(**{"ifname: tap0": "ifname: tap0, offloads: {host_uso: on}"})
+
+    assert not [name for name in NEWER if name in nic_of(qemu_argv(machine_view(one_vm(), "vm", known)))]
+    assert "override" not in domain_xml(machine_view(one_vm("libvirt"), "vm", known))
+    assert "host_uso=on" in nic_of(qemu_argv(machine_view(asked, "vm", known)))
+    assert '"host_uso" type="bool" value="true"' in domain_xml(machine_view(asked, "vm", known))
+
+
+@pytest.mark.parametrize("lacking", NEWER)
+def test_every_offload_off_turns_off_all_that_this_qemu_has_on_both_backends(lacking: str) -> None:
+    names = [row.name for row in OFFLOADS if row.name != HCK]
+    keys = ", ".join(f"{name}: off" for name in ("csum", "gso", "guest_csum", "mrg_rxbuf", "ctrl_vq"))
+    lab = one_vm(**{"ifname: tap0": f"ifname: tap0, rsc: false, offloads: {{{keys}}}"})
+    known = Choices(kvm=False, vhost=False, properties=frozenset(names) - {lacking})
+
+    view = machine_view(lab, "vm", known)
+    argv, xml = nic_of(qemu_argv(view)).split(","), domain_xml(view)
+
+    assert {word for word in argv if word.partition("=")[0] in names} == {
+        f"{name}=off" for name in names if name != lacking
+    }
+    for name in NEWER:
+        assert (f'<qemu:property name="{name}" type="bool" value="false"/>' in xml) is (name != lacking)
 
 
 def test_rsc_false_leaves_nothing_behind_that_needs_it() -> None:
@@ -139,6 +159,8 @@ def test_rsc_false_leaves_nothing_behind_that_needs_it() -> None:
         "guest_ufo",
         "guest_uso4",
         "guest_uso6",
+        "guest_tunnel",
+        "guest_tunnel_csum",
     ):
         assert f",{name}=off" in nic
 

@@ -48,8 +48,8 @@ def test_machines_go_before_what_they_stand_on_and_the_journal_last() -> None:
         "remove domain dom",
         "remove TAP tap0",
         "remove vm's sockets and log",
-        "remove vm's overlays and firmware variables",
-        "remove dom's overlays and firmware variables",
+        "remove vm's overlays, firmware variables and TPM state",
+        "remove dom's overlays, firmware variables and TPM state",
         "remove bridge br-lab",
         f"bring {PATHS.journal} up to date",
     ]

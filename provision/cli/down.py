@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Remove exactly what `up` made.")
 @LAB
 @MACHINES
-@click.option("--keep-disks", is_flag=True, help="Leave overlays and firmware variables for the next `up`.")
+@click.option(
+    "--keep-disks", is_flag=True, help="Leave overlays, firmware variables and TPM state for the next `up`."
+)
 @JSON
 @click.pass_obj
 def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool, as_json: bool) -> int:

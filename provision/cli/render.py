@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def render(
     read = read_lab(lab)
     names = chosen(read, [machine] if machine else [])
     rendered = {name: _rendered(read, name, form) for name in names}
-    notes = _assumed(read, names)
+    notes = _notes(read, names, form)
     for note in notes:
         output.say(note)
     if directory:
@@ -59,11 +60,14 @@ def render(
     return 0
 
 
-def _assumed(lab: Lab, names: Sequence[str]) -> list[str]:
-    """What was taken for granted of hosts that nobody has asked; nothing where it makes no difference."""
+def _notes(lab: Lab, names: Sequence[str], form: str) -> list[str]:
+    """What was taken for granted of hosts that nobody has asked, and what a command line needs beside it."""
+    from provision.render.machine import tpm_argv
     from provision.render.view import assumed, machine_view
 
-    return assumed([machine_view(lab, name) for name in names])
+    views = [machine_view(lab, name) for name in names]
+    tpms = [view for view in views if view.spec.tpm and form == "argv"]
+    return [*assumed(views), *(f"{view.name}: its TPM first: {shlex.join(tpm_argv(view))}" for view in tpms)]
 
 
 def _rendered(lab: Lab, name: str, form: str) -> str:

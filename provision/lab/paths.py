@@ -8,6 +8,14 @@ from dataclasses import dataclass
 LONGEST_SOCKET = 107
 """sun_path has 108 bytes, the last of them a NUL."""
 
+TPM_PIDFILE = ".tpmpid"
+"""How the name of a swtpm's pidfile ends."""
+
+
+def started_note(pidfile: str) -> str:
+    """Where it is noted which process has a pidfile: `x.pid` and `x.started`, `x.tpmpid` and `x.tpmstarted`."""
+    return f"{pidfile.removesuffix('pid')}started"
+
 
 @dataclass(frozen=True, slots=True)
 class LabPaths:
@@ -69,7 +77,7 @@ class LabPaths:
 
     def started(self, machine: str) -> str:
         """Which process QEMU was when it was started: its pid, and its start time as the kernel tells it."""
-        return f"{self.directory}/{machine}.started"
+        return started_note(self.pidfile(machine))
 
     def console(self, machine: str) -> str:
         """What the guest says on its serial console."""
@@ -81,6 +89,19 @@ class LabPaths:
         if len(path.encode()) <= LONGEST_SOCKET:
             return path
         return f"{self.state_dir}/{hashlib.sha256(path.encode()).hexdigest()[:12]}.{what}"
+
+    def tpm_state(self, machine: str) -> str:
+        """What the machine's TPM keeps (BitLocker's key hangs on it); of backend qemu, as libvirt keeps its own."""
+        return f"{self.directory}/{machine}.tpmstate"
+
+    def tpm_pidfile(self, machine: str) -> str:
+        """Where the machine's swtpm writes its process id; no machine's QEMU has a file that ends so."""
+        return f"{self.directory}/{machine}{TPM_PIDFILE}"
+
+    def tpm_files(self, machine: str) -> tuple[str, ...]:
+        """What a machine's swtpm leaves besides its state."""
+        pidfile = self.tpm_pidfile(machine)
+        return (pidfile, started_note(pidfile), self.socket(machine, "tpm"))
 
     def machine_files(self, machine: str) -> tuple[str, ...]:
         """What a machine's QEMU leaves besides disks."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.domain import NAMESPACE
 from provision.lab.identity import spec_digest
-from provision.runtime.command import QEMU
+from provision.runtime.command import QEMU, SWTPM
 from provision.runtime.errors import RequestError
 from provision.runtime.templates import template
 
@@ -48,9 +48,34 @@ def qemu_argv(view: MachineView, *, program: str = QEMU, foreground: bool = Fals
     return tuple(line for line in text.splitlines() if line)
 
 
+def tpm_argv(view: MachineView) -> Argv:
+    """The command line of the swtpm that a bare QEMU's TPM is; it goes into the background, and ends with its QEMU.
+
+    :raise RequestError: when a path has a comma, at which swtpm's options end, whatever is before it.
+    """
+    paths = view.paths
+    if "," in paths.directory:
+        raise RequestError(
+            f"{view.name} can have no TPM on backend qemu: swtpm takes no path with a comma, and has {paths.directory}",
+            hint="give the lab file a `state_dir` without one",
+        )
+    return (
+        SWTPM,
+        "socket",
+        "--tpm2",
+        "--tpmstate",
+        f"backend-uri=file://{paths.tpm_state(view.name)}",
+        "--ctrl",
+        f"type=unixio,path={view.socket('tpm')},mode=0600",
+        "--terminate",
+        "--daemon",
+        "--pid",
+        f"file={paths.tpm_pidfile(view.name)}",
+    )
+
+
 def _only_libvirt(view: MachineView) -> None:
     missing = [f"{nic.backend.name} (nic {nic.spec.name})" for nic in view.nics if not nic.backend.netdev]
-    missing += ["tpm"] if view.spec.tpm else []
     missing += [] if "q35" in view.spec.machine else [f"machine {view.spec.machine}"]
     if missing:
         raise RequestError(

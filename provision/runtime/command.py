@@ -29,6 +29,7 @@ Say = Callable[[str], None]
 """Where progress is told."""
 
 QEMU = "qemu-system-x86_64"
+SWTPM = "swtpm"
 
 PACKAGES = {
     "ip": "iproute2",
@@ -36,6 +37,7 @@ PACKAGES = {
     "qemu-img": "qemu-utils",
     "flock": "util-linux",
     QEMU: "qemu-system-x86",
+    SWTPM: "swtpm",
 }
 """Where Debian keeps the programs that we call."""
 

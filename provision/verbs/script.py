@@ -11,7 +11,7 @@ from provision.host.plan.overlays import file_steps
 from provision.host.plan.ovs import leave
 from provision.host.plan.taps import made_tap
 from provision.host.state import HostState
-from provision.render.machine import printed, qemu_argv
+from provision.render.machine import printed, qemu_argv, tpm_argv
 from provision.render.view import Choices, machine_view
 from provision.runtime.command import QEMU, Argv, Run
 from provision.tables.offloads import MANGLEID
@@ -80,5 +80,7 @@ def machine_script(lab: Lab, name: str) -> str:
             path: [shlex.join(run.argv) for run in step.do if isinstance(run, Run)]
             for path, step in files.items()
         },
-        own=view.paths.machine_files(name),
+        own=(*view.paths.machine_files(name), *(view.paths.tpm_files(name) if view.spec.tpm else ())),
+        tpm=tpm_argv(view) if view.spec.tpm else (),
+        tpm_pidfile=view.paths.tpm_pidfile(name),
     )

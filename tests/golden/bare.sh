@@ -1,6 +1,6 @@
 #!/bin/sh
 # bare of lab lab: makes bridge, TAPs and overlays, runs QEMU in the foreground, and at its
-# end takes bridge, TAPs and sockets back; overlays and firmware variables stay for the next run.
+# end takes bridge, TAPs and sockets back; overlays, firmware variables and TPM state stay for the next run.
 # Rendered by rscvm; needs root, ip and QEMU, nothing of rscvm's. The guest's console is this
 # terminal; ending the script ends QEMU.
 set -eu

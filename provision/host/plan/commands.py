@@ -19,31 +19,32 @@ started() { sed -n '$s/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d " " -f 20; 
 """The start time of a process: field 22 of proc_pid_stat(5), counted after its name, which may hold anything."""
 
 _START = f"""{_STARTED}
-pidfile=$1 note=${{1%.pid}}.started
+pidfile=$1 note=${{1%pid}}started
 shift
 rm -f -- "$note" && "$@" && p=$(cat -- "$pidfile") && umask 077 && echo "$p $(started "$p")" >"$note.new" && mv -f -- "$note.new" "$note"
 """
-"""Starts a QEMU in the background and notes which process it is."""
+"""Starts what goes into the background, and notes which process it is."""
 
-STOP_QEMU = (
+_STOP = (
     _STARTED
     + r"""
 ours() {
-    tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e -pidfile | grep -qxF -e "$2" || return 1
+    tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -xF -A1 -e "$option" | grep -qxF -e "$value" || return 1
     [ "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null)" = "$(id -u)" ] || return 1
-    case $(readlink "/proc/$1/exe") in */qemu-* | */kvm*) ;; *) return 1 ;; esac
-    [ ! -s "${2%.pid}.started" ] || { [ "$(cat "${2%.pid}.started")" = "$1 $(started "$1")" ] && return 0 || return 1; }
+    case ${option}$(readlink "/proc/$1/exe") in -pidfile*/qemu-* | -pidfile*/kvm* | --pid*/swtpm) ;; *) return 1 ;; esac
+    [ ! -s "$note" ] || { [ "$(cat "$note")" = "$1 $(started "$1")" ] && return 0 || return 1; }
     for n in mnt net pid; do
         [ "$(readlink "/proc/$1/ns/$n")" = "$(readlink "/proc/self/ns/$n")" ] || return 1
     done
 }
-for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
+option=$1 value=$2$3 note=${3%pid}started
+for c in $(grep -lzxF -e "$value" /proc/[0-9]*/cmdline 2>/dev/null); do
     p=${c#/proc/}
     p=${p%/cmdline}
-    ours "$p" "$1" || continue
-    kill "$p" || ! ours "$p" "$1" || exit 1
+    ours "$p" || continue
+    kill "$p" || ! ours "$p" || exit 1
     i=0
-    while ours "$p" "$1"; do
+    while ours "$p"; do
         i=$((i + 1))
         [ "$i" != 100 ] || kill -9 "$p"
         [ "$i" -le 150 ] || { echo "process $p does not end" >&2; exit 1; }
@@ -51,12 +52,12 @@ for c in $(grep -lzxF -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
     done
 done"""
 )
-"""Ends the QEMU that has this pidfile among its arguments: asks for 10 s, then does not ask.
+"""Ends the QEMU or swtpm that has this pidfile among its arguments: asks for 10 s, then does not ask.
 
-Anybody may give a process these arguments, so the kernel is asked: it must be a QEMU, ours, and the process that was
+Anybody may give a process these arguments, so the kernel is asked: it must be such a program, ours, and the process that was
 noted at its start; where none was noted, in our namespaces (`host.read.processes` tells the same of what runs).
 
-By /proc and not by the pidfile, which a QEMU that has just been started has not written yet.
+By /proc and not by the pidfile, which one that has just been started has not written yet.
 """
 
 
@@ -89,7 +90,7 @@ _REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- 
 
 SCRIPTS = {
     "start": _START,
-    "stop": STOP_QEMU,
+    "stop": _STOP,
     "replace": _REPLACE,
     "write": _WRITE,
     "forget": _FORGET,
@@ -109,7 +110,17 @@ def start_qemu(pidfile: str, argv: Argv) -> Run:
 
 def stop_qemu(pidfile: str) -> Run:
     """End the QEMU that has this pidfile."""
-    return shell(STOP_QEMU, pidfile)
+    return shell(_STOP, "-pidfile", "", pidfile)
+
+
+def start_tpm(pidfile: str, argv: Argv) -> Run:
+    """Start a swtpm that goes into the background and has this pidfile; what it keeps is for its owner alone."""
+    return shell(f"umask 077\n{_START}", pidfile, *argv)
+
+
+def stop_tpm(pidfile: str) -> Run:
+    """End the swtpm that has this pidfile; it ends by itself with its QEMU, unless that never came."""
+    return shell(_STOP, "--pid", "file=", pidfile)
 
 
 def make_overlay(base: str, form: str, path: str) -> Run:

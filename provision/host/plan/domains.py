@@ -9,7 +9,7 @@ from provision.facts.domain_compare import differences, without_secrets
 from provision.host.journal import Thing
 from provision.host.plan.diff import added, changed, text_diff
 from provision.host.plan.domain_drift import edits
-from provision.host.plan.hck_flags import is_defined_without_flags, lab_without_flags
+from provision.host.plan.hck_flags import DISARMED, is_defined_without_flags, lab_without_flags
 from provision.host.plan.power_cycle import definition_step
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Action, Autostart, Define, Destroy, Start, Step, Undefine
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
     from provision.runtime.protocols import Domain
-
-
-DISARMED = "`hck disarm` has made an ordinary machine of it"
 
 
 def domain_steps(lab: Lab, view: MachineView, state: HostState, *, redefine: bool = False) -> Iterator[Step]:

@@ -16,12 +16,13 @@ from provision.host.plan.commands import (
     remove_marked,
     remove_unused,
     stop_qemu,
+    stop_tpm,
     write_journal,
 )
 from provision.host.plan.nics import put_back
 from provision.host.plan.ovs import leave, may_be_port, our_ports
 from provision.host.plan.steps import HOST, Action, Destroy, Plan, ReadBack, Step, Undefine
-from provision.lab.paths import LabPaths
+from provision.lab.paths import TPM_PIDFILE, LabPaths
 from provision.render.link_file import LAB_MARK
 from provision.runtime.command import Run
 from provision.runtime.safe_text import escaped
@@ -39,7 +40,7 @@ _WORDS: dict[Kind, str] = {
     "tap": "remove TAP {name}",
     "bridge": "remove bridge {name}",
     "file": "remove {machine}'s sockets and log",
-    "disk": "remove {machine}'s overlays and firmware variables",
+    "disk": "remove {machine}'s overlays, firmware variables and TPM state",
     "link-file": "remove {name}",
     "nic": "put {name}'s settings back",
 }
@@ -137,8 +138,8 @@ def _keeps_state(thing: Thing, state: Inventory) -> bool:
 
 def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> Iterator[Action]:
     """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
-    if thing.kind == "process" and thing.name in state.processes:
-        yield stop_qemu(thing.name)
+    if thing.kind == "process":
+        yield from _end(thing.name, state)
     elif thing.kind == "domain" and thing.name in state.domains:
         domain = state.domains[thing.name]
         if domain.state != "off":
@@ -156,6 +157,14 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
     elif thing.kind == "nic" and thing.name in state.links:
         yield from put_back(thing.name, json.loads(thing.was))
         yield ReadBack(thing.name, thing.was)
+
+
+def _end(pidfile: str, state: Inventory) -> Iterator[Run]:
+    """What ends a QEMU that runs, or a TPM, which has ended with its QEMU unless something went wrong."""
+    if pidfile.endswith(TPM_PIDFILE):
+        yield stop_tpm(pidfile)
+    elif pidfile in state.processes:
+        yield stop_qemu(pidfile)
 
 
 def _unmake_device(lab: Lab, thing: Thing, state: Inventory) -> Iterator[Run]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from provision.host.state import Inventory
     from provision.lab.spec import Lab, Machine
 
+DISARMED = "`hck disarm` has made an ordinary machine of it"
+
 
 def is_armed(machine: Machine) -> bool:
     """Whether the lab file gives it QEMU's engine."""

@@ -1,13 +1,11 @@
-"""Steps that restart a machine with another definition, or only define it anew. Pure."""
+"""Step that defines a domain otherwise, with or without a power cycle. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from provision.host.journal import Thing
-from provision.host.plan.commands import start_qemu, stop_qemu
-from provision.host.plan.diff import argv_diff, text_diff
-from provision.host.plan.resolved import daemon_argv
+from provision.host.plan.diff import text_diff
 from provision.host.plan.steps import Action, Define, Destroy, Start, Step
 from provision.render.machine import domain_xml
 
@@ -20,24 +18,6 @@ Views = tuple["MachineView", "MachineView"]
 """A machine as it is, and as it is to be."""
 Words = tuple[str, str]
 """What a step does, and why."""
-
-
-def process_step(views: Views, words: Words) -> Step:
-    """A bare QEMU stopped, and started on the same TAPs with another command line."""
-    view = views[1]
-    before, after = (daemon_argv(each) for each in views)
-    pidfile = view.paths.pidfile(view.name)
-    stop = stop_qemu(pidfile)
-    return Step(
-        view.spec.host,
-        view.name,
-        *words,
-        (stop, start_qemu(pidfile, after)),
-        (stop, start_qemu(pidfile, before)),
-        (Thing("process", pidfile, view.name),),
-        argv_diff(before, after),
-        exclusive=False,
-    )
 
 
 def definition_step(lab: Lab, views: Views, domain: Domain, words: Words, *, cycle: bool) -> Step:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from provision.host.journal import Thing
+from provision.host.plan.bare_machines import qemu_steps
 from provision.host.plan.bridges import bridge_steps
-from provision.host.plan.commands import remove_files, start_qemu, stop_qemu
-from provision.host.plan.diff import argv_lines, changed, text_diff
+from provision.host.plan.diff import text_diff
 from provision.host.plan.domain_drift import edits
-from provision.host.plan.domains import DISARMED, definition_differs, domain_steps, kept
+from provision.host.plan.domains import definition_differs, domain_steps, kept
 from provision.host.plan.enlightenments import enlightenment_notes
 from provision.host.plan.hck_flags import (
+    DISARMED,
     is_defined_without_flags,
-    lab_without_flags,
     runs_without_flags,
     without_flags,
 )
 from provision.host.plan.journal_steps import journal_step
 from provision.host.plan.nics import nic_steps
 from provision.host.plan.overlays import file_steps, files_of, runs
-from provision.host.plan.power_cycle import process_step
-from provision.host.plan.resolved import daemon_argv, resolved_view
+from provision.host.plan.resolved import resolved_view
 from provision.host.plan.settings import host_notes
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import (
@@ -42,29 +40,6 @@ if TYPE_CHECKING:
     from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.render.view import MachineView
-
-
-def _qemu_steps(lab: Lab, view: MachineView, state: HostState) -> Iterator[Step]:
-    pidfile, files = view.paths.pidfile(view.name), view.paths.machine_files(view.name)
-    if runs_without_flags(lab, view.name, state):
-        plain = resolved_view(lab_without_flags(lab, [view.name]), view.name, state)
-        yield process_step((plain, view), (f"restart {view.name} with its HCK flags", DISARMED))
-    if pidfile not in state.processes:
-        argv = daemon_argv(view)
-        yield Step(
-            view.spec.host,
-            view.name,
-            f"start {view.name}",
-            "its QEMU is not running",
-            (start_qemu(pidfile, argv),),
-            (stop_qemu(pidfile), remove_files(*files)),
-            (*(Thing("file", path, view.name) for path in files), Thing("process", pidfile, view.name)),
-            (
-                *changed(f"{view.name}: off", f"{view.name}: running"),
-                *(f"+   {line}" for line in argv_lines(argv)),
-            ),
-            exclusive=False,
-        )
 
 
 def _drift(lab: Lab, view: MachineView, state: HostState) -> Iterator[Drift]:
@@ -148,7 +123,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, rede
         steps += file_steps(view, state)
         if view.spec.backend == "qemu":
             steps += tap_steps(lab, view, state)
-            steps += _qemu_steps(lab, view, state)
+            steps += qemu_steps(lab, view, state)
         else:
             steps += domain_steps(lab, view, state, redefine=redefine)
             left = kept(lab, there, state)

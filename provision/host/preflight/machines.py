@@ -13,7 +13,7 @@ from provision.host.preflight.networks import network_obstacles
 from provision.host.preflight.nics import nic_obstacles
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
 from provision.lab.spec import FirmwareFiles
-from provision.runtime.command import PACKAGES, QEMU, RELAYS
+from provision.runtime.command import PACKAGES, QEMU, RELAYS, SWTPM
 from provision.runtime.errors import HostError
 from provision.tables.offloads import HCK
 
@@ -109,7 +109,8 @@ def journal_obstacles(lab: Lab, state: Inventory) -> Iterator[str]:
 
 def _programs(views: Sequence[MachineView], state: HostState) -> Iterator[str]:
     overlays = any(disk.base for view in views for disk in view.disks)
-    for program in ("ip", "ethtool", *(["qemu-img"] if overlays else [])):
+    tpms = any(view.spec.tpm and view.spec.backend == "qemu" for view in views)
+    for program in ("ip", "ethtool", *(["qemu-img"] if overlays else []), *([SWTPM] if tpms else [])):
         if program not in state.access.programs:
             yield f"{program} is not installed (Debian: {PACKAGES[program]})"
     for view in views:

@@ -185,10 +185,6 @@ def _every_machine(file: LabFile, whole: LabFile) -> Iterator[tuple[Where, str, 
 
 def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
     for where, host, said, machine in _every_machine(file, whole):
-        if machine.tpm and machine.backend == "qemu":
-            yield Complaint(
-                (*where, "tpm"), "needs backend libvirt, which runs swtpm", ((*where, "backend"),)
-            )
         yield from hardware(where, machine)
         if machine.boots_with == "uefi-secure-boot" and "q35" not in machine.machine:
             yield Complaint((*where, "firmware"), "secure boot needs machine q35", ((*where, "machine"),))

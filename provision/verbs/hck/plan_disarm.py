@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.host.plan.bare_machines import process_step
 from provision.host.plan.domains import definition_differs
 from provision.host.plan.hck_flags import lab_without_flags, runs_without_flags
 from provision.host.plan.journal_steps import journal_step
-from provision.host.plan.power_cycle import Views, definition_step, process_step
+from provision.host.plan.power_cycle import Views, definition_step
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Plan, Step
 
