@@ -103,7 +103,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
 def command_line(view: MachineView) -> CommandLine | None:
     """A machine's command line taken apart, or None where only libvirt can make it, which must then be true."""
     spec = view.spec
-    if not all(BACKENDS[nic.kind].netdev for nic in spec.nics) or spec.tpm:
+    if not all(BACKENDS[nic.kind].netdev for nic in spec.nics):
         with pytest.raises(RequestError):
             qemu_argv(view)
         return None

@@ -1,9 +1,9 @@
-"""What hypothesis draws from: accepted lab files as plain data, hostile values, mutations."""
+"""What hypothesis draws from: accepted lab files as plain data, and hostile values."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -14,7 +14,7 @@ from provision.lab.spec import Lab
 from provision.tables.backends import BACKENDS
 from provision.tables.offloads import BY_NAME, HCK, unmet
 from provision.tables.profiles import wanted_offloads
-from tests.written import Where, Written
+from tests.written import Written
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -133,9 +133,12 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
 
 def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, Any]:
     """What any machine has, be it one of a lab's or of its own."""
-    disk = st.fixed_dictionaries(
-        {"image": path}, optional={"overlay": switch, "bus": st.sampled_from(["virtio", "sata"])}
-    )
+    how = {
+        "bus": st.sampled_from(["virtio", "sata", "scsi"]),
+        "format": st.sampled_from(["qcow2", "qed", "raw", "vdi", "vmdk"]),
+    }
+    image = st.fixed_dictionaries({"image": path}, optional={"overlay": switch, **how})
+    disk = image | st.fixed_dictionaries({"block": path}, optional={"overlay": st.just("off"), **how})
     kernel = st.fixed_dictionaries({"image": path}, optional={"initrd": path, "cmdline": hostile})
     machines = ["q35", "pc-q35-7.2"]
     files = st.fixed_dictionaries({"code": path, "vars": path})
@@ -145,25 +148,38 @@ def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, A
         | st.fixed_dictionaries({"ssh": st.fixed_dictionaries(person, optional={"identity": path})})
         | st.fixed_dictionaries({"winrm": st.fixed_dictionaries({**person, "password_env": hostile})})
     )
-    return {
-        "backend": backend,
-        "guest": draw(st.sampled_from(["windows", "linux"])),
-        "memory": draw(st.sampled_from(["1MiB", "1025KiB", "192MiB", "8GiB", "65535GiB"])),
-        "accel": draw(st.sampled_from(["auto", "kvm", "tcg"])),
-    } | _some(
-        draw,
+    return (
         {
-            "vcpus": st.integers(1, 1024),
-            "machine": st.sampled_from(machines),
-            "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
-            "tpm": switch if backend == "libvirt" else st.just("off"),
-            "nested": switch,
-            "disks": st.lists(disk, max_size=4),
-            "cdroms": st.lists(path, max_size=8),
-            "kernel": kernel,
-            "ask": st.lists(ask, max_size=2),
-        },
+            "backend": backend,
+            "guest": draw(st.sampled_from(["windows", "linux"])),
+            "memory": draw(st.sampled_from(["1MiB", "1025KiB", "192MiB", "8GiB", "65535GiB"])),
+            "accel": draw(st.sampled_from(["auto", "kvm", "tcg"])),
+        }
+        | _some(
+            draw,
+            {
+                "vcpus": st.integers(1, 1024),
+                "machine": st.sampled_from(machines),
+                "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
+                "tpm": switch,
+                "nested": switch,
+                "disks": st.lists(disk, max_size=4),
+                "cdroms": st.lists(path, max_size=8),
+                "kernel": kernel,
+                "ask": st.lists(ask, max_size=2),
+            },
+        )
+        | (_processors(draw) if draw(st.booleans()) else {})
     )
+
+
+def _processors(draw: Draw) -> dict[str, Any]:
+    """How processors are laid out, and as many as that."""
+    laid = _some(
+        draw, {"sockets": st.integers(1, 8), "cores": st.integers(1, 8), "threads": st.integers(1, 8)}
+    )
+    more = 1 if "cores" in laid else draw(st.integers(1, 8))
+    return {"cpu": laid, "vcpus": prod(laid.values()) * more}
 
 
 def _machine(draw: Draw, index: int, most_nics: int) -> dict[str, Any]:
@@ -211,67 +227,6 @@ def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1, least_labs:
         "machines": {name: _machine(draw, index, most_nics) for index, name in enumerate(names)},
         "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(least_labs, most_labs)))},
     } | _some(draw, {"state_dir": absolute})
-
-
-_WORDS = sorted(
-    {"version", "hosts", "machines", "labs", "nics", "disks", "image", "rsc", "dut", "tap", "ssh", "ask", "offloads",
-     "hck", "true", "on", "guest", "linux", "memory", "1GiB", "kernel", "firmware", "code", "local", "bridge", "<<",
-     "guest_tso4", "guest_rsc_ext", "${X}", "", "[key]", "a.b", "0", "agent()", "ssh()", "files()"}
-)  # fmt: skip
-words = st.sampled_from(_WORDS) | st.text(max_size=5)
-_NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, float("inf")])
-scalars = st.none() | st.booleans() | _NUMBERS | words
-anything = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-def places(data: Any, where: Where = ()) -> Iterator[Where]:
-    """Every place in plain data, the whole first."""
-    yield where
-    rows = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in rows:
-        yield from places(value, (*where, key))
-
-
-def value_at(data: Any, where: Where) -> Any:
-    """What stands at a place."""
-    for part in where:
-        data = data[part]
-    return data
-
-
-def _mutate(draw: Draw, data: Any) -> Any:
-    every = list(places(data))
-    if len(every) == 1:
-        return data
-    *parents, last = draw(st.sampled_from(every[1:]))
-    outer: Any = value_at(data, tuple(parents))
-    what = draw(st.sampled_from(["drop", "replace", "copy", "rename", "add", "wrap"]))
-    if what == "drop":
-        del outer[last]
-    elif what == "replace":
-        outer[last] = draw(anything)
-    elif what == "copy":
-        outer[last] = copy.deepcopy(value_at(data, draw(st.sampled_from(every))))
-    elif what == "wrap":
-        outer[last] = [outer[last]]
-    elif isinstance(outer, list):
-        outer.append(copy.deepcopy(outer[last]))
-    else:
-        outer[draw(words)] = outer.pop(last) if what == "rename" else copy.deepcopy(outer[last])
-    return data
-
-
-@st.composite
-def mutated(draw: Draw, good: st.SearchStrategy[Any]) -> Any:
-    """Good data with one to three changes anywhere in it."""
-    data = copy.deepcopy(draw(good))
-    for _ in range(draw(st.integers(1, 3))):
-        data = _mutate(draw, data)
-    return data
 
 
 def loaded(data: Any) -> Lab:

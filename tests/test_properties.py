@@ -29,8 +29,9 @@ from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 from provision.runtime.errors import Fault, LabFileError, UnreadableError
 from tests.builders import FIXTURES, one_vm
+from tests.mutations import anything, mutated
 from tests.processes import proc_text
-from tests.strategies import anything, bounded, lab_files, loaded, mutated
+from tests.strategies import bounded, lab_files, loaded
 from tests.written import Written
 
 FULL = (FIXTURES / "full-lab.yaml").read_text()

@@ -35,10 +35,11 @@ def meant_disks(data: dict[str, Any], lab: Lab, name: str) -> list[tuple[str, st
     formats = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
     disks = []
     for at, disk in enumerate(data.get("disks", [])):
-        path = meant(disk["image"], data)
+        path = meant(disk.get("image") or disk["block"], data)
         own = (f"{lab.state_dir}/lab/{name}-{at}.qcow2", "qcow2")
-        form = formats.get(posixpath.splitext(path)[1].lower(), "raw")
-        disks.append(own if disk.get("overlay", True) in (True, "on") else (path, form))
+        by_name = formats.get(posixpath.splitext(path)[1].lower(), "raw") if "image" in disk else "raw"
+        overlaid = "image" in disk and disk.get("overlay", True) in (True, "on")
+        disks.append(own if overlaid else (path, disk.get("format", by_name)))
     return disks + [(meant(path, data), "raw") for path in data.get("cdroms", [])]
 
 
@@ -77,7 +78,11 @@ def test_every_domain_reads_back_as_it_was_meant(data: dict[str, Any], chosen: C
         kernel = (root.findtext(f"os/{key}") for key in ("kernel", "initrd", "cmdline"))
         assert [text for text in kernel if text is not None] == meant_kernel(raw)
         disks = [(disk.find("source"), disk.find("driver")) for disk in root.iterfind("devices/disk")]
-        seen_disks = [(s.get("file"), d.get("type")) for s, d in disks if s is not None and d is not None]
+        seen_disks = [
+            (s.get("file") or s.get("dev"), d.get("type"))
+            for s, d in disks
+            if s is not None and d is not None
+        ]
         assert seen_disks == meant_disks(raw, lab, name)
 
 
@@ -139,9 +144,11 @@ def assert_machine(line: CommandLine, view: MachineView, data: dict[str, Any], l
     )
     assert line.lists["-name"][0]["guest"] == view.name
     assert line.lists["-accel"] == [{"accel": "kvm" if view.choices.kvm else "tcg"}]
-    vcpus = str(view.spec.vcpus)
+    vcpus, laid = view.spec.vcpus, data.get("cpu", {})
+    sockets, threads = laid.get("sockets", 1), laid.get("threads", 1)
+    smp = {"cpus": vcpus, "sockets": sockets, "cores": vcpus // (sockets * threads), "threads": threads}
     assert line.lists["-m"] == [{"size": f"{view.spec.memory // 1024}k"}]
-    assert line.lists["-smp"] == [{"cpus": vcpus, "sockets": "1", "cores": vcpus, "threads": "1"}]
+    assert line.lists["-smp"] == [{key: str(number) for key, number in smp.items()}]
     assert [line.plain[o] for o in ("-kernel", "-initrd", "-append") if o in line.plain] == meant_kernel(data)
     drives = [drive for drive in line.lists.get("-drive", []) if drive["if"] == "none"]
     assert [(drive["file"], drive["format"]) for drive in drives] == meant_disks(data, lab, view.name)

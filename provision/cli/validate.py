@@ -6,6 +6,7 @@ import click
 
 from provision.cli.output import Output
 from provision.lab.file import read_lab
+from provision.lab.queue_notes import queue_notes
 from provision.runtime.errors import LabFileError
 
 
@@ -26,11 +27,14 @@ def validate(output: Output, lab: str, *, as_json: bool) -> int:
                 {"line": f.line, "column": f.column, "path": f.path, "message": f.message}
                 for f in error.faults
             ]
-            output.json({"schema": "rscvm/validate/1", "file": lab, "faults": rows})
+            output.json({"schema": "rscvm/validate/1", "file": lab, "faults": rows, "notes": []})
             return error.status
         raise
+    notes = [*queue_notes(read, read.machines)]
+    for note in notes:
+        output.say(note)
     if as_json:
-        output.json({"schema": "rscvm/validate/1", "file": lab, "faults": []})
+        output.json({"schema": "rscvm/validate/1", "file": lab, "faults": [], "notes": notes})
     else:
         machines = len(read.machines)
         output.line(f"{lab}: good, {machines} machine{'s' if machines != 1 else ''}")

@@ -32,6 +32,7 @@ from provision.host.plan.taps import (
 )
 from provision.lab.identity import spec_as_noted
 from provision.lab.paths import LabPaths
+from provision.lab.queue_notes import queue_notes
 from provision.render.machine import domain_xml
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, rede
     :param redefine: whether domains that are there are defined as new ones would be.
     """
     steps: list[Step] = [*bridge_steps(lab, host, state), *nic_steps(lab, host, state)]
-    notes = [*host_notes(lab, host, state)]
+    notes = [*host_notes(lab, host, state), *queue_notes(lab, names)]
     drift: list[Drift] = []
     for name in names:
         there = resolved_view(lab, name, state)

@@ -1,0 +1,59 @@
+"""Says of a lab file's NICs what their queues cost a guest, and which drivers hang on them. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.tables.offloads import TSO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from provision.lab.spec import Lab, Machine, Nic
+
+
+_QEMUS_SIZE = 256
+"""Descriptors of a receive queue where nothing is said."""
+_LARGE, _PAGE = 18 * 4, 4
+"""KiB that NetKVM takes for a descriptor where large frames may come, and where MergeableBuffers is on: 65,553 bytes in
+pages, and two over (ParaNdis_Common.cpp)."""
+
+
+def _cores(machine: Machine) -> int:
+    sockets, cores, _ = machine.topology
+    return sockets * cores
+
+
+def _too_many(machine: Machine, nic: Nic) -> str:
+    """What becomes of more queues than processors."""
+    vcpus, cores = machine.vcpus, _cores(machine)
+    if machine.guest == "windows" and nic.queues > cores:
+        laid = f"{vcpus} vCPUs" if cores == vcpus else f"{cores} core{'s' * (cores > 1)} ({vcpus} vCPUs)"
+        return (
+            f"{nic.queues} queues and {laid}: in Windows Server 2025 and 11 NetKVM 0.1.266 and 0.1.271 hang where two queues "
+            "get one processor (virtio-win issue 1360; mended in mm312, 2025-10): no more queues than cores"
+        )
+    if nic.queues > vcpus:
+        return f"{nic.queues} queues and {vcpus} vCPUs: a guest uses no more than one a vCPU"
+    return ""
+
+
+def _memory(nic: Nic) -> str:
+    """What receive buffers take of a Windows with RSC, where that is more than QEMU's own queue would."""
+    descriptors = nic.queues * (nic.rx_queue_size or _QEMUS_SIZE)
+    if descriptors <= _QEMUS_SIZE or not any(nic.wanted().get(name) for name in TSO.values()):
+        return ""
+    size, mergeable = (descriptors * each // 1024 for each in (_LARGE, _PAGE))
+    return (
+        f"with RSC NetKVM's receive buffers take {size} MiB of the guest's memory ({descriptors} descriptors, {_LARGE} KiB "
+        f"each; {mergeable} MiB with its MergeableBuffers, which are off by default)"
+    )
+
+
+def queue_notes(lab: Lab, names: Iterable[str]) -> Iterator[str]:
+    """What is worth knowing of these machines' queues; nothing of it is a fault."""
+    for name in names:
+        machine = lab.machines[name]
+        for nic in machine.nics:
+            costs = _memory(nic) if machine.guest == "windows" else ""
+            yield from (f"{name}.{nic.name}: {note}" for note in (_too_many(machine, nic), costs) if note)

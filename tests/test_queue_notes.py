@@ -1,0 +1,66 @@
+"""What is said of queues, and of which machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from provision.cli import rscvm
+from provision.host.plan.up import plan_up
+from provision.lab.queue_notes import queue_notes
+from tests.builders import lab_of
+from tests.hosts import EMPTY
+
+TEXT = "version: 1\nmachines: {vm: {guest: GUEST, backend: qemu, memory: 4GiB, MACHINE, nics: [{tap: on, NIC}]}}\n"
+HANG = "in Windows Server 2025 and 11 NetKVM 0.1.266 and 0.1.271 hang where two queues get one processor (virtio-win issue 1360; "
+
+
+def text(guest: str, machine: str, nic: str) -> str:
+    return TEXT.replace("GUEST", guest).replace("MACHINE", machine).replace("NIC", nic)
+
+
+@pytest.mark.parametrize(
+    ("guest", "machine", "nic", "said"),
+    [
+        ("windows", "vcpus: 4", "queues: 1", []),
+        ("windows", "vcpus: 4", "rx_queue_size: 256", []),
+        ("windows", "vcpus: 4", "queues: 4", ["take 72 MiB of the guest's memory (1024 descriptors, 72 KiB each; 4 MiB"]),
+        ("windows", "vcpus: 4", "rx_queue_size: 1024", ["take 72 MiB"]),
+        ("windows", "vcpus: 4", "queues: 4, rx_queue_size: 1024", ["take 288 MiB"]),
+        ("windows", "vcpus: 4", "queues: 4, rsc: off", []),
+        ("windows", "vcpus: 4", "queues: 4, offloads: {guest_tso4: off}", ["take 72 MiB"]),
+        ("windows", "vcpus: 4", "model: e1000e", []),
+        ("windows", "vcpus: 2", "queues: 4, rsc: off", [f"4 queues and 2 vCPUs: {HANG}"]),
+        ("windows", "vcpus: 2, cpu: {threads: 2}", "queues: 2, rsc: off", [f"2 queues and 1 core (2 vCPUs): {HANG}"]),
+        ("linux", "vcpus: 2, cpu: {threads: 2}", "queues: 2", []),
+        ("linux", "vcpus: 2", "queues: 4", ["4 queues and 2 vCPUs: a guest uses no more than one a vCPU"]),
+    ],
+)  # fmt: skip
+def test_a_nic_with_many_or_long_queues_is_told_what_they_cost(
+    guest: str, machine: str, nic: str, said: list[str]
+) -> None:
+    notes = [*queue_notes(lab_of(text(guest, machine, nic)), ["vm"])]
+
+    assert len(notes) == len(said)
+    for note, words in zip(notes, said, strict=True):
+        assert note.startswith("vm.net0: ")
+        assert words in note
+
+
+def test_validate_and_plan_say_it_and_refuse_nothing(tmp_path: Path) -> None:
+    said = text("windows", "vcpus: 2", "queues: 4")
+    notes = [*queue_notes(lab_of(said), ["vm"])]
+    path = tmp_path / "lab.yaml"
+    path.write_text(said)
+
+    plain, as_json = (CliRunner().invoke(rscvm, ["validate", str(path), *more]) for more in ([], ["--json"]))
+    plan = plan_up(lab_of(said), "local", ["vm"], EMPTY)
+
+    assert len(notes) == 2
+    assert (plain.exit_code, as_json.exit_code) == (0, 0)
+    assert plain.stderr.splitlines() == notes
+    assert json.loads(as_json.stdout)["notes"] == notes
+    assert [note for note in plan.notes if note.startswith("vm.net0")] == notes
