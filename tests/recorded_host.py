@@ -106,8 +106,8 @@ class RecordedHost:
                 out = json.dumps([self.features[name] for name in names])
             case ("journal" | "cat", path) if path in self.files:
                 out = self.files[path]
-            case ("stat", _, _, _, *paths):
-                out = "".join(f"{path}\0" for path in paths if path in self.files)
+            case ("stat", _, _, _, _, *paths):
+                out = "".join(f"81a4 {path}\0" for path in paths if path in self.files)
             case ("qemu-img", *_, path) if path in OVERLAYS and path in self.files:
                 out = recorded("up.json")[json.dumps(words)][1]
             case ("processes", "-xF", *pidfiles):

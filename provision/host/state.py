@@ -117,6 +117,8 @@ class HostState(Inventory):
 
     files: frozenset[str] = frozenset()
     """Which of the paths that machines need exist."""
+    blocks: frozenset[str] = frozenset()
+    """Those of them that are block devices."""
     engines: Mapping[str, str] = field(default_factory=dict)
     """TAPs of machines that run with QEMU's HCK engine, anybody's, and whose they are."""
     nics: Mapping[str, NicState] = field(default_factory=dict)

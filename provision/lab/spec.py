@@ -7,7 +7,7 @@ loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty
 from __future__ import annotations
 
 import posixpath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Discriminator, Field, StrictInt, Tag
 
@@ -86,7 +86,9 @@ class Host(Model):
     nics: dict[Device, HostNic] = {}
 
 
-_FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
+Format = Literal["qcow2", "qed", "raw", "vdi", "vhdx", "vmdk"]
+FORMATS: tuple[str, ...] = get_args(Format)
+_BY_NAME = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhdx": "vhdx", ".qed": "qed"}
 
 
 class Disk(Model):
@@ -96,12 +98,12 @@ class Disk(Model):
     block: Path | None = None
     overlay: Switch = True
     bus: Literal["virtio", "sata", "scsi"] = "virtio"
-    format: Literal["qcow2", "qed", "raw", "vdi", "vhdx", "vmdk"] | None = None
+    format: Format | None = None
 
     @property
     def form(self) -> str:
         """Its format: as said, else an image's by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
-        return self.format or _FORMATS.get(posixpath.splitext(self.image or "")[1].lower(), "raw")
+        return self.format or _BY_NAME.get(posixpath.splitext(self.image or "")[1].lower(), "raw")
 
     @property
     def path(self) -> str:

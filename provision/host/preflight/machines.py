@@ -12,7 +12,7 @@ from provision.host.preflight.hck_isolation import not_isolated
 from provision.host.preflight.networks import network_obstacles
 from provision.host.preflight.nics import nic_obstacles
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
-from provision.lab.spec import FirmwareFiles
+from provision.lab.spec import FORMATS, FirmwareFiles
 from provision.runtime.command import PACKAGES, QEMU, RELAYS, SWTPM
 from provision.runtime.errors import HostError
 from provision.tables.offloads import HCK
@@ -152,8 +152,11 @@ def _uplinks(lab: Lab, host: str, state: HostState) -> Iterator[str]:
             yield f"bridge {name}: its uplink {bridge.uplink} is on {link.master}"
 
 
+_KINDS = {(False, False): "disk image", (True, False): "CD image", (False, True): "block device"}
+
+
 def _files(view: MachineView, state: HostState) -> Iterator[str]:
-    needed = {disk.base or disk.path: "disk image" if not disk.cdrom else "CD image" for disk in view.disks}
+    needed = {disk.base or disk.path: _KINDS[disk.cdrom, disk.block] for disk in view.disks}
     if kernel := view.spec.kernel:
         needed[kernel.image] = "kernel"
         needed |= {kernel.initrd: "initrd"} if kernel.initrd else {}
@@ -162,6 +165,9 @@ def _files(view: MachineView, state: HostState) -> Iterator[str]:
     for path, what in needed.items():
         if path not in state.files:
             yield f"{view.name}: no {what} at {path}"
+    for disk in view.disks:
+        if disk.block and disk.path in state.files - state.blocks:
+            yield f"{view.name}: {disk.path} is no block device: say `image:`"
     yield from _formats(view, state)
 
 
@@ -183,7 +189,8 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
         if image is None:
             yield f"{view.name}: qemu-img cannot read {path}"
         elif image.format != form:
-            yield f"{view.name}: {path} is {image.format}, and its name says {form}: name it .{image.format}"
+            what = f"say `format: {image.format}`" if image.format in FORMATS else "convert it"
+            yield f"{view.name}: {path} is {image.format}, and is taken for {form}: {what}"
 
 
 def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:

@@ -7,6 +7,7 @@ accelerators, which takes seconds, in the state directory.
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +58,15 @@ def asked_paths(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
-def _files(answer: Result) -> frozenset[str]:
+def _files(answer: Result) -> dict[str, bool]:
+    """Whether each that is there is a block device, by its path."""
     if answer.status == NOT_FOUND:
         raise UnreadableError(f"{answer.host}'s files", answer.err)
-    return frozenset(answer.out.split("\0")) - {""}
+    rows = (row.partition(" ") for row in answer.out.split("\0") if row)
+    try:
+        return {path: stat.S_ISBLK(int(mode, 16)) for mode, _, path in rows}
+    except ValueError as error:
+        raise UnreadableError(f"{answer.host}'s files", answer.out) from error
 
 
 def _is_root(tun: Result) -> bool:
@@ -101,15 +107,17 @@ def read_host(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) ->
     runner, paths, own = edges.host(host), asked_paths(lab, names), LabPaths(lab.state_dir, lab.name)
     there, nics = InventoryQuestions(lab, host, names), NicQuestions(lab, host)
     runs = CapabilityQuestions(edges, lab, host, names)
-    files = Question(Run(("stat", "--printf", r"%n\0", "--", *paths)), _files)
+    files = Question(Run(("stat", "-L", "--printf", r"%f %n\0", "--", *paths)), _files)
     writable = Question(shell(_WRITABLE, own.directory), lambda each: each.ok)
     asked: list[Question[Any]] = [_TAPS, _VHOST, writable, _PROGRAMS, ENGINES, *([files] if paths else [])]
     answers = ask(runner, [*there.questions, *asked, *nics.questions, *runs.questions])
     inventory = there.inventory(answers, edges)
     root, tun = answers[_TAPS]
+    found = answers.get(files, dict[str, bool]())
     return HostState(
         **{each.name: getattr(inventory, each.name) for each in fields(Inventory)},
-        files=answers.get(files, frozenset()),
+        files=frozenset(found),
+        blocks=frozenset(path for path, is_block in found.items() if is_block),
         engines=answers[ENGINES],
         nics=nics.nics(answers),
         networks=_networks(edges, lab, host, names),
