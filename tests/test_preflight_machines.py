@@ -9,12 +9,13 @@ import pytest
 
 from provision.cli.apply import _done
 from provision.facts.ip import Link
+from provision.facts.qemu import Image
 from provision.host.plan.settings import plan_apply
 from provision.host.preflight.machines import refuse
 from provision.host.state import Access, HostState
 from provision.runtime.errors import HostError
 from tests.builders import lab_of
-from tests.hosts import EMPTY, allowed, lacking, lacking_for_settings
+from tests.hosts import EMPTY, allowed, capable, lacking, lacking_for_settings
 from tests.nics import found as nic_found
 from tests.nics import lab_with
 
@@ -91,3 +92,42 @@ def test_a_host_that_differs_is_not_said_to_be_as_the_lab_file_has_it() -> None:
         "nothing changed, but bridge br0 was there before us and is left alone; it has mtu 1500, not mtu 1400"
     )
     assert _done(replace(plan, notes=())) == "as the lab file has it; nothing changed"
+
+
+BLOCK = (
+    "version: 1\nmachines: {vm: {backend: qemu, guest: linux, memory: 1GiB, firmware: bios, disks: [DISK]}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "blocks", "said"),
+    [
+        (set(), set(), ["vm: no block device at /dev/b"]),
+        ({"/dev/b"}, set(), ["vm: /dev/b is no block device: say `image:`"]),
+        ({"/dev/b"}, {"/dev/b"}, []),
+    ],
+)
+def test_a_block_device_must_be_one(files: set[str], blocks: set[str], said: list[str]) -> None:
+    lab = lab_of(BLOCK.replace("DISK", "{block: /dev/b}"))
+    found = replace(EMPTY, files=frozenset(files), blocks=frozenset(blocks))
+    found = capable(found, images={"/dev/b": Image("/dev/b", "raw")})
+
+    assert [*lacking(lab, ["vm"], found)] == said
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ("raw", []),
+        ("qcow2", ["vm: /srv/disk is qcow2, and is taken for raw: say `format: qcow2`"]),
+        ("luks", ["vm: /srv/disk is luks, and is taken for raw: convert it"]),
+    ],
+)
+def test_an_image_of_another_format_is_told_what_to_say_of_it(seen: str, said: list[str]) -> None:
+    lab = lab_of(BLOCK.replace("DISK", "{image: /srv/disk, overlay: off}"))
+    found = replace(EMPTY, files=frozenset({"/srv/disk"}))
+    found = capable(found, images={"/srv/disk": Image("/srv/disk", seen)})
+
+    assert [*lacking(lab, ["vm"], found)] == said
+    right = lab_of(BLOCK.replace("DISK", "{image: /srv/disk, overlay: off, format: raw}"))
+    assert [*lacking(right, ["vm"], found)] == said

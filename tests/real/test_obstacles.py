@@ -52,7 +52,9 @@ def test_an_image_of_another_format_than_its_name_says(hypervisor: Hypervisor, t
     hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"])
 
     refused(
-        lab(hypervisor, tmp_path, more=f"disks: [{{image: {image}}}]"), 3, "is qcow2, and is taken for raw: say `format: qcow2`"
+        lab(hypervisor, tmp_path, more=f"disks: [{{image: {image}}}]"),
+        3,
+        "is qcow2, and is taken for raw: say `format: qcow2`",
     )
 
 

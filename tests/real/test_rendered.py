@@ -77,15 +77,20 @@ machines:
 """
 
 
+STAYS = {
+    "libvirt": {"uefi_VARS.fd", "tpm2-00.permall"},
+    "qemu": {"uefi.vars.fd", "secure.vars.fd", "secure.tpmstate"},
+}
+
+
 def test_firmware_and_tpm_work_and_their_state_is_kept_with_the_disks(
     hypervisor: Hypervisor, backend: str, tmp_path: Path
 ) -> None:
-    """UEFI boots the demo guest to ready; secure boot, which it is not signed for, starts, with a TPM under libvirt."""
+    """UEFI boots the demo guest to ready; secure boot, which it is not signed for, starts, with a TPM."""
     base = tmp_path / "base.qcow2"
     hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
     path = tmp_path / "lab.yaml"
-    tpm = "tpm: true" if backend == "libvirt" else ""
-    words = {"BACKEND": backend, "GUEST": str(GUEST), "BASE": str(base), "TPM": tpm}
+    words = {"BACKEND": backend, "GUEST": str(GUEST), "BASE": str(base), "TPM": "tpm: true"}
     text = WINDOWS_LIKE
     for old, new in words.items():
         text = text.replace(old, new)
@@ -96,15 +101,21 @@ def test_firmware_and_tpm_work_and_their_state_is_kept_with_the_disks(
         kept = "find /var/lib/libvirt/qemu/nvram /var/lib/libvirt/swtpm /var/lib/rscvm/lab -type f"
         return set(hypervisor.output(["sh", "-c", f"{kept} 2>/dev/null; true"]).split())
 
+    def programs(name: str) -> list[tuple[str, ...]]:
+        return [words for words in hypervisor.processes().values() if words[0].endswith(name)]
+
     ready = there.run("up", "uefi", "--wait", "90")
     secure = there.run("up", "secure", "--no-check")
+    tpms = programs("swtpm")
     kept = there.run("down", "--keep-disks")
     stays = {name.rpartition("/")[2] for name in state()}
+    left = programs("swtpm")
     again = there.run("up", "--no-check")
     gone = there.run("down")
 
     assert (ready.returncode, secure.returncode, kept.returncode) == (0, 0, 0), ready.stderr + secure.stderr
-    assert stays >= ({"uefi_VARS.fd", "tpm2-00.permall"} if tpm else {"uefi.vars.fd", "secure.vars.fd"})
+    assert (len(tpms), left) == (1, [])
+    assert stays >= STAYS[backend]
     assert (again.returncode, gone.returncode) == (0, 0), again.stderr
     assert state() == set()
 
@@ -182,3 +193,41 @@ def test_a_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(where.stdout).startswith(str(site))
+
+
+TPM = """version: 1
+machines: {vm: {backend: qemu, guest: linux, memory: 64MiB, accel: tcg, firmware: bios, tpm: true}}
+"""
+
+
+@pytest.mark.parametrize("how", ["kill -9", "as if it had not come"])
+def test_a_tpm_whose_qemu_ended_otherwise_leaves_nothing_either(
+    hypervisor: Hypervisor, tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(TPM)
+    there, before = Lab(hypervisor, path), hypervisor.snapshot()
+    assert there.run("up", "--no-check").returncode == 0
+    [qemu] = [pid for pid, words in hypervisor.processes().items() if "qemu" in words[0]]
+    if how != "kill -9":  # one that nobody connects to nor has noted, as if the start had been cut off
+        [argv] = [words for words in hypervisor.processes().values() if words[0].endswith("swtpm")]
+        hypervisor.output(
+            [
+                "sh",
+                "-c",
+                'kill -9 "$1"; rm -f /var/lib/rscvm/lab/vm.tpmstarted; shift; "$@"',
+                "sh",
+                str(qemu),
+                *argv,
+            ]
+        )
+    else:
+        hypervisor.output(["kill", "-9", str(qemu)])
+
+    again = there.run("up", "--no-check")
+    tpms = [words for words in hypervisor.processes().values() if words[0].endswith("swtpm")]
+    down = there.run("down")
+
+    assert (again.returncode, down.returncode) == (0, 0), again.stderr + down.stderr
+    assert len(tpms) == 1
+    assert hypervisor.snapshot() == before
