@@ -17,14 +17,21 @@ from provision.lab.file import read_lab
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from provision.host.apply.session import HostSession
+    from provision.host.plan.steps import Plan
+    from provision.runtime.command import Say
+
 
 @click.command(short_help="What `up` and `apply` would change, as a diff.")
 @LAB
 @MACHINES
 @click.option("--exit-code", is_flag=True, help="Exit 1 if anything would change.")
+@click.option("--redefine", is_flag=True, help="What `up --redefine` would change.")
 @JSON
 @click.pass_obj
-def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, as_json: bool) -> int:
+def plan(
+    output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, redefine: bool, as_json: bool
+) -> int:
     """What `up` and `apply` would change, each step with its reason and as a diff. Changes nothing.
 
     What a host lacks is said as `up` would say it, with exit status 3. Without MACHINE also hosts
@@ -36,9 +43,11 @@ def plan(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, 
     hosts = by_host(read, chosen(read, machines))
     if not machines:
         hosts |= {name: hosts.get(name, []) for name, host in read.hosts.items() if host.nics or host.bridges}
-    outcomes = on_hosts(
-        output, read, list(hosts), "plan", lambda session, _: planned(session, hosts[session.host])
-    )
+
+    def work(session: HostSession, _: Say) -> Plan:
+        return planned(session, hosts[session.host], redefine=redefine)
+
+    outcomes = on_hosts(output, read, list(hosts), "plan", work)
     plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value}
     if as_json:
         rows = [

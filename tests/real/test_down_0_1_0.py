@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -202,3 +203,47 @@ def test_an_undo_of_its_name_that_is_somebody_elses_is_not_carried_out(hyperviso
     assert down.returncode == 3
     assert f"is not believed: {UNDO} belongs to uid 65534" in down.stderr
     assert gro(hypervisor)
+
+
+def place_of_nic(xml: str) -> list[str]:
+    """Where the one NIC of a domain is on the PCI bus."""
+    return re.findall(r"<address type='pci'[^>]*>", xml[xml.index("<interface") : xml.index("</interface>")])
+
+
+def kept_note(planned: CompletedProcess[str]) -> list[str]:
+    """What a plan says that `plain` keeps."""
+    [host] = json.loads(planned.stdout)["hosts"]
+    return [note for note in host["notes"] if note.startswith("plain keeps")]
+
+
+def test_its_machine_runs_on_and_is_defined_anew_only_when_it_is_asked_for(with_libvirt: Hypervisor) -> None:
+    """As 0.1.0 made it, until `up --redefine`; its NIC stays where Windows knows it by."""
+    host, lab = with_libvirt, "/srv/lab/lab.yaml"
+    place(host)
+    before = seen(host)
+    machines_left(host)
+    was = place_of_nic(host.virsh("dumpxml", "--inactive", "plain"))
+
+    running = rscvm(host, "plan", lab, "plain", "--exit-code", "--json")
+    too_soon = rscvm(host, "up", lab, "plain", "--redefine", "--wait", "60")
+    host.virsh("destroy", "plain")
+    started = rscvm(host, "up", lab, "plain", "--wait", "60")
+    kept = host.virsh("dumpxml", "plain")
+    host.virsh("destroy", "plain")
+    anew = rscvm(host, "up", lab, "plain", "--redefine", "--wait", "60")
+    now = host.virsh("dumpxml", "plain")
+    again = rscvm(host, "plan", lab, "plain", "--exit-code", "--json")
+    down = rscvm(host, "down", lab)
+
+    assert running.returncode == 0, running.stdout
+    assert "cpu/topology: nothing → sockets=1 cores=1 threads=1" in kept_note(running)[0]
+    assert "only defined anew while it is off" in too_soon.stderr
+    # `up` ends with 0 only where its NIC is ready.
+    assert [too_soon.returncode, started.returncode, anew.returncode] == [0, 0, 0], started.stderr
+    assert not re.search("<topology|<rng", kept)
+    assert "<topology sockets='1' dies='1' cores='1' threads='1'/>" in now
+    assert now.count("model='pcie-root-port'") >= 12
+    assert (place_of_nic(kept), place_of_nic(now)) == (was, was)
+    assert (again.returncode, kept_note(again)) == (0, []), again.stdout
+    assert down.returncode == 0, down.stderr
+    holds(host, before)
