@@ -94,7 +94,7 @@ def _refuse(names: Sequence[str], host: str, *, restart: bool) -> None:
         raise RequestError("--host goes with --connect")
     if restart:
         raise RequestError(
-            "--restart goes with --connect", hint="a lab's machine: `rscvm down` and `rscvm up`"
+            "--restart goes with --connect", hint="a lab's machine: `rscvm down --keep-disks` and `rscvm up`"
         )
     if not names:
         raise click.UsageError("Missing argument 'LAB'.")

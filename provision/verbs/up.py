@@ -64,7 +64,7 @@ def _bring_up(
     if lines := _drift_lines(plan):
         raise HostError(
             "\n  ".join(("what runs differs from the lab file:", *lines)),
-            hint="`rscvm down` and `rscvm up` these machines; nothing was changed",
+            hint="`rscvm down --keep-disks` and `rscvm up` these machines; nothing was changed",
         )
     if not plan.steps:
         say("nothing to change: every machine is there and runs")

@@ -77,7 +77,7 @@ def not_offered(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "offered",
-    "`rscvm down` and `rscvm up` the machine, so that it has what the lab file says",
+    "`rscvm down --keep-disks` and `rscvm up` the machine, so that it has what the lab file says",
     scope="beside",
     seen=f"{VIRTIO_STATUS}: VIRTIO_NET_F_GUEST_TSO4 or GUEST_TSO6 in host-features, and `rsc: false` in the lab file or in "
     "rscvm's metadata of the domain",
