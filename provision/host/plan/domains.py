@@ -81,6 +81,8 @@ def kept(lab: Lab, view: MachineView, state: HostState) -> str:
     if view.name not in state.domains:
         return ""
     new = resolved_view(lab, view.name, state, redefine=True)
+    if new.choices == view.choices:
+        return ""
     told = [
         f"{found.path}: {found.was or 'nothing'} → {found.now or 'nothing'}"
         for found in without_secrets(differences, domain_xml(view), domain_xml(new))

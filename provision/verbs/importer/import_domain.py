@@ -45,10 +45,13 @@ _STATE = """\
 # - Firmware variables and a TPM's state stay with the domain, and the machine begins with new ones: boot entries
 #   are gone, and what was sealed by the TPM (BitLocker) asks for its recovery key.
 """
+_NICS = """\
+# - Its NICs may come to other PCI addresses than the domain's: to Windows each is a new one, without a static address.
+"""
 _HEAD = """\
 # Domain {name} at {uri}, {how}; by `rscvm import`.
 #
-{disks}{state}# - `up` refuses a name that libvirt has: undefine the domain, or call the machine otherwise.
+{disks}{state}{nics}# - `up` refuses a name that libvirt has: undefine the domain, or call the machine otherwise.
 # - The machine's MAC addresses are the domain's; its UUID, which the guest sees, is another.
 {more}
 """
@@ -184,6 +187,7 @@ def import_domain(domain: Domain, target: Target) -> Imported:
         how="its definition" if domain.persistent_xml else "as it runs, for it has no definition",
         disks=_DISKS if draft.disks else "",
         state=_STATE if view.spec.tpm or view.firmware in ("uefi", "uefi-secure-boot") else "",
+        nics=_NICS if view.spec.guest == "windows" and view.nics else "",
         more="# - What a lab file cannot say of it, or says otherwise, stands at the end."
         if notes
         else "# - A lab file says all of it.",
