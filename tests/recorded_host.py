@@ -137,7 +137,7 @@ class RecordedHost:
                 self.files = {path: text for path, text in self.files.items() if path not in paths}
             case ("start", pidfile, *argv):
                 self.qemus[pidfile] = tuple(argv)
-            case ("stop", "-pidfile", "", pidfile):
+            case ("stop", pidfile, "-pidfile", _):
                 self.qemus.pop(pidfile, None)
             case ("make", name, made, mark, _, *argv):
                 self._device(tuple(name if word == made else word for word in argv))

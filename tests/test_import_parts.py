@@ -244,7 +244,7 @@ CPUS = {
     "<vcpu>8</vcpu><cpu><topology sockets='1' dies='2' cores='4' threads='1'/></cpu>": ((1, 8, 1), "no dies"),
     "<vcpu current='4'>8</vcpu><cpu><topology sockets='2' cores='4' threads='1'/></cpu>": (
         (1, 4, 1),
-        "they are of 8 processors, and the machine has 4",
+        "the topology is for 8 vCPUs and the machine starts with 4",
     ),
     "<vcpu>8</vcpu><cpu mode='host-passthrough'/>": (
         (1, 8, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from provision.facts.domain import parse_domain
 from provision.facts.qemu import Emulator
-from provision.host.journal import parse_journal, written_journal
+from provision.host.journal import Journal, Made, parse_journal, written_journal
 from provision.host.plan.resolved import as_noted, resolved_view
 from provision.host.plan.steps import Define, Plan
 from provision.host.plan.up import plan_up
@@ -18,6 +19,7 @@ from provision.lab.identity import spec_as_noted
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
+from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
 from tests.builders import lab_of, one_vm
 from tests.hosts import EMPTY, EVERYTHING, capable
@@ -104,8 +106,8 @@ def test_a_redefinition_takes_all_of_it_and_leaves_the_nic_where_it_was() -> Non
     after = parse_domain(defined(plan))
     assert [step.what for step in plan.steps] == [f"define {NAME} anew", f"start {NAME}"]
     assert plan.steps[0].why == "as new machines are made (--redefine)"
-    assert before.place is not None
-    assert [nic.place for nic in after.nics] == [before.place]
+    assert before.address is not None
+    assert [nic.address for nic in after.nics] == [before.address]
     assert after.mark is not None
     assert after.mark.layout == 2
     assert not any("keeps what it was made with" in note for note in plan.notes)
@@ -115,9 +117,7 @@ def test_a_redefinition_waits_until_the_machine_is_off() -> None:
     plan = planned(lab(), there("running"), redefine=True)
 
     assert plan.steps == ()
-    assert [drift.what for drift in plan.drift] == [
-        f"{NAME} runs, and is only defined anew while it is off: shut it down first"
-    ]
+    assert [drift.what for drift in plan.drift] == [f"{NAME} runs, and is only defined anew while it is off"]
 
 
 def test_what_somebody_has_changed_by_hand_is_still_seen() -> None:
@@ -220,4 +220,26 @@ def test_what_is_noted_of_a_machine_that_was_there_is_what_it_was_made_with() ->
 
     assert opening is not None
     [write] = [action for action in opening.do if isinstance(action, Run)]
-    assert parse_journal(write.stdin).made[NAME]["layout"] == 1
+    assert parse_journal(write.stdin).made[NAME].layout == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"enlightenments": 5},
+        {"properties": [["a"]]},
+        {"tsc": "fast"},
+        {"layout": True},
+        {"nesting": 1},
+        {"later": 1},
+        [],
+    ],
+)
+def test_what_no_version_has_noted_of_a_machine_is_no_journal(said: object) -> None:
+    text = json.loads(written_journal(Journal("/srv/lab.yaml", made={"vm": Made()})))
+    whole = text["made"]["vm"]
+    assert parse_journal(json.dumps(text)).made == {"vm": Made()}
+
+    text["made"]["vm"] = {**whole, **said} if isinstance(said, dict) else said
+    with pytest.raises(UnreadableError):
+        parse_journal(json.dumps(text))

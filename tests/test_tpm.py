@@ -34,7 +34,7 @@ def kinds(actions: list[Run]) -> list[str]:
     names = {script: name for name, script in commands.SCRIPTS.items()}
     found = []
     for run in actions:
-        script = names.get(run.argv[2].removeprefix("umask 077\n"), run.argv[0]) if len(run.argv) > 2 else ""
+        script = names.get(run.argv[2], run.argv[0]) if len(run.argv) > 2 else ""
         tpm = PIDFILE in run.argv
         found.append(f"{script} {'tpm' if tpm else 'qemu' if PID in run.argv else ''}".strip())
     return found
@@ -52,9 +52,9 @@ def test_it_is_started_before_its_qemu_and_ended_after_it() -> None:
     plan = plan_up(LAB, "local", ["vm"], EMPTY)
     [step] = [step for step in plan.steps if step.what == "start vm"]
 
-    assert kinds(runs(step.do)) == ["stop tpm", "start tpm", "start qemu"]
+    assert kinds(runs(step.do)) == ["stop tpm", "start TPM tpm", "start qemu"]
     assert kinds(runs(step.undo))[:2] == ["stop qemu", "stop tpm"]
-    assert {thing.name for thing in step.makes if thing.kind == "process"} == {PID, PIDFILE}
+    assert {thing.name for thing in step.makes if thing.kind in ("process", "tpm")} == {PID, PIDFILE}
     assert {thing.name for thing in step.makes if thing.kind == "disk"} == {STATE}
 
 
@@ -63,18 +63,13 @@ def test_down_ends_it_and_keeps_its_state_where_disks_are_kept(*, keep: bool) ->
     plan = plan_down(LAB, None, made(), keep_disks=keep)
 
     [stop] = [step for step in plan.steps if step.what == "stop vm"]
-    removed = [
-        word
-        for step in plan.steps
-        for run in runs(step.do)
-        for word in run.argv
-        if "rm -f" in run.argv[2] or run.argv[0] == "rm"
-    ]
+    removed = {word for step in plan.steps for run in runs(step.do) for word in run.argv if step is not stop}
+    assert plan.closing is not None
+    left = [parse_journal(run.stdin).things for run in runs(plan.closing.do) if run.stdin]
     assert kinds(runs(stop.do)) == ["stop qemu", "stop tpm"]
     assert (STATE in removed) is not keep
-    assert {*PATHS.tpm_files("vm")} <= {*removed}
-    assert plan.closing is not None
-    assert (STATE in str(plan.closing.do)) is keep
+    assert {*PATHS.tpm_files("vm")} <= removed
+    assert [[thing.name for thing in things] for things in left] == ([[STATE]] if keep else [])
 
 
 def test_no_machine_has_a_file_of_anothers() -> None:
@@ -111,5 +106,5 @@ def test_a_rendered_script_starts_it_and_a_rendered_command_line_says_how(tmp_pa
     view = resolved_view(lab, "vm", EMPTY)
     assert "(umask 077 && swtpm socket --tpm2" in script
     assert script.index("swtpm socket") < script.index("case $accel-$vhost")
-    assert f"vm: its TPM first: {' '.join(tpm_argv(view))}" in done.stderr
+    assert f"vm: start its TPM first: {' '.join(tpm_argv(view))}" in done.stderr
     assert f"socket,id=tpm,path={PATHS.socket('vm', 'tpm')}" in done.stdout

@@ -67,7 +67,10 @@ def _notes(lab: Lab, names: Sequence[str], form: str) -> list[str]:
 
     views = [machine_view(lab, name) for name in names]
     tpms = [view for view in views if view.spec.tpm and form == "argv"]
-    return [*assumed(views), *(f"{view.name}: its TPM first: {shlex.join(tpm_argv(view))}" for view in tpms)]
+    return [
+        *assumed(views),
+        *(f"{view.name}: start its TPM first: {shlex.join(tpm_argv(view))}" for view in tpms),
+    ]
 
 
 def _rendered(lab: Lab, name: str, form: str) -> str:

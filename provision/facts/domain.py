@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_tree import QEMU, attribute, number, read_domain
@@ -13,14 +12,20 @@ from provision.facts.overrides import aliases_with
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_PLACE = ("domain", "bus", "slot", "function")
 _HEX = re.compile("0x[0-9a-f]{1,4}")
+
 NAMESPACE = "urn:rscvm:domain:1"
 """Of our metadata in a domain: by it we know what is ours."""
 
 
-PciPlace = Mapping[str, str]
-"""libvirt's `<address type='pci'>`: domain, bus, slot and function."""
+@dataclass(frozen=True, slots=True)
+class PciAddress:
+    """libvirt's `<address type='pci'>`, each number as it prints it."""
+
+    domain: str
+    bus: str
+    slot: str
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class DomainNic:
     """Whether it is the standby of a failover pair."""
     vhost_asked: bool = False
     """Whether `<driver name='vhost'>` stands there."""
-    place: PciPlace | None = None
+    address: PciAddress | None = None
     """Where it is on the PCI bus, where its definition says so."""
 
 
@@ -97,14 +102,14 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         tx_queue_size=number(element, "driver", "tx_queue_size"),
         vhost_asked=attribute(element, "driver", "name") == "vhost",
         standby=attribute(element, "teaming", "type") == "persistent",
-        place=_place(element),
+        address=_pci_address(element),
     )
 
 
-def _place(element: _Element) -> PciPlace | None:
-    address = element.find("address[@type='pci']")
-    values = {key: str(address.get(key, "")) for key in _PLACE} if address is not None else {}
-    return values if values and all(map(_HEX.fullmatch, values.values())) else None
+def _pci_address(element: _Element) -> PciAddress | None:
+    found = element.find("address[@type='pci']")
+    values = [str(found.get(each.name, "")) for each in fields(PciAddress)] if found is not None else []
+    return PciAddress(*values) if values and all(map(_HEX.fullmatch, values)) else None
 
 
 def _mark(root: _Element) -> Mark | None:
@@ -118,7 +123,7 @@ def _mark(root: _Element) -> Mark | None:
     lab, name, purpose, digest = (str(found.get(key, "")) for key in ("lab", "name", "purpose", "digest"))
     layout = str(found.get("layout", "1"))
     number = int(layout) if re.fullmatch("[0-9]{1,4}", layout) else 1
-    return Mark(lab, name, purpose, tuple(nics), digest, number)
+    return Mark(lab, name, purpose, tuple(nics), digest, layout=number)
 
 
 def _lost_override(nics: tuple[DomainNic, ...], lost: frozenset[str]) -> tuple[DomainNic, ...]:

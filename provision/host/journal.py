@@ -16,7 +16,7 @@ from provision.runtime.untrusted import read_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["process", "domain", "tap", "file", "disk", "bridge", "link-file", "nic"]
+Kind = Literal["process", "tpm", "domain", "tap", "file", "disk", "bridge", "link-file", "nic"]
 """In the order of taking down; `disk` is a file that `down --keep-disks` leaves, `link-file` systemd's, which udev reads."""
 
 _KINDS_OF_0_1 = {"link": "link-file"}
@@ -49,6 +49,20 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What was decided for a machine when it was made, beside what the lab file says."""
+
+    layout: int = 1
+    """Its row of the table of layouts."""
+    properties: tuple[str, ...] | None = None
+    """Which of the table's offloads its QEMU had; None: it was not asked."""
+    enlightenments: tuple[str, ...] | None = None
+    """What its host could have of Hyper-V; None: it was not asked."""
+    nesting: str = ""
+    tsc: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """What a lab may have left on a host."""
 
@@ -59,8 +73,8 @@ class Journal:
     """Each machine as it was last defined or started."""
     kvm: Mapping[str, bool] = field(default_factory=dict)
     """Whether each was made for KVM: what `auto` came to then."""
-    made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What else was decided for each when it was made: the layout, and which offloads its QEMU was known to have."""
+    made: Mapping[str, Made] = field(default_factory=dict)
+    """What else was decided for each; 0.1.0 noted nothing of it."""
     disarmed: frozenset[str] = frozenset()
     """Machines that `hck disarm` has made ordinary since they were last brought up."""
     trouble: str = ""
@@ -101,7 +115,7 @@ def written_journal(journal: Journal) -> str:
         "file": journal.file,
         "specs": dict(journal.specs),
         "kvm": dict(journal.kvm),
-        "made": dict(journal.made),
+        "made": {name: asdict(each) for name, each in journal.made.items()},
         "disarmed": sorted(journal.disarmed),
     }
     rows = ",\n".join("  " + json.dumps(asdict(thing)) for thing in journal.things)
@@ -118,6 +132,17 @@ def _is_spec(spec: object) -> bool:
     """Whether it tells of a machine and its NICs, as every version notes them."""
     nics = spec.get("nics", ()) if isinstance(spec, dict) else None
     return isinstance(nics, list | tuple) and all(isinstance(nic, dict) for nic in nics)
+
+
+def _made(said: Mapping[str, Any]) -> Made:
+    """:raise TypeError: when a value is of another type than this version notes."""
+    names = {key: None if said[key] is None else tuple(said[key]) for key in ("properties", "enlightenments")}
+    made = Made(**{**said, **names})
+    words = [made.nesting, *(made.properties or ()), *(made.enlightenments or ())]
+    numbers = [made.layout, *([] if made.tsc is None else [made.tsc])]
+    if not all(isinstance(word, str) for word in words) or not all(type(each) is int for each in numbers):
+        raise TypeError("what was noted of a machine")
+    return made
 
 
 def parse_journal(text: str) -> Journal:
@@ -137,7 +162,13 @@ def parse_journal(text: str) -> Journal:
         if not all(map(_is_spec, data["specs"].values())):
             raise UnreadableError("the lab's journal", text, hint=_LOST)
         disarmed = frozenset(map(str, data.get("disarmed", ())))
-        made = {str(name): dict(each) for name, each in data.get("made", {}).items()}
-        return Journal(str(data["file"]), things, dict(data["specs"]), dict(data["kvm"]), made, disarmed)
+        return Journal(
+            str(data["file"]),
+            things,
+            specs=dict(data["specs"]),
+            kvm=dict(data["kvm"]),
+            made={str(name): _made(each) for name, each in data.get("made", {}).items()},
+            disarmed=disarmed,
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableError("the lab's journal", text, hint=_LOST) from error

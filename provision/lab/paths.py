@@ -8,9 +8,6 @@ from dataclasses import dataclass
 LONGEST_SOCKET = 107
 """sun_path has 108 bytes, the last of them a NUL."""
 
-TPM_PIDFILE = ".tpmpid"
-"""How the name of a swtpm's pidfile ends."""
-
 
 def started_note(pidfile: str) -> str:
     """Where it is noted which process has a pidfile: `x.pid` and `x.started`, `x.tpmpid` and `x.tpmstarted`."""
@@ -96,7 +93,7 @@ class LabPaths:
 
     def tpm_pidfile(self, machine: str) -> str:
         """Where the machine's swtpm writes its process id; no machine's QEMU has a file that ends so."""
-        return f"{self.directory}/{machine}{TPM_PIDFILE}"
+        return f"{self.directory}/{machine}.tpmpid"
 
     def tpm_files(self, machine: str) -> tuple[str, ...]:
         """What a machine's swtpm leaves besides its state."""

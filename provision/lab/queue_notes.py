@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.tables.guests import GUESTS, Guest
 from provision.tables.offloads import TSO
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 _QEMUS_SIZE = 256
 """Descriptors of a receive queue where nothing is said."""
-_LARGE, _PAGE = 18 * 4, 4
-"""KiB that NetKVM takes for a descriptor where large frames may come, and where MergeableBuffers is on: 65,553 bytes in
-pages, and two over (ParaNdis_Common.cpp)."""
 
 
 def _cores(machine: Machine) -> int:
@@ -27,7 +25,7 @@ def _cores(machine: Machine) -> int:
 def _too_many(machine: Machine, nic: Nic) -> str:
     """What becomes of more queues than processors."""
     vcpus, cores = machine.vcpus, _cores(machine)
-    if machine.guest == "windows" and nic.queues > cores:
+    if GUESTS[machine.guest].queues_by_core and nic.queues > cores:
         laid = f"{vcpus} vCPUs" if cores == vcpus else f"{cores} core{'s' * (cores > 1)} ({vcpus} vCPUs)"
         return (
             f"{nic.queues} queues and {laid}: in Windows Server 2025 and 11 NetKVM 0.1.266 and 0.1.271 hang where two queues "
@@ -38,14 +36,15 @@ def _too_many(machine: Machine, nic: Nic) -> str:
     return ""
 
 
-def _memory(nic: Nic) -> str:
-    """What receive buffers take of a Windows with RSC, where that is more than QEMU's own queue would."""
+def _memory(guest: Guest, nic: Nic) -> str:
+    """What receive buffers take of a guest with RSC, where that is more than QEMU's own queue would."""
     descriptors = nic.queues * (nic.rx_queue_size or _QEMUS_SIZE)
-    if descriptors <= _QEMUS_SIZE or not any(nic.wanted().get(name) for name in TSO.values()):
+    large = any(nic.wanted().get(name) for name in TSO.values())
+    if not (guest.buffer and large) or descriptors <= _QEMUS_SIZE:
         return ""
-    size, mergeable = (descriptors * each // 1024 for each in (_LARGE, _PAGE))
+    size, mergeable = (descriptors * each // 1024 for each in (guest.buffer, guest.mergeable_buffer))
     return (
-        f"with RSC NetKVM's receive buffers take {size} MiB of the guest's memory ({descriptors} descriptors, {_LARGE} KiB "
+        f"with RSC NetKVM's receive buffers take {size} MiB of the guest's memory ({descriptors} descriptors, {guest.buffer} KiB "
         f"each; {mergeable} MiB with its MergeableBuffers, which are off by default)"
     )
 
@@ -55,5 +54,5 @@ def queue_notes(lab: Lab, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         machine = lab.machines[name]
         for nic in machine.nics:
-            costs = _memory(nic) if machine.guest == "windows" else ""
-            yield from (f"{name}.{nic.name}: {note}" for note in (_too_many(machine, nic), costs) if note)
+            notes = (_too_many(machine, nic), _memory(GUESTS[machine.guest], nic))
+            yield from (f"{name}.{nic.name}: {note}" for note in notes if note)

@@ -7,7 +7,7 @@ loaded has no blanks: `Nic.name`, `Nic.mac` and `Nic.ifname` are only ever empty
 from __future__ import annotations
 
 import posixpath
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import Discriminator, Field, StrictInt, Tag
 
@@ -39,7 +39,7 @@ from provision.lab.scalars import (
     firmware_tag,
 )
 from provision.tables.backends import BACKENDS
-from provision.tables.offloads import BY_NAME, HCK
+from provision.tables.offloads import BY_NAME, HCK, Offload
 from provision.tables.profiles import RSC_INTERVAL, wanted_offloads
 
 Backend = Literal["libvirt", "qemu"]
@@ -101,7 +101,7 @@ class Disk(Model):
     format: Format | None = None
 
     @property
-    def form(self) -> str:
+    def effective_format(self) -> str:
         """Its format: as said, else an image's by its name; QEMU is never left to guess, because a guest could make it guess wrong."""
         return self.format or _BY_NAME.get(posixpath.splitext(self.image or "")[1].lower(), "raw")
 
@@ -114,6 +114,16 @@ class Disk(Model):
     def overlaid(self) -> bool:
         """Whether an overlay takes what the machine writes; over a block device there is none."""
         return self.overlay and self.block is None
+
+
+class Topology(NamedTuple):
+    """How a machine's processors are laid out."""
+
+    sockets: int
+    cores: int
+    """Of each socket."""
+    threads: int
+    """Of each core."""
 
 
 class Cpu(Model):
@@ -194,16 +204,18 @@ class Nic(Model):
         off, and libvirt says no more either.
         """
         can = BY_NAME.keys() if known is None else known
+        wanted = self.wanted().items()
         return {
             name: on
-            for name, on in self.wanted().items()
-            if name in can
-            and (
-                (row := BY_NAME[name]).everywhere
-                or name in self.offloads
-                or (known is not None and on != row.default)
-            )
+            for name, on in wanted
+            if name in can and self._is_said(BY_NAME[name], on=on, known=known)
         }
+
+    def _is_said(self, row: Offload, *, on: bool, known: frozenset[str] | None) -> bool:
+        """Whether an offload is said outright."""
+        if row.everywhere or row.name in self.offloads:
+            return True
+        return known is not None and on != row.default
 
     def unknown_to(self, known: frozenset[str]) -> tuple[str, ...]:
         """Properties that the user or the HCK profile asks for and a QEMU with these properties lacks."""
@@ -230,15 +242,11 @@ class MachineKeys(Model):
     ask: tuple[Ask, ...] = ()
 
     @property
-    def topology(self) -> tuple[int, int, int]:
-        """Sockets, cores of each, threads of each; by default one socket has all cores.
-
-        Windows 10 and 11 use one socket (Home) or two (Pro).
-        """
-        if self.cpu is None:
-            return 1, self.vcpus, 1
-        sockets, threads = self.cpu.sockets, self.cpu.threads
-        return sockets, self.cpu.cores or max(self.vcpus // (sockets * threads), 1), threads
+    def topology(self) -> Topology:
+        """By default one socket has all cores: Windows 10 and 11 use one socket (Home) or two (Pro)."""
+        cpu = self.cpu or Cpu()
+        cores = cpu.cores or max(self.vcpus // (cpu.sockets * cpu.threads), 1)
+        return Topology(cpu.sockets, cores, cpu.threads)
 
     @property
     def boots_with(self) -> str | FirmwareFiles:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from provision.lab.paths import LabPaths
     from provision.lab.spec import Disk, Machine
@@ -19,22 +20,20 @@ _SATA_PORTS = 6
 class DiskView:
     """One disk or CD, ready to print."""
 
+    kind: Literal["image", "block", "cdrom"]
     path: str
     format: str
     bus: str
     target: str
     """libvirt's target device, which is also the end of QEMU's ids."""
     sata_bus: str
-    unit: int = 0
-    """Its number on the SCSI bus."""
-    block: bool = False
-    """Whether it is a block device of the host."""
+    unit: int
+    """Its number among those whose targets begin alike; on SCSI also QEMU's scsi-id."""
     discard: bool = False
     """Whether what the guest trims goes back to the host."""
     base: str = ""
     """The image that an overlay lies over; empty without overlay."""
     base_format: str = ""
-    cdrom: bool = False
 
 
 def _letters(index: int) -> str:
@@ -46,47 +45,44 @@ def _letters(index: int) -> str:
     return letters
 
 
-class _Places:
-    """What each disk is called, and where it is, in their order."""
+class Seat(NamedTuple):
+    """Where a disk is: libvirt's target, its place on a SATA bus, and its number among those of its prefix."""
 
-    def __init__(self) -> None:
-        self._seen = {"virtio": 0, "sata": 0, "sd": 0}
-
-    def next(self, bus: str) -> tuple[str, str, int]:
-        """Libvirt's target, the place on a SATA bus, and its number among all that are called sd."""
-        kind = "virtio" if bus == "virtio" else "sd"
-        at = self._seen[kind]
-        self._seen[kind] += 1
-        if bus != "sata":
-            return ("vd" if kind == "virtio" else "sd") + _letters(at), "", at
-        extra, port = divmod(self._seen["sata"], _SATA_PORTS)
-        self._seen["sata"] += 1
-        return f"sd{_letters(at)}", (f"sata{extra}" if extra else "ide") + f".{port}", at
+    target: str
+    sata_bus: str
+    unit: int
 
 
-def _disk(spec: Disk, overlay: str, place: tuple[str, str, int], layout: Layout) -> DiskView:
-    target, port, unit = place
-    if spec.overlaid:
-        return DiskView(
-            overlay,
-            "qcow2",
-            spec.bus,
-            target,
-            port,
-            unit,
-            discard=layout.discard,
-            base=spec.path,
-            base_format=spec.form,
-        )
-    block = spec.block is not None
-    trims = layout.discard and (block or spec.form == "qcow2")
-    return DiskView(spec.path, spec.form, spec.bus, target, port, unit, block=block, discard=trims)
+def _seats(buses: Iterable[str]) -> Iterator[Seat]:
+    """A place for each disk, in their order; SATA's and SCSI's share the names sda, sdb, …."""
+    seen = Counter[str]()
+    for bus in buses:
+        prefix = "vd" if bus == "virtio" else "sd"
+        extra, port = divmod(seen["sata"], _SATA_PORTS)
+        sata = (f"sata{extra}" if extra else "ide") + f".{port}" if bus == "sata" else ""
+        yield Seat(prefix + _letters(seen[prefix]), sata, seen[prefix])
+        seen.update((prefix, bus))
+
+
+def _disk(spec: Disk, overlay: str, seat: Seat, layout: Layout) -> DiskView:
+    trims = layout.discard and (spec.overlaid or spec.block is not None or spec.effective_format == "qcow2")
+    plain = DiskView(
+        "block" if spec.block else "image",
+        spec.path,
+        spec.effective_format,
+        spec.bus,
+        *seat,
+        discard=trims,
+    )
+    if not spec.overlaid:
+        return plain
+    return replace(plain, path=overlay, format="qcow2", base=spec.path, base_format=spec.effective_format)
 
 
 def disk_views(machine: Machine, name: str, paths: LabPaths, layout: Layout) -> Iterator[DiskView]:
     """Every disk and CD of a machine, in their order."""
-    places = _Places()
+    seats = _seats([*(disk.bus for disk in machine.disks), *("sata" for _ in machine.cdroms)])
     for index, spec in enumerate(machine.disks):
-        yield _disk(spec, paths.overlay(name, index), places.next(spec.bus), layout)
+        yield _disk(spec, paths.overlay(name, index), next(seats), layout)
     for path in machine.cdroms:
-        yield DiskView(path, "raw", "sata", *places.next("sata"), cdrom=True)
+        yield DiskView("cdrom", path, "raw", "sata", *next(seats))

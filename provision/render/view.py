@@ -16,18 +16,17 @@ from provision.render.disk_view import DiskView, disk_views
 from provision.tables.backends import BACKENDS, NicBackend
 from provision.tables.enlightenments import ASSUMED, Enlightenment, chosen
 from provision.tables.guests import GUESTS, Guest
-from provision.tables.layouts import LATEST, MOST_PORTS, Layout
+from provision.tables.layouts import LATEST, Layout
 from provision.tables.offloads import BY_NAME, HCK
+from provision.tables.ports import FIRST_PORT_SLOT, MOST_PORTS, PORTS_PER_SLOT
 from provision.tables.profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provision.facts.domain import PciPlace
+    from provision.facts.domain import PciAddress
     from provision.lab.spec import Lab, Machine, Nic
 
-_PORTS_PER_SLOT = 8
-_FIRST_PORT_SLOT = 2
 _SCSI_UNITS = 15
 """Of a wide SCSI bus beside the controller's own, as libvirt counts."""
 
@@ -50,7 +49,7 @@ class Choices:
     """What the host's QEMU knows of virtio-net-pci; None: any supported QEMU."""
     layout: Layout = LATEST
     """By which row of the table the machine is made; one that is there was made by its own."""
-    places: Mapping[str, PciPlace] = field(default_factory=dict)
+    addresses: Mapping[str, PciAddress] = field(default_factory=dict)
     """Where libvirt has put NICs of a domain that is there, by their aliases."""
     enlightenments: frozenset[str] | None = None
     """The Hyper-V enlightenments that the host can have; None: nobody was asked, and what any has is assumed."""
@@ -89,6 +88,8 @@ class NicView:
     interval: int | None
     ovs: bool = False
     """Whether its bridge is Open vSwitch's."""
+    address: PciAddress | None = None
+    """Where it has been, so that it stays there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +134,19 @@ class MachineView:
         devices = [nic.alias for nic in self.nics]
         devices += [disk.target for disk in self.disks if disk.bus == "virtio"]
         devices += ["channels", *(["usb"] if self.guest.display else [])]
-        devices += [*(["scsi"] if self.scsi else []), *(["rng"] if self.choices.layout.rng else [])]
+        devices += [*(["rng"] if self.choices.layout.rng else []), *(["scsi"] if self.scsi else [])]
         spare = max(min(self.choices.layout.spare_ports, MOST_PORTS - len(devices)), 0)
         devices += [f"spare{at}" for at in range(spare)]  # last, so that the others stay where they were
         return {
-            f"port-{device}": f"{_FIRST_PORT_SLOT + at // _PORTS_PER_SLOT:x}.{at % _PORTS_PER_SLOT}"
+            f"port-{device}": f"{FIRST_PORT_SLOT + at // PORTS_PER_SLOT:x}.{at % PORTS_PER_SLOT}"
             for at, device in enumerate(devices)
         }
 
     @property
     def root_ports(self) -> int:
         """How many a q35's domain asks for, so that some are spare; 0 leaves them to libvirt."""
-        return len(self.ports) if self.choices.layout.spare_ports and "q35" in self.spec.machine else 0
+        asked = self.choices.layout.spare_ports and "q35" in self.spec.machine
+        return len(self.ports) + max(self.scsi - 1, 0) if asked else 0
 
     @property
     def scsi(self) -> int:
@@ -197,6 +199,7 @@ def _nic(nic: Nic, choices: Choices) -> NicView:
         override=_override(nic, properties),
         interval=nic.interval if HCK in properties else None,
         ovs=choices.is_ovs(nic),
+        address=choices.addresses.get(f"ua-{nic.name}"),
     )
 
 

@@ -16,6 +16,14 @@ class Guest:
     """Whether it is of no use without a screen."""
     hyperv: bool = False
     """Whether it knows Hyper-V's enlightenments."""
+    queues_by_core: bool = False
+    """Whether its drivers hang where two queues get one processor."""
+    buffer: int = 0
+    """KiB of its memory that each receive descriptor takes where large frames may come."""
+    mergeable_buffer: int = 0
+    """KiB of them with mergeable buffers."""
+    knows_nics_by_place: bool = False
+    """Whether a NIC at another PCI address is a new one to it, without its settings."""
 
 
 CHECKSUMS_LOST_FROM = 60
@@ -30,6 +38,10 @@ GUESTS = {
             localtime=True,
             display=True,
             hyperv=True,
+            queues_by_core=True,
+            buffer=72,  # 65,553 bytes in pages, and two over (ParaNdis_Common.cpp)
+            mergeable_buffer=4,
+            knows_nics_by_place=True,
         ),
         Guest("linux"),
     )

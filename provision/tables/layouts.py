@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provision.tables.enlightenments import ASSUMED_BY_0_1
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -19,18 +21,17 @@ class Layout:
     rng: bool = False
     """Whether it has a virtio-rng, fed by /dev/urandom."""
     discard: bool = False
-    """Whether what the guest trims goes back to the host, where a disk is new and sparse, or a block device."""
+    """Whether overlays, qcow2 images and block devices hand back what the guest trims."""
     topology: bool = True
     """Whether its definition says how its processors are laid out."""
+    enlightenments: frozenset[str] | None = None
+    """What every Windows had of Hyper-V, whatever its host; None: what the journal notes of it."""
 
-
-MOST_PORTS = 232
-"""Root ports that q35 has room for: 8 in each of the slots 2 to 30."""
 
 LAYOUTS = {
     row.number: row
     for row in (
-        Layout(1, topology=False),  # 0.1.0
+        Layout(1, topology=False, enlightenments=ASSUMED_BY_0_1),  # 0.1.0
         Layout(2, spare_ports=8, rng=True, discard=True),
     )
 }

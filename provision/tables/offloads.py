@@ -30,7 +30,7 @@ class Offload:
     everywhere: bool = True
     """Whether every supported QEMU (7.2 and later) has the property."""
     layout: int = 1
-    """The row of the table of layouts since which rscvm knows it: to machines that were made before it is not said."""
+    """The first layout whose machines are told of it; earlier ones are not."""
 
 
 OFFLOADS: tuple[Offload, ...] = (

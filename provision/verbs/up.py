@@ -52,7 +52,9 @@ def bring_up(
         with session.locked(say):
             return _bring_up(session, planned(session, names, redefine=redefine), names, say, wait)
     except LockError:
-        planned(session, names)  # where the host lacks more than the lock, all of it is said
+        planned(
+            session, names, redefine=redefine
+        )  # where the host lacks more than the lock, all of it is said
         raise
 
 

@@ -77,6 +77,7 @@ def startable(files: list[dict[str, Any]], directory: Path) -> Iterator[tuple[La
                 "accel": "tcg",
                 "memory": "64MiB",
                 "vcpus": 1,
+                "cpu": {},
                 "disks": [],
                 "cdroms": [],
             }

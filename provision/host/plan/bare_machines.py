@@ -38,7 +38,7 @@ def _makes(view: MachineView) -> tuple[Thing, ...]:
     """What a start leaves on its host."""
     paths, name = view.paths, view.name
     files = (*paths.machine_files(name), *(paths.tpm_files(name) if view.spec.tpm else ()))
-    tpm = (Thing("process", paths.tpm_pidfile(name), name), Thing("disk", paths.tpm_state(name), name))
+    tpm = (Thing("tpm", paths.tpm_pidfile(name), name), Thing("disk", paths.tpm_state(name), name))
     return (
         *(Thing("file", path, name) for path in files),
         Thing("process", paths.pidfile(name), name),

@@ -24,6 +24,8 @@ shift
 rm -f -- "$note" && "$@" && p=$(cat -- "$pidfile") && umask 077 && echo "$p $(started "$p")" >"$note.new" && mv -f -- "$note.new" "$note"
 """
 """Starts what goes into the background, and notes which process it is."""
+_START_TPM = f"umask 077\n{_START}"
+"""As above; what a TPM keeps is for its owner alone."""
 
 _STOP = (
     _STARTED
@@ -37,7 +39,7 @@ ours() {
         [ "$(readlink "/proc/$1/ns/$n")" = "$(readlink "/proc/self/ns/$n")" ] || return 1
     done
 }
-option=$1 value=$2$3 note=${3%pid}started
+option=$2 value=$3 note=${1%pid}started
 for c in $(grep -lzxF -e "$value" /proc/[0-9]*/cmdline 2>/dev/null); do
     p=${c#/proc/}
     p=${p%/cmdline}
@@ -90,6 +92,7 @@ _REMOVE_MARKED = '[ ! -e "$1" ] || case $(head -n 1 -- "$1") in "$2"*) rm -f -- 
 
 SCRIPTS = {
     "start": _START,
+    "start TPM": _START_TPM,
     "stop": _STOP,
     "replace": _REPLACE,
     "write": _WRITE,
@@ -110,17 +113,17 @@ def start_qemu(pidfile: str, argv: Argv) -> Run:
 
 def stop_qemu(pidfile: str) -> Run:
     """End the QEMU that has this pidfile."""
-    return shell(_STOP, "-pidfile", "", pidfile)
+    return shell(_STOP, pidfile, "-pidfile", pidfile)
 
 
 def start_tpm(pidfile: str, argv: Argv) -> Run:
-    """Start a swtpm that goes into the background and has this pidfile; what it keeps is for its owner alone."""
-    return shell(f"umask 077\n{_START}", pidfile, *argv)
+    """Start a swtpm that goes into the background and has this pidfile."""
+    return shell(_START_TPM, pidfile, *argv)
 
 
 def stop_tpm(pidfile: str) -> Run:
     """End the swtpm that has this pidfile; it ends by itself with its QEMU, unless that never came."""
-    return shell(_STOP, "--pid", "file=", pidfile)
+    return shell(_STOP, pidfile, "--pid", f"file={pidfile}")
 
 
 def make_overlay(base: str, form: str, path: str) -> Run:

@@ -15,7 +15,6 @@ from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Action, Autostart, Define, Destroy, Start, Step, Undefine
 from provision.lab.identity import spec_digest
 from provision.render.machine import domain_xml
-from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +39,9 @@ def domain_steps(lab: Lab, view: MachineView, state: HostState, *, redefine: boo
     elif arming := _arming(lab, view, domain, state):
         yield arming
     elif lines := (_anew if redefine else _redefinition)(lab, view, domain, state):
-        differs = definition_differs(domain.persistent_xml, view)
-        why = "the lab file has changed" if differs else "it was edited by hand"
-        why = "as new machines are made (--redefine)" if redefine else why
+        reasons = ["as new machines are made (--redefine)"] if redefine else []
+        reasons += ["the lab file has changed"] if definition_differs(domain.persistent_xml, view) else []
+        why = " and ".join(reasons) or "it was edited by hand"
         undo = (Define(domain.persistent_xml),)
         yield Step(host, name, f"define {name} anew", why, define, undo, thing, lines)
     if domain is not None and domain.autostart and view.spec.purpose == "hck":
@@ -70,19 +69,15 @@ def _arming(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> St
 
 def _anew(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:
     """What becomes otherwise of a domain that is off where it is defined as a new one would be."""
-    if domain.state != "off":
-        return ()
     was = domain_xml(resolved_view(lab, view.name, state), digest=False)
     return text_diff(was, domain_xml(view, digest=False)) or edits(domain_xml(view), domain.persistent_xml)
 
 
-def kept(lab: Lab, view: MachineView, state: HostState) -> str:
-    """What a domain that is there keeps, and a new one would have otherwise; empty where there is nothing of the kind."""
-    if view.name not in state.domains:
-        return ""
+def changes_if_redefined(lab: Lab, view: MachineView, state: HostState) -> tuple[str, ...]:
+    """What a new domain would have otherwise than one that is there, which keeps what it was made with."""
     new = resolved_view(lab, view.name, state, redefine=True)
-    if new.choices == view.choices:
-        return ""
+    if view.name not in state.domains or new.choices == view.choices:
+        return ()
     told = [
         f"{found.path}: {found.was or 'nothing'} → {found.now or 'nothing'}"
         for found in without_secrets(differences, domain_xml(view), domain_xml(new))
@@ -91,8 +86,7 @@ def kept(lab: Lab, view: MachineView, state: HostState) -> str:
         told.append(
             f"{new.root_ports} PCIe root ports, {new.choices.layout.spare_ports} of them for NICs to come"
         )
-    words = f"{view.name} keeps what it was made with; `up --redefine` while it is off would change"
-    return f"{words} {short('; '.join(told), 600)}" if told else ""
+    return tuple(told)
 
 
 def _redefinition(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:

@@ -22,13 +22,13 @@ from provision.host.plan.commands import (
 from provision.host.plan.nics import put_back
 from provision.host.plan.ovs import leave, may_be_port, our_ports
 from provision.host.plan.steps import HOST, Action, Destroy, Plan, ReadBack, Step, Undefine
-from provision.lab.paths import TPM_PIDFILE, LabPaths
+from provision.lab.paths import LabPaths
 from provision.render.link_file import LAB_MARK
 from provision.runtime.command import Run
 from provision.runtime.safe_text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _ORDER: tuple[Kind, ...] = get_args(Kind)
 _WORDS: dict[Kind, str] = {
     "process": "stop {machine}",
+    "tpm": "stop {machine}",
     "domain": "remove domain {name}",
     "tap": "remove TAP {name}",
     "bridge": "remove bridge {name}",
@@ -45,6 +46,8 @@ _WORDS: dict[Kind, str] = {
     "nic": "put {name}'s settings back",
 }
 
+_BY_NAME: Mapping[Kind, Callable[[str], Run]] = {"tpm": stop_tpm, "file": remove_files, "disk": remove_unused}
+"""What removes a thing whether it is there or not; a TPM has ended with its QEMU, unless something went wrong."""
 _ACCELERATORS_MARK = '{"key": '
 """How 0.1.0's note of accelerators begins."""
 
@@ -138,8 +141,10 @@ def _keeps_state(thing: Thing, state: Inventory) -> bool:
 
 def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> Iterator[Action]:
     """The actions that remove a thing, if it is there; what is not ours has been sorted out before."""
-    if thing.kind == "process":
-        yield from _end(thing.name, state)
+    if thing.kind in _BY_NAME:
+        yield _BY_NAME[thing.kind](thing.name)
+    elif thing.kind == "process" and thing.name in state.processes:
+        yield stop_qemu(thing.name)
     elif thing.kind == "domain" and thing.name in state.domains:
         domain = state.domains[thing.name]
         if domain.state != "off":
@@ -148,23 +153,11 @@ def _unmake(lab: Lab, thing: Thing, state: Inventory, *, keep_disks: bool) -> It
             yield Undefine(thing.name)
     elif thing.kind in ("tap", "bridge"):
         yield from _unmake_device(lab, thing, state)
-    elif thing.kind == "file":
-        yield remove_files(thing.name)
-    elif thing.kind == "disk":
-        yield remove_unused(thing.name)
     elif thing.kind == "link-file":
         yield remove_marked(thing.name, LAB_MARK.format(lab=escaped(lab.name)))
     elif thing.kind == "nic" and thing.name in state.links:
         yield from put_back(thing.name, json.loads(thing.was))
         yield ReadBack(thing.name, thing.was)
-
-
-def _end(pidfile: str, state: Inventory) -> Iterator[Run]:
-    """What ends a QEMU that runs, or a TPM, which has ended with its QEMU unless something went wrong."""
-    if pidfile.endswith(TPM_PIDFILE):
-        yield stop_tpm(pidfile)
-    elif pidfile in state.processes:
-        yield stop_qemu(pidfile)
 
 
 def _unmake_device(lab: Lab, thing: Thing, state: Inventory) -> Iterator[Run]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provision.lab.spec import Lab, Machine
 
 DISARMED = "`hck disarm` has made an ordinary machine of it"
+"""Why a machine is not what the lab file has."""
 
 
 def is_armed(machine: Machine) -> bool:

@@ -31,5 +31,5 @@ def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
         *mangling_steps(lab, names, state),
     ]
     notes = (*host_notes(lab, host, state), *unproven_mangling(lab, names, state))
-    opening = journal_step(lab, steps, state) if steps else None
+    opening = journal_step(lab, {}, steps, state) if steps else None
     return Plan(tuple(steps), opening, notes=notes, found=state)

@@ -9,7 +9,7 @@ from provision.host.plan.bare_machines import qemu_steps
 from provision.host.plan.bridges import bridge_steps
 from provision.host.plan.diff import text_diff
 from provision.host.plan.domain_drift import edits
-from provision.host.plan.domains import definition_differs, domain_steps, kept
+from provision.host.plan.domains import changes_if_redefined, definition_differs, domain_steps
 from provision.host.plan.enlightenments import enlightenment_notes
 from provision.host.plan.hck_flags import (
     DISARMED,
@@ -20,7 +20,7 @@ from provision.host.plan.hck_flags import (
 from provision.host.plan.journal_steps import journal_step
 from provision.host.plan.nics import nic_steps
 from provision.host.plan.overlays import file_steps, files_of, runs
-from provision.host.plan.resolved import resolved_view
+from provision.host.plan.resolved import is_there, resolved_view
 from provision.host.plan.settings import host_notes
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import (
@@ -31,9 +31,9 @@ from provision.host.plan.taps import (
     tap_steps_back_on,
 )
 from provision.lab.identity import spec_as_noted
-from provision.lab.paths import LabPaths
 from provision.lab.queue_notes import queue_notes
 from provision.render.machine import domain_xml
+from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,8 +87,8 @@ def _disarmed(lab: Lab, name: str, state: HostState) -> str:
 
 def _is_armed_after_all(lab: Lab, name: str, state: HostState) -> bool:
     """Whether a machine is noted as disarmed, and is there as the lab file has it."""
-    there = name in state.domains or LabPaths(lab.state_dir, lab.name).pidfile(name) in state.processes
-    return there and name in state.journal.disarmed and not _disarmed(lab, name, state)
+    disarmed = is_there(lab, name, state) and name in state.journal.disarmed
+    return disarmed and not _disarmed(lab, name, state)
 
 
 def _listed(noted: Mapping[str, Any]) -> str:
@@ -98,16 +98,11 @@ def _listed(noted: Mapping[str, Any]) -> str:
 
 def _left_out(view: MachineView, state: HostState) -> Iterator[str]:
     qemu = state.capabilities.qemus.get(view.name)
-    for nic in view.nics if qemu else ():
-        if qemu and (unsaid := sorted(nic.spec.wanted().keys() - qemu.properties)):
+    if qemu is None:
+        return
+    for nic in view.nics:
+        if unsaid := sorted(nic.spec.wanted().keys() - qemu.properties):
             yield f"QEMU {qemu.version} has no {', '.join(unsaid)}: left out"
-
-
-def _not_now(name: str, left: str, state: HostState) -> Iterator[Drift]:
-    """That a machine which runs cannot be made otherwise."""
-    domain = state.domains.get(name)
-    if left and domain is not None and domain.state != "off":
-        yield Drift(name, f"{name} runs, and is only defined anew while it is off: shut it down first", ())
 
 
 def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, redefine: bool = False) -> Plan:
@@ -118,18 +113,23 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, rede
     steps: list[Step] = [*bridge_steps(lab, host, state), *nic_steps(lab, host, state)]
     notes = [*host_notes(lab, host, state), *queue_notes(lab, names)]
     drift: list[Drift] = []
+    views: dict[str, MachineView] = {}
     for name in names:
-        there = resolved_view(lab, name, state)
-        view = resolved_view(lab, name, state, redefine=True) if redefine else there
+        there, domain = resolved_view(lab, name, state), state.domains.get(name)
+        anew = redefine and domain is not None and domain.state == "off"
+        view = views[name] = resolved_view(lab, name, state, redefine=True) if anew else there
         steps += file_steps(view, state)
         if view.spec.backend == "qemu":
             steps += tap_steps(lab, view, state)
             steps += qemu_steps(lab, view, state)
         else:
-            steps += domain_steps(lab, view, state, redefine=redefine)
-            left = kept(lab, there, state)
-            drift += _not_now(name, left, state) if redefine else ()
-            notes += [left] if left and not redefine else []
+            steps += domain_steps(lab, view, state, redefine=anew)
+        if not anew and (changes := changes_if_redefined(lab, there, state)):
+            kept = f"{name} keeps what it was made with; `up --redefine` while it is off would change"
+            notes += [] if redefine else [f"{kept} {short('; '.join(changes), 600)}"]
+            drift += [
+                Drift(name, f"{name} runs, and is only defined anew while it is off", changes)
+            ] * redefine
         steps += drifted_tap_steps(lab, view, state)
         steps += tap_steps_back_on(lab, [name], state)
         steps += mangling_steps(lab, [name], state)
@@ -138,7 +138,6 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, rede
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)
             notes += enlightenment_notes(view, state)
-    armed = [name for name in names if _is_armed_after_all(lab, name, state)]
-    flags = dict.fromkeys(armed, True)
-    opening = journal_step(lab, steps, state, flags, redefine=redefine) if steps or armed else None
+    armed = dict.fromkeys((name for name in names if _is_armed_after_all(lab, name, state)), True)
+    opening = journal_step(lab, views, steps, state, flags=armed) if steps or armed else None
     return Plan(tuple(steps), opening, None, tuple(dict.fromkeys(notes)), tuple(drift), state)

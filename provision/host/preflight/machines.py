@@ -152,11 +152,11 @@ def _uplinks(lab: Lab, host: str, state: HostState) -> Iterator[str]:
             yield f"bridge {name}: its uplink {bridge.uplink} is on {link.master}"
 
 
-_KINDS = {(False, False): "disk image", (True, False): "CD image", (False, True): "block device"}
+_DISKS = {"image": "disk image", "block": "block device", "cdrom": "CD image"}
 
 
 def _files(view: MachineView, state: HostState) -> Iterator[str]:
-    needed = {disk.base or disk.path: _KINDS[disk.cdrom, disk.block] for disk in view.disks}
+    needed = {disk.base or disk.path: _DISKS[disk.kind] for disk in view.disks}
     if kernel := view.spec.kernel:
         needed[kernel.image] = "kernel"
         needed |= {kernel.initrd: "initrd"} if kernel.initrd else {}
@@ -166,7 +166,7 @@ def _files(view: MachineView, state: HostState) -> Iterator[str]:
         if path not in state.files:
             yield f"{view.name}: no {what} at {path}"
     for disk in view.disks:
-        if disk.block and disk.path in state.files - state.blocks:
+        if disk.kind == "block" and disk.path in state.files - state.blocks:
             yield f"{view.name}: {disk.path} is no block device: say `image:`"
     yield from _formats(view, state)
 
@@ -178,7 +178,7 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
     for disk in view.disks:
         path, form = (disk.base, disk.base_format) if disk.base else (disk.path, disk.format)
         image = state.capabilities.images.get(path)
-        if disk.cdrom or path not in state.files:
+        if disk.kind == "cdrom" or path not in state.files:
             continue
         overlay = state.capabilities.images.get(disk.path) if disk.base else None
         if overlay is not None and overlay.backing != disk.base:

@@ -57,7 +57,7 @@ def emulators_of(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str])
 
 
 def _image_paths(lab: Lab, names: Sequence[str]) -> list[str]:
-    disks = (disk for name in names for disk in machine_view(lab, name).disks if not disk.cdrom)
+    disks = (disk for name in names for disk in machine_view(lab, name).disks if disk.kind != "cdrom")
     return sorted({path for disk in disks for path in (disk.base, disk.path) if path})
 
 

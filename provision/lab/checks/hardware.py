@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from provision.lab.checks.complaint import Complaint
-from provision.tables.layouts import MOST_PORTS
+from provision.tables.ports import MOST_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _disks(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
             yield Complaint(
                 (*here, "overlay"), "a block device has none: the machine writes to it", ((*here, "block"),)
             )
-        if disk.form == "vhdx" and machine.backend == "libvirt":
+        if disk.effective_format == "vhdx" and machine.backend == "libvirt":
             # libvirt 9.0.0 defines none, and under an overlay takes it for raw, so that its guest finds no partitions.
             words = (
                 "is vhdx, which libvirt does not know: `qemu-img convert` it to qcow2, or use backend qemu"

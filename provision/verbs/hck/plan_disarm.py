@@ -36,8 +36,9 @@ def plan_disarm(lab: Lab, names: Sequence[str], state: HostState, *, restart: bo
     plain = lab_without_flags(lab, names)
     steps: list[Step] = []
     notes: list[str] = []
+    after = {name: resolved_view(plain, name, state) for name in names}
     for name in names:
-        views = (resolved_view(lab, name, state), resolved_view(plain, name, state))
+        views = (resolved_view(lab, name, state), after[name])
         view, domain = views[1], state.domains.get(name)
         if view.paths.pidfile(name) in state.processes:
             if restart and not runs_without_flags(lab, name, state):
@@ -51,7 +52,7 @@ def plan_disarm(lab: Lab, names: Sequence[str], state: HostState, *, restart: bo
                     f"{name} runs on with its flags until its next power cycle (a reboot from inside keeps them): "
                     "--restart does it now"
                 )
-    opening = journal_step(plain, steps, state, dict.fromkeys(names, False)) if steps else None
+    opening = journal_step(plain, after, steps, state, flags=dict.fromkeys(names, False)) if steps else None
     return Plan(tuple(steps), opening, notes=tuple(notes), found=state)
 
 

@@ -21,7 +21,7 @@ _KEPT = ("readonly", "transient")
 _BUSES = ("virtio", "sata", "scsi")
 
 
-def _unsaid(element: _Element) -> str:
+def _why_not(element: _Element) -> str:
     """Why a lab file cannot have this disk; empty where it can."""
     key, source = _SOURCES.get(str(element.get("type", "")), ("", ""))
     path = attribute(element, "source", source) if source else ""
@@ -41,7 +41,7 @@ def _unsaid(element: _Element) -> str:
 
 def _disk(path: str, element: _Element) -> Keys:
     """One disk; without keys where a lab file cannot have it."""
-    if reason := _unsaid(element):
+    if reason := _why_not(element):
         return Keys(reasons={path: f"{reason}: {_LEFT_OUT}"})
     key, source = _SOURCES[str(element.get("type"))]
     at, form = attribute(element, "source", source), attribute(element, "driver", "type") or "raw"
@@ -58,7 +58,7 @@ def _disk(path: str, element: _Element) -> Keys:
         keys["bus"] = bus if bus in _BUSES else "sata"
     if bus not in _BUSES:
         comments["bus"] = f"was {bus}, which a lab file does not know"
-    if form != spec.Disk(**{key: at}).form:
+    if form != spec.Disk(**{key: at}).effective_format:
         keys["format"] = form
     return Keys(keys, comments, reasons)
 

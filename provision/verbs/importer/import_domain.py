@@ -187,7 +187,7 @@ def import_domain(domain: Domain, target: Target) -> Imported:
         how="its definition" if domain.persistent_xml else "as it runs, for it has no definition",
         disks=_DISKS if draft.disks else "",
         state=_STATE if view.spec.tpm or view.firmware in ("uefi", "uefi-secure-boot") else "",
-        nics=_NICS if view.spec.guest == "windows" and view.nics else "",
+        nics=_NICS if view.guest.knows_nics_by_place and view.nics else "",
         more="# - What a lab file cannot say of it, or says otherwise, stands at the end."
         if notes
         else "# - A lab file says all of it.",

@@ -84,7 +84,12 @@ def _cpu(root: _Element, vcpus: int) -> Keys:
             reasons={"cpu/topology": "a lab file has sockets, cores and threads, and no dies or clusters"}
         )
     if sockets * cores * threads != vcpus:
-        reason = f"they are of {sockets * cores * threads} processors, and the machine has {vcpus}, all there from the start"
+        count = sockets * cores * threads
+        reason = (
+            f"the topology is for {count} vCPUs and the machine starts with {vcpus}; a lab file cannot add vCPUs later"
+            if count
+            else "its numbers cannot be read"
+        )
         return Keys(reasons={"cpu/topology": reason})
     cpu = {"sockets": sockets, "cores": cores, "threads": threads}
     return key_or_reason(spec.Machine, "cpu", cpu, "cpu/topology")
