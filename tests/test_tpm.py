@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from provision.cli import rscvm
 from provision.facts.processes import Process
-from provision.host.journal import Journal
+from provision.host.journal import Journal, parse_journal
 from provision.host.plan import commands
 from provision.host.plan.down import plan_down
 from provision.host.plan.resolved import daemon_argv, resolved_view
