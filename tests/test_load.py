@@ -212,7 +212,7 @@ FAULTS = {
     "tab": ("\tvcpus: 1\n", "6:1: is not YAML: found character '\\t' that cannot start any token"),
     "float": ("    vcpus: 2.5\n", "6:12: machines.m.vcpus: must be a whole number, not 2.5"),
     "underscore": ("    vcpus: 1__\n", "6:12: machines.m.vcpus: must be a whole number, not '1__'"),
-    "huge": (f"    vcpus: {'9' * 39}\n", "6:12: machines.m.vcpus: must be at most 1024, not 999"),
+    "huge": (f"    vcpus: {'9' * 39}\n", "6:12: machines.m.vcpus: must be at most 255, not 999"),
     "null": ("    machine: ~\n", "6:14: machines.m.machine: must be text, not null"),
     "number": ("    machine: 3.5\n", "6:14: machines.m.machine: must be text, not 3.5"),
 }

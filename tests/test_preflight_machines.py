@@ -12,6 +12,7 @@ from provision.facts.ip import Link
 from provision.facts.qemu import Image
 from provision.host.plan.settings import plan_apply
 from provision.host.preflight.machines import refuse
+from provision.host.read.capabilities import _images
 from provision.host.state import Access, HostState
 from provision.runtime.errors import HostError
 from tests.builders import lab_of
@@ -124,7 +125,7 @@ def test_a_block_device_must_be_one(files: set[str], blocks: set[str], said: lis
     ],
 )
 def test_an_image_of_another_format_is_told_what_to_say_of_it(seen: str, said: list[str]) -> None:
-    lab = lab_of(BLOCK.replace("DISK", "{image: /srv/disk, overlay: off}"))
+    lab = lab_of(BLOCK.replace("DISK", "{image: /srv/disk}"))
     found = replace(EMPTY, files=frozenset({"/srv/disk"}))
     found = capable(found, images={"/srv/disk": Image("/srv/disk", seen)})
 
@@ -132,7 +133,26 @@ def test_an_image_of_another_format_is_told_what_to_say_of_it(seen: str, said: l
 
 
 def test_an_image_with_its_format_said_is_taken() -> None:
-    lab = lab_of(BLOCK.replace("DISK", "{image: /srv/disk, overlay: off, format: qcow2}"))
+    lab = lab_of(BLOCK.replace("DISK", "{image: /srv/disk, format: qcow2}"))
     found = replace(EMPTY, files=frozenset({"/srv/disk"}))
 
     assert [*lacking(lab, ["vm"], capable(found, images={"/srv/disk": Image("/srv/disk", "qcow2")}))] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "seen", "said"),
+    [
+        ("raw", None, []),
+        ("qcow2", None, ["vm: qemu-img cannot read /srv/disk as qcow2"]),
+        ("qcow2", Image("/srv/disk", "qcow2"), []),
+    ],
+)
+def test_of_what_a_guest_writes_to_no_format_is_guessed_nor_advised(
+    form: str, seen: Image | None, said: list[str]
+) -> None:
+    """A guest may write another format's header, with a host's file behind it, into its raw disk."""
+    lab = lab_of(BLOCK.replace("DISK", f"{{image: /srv/disk, overlay: off, format: {form}}}"))
+    found = capable(replace(EMPTY, files=frozenset({"/srv/disk"})), images={"/srv/disk": seen})
+
+    assert [*lacking(lab, ["vm"], found)] == said
+    assert _images(lab, ["vm"]) == ({} if form == "raw" else {"/srv/disk": ("-f", form)})

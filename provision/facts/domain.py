@@ -83,6 +83,8 @@ class DomainFacts:
     """What its `<qemu:commandline>` hands to QEMU past libvirt."""
     vcpus: int | None = None
     """As many as it may have; None where that is not told."""
+    machine: str = ""
+    """Its machine type, which libvirt spells out when it is defined."""
     keeps_state: bool = False
     """Whether libvirt keeps firmware variables or a TPM's state for it."""
 
@@ -154,6 +156,7 @@ def parse_domain(text: str) -> DomainFacts:
         arguments=tuple(str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg")),
         vcpus=_vcpus(root),
         nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
+        machine=attribute(root, "os/type", "machine"),
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")
         ),

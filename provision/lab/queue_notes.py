@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.tables.guests import GUESTS, Guest
+from provision.tables.guests import GUESTS
 from provision.tables.offloads import TSO
 
 if TYPE_CHECKING:
@@ -36,15 +36,16 @@ def _too_many(machine: Machine, nic: Nic) -> str:
     return ""
 
 
-def _memory(guest: Guest, nic: Nic) -> str:
+def _memory(machine: Machine, nic: Nic) -> str:
     """What receive buffers take of a guest with RSC, where that is more than QEMU's own queue would."""
-    descriptors = nic.queues * (nic.rx_queue_size or _QEMUS_SIZE)
+    guest, queues = GUESTS[machine.guest], min(nic.queues, machine.vcpus)
+    descriptors = queues * (nic.rx_queue_size or _QEMUS_SIZE)
     large = any(nic.wanted().get(name) for name in TSO.values())
     if not (guest.buffer and large) or descriptors <= _QEMUS_SIZE:
         return ""
     size, mergeable = (descriptors * each // 1024 for each in (guest.buffer, guest.mergeable_buffer))
     return (
-        f"with RSC NetKVM's receive buffers take {size} MiB of the guest's memory ({descriptors} descriptors, {guest.buffer} KiB "
+        f"with RSC NetKVM's receive buffers take {size} MiB or more of the guest's memory ({descriptors} descriptors, {guest.buffer} KiB "
         f"each; {mergeable} MiB with its MergeableBuffers, which are off by default)"
     )
 
@@ -54,5 +55,5 @@ def queue_notes(lab: Lab, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         machine = lab.machines[name]
         for nic in machine.nics:
-            notes = (_too_many(machine, nic), _memory(GUESTS[machine.guest], nic))
+            notes = (_too_many(machine, nic), _memory(machine, nic))
             yield from (f"{name}.{nic.name}: {note}" for note in notes if note)

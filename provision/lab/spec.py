@@ -229,7 +229,8 @@ class MachineKeys(Model):
     backend: Backend = "libvirt"
     guest: Literal["windows", "linux"]
     memory: Memory
-    vcpus: Annotated[StrictInt, Field(ge=1, le=1024)] = 2
+    vcpus: Annotated[StrictInt, Field(ge=1, le=255)] = 2
+    """More need a vIOMMU with extended interrupt mode."""
     cpu: Cpu | None = None
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     machine: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "q35"

@@ -26,14 +26,19 @@ class DiskView:
     bus: str
     target: str
     """libvirt's target device, which is also the end of QEMU's ids."""
-    sata_bus: str
+    controller: int
     unit: int
-    """Its number among those whose targets begin alike; on SCSI also QEMU's scsi-id."""
+    """Its place on the controller: SATA's port, or SCSI's target."""
     discard: bool = False
     """Whether what the guest trims goes back to the host."""
     base: str = ""
     """The image that an overlay lies over; empty without overlay."""
     base_format: str = ""
+
+    @property
+    def sata_bus(self) -> str:
+        """QEMU's bus of a SATA disk; q35 has one controller by itself."""
+        return f"sata{self.controller}.{self.unit}" if self.controller else f"ide.{self.unit}"
 
 
 def _letters(index: int) -> str:
@@ -46,21 +51,20 @@ def _letters(index: int) -> str:
 
 
 class Seat(NamedTuple):
-    """Where a disk is: libvirt's target, its place on a SATA bus, and its number among those of its prefix."""
+    """Where a disk is: libvirt's target, and its controller and place there; of virtio, which has none, zeros."""
 
     target: str
-    sata_bus: str
+    controller: int
     unit: int
 
 
 def _seats(buses: Iterable[str]) -> Iterator[Seat]:
-    """A place for each disk, in their order; SATA's and SCSI's share the names sda, sdb, …."""
+    """A place for each disk, in their order; SATA's and SCSI's share the names sda, sdb, …, and nothing else."""
     seen = Counter[str]()
     for bus in buses:
         prefix = "vd" if bus == "virtio" else "sd"
-        extra, port = divmod(seen["sata"], _SATA_PORTS)
-        sata = (f"sata{extra}" if extra else "ide") + f".{port}" if bus == "sata" else ""
-        yield Seat(prefix + _letters(seen[prefix]), sata, seen[prefix])
+        place = {"sata": divmod(seen["sata"], _SATA_PORTS), "scsi": (0, seen["scsi"])}.get(bus, (0, 0))
+        yield Seat(prefix + _letters(seen[prefix]), *place)
         seen.update((prefix, bus))
 
 

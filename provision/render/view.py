@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from provision.facts.domain import PciAddress
     from provision.lab.spec import Lab, Machine, Nic
 
-_SCSI_UNITS = 15
-"""Of a wide SCSI bus beside the controller's own, as libvirt counts."""
 
 # Where Debian's package ovmf keeps its files.
 _OVMF = {
@@ -49,6 +47,8 @@ class Choices:
     """What the host's QEMU knows of virtio-net-pci; None: any supported QEMU."""
     layout: Layout = LATEST
     """By which row of the table the machine is made; one that is there was made by its own."""
+    machine: str = ""
+    """The machine type that a domain was defined with, where the lab file's is an alias of it; empty takes the alias."""
     addresses: Mapping[str, PciAddress] = field(default_factory=dict)
     """Where libvirt has put NICs of a domain that is there, by their aliases."""
     enlightenments: frozenset[str] | None = None
@@ -146,13 +146,12 @@ class MachineView:
     def root_ports(self) -> int:
         """How many a q35's domain asks for, so that some are spare; 0 leaves them to libvirt."""
         asked = self.choices.layout.spare_ports and "q35" in self.spec.machine
-        return len(self.ports) + max(self.scsi - 1, 0) if asked else 0
+        return len(self.ports) if asked else 0
 
     @property
-    def scsi(self) -> int:
-        """How many virtio-scsi controllers libvirt puts the disks on: fifteen to each, by the letters of their names."""
-        last = max((disk.unit + 1 for disk in self.disks if disk.bus == "scsi"), default=0)
-        return -(-last // _SCSI_UNITS)
+    def scsi(self) -> bool:
+        """Whether it has disks on virtio-scsi, whose one controller takes 256."""
+        return any(disk.bus == "scsi" for disk in self.disks)
 
     @property
     def extra_sata(self) -> tuple[str, ...]:

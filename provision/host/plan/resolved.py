@@ -68,7 +68,11 @@ def _as_made(machine: Machine, name: str, state: HostState) -> Choices:
     layout = _layout(name, made, state)
     kvm = state.journal.kvm.get(name, new.kvm) if machine.accel == "auto" else new.kvm
     choices = replace(
-        new, kvm=kvm, vhost=kvm and state.access.vhost, layout=layout, properties=_known(new, made, layout)
+        new,
+        kvm=kvm,
+        vhost=kvm and state.access.vhost,
+        layout=layout,
+        properties=_known(new, made, layout),
     )
     if machine.nested != state.journal.specs.get(name, {}).get("nested", False):
         return choices  # what a hypervisor in the guest needs was not asked for when the machine was made
@@ -81,6 +85,13 @@ def _as_made(machine: Machine, name: str, state: HostState) -> Choices:
         nesting=made.nesting,
         tsc=made.tsc,
     )
+
+
+def _machine_type(machine: Machine, name: str, state: HostState) -> str:
+    """What libvirt has spelled an alias out as: to Windows another version is another board."""
+    domain = state.domains.get(name)
+    defined = parse_domain(domain.persistent_xml or domain.live_xml).machine if domain else ""
+    return defined if defined.startswith(f"pc-{machine.machine}-") else ""
 
 
 def _layout(name: str, made: Made | None, state: HostState) -> Layout:
@@ -109,11 +120,13 @@ def _addresses(name: str, state: HostState) -> dict[str, PciAddress]:
 def resolved_view(lab: Lab, name: str, state: HostState, *, redefine: bool = False) -> MachineView:
     """A machine as it is, or would be made, on this host. vhost goes with KVM, as libvirt has it.
 
-    One that is there keeps what it was made with, unless it is to be defined anew.
+    One that is there keeps what it was made with, unless it is to be defined anew; also then its machine type, which
+    `machine:` changes, and its NICs' places.
     """
     resolve = _as_made if is_there(lab, name, state) and not redefine else _as_new
     choices = resolve(lab.machines[name], name, state)
-    return machine_view(lab, name, replace(choices, addresses=_addresses(name, state)))
+    machine = _machine_type(lab.machines[name], name, state)
+    return machine_view(lab, name, replace(choices, machine=machine, addresses=_addresses(name, state)))
 
 
 def daemon_argv(view: MachineView) -> Argv:

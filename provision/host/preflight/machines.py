@@ -178,7 +178,7 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
     for disk in view.disks:
         path, form = (disk.base, disk.base_format) if disk.base else (disk.path, disk.format)
         image = state.capabilities.images.get(path)
-        if disk.kind == "cdrom" or path not in state.files:
+        if disk.kind == "cdrom" or path not in state.files or (not disk.base and form == "raw"):
             continue
         overlay = state.capabilities.images.get(disk.path) if disk.base else None
         if overlay is not None and overlay.backing != disk.base:
@@ -187,7 +187,7 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
                 "`rscvm down` removes it"
             )
         if image is None:
-            yield f"{view.name}: qemu-img cannot read {path}"
+            yield f"{view.name}: qemu-img cannot read {path}{'' if disk.base else f' as {form}'}"
         elif image.format != form:
             what = f"say `format: {image.format}`" if image.format in FORMATS else "convert it"
             yield f"{view.name}: {path} is {image.format}, and is taken for {form}: {what}"

@@ -56,9 +56,18 @@ def emulators_of(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str])
     return found
 
 
-def _image_paths(lab: Lab, names: Sequence[str]) -> list[str]:
-    disks = (disk for name in names for disk in machine_view(lab, name).disks if disk.kind != "cdrom")
-    return sorted({path for disk in disks for path in (disk.base, disk.path) if path})
+def _images(lab: Lab, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """How qemu-img is asked about each image, by its path: it guesses only at what no guest writes to.
+
+    A guest may have written another format's header into a raw disk; of that nothing is asked.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for disk in (disk for name in names for disk in machine_view(lab, name).disks):
+        if disk.base:
+            found |= {disk.base: (), disk.path: ()}
+        elif disk.kind != "cdrom" and disk.format != "raw":
+            found.setdefault(disk.path, ("-f", disk.format))
+    return dict(sorted(found.items()))
 
 
 def _image(answer: Result) -> Image | None:
@@ -104,8 +113,8 @@ class CapabilityQuestions:
             Run(("cat", LabPaths(lab.state_dir, lab.name).accelerators)), lambda kept: kept.out
         )
         self._images = {
-            path: Question(Run(("qemu-img", "info", "-U", "--output=json", "--", path)), _image)
-            for path in _image_paths(lab, names)
+            path: Question(Run(("qemu-img", "info", "-U", *form, "--output=json", "--", path)), _image)
+            for path, form in _images(lab, names).items()
         }
 
     @property

@@ -18,6 +18,12 @@ _LEFT_OUT = "it is left out"
 _SOURCES = {"file": ("image", "file"), "block": ("block", "dev")}
 """A lab file's key, and the attribute of `<source>`, by the disk's type."""
 _KEPT = ("readonly", "transient")
+_UNLIKE = {
+    "encryption": "encrypted disks",
+    "source/encryption": "encrypted disks",
+    "source/slices": "disks that are a part of a file",
+}
+"""Without what stands there its guest would find other bytes, and no partitions."""
 _BUSES = ("virtio", "sata", "scsi")
 
 
@@ -31,6 +37,9 @@ def _why_not(element: _Element) -> str:
         )
     if reason := path_refusal(spec.Disk, **{key: path}):
         return reason
+    for within, words in _UNLIKE.items():
+        if element.find(within) is not None:
+            return f"a lab file has no {words}"
     if element.find("shareable") is not None:
         return "a lab file has no disks that several machines write to"
     if key == "block" and any(element.find(tag) is not None for tag in _KEPT):

@@ -63,7 +63,7 @@ def _size(root: _Element) -> Keys:
     size, now = kibibytes(root.find("memory")) or 1024, kibibytes(root.find("currentMemory"))
     comments = {"memory": f"of which its balloon leaves it {sized(now)}"} if now and now != size else {}
     text = attribute(root, "vcpu", "current") or root.findtext("vcpu", "").strip()
-    vcpus = min(max(int(text), 1), 1024) if re.fullmatch(r"[0-9]{1,9}", text) else 1
+    vcpus = min(max(int(text), 1), 255) if re.fullmatch(r"[0-9]{1,9}", text) else 1
     keys = {"memory": sized(min(max(size, 1024), _LARGEST)), "vcpus": vcpus}
     return Keys({key: value for key, value in keys.items() if value != 2}, comments) | _cpu(root, vcpus)
 
