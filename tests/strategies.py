@@ -227,7 +227,8 @@ def lab_files(draw: Draw, *, most_nics: int = 3, most_labs: int = 1, least_labs:
         "machines": {name: _machine(draw, index, most_nics) for index, name in enumerate(names)},
         "labs": {f"L{at}": _lab(draw) for at in range(draw(st.integers(least_labs, most_labs)))},
     } | _some(draw, {"state_dir": absolute})
-    for machine in data["machines"].values():
+    roles = (role for lab in data["labs"].values() for role in lab.values() if isinstance(role, dict))
+    for machine in (*data["machines"].values(), *roles):
         if "," in data.get("state_dir", ""):  # swtpm takes no path with a comma
             machine.pop("tpm", None)
     return data
