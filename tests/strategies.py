@@ -42,7 +42,7 @@ _ANY = st.characters(
     codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="$\ufffe\uffff"
 )
 hostile = st.lists(st.sampled_from(_TOKENS) | st.text(_ANY, max_size=3), max_size=6).map("".join)
-_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vdi", ".img", ".iso", ".raw,", " "])
+_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vdi", ".vhdx", ".img", ".iso", ".raw,", " "])
 absolute = st.builds("/srv/{}{}".format, hostile, _ENDS)
 relative = st.builds("images/{}{}".format, hostile, _ENDS)
 switch = st.sampled_from([True, False, "on", "off"])
@@ -133,8 +133,9 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
 
 def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, Any]:
     """What any machine has, be it one of a lab's or of its own."""
+    image = path if backend == "qemu" else path.filter(lambda text: not text.endswith(".vhdx"))
     disk = st.fixed_dictionaries(
-        {"image": path}, optional={"overlay": switch, "bus": st.sampled_from(["virtio", "sata"])}
+        {"image": image}, optional={"overlay": switch, "bus": st.sampled_from(["virtio", "sata"])}
     )
     kernel = st.fixed_dictionaries({"image": path}, optional={"initrd": path, "cmdline": hostile})
     machines = ["q35", "pc-q35-7.2"]

@@ -201,7 +201,7 @@ def _machines(file: LabFile, whole: LabFile) -> Iterator[Complaint]:
 
 
 def _libvirt(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
-    """What libvirt (9.0.0) defines none of, and under an overlay takes for raw, so that its guest finds no partitions."""
+    """Images of a format that libvirt does not know: it defines none, and takes one under an overlay for raw."""
     for at, disk in enumerate(machine.disks):
         if disk.form == "vhdx":
             words = (
