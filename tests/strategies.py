@@ -42,7 +42,7 @@ _ANY = st.characters(
     codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="$\ufffe\uffff"
 )
 hostile = st.lists(st.sampled_from(_TOKENS) | st.text(_ANY, max_size=3), max_size=6).map("".join)
-_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vdi", ".img", ".iso", ".raw,", " "])
+_ENDS = st.sampled_from(["", ".qcow2", ".QCOW2", ".vmdk", ".vdi", ".vhdx", ".img", ".iso", ".raw,", " "])
 absolute = st.builds("/srv/{}{}".format, hostile, _ENDS)
 relative = st.builds("images/{}{}".format, hostile, _ENDS)
 switch = st.sampled_from([True, False, "on", "off"])
@@ -131,14 +131,22 @@ def _nic(draw: Draw, machine: dict[str, Any], at: tuple[int, int]) -> dict[str, 
     return nic
 
 
+def _disk(path: st.SearchStrategy[str], backend: str) -> st.SearchStrategy[dict[str, Any]]:
+    """An image or a block device; of vhdx, which libvirt does not know, for bare QEMU alone."""
+    formats = ["qcow2", "qed", "raw", "vdi", "vmdk"]
+    image = path
+    if backend == "qemu":
+        formats.append("vhdx")
+    else:
+        image = path.filter(lambda text: not text.endswith(".vhdx"))
+    how = {"bus": st.sampled_from(["virtio", "sata", "scsi"]), "format": st.sampled_from(formats)}
+    return st.fixed_dictionaries(
+        {"image": image}, optional={"overlay": switch, **how}
+    ) | st.fixed_dictionaries({"block": path}, optional={"overlay": st.just("off"), **how})
+
+
 def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, Any]:
     """What any machine has, be it one of a lab's or of its own."""
-    how = {
-        "bus": st.sampled_from(["virtio", "sata", "scsi"]),
-        "format": st.sampled_from(["qcow2", "qed", "raw", "vdi", "vmdk"]),
-    }
-    image = st.fixed_dictionaries({"image": path}, optional={"overlay": switch, **how})
-    disk = image | st.fixed_dictionaries({"block": path}, optional={"overlay": st.just("off"), **how})
     kernel = st.fixed_dictionaries({"image": path}, optional={"initrd": path, "cmdline": hostile})
     machines = ["q35", "pc-q35-7.2"]
     files = st.fixed_dictionaries({"code": path, "vars": path})
@@ -163,7 +171,7 @@ def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, A
                 "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
                 "tpm": switch,
                 "nested": switch,
-                "disks": st.lists(disk, max_size=4),
+                "disks": st.lists(_disk(path, backend), max_size=4),
                 "cdroms": st.lists(path, max_size=8),
                 "kernel": kernel,
                 "ask": st.lists(ask, max_size=2),

@@ -12,7 +12,7 @@ from provision.runtime.command import QEMU
 from provision.runtime.errors import HostError
 from provision.verbs.doctor import HostFinding, examine
 from tests.recorded_answers import LAB, PATHS, changed_lab, recorded
-from tests.recorded_host import RecordedEdges, brought_up
+from tests.recorded_host import RecordedEdges, RecordedLibvirt, brought_up
 
 PROBE = json.dumps(["probe", QEMU])
 VERSION = json.dumps([QEMU, "--version"])
@@ -160,8 +160,12 @@ def test_a_lab_is_not_held_against_a_libvirt_that_does_not_answer_but_its_bare_m
 
 @pytest.mark.parametrize(("version", "state"), [("8.1.0", "miss"), ("8.2.0", "good"), ("10.0.0", "good")])
 def test_a_libvirt_is_old_that_has_no_override(version: str, state: str) -> None:
+    class Versioned(RecordedLibvirt):
+        def version(self) -> str:
+            return version
+
     edges = RecordedEdges()
-    edges.daemon.version = lambda: version  # type: ignore[method-assign]
+    edges.daemon = Versioned(there=edges.runner)
 
     assert found(edges)["libvirt"].state == state
 
@@ -250,14 +254,14 @@ def test_everything_that_up_would_be_refused_for_is_a_miss_of_the_lab() -> None:
 
 
 def test_a_lab_that_cannot_be_held_against_the_host_is_a_miss_in_its_words_and_no_error() -> None:
+    class Bare(RecordedLibvirt):
+        def emulator(self, kind: str, machine: str) -> str:  # noqa: ARG002
+            raise HostError(f"no emulator for {kind}")
+
     edges = brought_up()
-    edges.daemon.emulator = _none  # type: ignore[method-assign]
+    edges.daemon = Bare(there=edges.runner, found=edges.daemon.found)
 
     assert found(edges, LAB, ALL)["lab"].seen == "no emulator for qemu"
-
-
-def _none(kind: str, machine: str) -> str:  # noqa: ARG001
-    raise HostError(f"no emulator for {kind}")
 
 
 def test_it_changes_nothing_but_what_is_kept_of_the_probe() -> None:

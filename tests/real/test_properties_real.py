@@ -57,7 +57,11 @@ def views(data: dict[str, Any], choices: Choices | None = None) -> Iterator[Mach
 
 
 def test_a_sample_of_domains_passes_libvirts_schema(tmp_path: Path) -> None:
-    accepted = [view for data in sample(60) if data["machines"] for view in views(data)][-STARTED:]
+    every = (view for data in sample(60) if data["machines"] for view in views(data))
+    # Backend qemu may have images that libvirt does not know; those of backend libvirt are refused.
+    accepted = [
+        view for view in every if not any(disk.effective_format == "vhdx" for disk in view.spec.disks)
+    ][-STARTED:]
     assert len(accepted) == STARTED
     for view in accepted:
         path = tmp_path / "domain.xml"

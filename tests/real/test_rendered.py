@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from lxml import etree
 
 from provision.host.plan.domain_drift import edits
 from provision.lab.file import read_lab
@@ -52,6 +53,31 @@ def test_libvirtd_defines_every_kind_of_domain_and_keeps_all_of_it(
         with_libvirt.virsh("define", "--validate", str(path))
 
         assert edits(path.read_text(), with_libvirt.virsh("dumpxml", "--inactive", name)) == ()
+
+
+PAUSED = """<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory><os><type>hvm</type></os><devices><disk type='file'>
+<driver type='FORM'/><source file='PATH'/><target dev='vda' bus='virtio'/></disk></devices></domain>"""
+
+
+def test_libvirt_defines_no_vhdx_and_takes_one_under_an_overlay_for_raw(
+    with_libvirt: Hypervisor, tmp_path: Path
+) -> None:
+    """Why a lab file's are refused: where this no longer holds, they need not be."""
+    host, image, overlay = with_libvirt, str(tmp_path / "base.vhdx"), str(tmp_path / "over.qcow2")
+    host.output(["qemu-img", "create", "-q", "-f", "vhdx", image, "8M"])
+    host.output(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "vhdx", overlay])
+    for name, form, disk in (("base", "vhdx", image), ("over", "qcow2", overlay)):
+        (tmp_path / f"{name}.xml").write_text(PAUSED.replace("FORM", form).replace("PATH", disk))
+
+    refused = host.run(["virsh", "define", str(tmp_path / "base.xml")])
+    host.virsh("create", "--paused", str(tmp_path / "over.xml"))
+    try:
+        there = etree.fromstring(host.virsh("dumpxml", "vm").encode())
+    finally:
+        host.virsh("destroy", "vm")
+
+    assert refused.returncode != 0
+    assert there.xpath("//backingStore/format/@type") == ["raw"]
 
 
 WINDOWS_LIKE = """version: 1
