@@ -106,5 +106,5 @@ def test_a_rendered_script_starts_it_and_a_rendered_command_line_says_how(tmp_pa
     view = resolved_view(lab, "vm", EMPTY)
     assert "(umask 077 && swtpm socket --tpm2" in script
     assert script.index("swtpm socket") < script.index("case $accel-$vhost")
-    assert f"vm: start its TPM first: {' '.join(tpm_argv(view))}" in done.stderr
+    assert f"vm: start its TPM first: {' '.join(tpm_argv(view))}" in done.output
     assert f"socket,id=tpm,path={PATHS.socket('vm', 'tpm')}" in done.stdout
