@@ -62,5 +62,5 @@ def test_validate_and_plan_say_it_and_refuse_nothing(tmp_path: Path) -> None:
     assert len(notes) == 2
     assert (plain.exit_code, as_json.exit_code) == (0, 0)
     assert [line for line in plain.output.splitlines() if line.startswith("vm.net0")] == notes
-    assert json.loads(as_json.stdout)["notes"] == notes
+    assert json.loads(as_json.output[as_json.output.index("{") :])["notes"] == notes
     assert [note for note in plan.notes if note.startswith("vm.net0")] == notes
