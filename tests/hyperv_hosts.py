@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lxml import etree
+
 from provision.facts.accelerators import Accelerators, Failed
 from provision.facts.hyperv import EXPANSION, MODULE_FILES
 from provision.host.plan.resolved import resolved_view
@@ -13,10 +15,12 @@ from provision.host.read.capabilities import emulators_of
 from provision.host.read.enlightenments import EnlightenmentQuestions
 from provision.host.state import HostState
 from provision.lab.spec import Lab
+from provision.render.machine import domain_xml
 from provision.render.view import MachineView
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError
 from provision.runtime.questions import Answers
+from provision.tables.enlightenments import ENLIGHTENMENTS
 from tests.builders import FIXTURES, FakeEdges, FakeLibvirt, lab_of
 from tests.hosts import EMPTY, capable
 
@@ -38,14 +42,16 @@ machines:
     backend: BACKEND
     guest: GUEST
     nested: NESTED
+    vcpus: THREADS
+    cpu: {threads: THREADS}
     memory: 256MiB
     accel: kvm
     nics: [{bridge: br-lab, ifname: tap0}]
 """
 
 
-def windows(backend: str, *, nested: bool = False, guest: str = "windows") -> Lab:
-    words = {"BACKEND": backend, "NESTED": str(nested).lower(), "GUEST": guest}
+def windows(backend: str, *, nested: bool = False, guest: str = "windows", threads: int = 1) -> Lab:
+    words = {"BACKEND": backend, "NESTED": str(nested).lower(), "GUEST": guest, "THREADS": str(threads)}
     text = WINDOWS
     for old, new in words.items():
         text = text.replace(old, new)
@@ -151,3 +157,21 @@ def with_parameter(there: HypervHost, name: str, value: str) -> HypervHost:
     """The host with its module loaded otherwise."""
     module = {key: value if key.endswith(name) else was for key, was in there.module.items()}
     return replace(there, module=module)
+
+
+def said_by_xml(view: MachineView) -> list[str]:
+    """The rows that a domain's XML switches on."""
+    root = etree.fromstring(domain_xml(view).encode())
+    timers = {row.timer: row.name for row in ENLIGHTENMENTS if row.timer}
+    clock = [
+        timers[str(each.get("name"))] for each in root.iterfind("clock/timer") if each.get("name") in timers
+    ]
+    places = {(row.within, row.tag): row.name for row in ENLIGHTENMENTS if row.tag}
+    outers = [*root.iterfind("features/hyperv"), *root.iterfind("features/hyperv/*")]
+    hyperv = [
+        places["" if outer.tag == "hyperv" else str(outer.tag), str(element.tag)]
+        for outer in outers
+        for element in outer.iterchildren("*")
+        if element.get("state") == "on"
+    ]
+    return sorted(clock + hyperv)

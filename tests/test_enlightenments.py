@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lxml import etree
 
 from provision.facts.domain_compare import changed_by_hand
 from provision.host.plan.up import plan_up
@@ -23,6 +22,7 @@ from tests.hyperv_hosts import (
     NESTED_INTEL,
     NEWER,
     TSC,
+    said_by_xml,
     state_of,
     view_on,
     windows,
@@ -32,24 +32,6 @@ from tests.hyperv_hosts import (
 from tests.strategies import bounded
 
 names = st.frozensets(st.sampled_from(sorted(BY_NAME)))
-
-
-def said_by_xml(view: MachineView) -> list[str]:
-    """The rows that a domain's XML switches on."""
-    root = etree.fromstring(domain_xml(view).encode())
-    timers = {row.timer: row.name for row in ENLIGHTENMENTS if row.timer}
-    clock = [
-        timers[str(each.get("name"))] for each in root.iterfind("clock/timer") if each.get("name") in timers
-    ]
-    places = {(row.within, row.tag): row.name for row in ENLIGHTENMENTS if row.tag}
-    outers = [*root.iterfind("features/hyperv"), *root.iterfind("features/hyperv/*")]
-    hyperv = [
-        places["" if outer.tag == "hyperv" else str(outer.tag), str(element.tag)]
-        for outer in outers
-        for element in outer.iterchildren("*")
-        if element.get("state") == "on"
-    ]
-    return sorted(clock + hyperv)
 
 
 def cpu_words(view: MachineView) -> list[str]:
@@ -129,8 +111,8 @@ def test_what_kvm_names_on_any_hardware_goes_by_the_module(
     whole, less = view_on(there, lab), view_on(with_parameter(there, parameter, "N"), lab)
 
     assert set(said_by_xml(whole)) - set(said_by_xml(less)) == set(said_by_xml(whole)) & lost != set()
-    assert whole.nesting
-    assert (less.nesting == whole.nesting) is (parameter != "nested")
+    assert whole.features
+    assert (less.features == whole.features) is (parameter != "nested")
 
 
 def test_reenlightenment_comes_with_the_tsc_frequency_that_a_migration_needs_and_never_without() -> None:
@@ -157,6 +139,16 @@ def test_nested_asks_outright_for_what_a_hypervisor_in_the_guest_needs(
     assert f"{feature}=on" in cpu_words(asked)
     assert feature not in domain_xml(plain)
     assert f"{feature}=on" not in cpu_words(plain)
+
+
+@pytest.mark.parametrize("guest", ["windows", "linux"])
+def test_threads_are_seen_on_amd_by_topoext_and_on_intel_without(guest: str) -> None:
+    for maker, threads in ((maker, threads) for maker in ("intel", "amd") for threads in (1, 2)):
+        view = view_on(HOSTS[f"11.9 {maker}"], windows("qemu", guest=guest, threads=threads))
+        wanted = maker == "amd" and threads == 2
+
+        assert ('<feature policy="require" name="topoext"/>' in domain_xml(view)) is wanted
+        assert ("topoext=on" in cpu_words(view)) is wanted
 
 
 def test_without_kvm_a_machine_has_none_of_it_whatever_the_host_could() -> None:
@@ -190,16 +182,17 @@ def test_nothing_is_given_without_all_that_it_needs(
 
 @given(
     can=names,
-    nesting=st.sampled_from(["", "vmx", "svm"]),
+    features=st.none()
+    | st.sampled_from([frozenset(), {"vmx"}, {"svm", "topoext"}, {"topoext"}]).map(frozenset),
     tsc=st.none() | st.just(TSC),
     nested=st.booleans(),
     kvm=st.booleans(),
 )
 @bounded(60)
 def test_both_forms_say_the_same_of_any_host(
-    can: frozenset[str], nesting: str, tsc: int | None, *, nested: bool, kvm: bool
+    can: frozenset[str], features: frozenset[str] | None, tsc: int | None, *, nested: bool, kvm: bool
 ) -> None:
-    choices = Choices(kvm=kvm, vhost=False, enlightenments=can, nesting=nesting, tsc=tsc)
+    choices = Choices(kvm=kvm, vhost=False, enlightenments=can, features=features, tsc=tsc)
     view = machine_view(windows("qemu", nested=nested), "vm", choices)
 
     assert said_by_xml(view) == said_by_argv(view) == sorted(row.name for row in view.enlightenments)

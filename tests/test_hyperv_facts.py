@@ -18,15 +18,18 @@ from tests.hyperv_hosts import monitor_text
     ("text", "found"),
     [
         ("", None),
-        ("/sys/module/kvm_intel/parameters/nested:N\n/sys/module/kvm_intel/parameters/enable_apicv:Y\n", ("vmx", False, True)),
-        ("/sys/module/kvm_amd/parameters/nested:1\n/sys/module/kvm_amd/parameters/avic:0\n", ("svm", True, False)),
-        ("/sys/module/kvm_intel/parameters/nested:1\n", ("vmx", True, False)),
+        ("/sys/module/kvm_intel/parameters/nested:N\n/sys/module/kvm_intel/parameters/enable_apicv:Y\n", (set(), False, True)),
+        ("/sys/module/kvm_amd/parameters/nested:1\n/sys/module/kvm_amd/parameters/avic:0\n", ({"svm", "topoext"}, True, False)),
+        ("/sys/module/kvm_amd/parameters/nested:0\n/sys/module/kvm_amd/parameters/avic:Y\n", ({"topoext"}, False, True)),
+        ("/sys/module/kvm_intel/parameters/nested:1\n", ({"vmx"}, True, False)),
     ],
 )  # fmt: skip
-def test_the_module_is_read_as_any_kernel_prints_it(text: str, found: tuple[str, bool, bool] | None) -> None:
+def test_the_module_is_read_as_any_kernel_prints_it(
+    text: str, found: tuple[set[str], bool, bool] | None
+) -> None:
     module = parse_kvm_module(text)
 
-    assert (module and (module.feature, module.nested, module.apicv)) == found
+    assert (module and (set(module.features), module.nested, module.apicv)) == found
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
+from provision.tables.enlightenments import BY_NAME
 from tests.builders import lab_of, one_vm
 from tests.hosts import EMPTY, EVERYTHING, capable
-from tests.hyperv_hosts import HOSTS, TSC, HypervHost, state_of, windows
+from tests.hyperv_hosts import HOSTS, TSC, HypervHost, said_by_xml, state_of, windows, with_parameter
 
 KEPT = Path(__file__).parent / "fixtures" / "rscvm-0.1.0"
 NAME = "plain"
@@ -65,6 +66,13 @@ def defined(plan: Plan) -> str:
     """The XML of the one definition of a plan."""
     [xml] = [action.xml for step in plan.steps for action in step.do if isinstance(action, Define)]
     return xml
+
+
+def defined_anew(plan: Plan) -> list[str]:
+    """The XML of the one step that defines it otherwise, because of the lab file."""
+    [step] = [step for step in plan.steps if step.what == "define vm anew"]
+    assert step.why == "the lab file has changed"
+    return [action.xml for action in step.do if isinstance(action, Define)]
 
 
 @pytest.mark.parametrize(("state", "whats"), [("running", []), ("off", [f"start {NAME}"])])
@@ -146,22 +154,26 @@ def made_on(host: HypervHost, lab: Lab) -> HostState:
     )
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (HOSTS["9.0 intel"], HOSTS["11.9 intel"]),
-        (HOSTS["11.9 intel"], HOSTS["9.0 intel"]),
-        (replace(HOSTS["11.9 intel"], tsc=TSC), replace(HOSTS["11.9 intel"], tsc=TSC + 1000)),
-        (HOSTS["11.9 intel"], HOSTS["nothing"]),
-    ],
-)
+CHANGES = [
+    (HOSTS["9.0 intel"], HOSTS["11.9 intel"]),
+    (HOSTS["11.9 intel"], HOSTS["9.0 intel"]),
+    (replace(HOSTS["11.9 intel"], tsc=TSC), replace(HOSTS["11.9 intel"], tsc=TSC + 1000)),
+    (HOSTS["11.9 intel"], HOSTS["nothing"]),
+    (HOSTS["11.9 amd"], with_parameter(HOSTS["11.9 amd"], "nested", "0")),
+    (with_parameter(HOSTS["9.0 amd"], "nested", "0"), HOSTS["11.9 amd"]),
+]
+"""A host when the machine was made, and later."""
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
 @pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("lost", [False, True], ids=["", "no journal"])
 def test_what_a_host_can_later_changes_no_machine_that_is_there(
-    before: HypervHost, after: HypervHost, *, nested: bool
+    before: HypervHost, after: HypervHost, *, nested: bool, lost: bool
 ) -> None:
-    lab = windows("libvirt", nested=nested)
+    lab = windows("libvirt", nested=nested, threads=2)
     then = made_on(before, lab)
-    now = replace(state_of(after, lab), domains=then.domains, journal=then.journal)
+    now = replace(state_of(after, lab), domains=then.domains, journal=Journal() if lost else then.journal)
 
     plan = plan_up(lab, "local", ["vm"], now)
     anew = resolved_view(lab, "vm", now, redefine=True)
@@ -171,20 +183,35 @@ def test_what_a_host_can_later_changes_no_machine_that_is_there(
     assert domain_xml(anew) == domain_xml(resolved_view(lab, "vm", state_of(after, lab)))
 
 
-def test_a_machine_that_is_to_nest_from_now_on_gets_what_the_host_has_for_it() -> None:
-    then = made_on(HOSTS["11.9 intel"], windows("libvirt"))
-    lab = windows("libvirt", nested=True)
+@pytest.mark.parametrize("lost", [False, True], ids=["", "no journal"])
+@pytest.mark.parametrize("feature", ["vmx", "svm"])
+def test_a_machine_that_is_to_nest_from_now_on_gets_what_nests_and_nothing_else(
+    feature: str, *, lost: bool
+) -> None:
+    """`ipi` is there for the newer QEMU alone, and stays away; what nests is what the host had when it was made."""
+    maker = {"vmx": "intel", "svm": "amd"}[feature]
+    then = made_on(HOSTS[f"11.3 {maker}"], windows("libvirt"))
+    lab, after = windows("libvirt", nested=True), HOSTS[f"11.9 {maker}"]
+    now = replace(state_of(after, lab), domains=then.domains, journal=Journal() if lost else then.journal)
+    before = set(said_by_xml(resolved_view(windows("libvirt"), "vm", then)))
 
-    plan = plan_up(
-        lab,
-        "local",
-        ["vm"],
-        replace(state_of(HOSTS["11.9 intel"], lab), domains=then.domains, journal=then.journal),
-    )
+    [xml] = defined_anew(plan_up(lab, "local", ["vm"], now))
+    added = set(said_by_xml(resolved_view(lab, "vm", now))) - before
 
-    [definition] = [step for step in plan.steps if step.what == "define vm anew"]
-    assert definition.why == "the lab file has changed"
-    assert any(isinstance(action, Define) and "<evmcs" in action.xml for action in definition.do)
+    assert f'name="{feature}"/>' in xml
+    assert added
+    assert all(BY_NAME[name].nested for name in added)
+
+
+@pytest.mark.parametrize("guest", ["windows", "linux"])
+def test_threads_that_a_machine_gets_later_are_seen_on_amd(guest: str) -> None:
+    then = made_on(HOSTS["11.9 amd"], windows("libvirt", guest=guest))
+    lab = windows("libvirt", guest=guest, threads=2)
+    now = replace(state_of(HOSTS["11.9 amd"], lab), domains=then.domains, journal=then.journal)
+
+    [xml] = defined_anew(plan_up(lab, "local", ["vm"], now))
+
+    assert '<feature policy="require" name="topoext"/>' in xml
 
 
 def test_a_later_qemu_is_told_no_more_of_offloads_than_the_one_that_it_was_made_for() -> None:
@@ -230,7 +257,7 @@ def test_what_is_noted_of_a_machine_that_was_there_is_what_it_was_made_with() ->
         {"properties": [["a"]]},
         {"tsc": "fast"},
         {"layout": True},
-        {"nesting": 1},
+        {"features": 1},
         {"later": 1},
         [],
     ],

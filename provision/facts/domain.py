@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_processor import DomainProcessor, parse_processor
 from provision.facts.domain_tree import QEMU, attribute, number, read_domain
-from provision.facts.overrides import aliases_with
+from provision.facts.overrides import aliases_with, overrides
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -87,6 +88,11 @@ class DomainFacts:
     """Its machine type, which libvirt spells out when it is defined."""
     keeps_state: bool = False
     """Whether libvirt keeps firmware variables or a TPM's state for it."""
+    kvm: bool = True
+    """Whether it is for KVM."""
+    overridden: frozenset[str] = frozenset()
+    """Names of the properties that overrides say of any device."""
+    processor: DomainProcessor = field(default_factory=DomainProcessor)
 
 
 def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
@@ -157,6 +163,9 @@ def parse_domain(text: str) -> DomainFacts:
         vcpus=_vcpus(root),
         nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
         machine=attribute(root, "os/type", "machine"),
+        kvm=root.get("type") == "kvm",
+        overridden=frozenset(name for said in overrides(root).values() for name in said),
+        processor=parse_processor(root),
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")
         ),

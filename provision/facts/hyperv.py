@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.runtime.errors import UnreadableError, reading
 from provision.runtime.untrusted import read_json, read_xml
+from provision.tables.cpu_features import CPU_FEATURES
 from provision.tables.enlightenments import BY_NAME, ENLIGHTENMENTS
 
 if TYPE_CHECKING:
@@ -103,9 +104,10 @@ class KvmModule:
     """Whether interrupts reach the guest without an exit: Intel's APICv, or AVIC."""
 
     @property
-    def feature(self) -> str:
-        """The processor's feature by which a guest sees that it can be a hypervisor."""
-        return {"kvm_intel": "vmx", "kvm_amd": "svm"}[self.name]
+    def features(self) -> frozenset[str]:
+        """The processor's features that it has to hand on, of those that a machine asks for outright."""
+        rows = (row for row in CPU_FEATURES if row.module == self.name)
+        return frozenset(row.name for row in rows if self.nested or not row.nests)
 
 
 _PARAMETERS = {"kvm_intel": ("nested", "enable_apicv"), "kvm_amd": ("nested", "avic")}

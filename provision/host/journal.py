@@ -58,7 +58,8 @@ class Made:
     """Which of the table's offloads its QEMU had; None: it was not asked."""
     enlightenments: tuple[str, ...] | None = None
     """What its host could have of Hyper-V; None: it was not asked."""
-    nesting: str = ""
+    features: tuple[str, ...] | None = None
+    """Which of the processor's features its KVM had to hand on; None: it was not asked."""
     tsc: int | None = None
 
 
@@ -136,9 +137,12 @@ def _is_spec(spec: object) -> bool:
 
 def _made(said: Mapping[str, Any]) -> Made:
     """:raise TypeError: when a value is of another type than this version notes."""
-    names = {key: None if said[key] is None else tuple(said[key]) for key in ("properties", "enlightenments")}
+    names = {
+        key: None if said[key] is None else tuple(said[key])
+        for key in ("properties", "enlightenments", "features")
+    }
     made = Made(**{**said, **names})
-    words = [made.nesting, *(made.properties or ()), *(made.enlightenments or ())]
+    words = [*(made.properties or ()), *(made.enlightenments or ()), *(made.features or ())]
     numbers = [made.layout, *([] if made.tsc is None else [made.tsc])]
     if not all(isinstance(word, str) for word in words) or not all(type(each) is int for each in numbers):
         raise TypeError("what was noted of a machine")

@@ -21,7 +21,7 @@ def printed(name: str, view: MachineView, **more: Any) -> str:
     own = {item.name: getattr(view, item.name) for item in dataclasses.fields(view)}
     derived = {
         each: getattr(view, each)
-        for each in ("nesting", "tsc", "secure", "ports", "root_ports", "scsi", "extra_sata", "socket")
+        for each in ("features", "tsc", "secure", "ports", "root_ports", "scsi", "extra_sata", "socket")
     }
     is_xml = name.endswith(".xml.j2")
     return template(name, escape=is_xml, trim=not is_xml).render(**own, **derived, **more)

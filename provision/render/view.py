@@ -14,6 +14,7 @@ from provision.lab.paths import LabPaths
 from provision.lab.spec import FirmwareFiles
 from provision.render.disk_view import DiskView, disk_views
 from provision.tables.backends import BACKENDS, NicBackend
+from provision.tables.cpu_features import wanted_features
 from provision.tables.enlightenments import ASSUMED, Enlightenment, chosen
 from provision.tables.guests import GUESTS, Guest
 from provision.tables.layouts import LATEST, Layout
@@ -53,8 +54,8 @@ class Choices:
     """Where libvirt has put NICs of a domain that is there, by their aliases."""
     enlightenments: frozenset[str] | None = None
     """The Hyper-V enlightenments that the host can have; None: nobody was asked, and what any has is assumed."""
-    nesting: str = ""
-    """The processor's feature (`vmx`, `svm`) that a hypervisor in the guest needs; empty where the host has none to give."""
+    features: frozenset[str] | None = None
+    """The processor's features that the host's KVM has to hand on, of `vmx`, `svm` and `topoext`; None: nobody was asked."""
     tsc: int | None = None
     """The frequency of the host's TSC in Hz, where it is known."""
     ovs: frozenset[str] | None = None
@@ -113,9 +114,10 @@ class MachineView:
     """Hyper-V's, in the order in which they are said, each with all that it needs; none without KVM."""
 
     @property
-    def nesting(self) -> str:
-        """The processor's feature that is asked for outright, for a hypervisor in the guest."""
-        return self.choices.nesting if self.spec.nested and self.choices.kvm else ""
+    def features(self) -> tuple[str, ...]:
+        """The processor's features that are asked for outright: for a hypervisor in the guest, and for threads."""
+        wanted = wanted_features(nested=self.spec.nested, threads=self.spec.topology.threads)
+        return tuple(sorted(wanted & (self.choices.features or frozenset()))) if self.choices.kvm else ()
 
     @property
     def tsc(self) -> int | None:
@@ -205,7 +207,7 @@ def _nic(nic: Nic, choices: Choices) -> NicView:
 def _enlightenments(machine: Machine, choices: Choices) -> tuple[Enlightenment, ...]:
     can = ASSUMED if choices.enlightenments is None else choices.enlightenments
     told = GUESTS[machine.guest].hyperv and choices.kvm
-    return chosen(can, nested=machine.nested, intel=choices.nesting != "svm") if told else ()
+    return chosen(can, nested=machine.nested, intel="svm" not in (choices.features or ())) if told else ()
 
 
 def assumed(views: Sequence[MachineView]) -> list[str]:
@@ -215,7 +217,9 @@ def assumed(views: Sequence[MachineView]) -> list[str]:
     hyperv = f" with Hyper-V {', '.join(rows)}" if rows else ""
     nested = [view.name for view in told if view.spec.nested]
     nesting = f"; that it can nest, for {', '.join(nested)}, is not said outright" if nested else ""
-    return [f"assumed: KVM{hyperv}{nesting}; `plan` asks the host"] if hyperv or nesting else []
+    threads = [view.name for view in told if view.spec.topology.threads > 1]
+    amd = f"; for {', '.join(threads)} no AMD, where threads need topoext" if threads else ""
+    return [f"assumed: KVM{hyperv}{nesting}{amd}; `plan` asks the host"] if hyperv or nesting or amd else []
 
 
 def machine_view(lab: Lab, name: str, choices: Choices | None = None) -> MachineView:

@@ -44,12 +44,12 @@ _NEEDS: Mapping[str, Callable[[Named, KvmModule | None], str]] = {
 _UNNAMED = {"libvirt": "libvirt does not name it", "qemu": "QEMU with this KVM does not have it"}
 
 
-def _lacking(machine: Machine, named: Named, module: KvmModule | None) -> dict[str, str]:
+def _lacking(machine: Machine, named: Named, module: KvmModule | None, *, nested: bool) -> dict[str, str]:
     """Why a machine goes without what it would use, by name; what the rest of it has, is to be had."""
     names = ASSUMED if named.names is None else named.names
-    intel, reasons = module is None or module.feature == "vmx", dict[str, str]()
+    intel, reasons = module is None or module.name == "kvm_intel", dict[str, str]()
     for row in ENLIGHTENMENTS:
-        if not row.suits(nested=machine.nested, intel=intel) or row.retired:
+        if not row.suits(nested=nested, intel=intel) or row.retired:
             continue
         unnamed = "" if row.name in names else _UNNAMED[machine.backend]
         missing = sorted(row.all_needs(intel=intel) & reasons.keys())
@@ -60,18 +60,13 @@ def _lacking(machine: Machine, named: Named, module: KvmModule | None) -> dict[s
 
 
 def usable(machine: Machine, named: Named, module: KvmModule | None) -> frozenset[str] | None:
-    """The enlightenments that a machine can have; None where nobody was asked, and what any KVM has is assumed."""
+    """The enlightenments that a machine can have, be it nested or not; None where nobody was asked, and what any KVM has is assumed."""
     if named.trouble:
         return frozenset()
     if named.names is None:
         return None
     suited = {row.name for row in ENLIGHTENMENTS if not row.retired}
-    return frozenset(named.names & suited - _lacking(machine, named, module).keys())
-
-
-def nesting(machine: Machine, module: KvmModule | None) -> str:
-    """The processor's feature that is asked for outright; empty where it is not to be had, or not asked for."""
-    return module.feature if machine.nested and module and module.nested else ""
+    return frozenset(named.names & suited - _lacking(machine, named, module, nested=True).keys())
 
 
 def enlightenment_notes(view: MachineView, state: HostState) -> Iterator[str]:
@@ -92,7 +87,7 @@ def enlightenment_notes(view: MachineView, state: HostState) -> Iterator[str]:
         yield f"{name}: no Hyper-V enlightenments: this host's KVM has none, or its QEMU cannot tell (before 6.1)"
     else:
         by_reason: dict[str, list[str]] = {}
-        for row, reason in _lacking(machine, named, module).items():
+        for row, reason in _lacking(machine, named, module, nested=machine.nested).items():
             by_reason.setdefault(reason, []).append(row)
         if by_reason:
             told = "; ".join(f"{', '.join(rows)} ({reason})" for reason, rows in by_reason.items())

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 from provision.facts.domain import parse_domain
 from provision.facts.hyperv import Named
 from provision.host.journal import Made
-from provision.host.plan.enlightenments import nesting, usable
+from provision.host.plan.enlightenments import usable
+from provision.lab.identity import spec_digest
 from provision.lab.paths import LabPaths
 from provision.render.machine import qemu_argv
 from provision.render.view import Choices, MachineView, machine_view
 from provision.runtime.command import QEMU
+from provision.tables.enlightenments import ENLIGHTENMENTS
 from provision.tables.layouts import FIRST, LATEST, LAYOUTS
 from provision.tables.offloads import BY_NAME, OFFLOADS
 
 if TYPE_CHECKING:
-    from provision.facts.domain import PciAddress
+    from provision.facts.domain import DomainFacts, PciAddress
     from provision.host.state import HostState
     from provision.lab.spec import Lab, Machine
     from provision.runtime.command import Argv
-    from provision.tables.layouts import Layout
+from provision.tables.layouts import Layout
 
 
 def uses_kvm(machine: Machine, state: HostState) -> bool:
@@ -42,7 +44,7 @@ def as_noted(choices: Choices) -> Made:
         choices.layout.number,
         properties=None if known is None else tuple(sorted(known & BY_NAME.keys())),
         enlightenments=None if can is None else tuple(sorted(can)),
-        nesting=choices.nesting,
+        features=None if choices.features is None else tuple(sorted(choices.features)),
         tsc=choices.tsc,
     )
 
@@ -56,7 +58,7 @@ def _as_new(machine: Machine, name: str, state: HostState) -> Choices:
         vhost=kvm and state.access.vhost,
         properties=qemu.properties if qemu else None,
         enlightenments=usable(machine, named, module),
-        nesting=nesting(machine, module),
+        features=module.features if module else None,
         tsc=named.tsc,
         ovs=frozenset(state.ovs.bridges),
     )
@@ -64,50 +66,73 @@ def _as_new(machine: Machine, name: str, state: HostState) -> Choices:
 
 def _as_made(machine: Machine, name: str, state: HostState) -> Choices:
     """What a machine that is there was made with: later defaults do not reach it."""
-    new, made = _as_new(machine, name, state), state.journal.made.get(name)
-    layout = _layout(name, made, state)
-    kvm = state.journal.kvm.get(name, new.kvm) if machine.accel == "auto" else new.kvm
+    new, noted = _as_new(machine, name, state), state.journal.made.get(name)
+    defined = _defined(name, state)
+    layout = _layout(defined, noted)
+    made = noted or _as_defined(machine, new, defined, layout)
+    was_kvm = state.journal.kvm.get(name, defined.kvm if defined else new.kvm)
+    kvm = was_kvm if machine.accel == "auto" else new.kvm
     choices = replace(
         new,
         kvm=kvm,
         vhost=kvm and state.access.vhost,
         layout=layout,
-        properties=_known(new, made, layout),
+        properties=_known(new, made),
     )
-    if machine.nested != state.journal.specs.get(name, {}).get("nested", False):
-        return choices  # what a hypervisor in the guest needs was not asked for when the machine was made
     if made is None:
-        can = choices.enlightenments if layout.enlightenments is None else layout.enlightenments
-        return replace(choices, enlightenments=can)
+        return choices
     return replace(
         choices,
         enlightenments=None if made.enlightenments is None else frozenset(made.enlightenments),
-        nesting=made.nesting,
+        features=new.features if made.features is None else frozenset(made.features),
         tsc=made.tsc,
     )
 
 
-def _machine_type(machine: Machine, name: str, state: HostState) -> str:
-    """What libvirt has spelled an alias out as: to Windows another version is another board."""
+def _defined(name: str, state: HostState) -> DomainFacts | None:
+    """A machine's domain, as it starts the next time."""
     domain = state.domains.get(name)
-    defined = parse_domain(domain.persistent_xml or domain.live_xml).machine if domain else ""
+    return parse_domain(domain.persistent_xml or domain.live_xml) if domain else None
+
+
+def _as_defined(machine: Machine, new: Choices, domain: DomainFacts | None, layout: Layout) -> Made | None:
+    """What a machine was made with that nothing is noted of: what its layout or its definition has.
+
+    Where the lab file says something else by now, what of its host it did not use so far (an older QEMU's lack of an
+    offload, what only nests) is the host's of today.
+    """
+    offloads = {row.name for row in OFFLOADS if row.layout <= layout.number}
+    can = layout.enlightenments
+    if can is None and domain is not None:
+        can = domain.processor.enlightenments
+    if can is None:
+        return None
+    tsc = domain.processor.tsc if domain else None
+    if domain and domain.mark and domain.mark.digest == spec_digest(machine):
+        offloads -= {row.name for row in OFFLOADS if not row.everywhere} - domain.overridden
+        features = tuple(domain.processor.features)
+        return Made(layout.number, tuple(offloads), tuple(can), features, tsc)
+    can |= {row.name for row in ENLIGHTENMENTS if row.nested} & (new.enlightenments or frozenset())
+    return Made(layout.number, tuple(offloads), tuple(can), tsc=tsc)
+
+
+def _machine_type(machine: Machine, domain: DomainFacts | None) -> str:
+    """What libvirt has spelled an alias out as: to Windows another version is another board."""
+    defined = domain.machine if domain else ""
     return defined if defined.startswith(f"pc-{machine.machine}-") else ""
 
 
-def _layout(name: str, made: Made | None, state: HostState) -> Layout:
+def _layout(domain: DomainFacts | None, made: Made | None) -> Layout:
     """By which row of the table a machine that is there was made; a row that only a later version has is taken for ours."""
-    domain = state.domains.get(name)
-    mark = parse_domain(domain.persistent_xml or domain.live_xml).mark if domain else None
+    mark = domain.mark if domain else None
     return LAYOUTS.get(mark.layout if mark else made.layout if made else FIRST.number, LATEST)
 
 
-def _known(new: Choices, made: Made | None, layout: Layout) -> frozenset[str] | None:
+def _known(new: Choices, made: Made | None) -> frozenset[str] | None:
     """What is said of offloads to a machine that is there: to another QEMU no more than to the one that it was made for."""
-    if new.properties is None:
-        return None
-    if made is not None and made.properties is not None:
-        return new.properties & frozenset(made.properties)
-    return new.properties - {row.name for row in OFFLOADS if row.layout > layout.number}
+    if new.properties is None or made is None or made.properties is None:
+        return new.properties
+    return new.properties & frozenset(made.properties)
 
 
 def _addresses(name: str, state: HostState) -> dict[str, PciAddress]:
@@ -125,7 +150,7 @@ def resolved_view(lab: Lab, name: str, state: HostState, *, redefine: bool = Fal
     """
     resolve = _as_made if is_there(lab, name, state) and not redefine else _as_new
     choices = resolve(lab.machines[name], name, state)
-    machine = _machine_type(lab.machines[name], name, state)
+    machine = _machine_type(lab.machines[name], _defined(name, state))
     return machine_view(lab, name, replace(choices, machine=machine, addresses=_addresses(name, state)))
 
 

@@ -77,7 +77,8 @@ def _with_unnamed(libvirt: Named, qemu: Named) -> Named:
 
 
 def _wants(machine: Machine) -> bool:
-    return machine.accel != "tcg" and (GUESTS[machine.guest].hyperv or machine.nested)
+    asks = GUESTS[machine.guest].hyperv or machine.nested or machine.topology.threads > 1
+    return machine.accel != "tcg" and asks
 
 
 class EnlightenmentQuestions:

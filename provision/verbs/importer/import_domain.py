@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.domain_compare import Difference, differences, without_secrets
 from provision.facts.domain_normal import named_devices
+from provision.facts.domain_processor import parse_processor
 from provision.facts.domain_tree import attribute, read_domain
 from provision.facts.overrides import is_kept, overrides
 from provision.lab.load import parse_lab
@@ -19,7 +20,7 @@ from provision.verbs.importer.disks import imported_cdroms, imported_disks
 from provision.verbs.importer.interfaces import imported_nics, ovs_bridges
 from provision.verbs.importer.keys import Keys, refusal
 from provision.verbs.importer.lab_text import lab_text
-from provision.verbs.importer.machine import asked_nesting, imported_machine, lab_name
+from provision.verbs.importer.machine import imported_machine, lab_name
 from provision.verbs.importer.reasons import why
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def import_domain(domain: Domain, target: Target) -> Imported:
     root = read_domain(domain.persistent_xml or domain.live_xml)
     original = domain.persistent_xml or domain.live_xml
     usual = usual_choices(lab.machines[name])
-    choices = replace(usual, ovs=ovs_bridges(original), nesting=asked_nesting(root))
+    choices = replace(usual, ovs=ovs_bridges(original), features=parse_processor(root).features)
     view = machine_view(lab, name, choices)
     rendered = domain_xml(view)
     notes = [

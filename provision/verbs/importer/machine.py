@@ -6,8 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_normal import kibibytes
+from provision.facts.domain_processor import parse_processor
 from provision.facts.domain_tree import attribute, text_of
 from provision.lab import spec
+from provision.tables.cpu_features import wanted_features
 from provision.verbs.importer.keys import Keys, key_or_reason, path_refusal, refusal
 
 if TYPE_CHECKING:
@@ -181,21 +183,12 @@ def _tpm(root: _Element) -> Keys:
     return Keys({"tpm": True}) if root.find("devices/tpm/backend[@type='emulator']") is not None else Keys()
 
 
-NESTING = ("vmx", "svm")
-
-
-def asked_nesting(root: _Element) -> str:
-    """The processor's feature that a domain asks for outright, so that its guest can be a hypervisor."""
-    features = root.iterfind("cpu/feature")
-    asked = (str(row.get("name")) for row in features if row.get("policy") in ("require", "force"))
-    return next((name for name in asked if name in NESTING), "")
-
-
 def _nested(root: _Element) -> Keys:
     """Whether it means its guest to be a hypervisor; one of our own says so, also where its host could not be asked."""
     ours = attribute(root, _OURS, "nested") == "true"
-    evmcs = attribute(root, "features/hyperv/evmcs", "state") == "on"
-    return Keys({"nested": True}) if ours or evmcs or asked_nesting(root) else Keys()
+    processor = parse_processor(root)
+    nests = processor.features & wanted_features(nested=True, threads=1)
+    return Keys({"nested": True}) if ours or nests or "evmcs" in processor.enlightenments else Keys()
 
 
 def imported_machine(root: _Element, live: _Element | None, *, hck: bool) -> Keys:
