@@ -85,8 +85,20 @@ def test_no_machine_has_a_file_of_anothers() -> None:
 
 
 def test_a_host_without_swtpm_lacks_it() -> None:
-    assert "swtpm is not installed (Debian: swtpm)" in lacking(LAB, ["vm"], EMPTY)
-    assert not any("swtpm" in words for words in lacking(one_vm(), ["vm"], EMPTY))
+    by_libvirt = one_vm("libvirt", accel="tpm: true\n    accel")
+    said = {
+        name: [words for words in lacking(lab, ["vm"], EMPTY) if "swtpm" in words]
+        for name, lab in {"qemu": LAB, "libvirt": by_libvirt, "without": one_vm("libvirt")}.items()
+    }
+
+    assert said == {
+        "qemu": ["swtpm is not installed (Debian: swtpm)"],
+        "libvirt": [
+            "swtpm is not installed (Debian: swtpm)",
+            "swtpm_setup is not installed (Debian: swtpm-tools)",
+        ],
+        "without": [],
+    }
 
 
 def test_a_comma_which_swtpm_takes_for_the_end_of_a_path_is_refused() -> None:

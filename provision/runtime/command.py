@@ -30,6 +30,7 @@ Say = Callable[[str], None]
 
 QEMU = "qemu-system-x86_64"
 SWTPM = "swtpm"
+SWTPM_SETUP = "swtpm_setup"
 
 PACKAGES = {
     "ip": "iproute2",
@@ -38,6 +39,7 @@ PACKAGES = {
     "flock": "util-linux",
     QEMU: "qemu-system-x86",
     SWTPM: "swtpm",
+    SWTPM_SETUP: "swtpm-tools",
 }
 """Where Debian keeps the programs that we call."""
 

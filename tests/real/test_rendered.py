@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from lxml import etree
 
 from provision.host.plan.domain_drift import edits
 from provision.lab.file import read_lab
-from provision.render.machine import domain_xml
+from provision.render.machine import domain_xml, tpm_argv
 from provision.render.view import machine_view
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of
@@ -180,7 +181,10 @@ def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_p
     lab.write_text(
         HEAD
         + guest_machine(
-            "qemu", "vm", nics="[{bridge: br-lab, queues: 2}]", more=f"disks: [{{image: {base}}}]"
+            "qemu",
+            "vm",
+            nics="[{bridge: br-lab, queues: 2}]",
+            more=f"disks: [{{image: {base}}}]\n    tpm: true",
         )
     )
     lab.write_text(lab.read_text().replace("accel: tcg", "accel: auto"))
@@ -188,13 +192,16 @@ def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_p
     path = tmp_path / "vm.sh"
     path.write_text(text)
     before = hypervisor.snapshot()
+    view = machine_view(read_lab(str(lab)), "vm")
+    left = f"mkdir -p {view.paths.directory} && umask 077 && {shlex.join(tpm_argv(view))}"
+    hypervisor.output(["sh", "-c", left])  # as of a run that was killed before its QEMU came
 
     during = while_script_runs(hypervisor, path, tmp_path / "console")
 
     assert {"br-lab", read_lab(str(lab)).machines["vm"].nics[0].ifname} <= during.keys()
     after = hypervisor.snapshot()
     assert (after.links, after.processes) == (before.links, before.processes)
-    assert {name for name in after.files if not name.endswith(".qcow2")} <= {"lab"}
+    assert {name for name in after.files if not name.endswith((".qcow2", ".tpmstate"))} <= {"lab"}
 
 
 def test_a_wheel_works_outside_the_checkout(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from provision.host.preflight.networks import network_obstacles
 from provision.host.preflight.nics import nic_obstacles
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
 from provision.lab.spec import FORMATS, FirmwareFiles
-from provision.runtime.command import PACKAGES, QEMU, RELAYS, SWTPM
+from provision.runtime.command import PACKAGES, QEMU, RELAYS, SWTPM, SWTPM_SETUP
 from provision.runtime.errors import HostError
 from provision.tables.offloads import HCK
 
@@ -109,8 +109,10 @@ def journal_obstacles(lab: Lab, state: Inventory) -> Iterator[str]:
 
 def _programs(views: Sequence[MachineView], state: HostState) -> Iterator[str]:
     overlays = any(disk.base for view in views for disk in view.disks)
-    tpms = any(view.spec.tpm and view.spec.backend == "qemu" for view in views)
-    for program in ("ip", "ethtool", *(["qemu-img"] if overlays else []), *([SWTPM] if tpms else [])):
+    tpms = {view.spec.backend for view in views if view.spec.tpm}
+    emulators = {"qemu": [SWTPM], "libvirt": [SWTPM, SWTPM_SETUP]}  # libvirt has it make certificates
+    tools = dict.fromkeys(program for backend in sorted(tpms) for program in emulators[backend])
+    for program in ("ip", "ethtool", *(["qemu-img"] if overlays else []), *tools):
         if program not in state.access.programs:
             yield f"{program} is not installed (Debian: {PACKAGES[program]})"
     for view in views:
