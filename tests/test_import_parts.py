@@ -213,29 +213,15 @@ def test_a_remote_host_is_declared_and_named() -> None:
     assert (lab.hosts["hv1.example"].user, lab.hosts["hv1.example"].port) == ("root", 2222)
 
 
-@pytest.mark.parametrize(
-    ("form", "path", "said"),
-    [
-        ("qcow2", "/srv/disk", "qcow2"),
-        ("raw", "/srv/disk.qcow2", "raw"),
-        ("raw", "/srv/disk.img", None),
-        ("qcow2", "/srv/disk.qcow2", None),
-    ],
-)
-def test_a_format_is_said_where_the_name_tells_another(form: str, path: str, said: str | None) -> None:
-    imported = small(DISK.replace("FORM", form).replace("PATH", path).replace("BUS", "virtio"))
+@pytest.mark.parametrize("name", ["vmx", "svm", "topoext"])
+def test_what_a_domain_asks_of_its_processor_outright_is_kept(name: str) -> None:
+    topology = "<topology sockets='1' cores='1' threads='2'/>" if name == "topoext" else ""
+    cpu = f"<cpu mode='host-passthrough'>{topology}<feature policy='require' name='{name}'/></cpu>"
+    imported = small(**{"<vcpu>2</vcpu>": f"<vcpu>2</vcpu>{cpu}"})
 
-    assert lab_of(imported.text).machines["vm"].disks[0].format == said
-    assert "format:" in imported.text if said else "format:" not in imported.text
-
-
-def test_a_block_device_stays_one_and_no_overlay_is_said_of_it() -> None:
-    block = DISK.replace("FORM", "raw").replace("PATH", "/dev/vg/win").replace("BUS", "scsi")
-    imported = small(block.replace("type='file'", "type='block'").replace("file=", "dev="))
-
-    [disk] = lab_of(imported.text).machines["vm"].disks
-    assert (disk.block, disk.bus, disk.overlaid) == ("/dev/vg/win", "scsi", False)
-    assert "{block: /dev/vg/win, bus: scsi}" in imported.text
+    machine = lab_of(imported.text).machines["vm"]
+    assert (machine.nested, machine.topology.threads) == (not topology, 2 if topology else 1)
+    assert not [note for note in imported.notes if note.path.startswith("cpu/feature")]
 
 
 CPUS = {

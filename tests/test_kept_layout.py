@@ -106,6 +106,17 @@ def test_what_the_lab_file_changes_is_changed_and_nothing_else() -> None:
     ]
 
 
+@pytest.mark.parametrize("redefine", [False, True])
+def test_an_alias_of_a_machine_type_stays_what_libvirt_made_of_it(*, redefine: bool) -> None:
+    """To Windows another version is another board, and `q35` is a later one after each upgrade of QEMU."""
+    [kept, other] = (
+        parse_domain(defined(planned(lab(**{"192MiB": f"256MiB\n{more}"}), there(), redefine=redefine)))
+        for more in ("", "    machine: pc-q35-6.2")
+    )
+
+    assert (kept.machine, other.machine) == ("pc-q35-7.2", "pc-q35-6.2")
+
+
 def test_a_redefinition_takes_all_of_it_and_leaves_the_nic_where_it_was() -> None:
     state = there()
     plan = planned(lab(), state, redefine=True)

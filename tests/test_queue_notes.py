@@ -31,6 +31,9 @@ def text(guest: str, machine: str, nic: str) -> str:
         ("windows", "vcpus: 4", "rx_queue_size: 1024", ["take 64 MiB"]),
         ("windows", "vcpus: 4", "queues: 4, rx_queue_size: 1024", ["take 256 MiB"]),
         ("windows", "vcpus: 4", "queues: 4, rsc: off", []),
+        ("linux", "vcpus: 4", "queues: 4, rx_queue_size: 1024", []),
+        # A guest gives buffers to no more queues than it has processors.
+        ("windows", "vcpus: 2", "queues: 8", [f"8 queues and 2 vCPUs: {HANG}", "take 32 MiB or more of the guest's memory (512 descriptors"]),
         ("windows", "vcpus: 4", "queues: 4, offloads: {guest_tso4: off}", ["take 64 MiB"]),
         ("windows", "vcpus: 4", "model: e1000e", []),
         ("windows", "vcpus: 2", "queues: 4, rsc: off", [f"4 queues and 2 vCPUs: {HANG}"]),
