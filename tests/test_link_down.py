@@ -56,6 +56,14 @@ def judged(*links: Link, **changes: Any) -> NicVerdict:
             "tap0 is disabled on br0",
             "bridge link set dev tap0 state 3, unless STP holds it",
         ),
+        *(
+            (
+                (replace(TAP, port_state=state), BRIDGE),
+                f"tap0 is {state} on br0",
+                "wait: STP lets tap0 forward once br0's forward_delay has passed twice (`ip -d link show br0`)",
+            )
+            for state in ("listening", "learning")
+        ),
         (
             (replace(TAP, master=""),),
             "there is no br0, which its machine's definition has it on",

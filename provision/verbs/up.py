@@ -12,7 +12,7 @@ from provision.host.plan.steps import Plan
 from provision.host.plan.taps import mangling_steps, unproven_mangling
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
-from provision.runtime.deadline import Deadline, wait_for
+from provision.runtime.deadline import Deadline, pause, wait_for
 from provision.runtime.errors import HostError, WaitedError
 from provision.runtime.interrupt import finish
 from provision.tables.backends import BACKENDS
@@ -144,7 +144,16 @@ def _await_drivers(session: HostSession, names: Sequence[str], deadline: Deadlin
         wait_for(settled, deadline, "the guests' drivers")
     except WaitedError:
         waited = True
-    return check(source, Look(waited=waited))
+    while True:
+        verdicts = check(source, Look(waited=waited))
+        if deadline.expired or not any(_is_learning(verdict.evidence) for verdict in verdicts):
+            return verdicts
+        pause(min(1, deadline.remaining))
+
+
+def _is_learning(nic: NicEvidence) -> bool:
+    """Whether the bridge's STP holds back its TAP, which is new, for some seconds: libvirt's networks have STP."""
+    return any(cut.at == "learning" for cut in nic.cuts)
 
 
 def _is_silent(nic: NicEvidence) -> bool:

@@ -81,8 +81,11 @@ class Machine:
 class Cut:
     """A place at which nothing gets through to the guest."""
 
-    at: Literal["xml", "qemu", "tap", "port", "state", "bridge", "missing"]
-    """The link as libvirt has it or QEMU; the TAP, its place on its bridge and its state there, or that bridge."""
+    at: Literal["xml", "qemu", "tap", "port", "state", "learning", "bridge", "missing"]
+    """The link as libvirt has it or QEMU; the TAP, its place on its bridge and its state there, or that bridge.
+
+    A port that is learning forwards by itself soon.
+    """
     seen: str
     bridge: str = ""
 

@@ -14,7 +14,8 @@ import pytest
 from tests.real.conftest import Lab, comparable, guest_machine
 from tests.real.hypervisor import Hypervisor, Snapshot
 
-LAN = "<network><name>lan</name><bridge name='virbr7'/></network>"
+LAN = "<network><name>lan</name><bridge name='virbr7' stp='on' delay='4'/></network>"
+"""Its TAPs forward 8 s after they came, by when the guest has long booted: `up` waits for that."""
 OVS = """
 mkdir -p /run/openvswitch /etc/openvswitch
 ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema

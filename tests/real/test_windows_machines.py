@@ -57,6 +57,7 @@ BLOCK = "/dev/rscvm-disk"
 LOOP = r"""
 mknod /dev/loop-control c 10 237
 device=$(losetup --find)
+device=${device% (lost)} # which later ones add where there is no such file
 mknod "$device" b 7 "${device#/dev/loop}"
 losetup "$device" "$1"
 mknod "$2" b 7 "${device#/dev/loop}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 from provision.verify.collect.own_taps import MACVTAPS, has_device, with_own_tap
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _BLOCKED = frozenset({"disabled", "blocking", "listening", "learning"})
 """States of a bridge's port in which nothing is forwarded to it (Linux net/bridge/br_forward.c, should_deliver)."""
+_ON_THEIR_WAY = frozenset({"listening", "learning"})
+"""Those of them that a port of a bridge with STP is in for its forward_delay each, and then forwards."""
 _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
 """Kinds of port that bring nothing from outside; the kernel names no kind of a physical NIC."""
 
@@ -79,7 +81,8 @@ def _cuts(nic: NicEvidence, read: TapsRead) -> Iterator[Cut]:
     if tap is not None and tap.master != bridge.name:
         yield Cut("port", f"{tap.name} is not on {bridge.name}", bridge.name)
     elif tap is not None and tap.up and bridge.up and tap.port_state in _BLOCKED:
-        yield Cut("state", f"{tap.name} is {tap.port_state} on {bridge.name}", bridge.name)
+        at: Literal["learning", "state"] = "learning" if tap.port_state in _ON_THEIR_WAY else "state"
+        yield Cut(at, f"{tap.name} is {tap.port_state} on {bridge.name}", bridge.name)
     if not bridge.up:
         yield Cut("bridge", f"{bridge.name} is down", bridge.name)
 

@@ -76,6 +76,10 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
     Fix("ip link set dev {tap} up", when=lambda nic: _is_cut(nic, "tap")),
     Fix("ip link set dev {tap} master {bridge}", when=lambda nic: _is_cut(nic, "port")),
     Fix("bridge link set dev {tap} state 3, unless STP holds it", when=lambda nic: _is_cut(nic, "state")),
+    Fix(
+        "wait: STP lets {tap} forward once {bridge}'s forward_delay has passed twice (`ip -d link show {bridge}`)",
+        when=lambda nic: _is_cut(nic, "learning"),
+    ),
     Fix("ip link set dev {bridge} up", when=lambda nic: _is_cut(nic, "bridge")),
     Fix(
         "make {bridge} again, and ip link set dev {tap} master {bridge}; a power cycle of the machine does the latter",
