@@ -171,7 +171,11 @@ def _keys(draw: Draw, path: st.SearchStrategy[str], backend: str) -> dict[str, A
                 "firmware": st.sampled_from(["uefi", "uefi-secure-boot", "bios"]) | files,
                 "tpm": switch,
                 "nested": switch,
-                "disks": st.lists(_disk(path, backend), max_size=4),
+                "disks": st.lists(
+                    _disk(path, backend),
+                    max_size=4,
+                    unique_by=lambda disk: disk.get("image") or disk["block"],
+                ),
                 "cdroms": st.lists(path, max_size=8),
                 "kernel": kernel,
                 "ask": st.lists(ask, max_size=2),

@@ -17,14 +17,11 @@ from provision.host.plan.up import plan_up
 from provision.host.state import HostState
 from provision.lab.identity import spec_as_noted
 from provision.lab.spec import Lab
-from provision.render.machine import domain_xml
 from provision.runtime.command import Run
 from provision.runtime.errors import UnreadableError
 from provision.runtime.protocols import Domain
-from provision.tables.enlightenments import BY_NAME
-from tests.builders import lab_of, one_vm
+from tests.builders import lab_of
 from tests.hosts import EMPTY, EVERYTHING, capable
-from tests.hyperv_hosts import HOSTS, TSC, HypervHost, said_by_xml, state_of, windows, with_parameter
 
 KEPT = Path(__file__).parent / "fixtures" / "rscvm-0.1.0"
 NAME = "plain"
@@ -66,13 +63,6 @@ def defined(plan: Plan) -> str:
     """The XML of the one definition of a plan."""
     [xml] = [action.xml for step in plan.steps for action in step.do if isinstance(action, Define)]
     return xml
-
-
-def defined_anew(plan: Plan) -> list[str]:
-    """The XML of the one step that defines it otherwise, because of the lab file."""
-    [step] = [step for step in plan.steps if step.what == "define vm anew"]
-    assert step.why == "the lab file has changed"
-    return [action.xml for action in step.do if isinstance(action, Define)]
 
 
 @pytest.mark.parametrize(("state", "whats"), [("running", []), ("off", [f"start {NAME}"])])
@@ -147,110 +137,40 @@ def test_what_somebody_has_changed_by_hand_is_still_seen() -> None:
     assert "<rng" not in defined(plan)
 
 
-def made_on(host: HypervHost, lab: Lab) -> HostState:
-    """The host, its machine made and defined, with what the journal keeps of it."""
-    found = state_of(host, lab)
-    view = resolved_view(lab, "vm", found)
-    xml = domain_xml(view)
-    journal = replace(
-        found.journal,
-        specs={"vm": spec_as_noted(lab.machines["vm"])},
-        kvm={"vm": view.choices.kvm},
-        made={"vm": as_noted(view.choices)},
-    )
-    return replace(
-        found,
-        domains={"vm": Domain("vm", "off", "", xml)},
-        journal=parse_journal(written_journal(journal)),
+def test_a_redefinition_that_was_cut_off_after_its_note_is_no_hand_edit() -> None:
+    state = there()
+    noted = replace(
+        state.journal, made={NAME: as_noted(resolved_view(lab(), NAME, state, redefine=True).choices)}
     )
 
+    plan = planned(lab(), replace(state, journal=noted))
 
-CHANGES = [
-    (HOSTS["9.0 intel"], HOSTS["11.9 intel"]),
-    (HOSTS["11.9 intel"], HOSTS["9.0 intel"]),
-    (replace(HOSTS["11.9 intel"], tsc=TSC), replace(HOSTS["11.9 intel"], tsc=TSC + 1000)),
-    (HOSTS["11.9 intel"], HOSTS["nothing"]),
-    (HOSTS["11.9 amd"], with_parameter(HOSTS["11.9 amd"], "nested", "0")),
-    (with_parameter(HOSTS["9.0 amd"], "nested", "0"), HOSTS["11.9 amd"]),
-]
-"""A host when the machine was made, and later."""
+    assert [step.what for step in plan.steps] == [f"start {NAME}"]
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES)
-@pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("lost", [False, True], ids=["", "no journal"])
-def test_what_a_host_can_later_changes_no_machine_that_is_there(
-    before: HypervHost, after: HypervHost, *, nested: bool, lost: bool
-) -> None:
-    lab = windows("libvirt", nested=nested, threads=2)
-    then = made_on(before, lab)
-    now = replace(state_of(after, lab), domains=then.domains, journal=Journal() if lost else then.journal)
+@pytest.mark.parametrize("redefine", [False, True])
+@pytest.mark.parametrize(("machine", "kept"), [("pc", False), ("q35", True), ("pc-q35-6.2", True)])
+def test_a_nic_keeps_its_place_on_the_bus_that_it_is_on(machine: str, *, kept: bool, redefine: bool) -> None:
+    """libvirt refuses a place of PCIe on PCI, and by its place on pcie.0 virtio would be transitional."""
+    state, there_is = there(), lab()
+    spec = there_is.machines[NAME].model_copy(update={"machine": machine})
+    changed = there_is.model_copy(update={"machines": {**there_is.machines, NAME: spec}})
 
-    plan = plan_up(lab, "local", ["vm"], now)
-    anew = resolved_view(lab, "vm", now, redefine=True)
+    [nic] = resolved_view(changed, NAME, state, redefine=redefine).nics
 
-    assert "define vm anew" not in plan.whats
-    assert domain_xml(resolved_view(lab, "vm", now)) == then.domains["vm"].persistent_xml
-    assert domain_xml(anew) == domain_xml(resolved_view(lab, "vm", state_of(after, lab)))
-
-
-@pytest.mark.parametrize("lost", [False, True], ids=["", "no journal"])
-@pytest.mark.parametrize("feature", ["vmx", "svm"])
-def test_a_machine_that_is_to_nest_from_now_on_gets_what_nests_and_nothing_else(
-    feature: str, *, lost: bool
-) -> None:
-    """`ipi` is there for the newer QEMU alone, and stays away; what nests is what the host had when it was made."""
-    maker = {"vmx": "intel", "svm": "amd"}[feature]
-    then = made_on(HOSTS[f"11.3 {maker}"], windows("libvirt"))
-    lab, after = windows("libvirt", nested=True), HOSTS[f"11.9 {maker}"]
-    now = replace(state_of(after, lab), domains=then.domains, journal=Journal() if lost else then.journal)
-    before = set(said_by_xml(resolved_view(windows("libvirt"), "vm", then)))
-
-    [xml] = defined_anew(plan_up(lab, "local", ["vm"], now))
-    added = set(said_by_xml(resolved_view(lab, "vm", now))) - before
-
-    assert f'name="{feature}"/>' in xml
-    assert added
-    assert all(BY_NAME[name].nested for name in added)
-
-
-@pytest.mark.parametrize("guest", ["windows", "linux"])
-def test_threads_that_a_machine_gets_later_are_seen_on_amd(guest: str) -> None:
-    then = made_on(HOSTS["11.9 amd"], windows("libvirt", guest=guest))
-    lab = windows("libvirt", guest=guest, threads=2)
-    now = replace(state_of(HOSTS["11.9 amd"], lab), domains=then.domains, journal=then.journal)
-
-    [xml] = defined_anew(plan_up(lab, "local", ["vm"], now))
-
-    assert '<feature policy="require" name="topoext"/>' in xml
-
-
-def test_a_later_qemu_is_told_no_more_of_offloads_than_the_one_that_it_was_made_for() -> None:
-    lab = one_vm("libvirt", **{"ifname: tap0": "ifname: tap0, rsc: false"})
-    older = {"vm": Emulator("qemu", "7.2.22", EVERYTHING - {"guest_uso4", "guest_uso6"})}
-    now = replace(made_on(HOSTS["tcg"], lab), capabilities=state_of(HOSTS["tcg"], lab).capabilities)
-    then = capable(now, qemus=older)
-    choices = resolved_view(lab, "vm", then, redefine=True).choices
-    journal = replace(now.journal, made={"vm": as_noted(choices)})
-
-    kept, anew = (
-        resolved_view(lab, "vm", replace(now, journal=journal), redefine=on) for on in (False, True)
-    )
-
-    assert "guest_uso4" not in dict(kept.nics[0].properties)
-    assert dict(anew.nics[0].properties)["guest_uso4"] is False
+    assert (nic.address is not None) is kept
 
 
 @pytest.mark.parametrize("redefine", [False, True])
 def test_offloads_that_0_1_0_did_not_know_are_not_said_to_its_machines(*, redefine: bool) -> None:
-    view = resolved_view(
-        lab(**{"nics: [{bridge: br-lab}]": "nics: [{bridge: br-lab, rsc: false}]"}),
-        NAME,
-        there(),
-        redefine=redefine,
-    )
+    dark = lab(**{"nics: [{bridge: br-lab}]": "nics: [{bridge: br-lab, rsc: false}]"})
+    state = there()
+    dark_then = replace(state.journal, specs={NAME: spec_as_noted(dark.machines[NAME])})
+    view = resolved_view(dark, NAME, replace(state, journal=dark_then), redefine=redefine)
+    now = resolved_view(dark, NAME, state, redefine=redefine)
 
     assert ("guest_tunnel" in dict(view.nics[0].properties)) is redefine
+    assert dict(now.nics[0].properties)["guest_tunnel"] is False, "what is asked for newly is said whole"
 
 
 def test_what_is_noted_of_a_machine_that_was_there_is_what_it_was_made_with() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from provision.facts.ip import Link
-from provision.host.journal import Journal, Thing, parse_journal, written_journal
+from provision.host.journal import Journal, Made, Thing, parse_journal, written_journal
 from provision.host.plan.down import plan_down
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Action, Destroy, Undefine
@@ -183,13 +183,17 @@ def test_a_domain_goes_with_its_definition_where_it_has_one(
 def test_with_its_disks_a_domain_keeps_the_definition_that_its_firmwares_variables_go_with(
     state: str, actions: list[tuple[Action, ...]]
 ) -> None:
-    plan = plan_down(one_vm("libvirt"), None, of_libvirt(state), keep_disks=True)
+    found = of_libvirt(state)
+    journal = replace(found.journal, specs={"vm": {}}, kvm={"vm": True}, made={"vm": Made(2, tsc=1)})
+    plan = plan_down(one_vm("libvirt"), None, replace(found, journal=journal), keep_disks=True)
 
     assert [step.do for step in plan.steps] == actions
     assert plan.notes == ("domain vm stays defined: libvirt keeps its firmware or TPM state with it",)
     assert plan.closing is not None
     [written] = runs(plan.closing.do)
-    assert [thing.name for thing in parse_journal(written.stdin).things] == ["vm"]
+    left = parse_journal(written.stdin)
+    assert [thing.name for thing in left.things] == ["vm"]
+    assert (left.specs, left.kvm, left.made) == (journal.specs, journal.kvm, journal.made)
 
 
 def test_a_domain_that_has_gone_needs_nothing() -> None:

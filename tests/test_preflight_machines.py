@@ -121,7 +121,12 @@ def test_a_block_device_must_be_one(files: set[str], blocks: set[str], said: lis
     [
         ("raw", []),
         ("qcow2", ["vm: /srv/disk is qcow2, and is taken for raw: say `format: qcow2`"]),
-        ("luks", ["vm: /srv/disk is luks, and is taken for raw: convert it"]),
+        (
+            "luks",
+            [
+                "vm: /srv/disk is luks, and is taken for raw: `qemu-img convert -O qcow2 /srv/disk FILE`, and say that"
+            ],
+        ),
     ],
 )
 def test_an_image_of_another_format_is_told_what_to_say_of_it(seen: str, said: list[str]) -> None:

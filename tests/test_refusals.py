@@ -138,6 +138,8 @@ REFUSED_MACHINES = {  # what the machine says beside guest and memory
     "vcpus: 8, cpu: {sockets: 2, cores: 2, threads: 1}": (".cpu", "2 x 2 x 1 is 4, not 8"),
     "vcpus: 3, cpu: {sockets: 2}": (".cpu", "2 x 1 x 1 is 2, not 3"),
     "disks: [{image: a, block: /dev/b}]": (".disks[0]", "exactly one of image and block, and has both"),
+    "disks: [{block: /dev/b}, {block: /dev/b, bus: scsi}]": (".disks[1].block", "/dev/b is disk 0, too"),
+    "disks: [{image: /a}, {image: /b}, {image: /a, overlay: off}]": (".disks[2].image", "/a is disk 0, too"),
     "disks: [{bus: scsi}]": (".disks[0]", "exactly one of image and block, and has neither"),
     "disks: [{block: /dev/b, overlay: on}]": (".disks[0].overlay", "a block device has none"),
     "disks: [{image: a, format: vhdx}]": (".disks[0].format", "is vhdx, which libvirt does not know"),

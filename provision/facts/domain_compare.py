@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_normal import normal_form
 from provision.facts.domain_tree import read_domain, text_of
 from provision.runtime.masked import MARK, masked_xml
+from provision.tables.machine_types import spells_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,7 +156,7 @@ def _is_foreign(added: Difference) -> bool:
 
 def _is_spelled_out(change: Difference) -> bool:
     """Whether libvirt has only written a machine type's alias out in full."""
-    return change.kind == "os/type@machine" and (change.now or "").startswith(f"pc-{change.was}-")
+    return change.kind == "os/type@machine" and spells_out(change.now or "", change.was or "")
 
 
 _LEFT_TO_LIBVIRT = {"uefi": "", "uefi-secure-boot": ", secure boot"}

@@ -60,6 +60,13 @@ have() { command -v "$1" >/dev/null || { echo "$1 not found" >&2; exit 3; }; }
 have qemu-system-x86_64
 have ip
 
+# A QEMU that runs has taken everything below, and is known by its monitor.
+monitor=socket,id=monitor,path=/var/lib/rscvm/lab/dut.qmp,server=on,wait=off
+if grep -qszxF -e "$monitor" /proc/[0-9]*/cmdline; then
+    echo 'dut runs already' >&2
+    exit 3
+fi
+
 accel=tcg
 if [ "$accel" = auto ]; then
     times=$(probe_accelerators qemu-system-x86_64)

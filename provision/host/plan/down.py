@@ -247,6 +247,7 @@ def _steps(lab: Lab, doomed: Sequence[Thing], state: Inventory, *, keep_disks: b
 
 def _closing(lab: Lab, left: tuple[Thing, ...], gone: set[str], state: Inventory) -> Step:
     paths = LabPaths(lab.state_dir, lab.name)
+    gone = gone - {thing.machine for thing in left if thing.kind == "domain"}
     specs = {name: spec for name, spec in state.journal.specs.items() if name not in gone}
     kvm = {name: state.journal.kvm[name] for name in specs if name in state.journal.kvm}
     made = {name: state.journal.made[name] for name in specs if name in state.journal.made}

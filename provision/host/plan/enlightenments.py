@@ -73,6 +73,8 @@ def enlightenment_notes(view: MachineView, state: HostState) -> Iterator[str]:
     """What a host lacks of that which a machine would use there, each with the reason."""
     name, machine, module = view.name, view.spec, state.capabilities.module
     if not view.choices.kvm:
+        if machine.nested:
+            yield f"{name}: nested, and its guest cannot be a hypervisor: it runs without KVM"
         return
     if machine.nested and (why := _no_nesting(Named(), module)):
         yield f"{name}: nested, and its guest cannot be a hypervisor: {why}"

@@ -191,7 +191,14 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
         if image is None:
             yield f"{view.name}: qemu-img cannot read {path}{'' if disk.base else f' as {form}'}"
         elif image.format != form:
-            what = f"say `format: {image.format}`" if image.format in FORMATS else "convert it"
+            known = image.format in FORMATS and not (
+                image.format == "vhdx" and view.spec.backend == "libvirt"
+            )
+            what = (
+                f"say `format: {image.format}`"
+                if known
+                else f"`qemu-img convert -O qcow2 {path} FILE`, and say that"
+            )
             yield f"{view.name}: {path} is {image.format}, and is taken for {form}: {what}"
 
 

@@ -48,6 +48,19 @@ def _disks(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
             yield Complaint((*here, "format" if disk.format else "image"), words, ((*where, "backend"),))
 
 
+def _shared(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
+    """Files and devices that two disks of a machine have, of which one is written to: QEMU locks such a one, and does not start."""
+    first: dict[str, int] = {}
+    for at, disk in enumerate(machine.disks):
+        path = disk.image or disk.block
+        if path is None:
+            continue
+        before = machine.disks[first.setdefault(path, at)]
+        if before is not disk and not (before.overlaid and disk.overlaid):
+            here = (*where, "disks", at, "image" if disk.image else "block")
+            yield Complaint(here, f"{path} is disk {first[path]}, too, and cannot be written to by both", ())
+
+
 def _bare_qemu(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
     """What only libvirt lays out: machine types without PCIe, and more devices than one level of root ports takes."""
     backend = ((*where, "backend"),)
@@ -70,5 +83,6 @@ def hardware(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
     """What of a machine none can make, or not its backend."""
     yield from _processors(where, machine)
     yield from _disks(where, machine)
+    yield from _shared(where, machine)
     if machine.backend == "qemu":
         yield from _bare_qemu(where, machine)
