@@ -165,9 +165,7 @@ def while_script_runs(hypervisor: Hypervisor, path: Path, log: Path) -> dict[str
             during = hypervisor.links()
             again = hypervisor.run(["sh", str(path)])
             assert (again.returncode, again.stderr) == (3, b"vm runs already\n")
-            assert hypervisor.snapshot().files.keys() >= {
-                f"lab/vm.{end}" for end in ("qmp", "tpm", "tpmpid")
-            }
+            assert hypervisor.snapshot().files.keys() >= {f"lab/vm.{end}" for end in ("qmp", "tpm", "tpmpid")}
             keyboard.write(b"poweroff -f\n")
             keyboard.flush()
             assert running.wait(30) == 0
