@@ -5,6 +5,7 @@ Their results are those of the command line: `document(verdicts)` is what `check
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import machine_view
 from provision.runtime.errors import HostError, LabFileError, RequestError, RscvmError
 from provision.verbs.check import Look, check
-from provision.verify.collect.source import domain_source
+from provision.verify.collect.source import domain_source, every_source
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.report.document import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from provision.edges.relayed.pump import Connection
 
 __all__ = [
     "HostError",
@@ -32,10 +34,12 @@ __all__ = [
     "RequestError",
     "RscvmError",
     "check_domains",
+    "check_over",
     "document",
     "load_lab",
     "render_argv",
     "render_domain",
+    "write_report",
 ]
 
 
@@ -59,6 +63,76 @@ def check_domains(
     with RealEdges({way.name: way.host}, daemons={way.name: way.daemon}) as edges:
         source = domain_source(edges, way.name, domains, monitor=monitor)
         return check(source, Look(monitor=monitor, observe=observe))
+
+
+def check_over(
+    connection: Connection,
+    host: str,
+    *,
+    uri: str = "qemu:///system",
+    monitor: bool = True,
+    observe: float = 0,
+    save: str = "",
+) -> dict[str, Any]:
+    """The verdicts on every NIC of all that runs on a host, over somebody else's connection to it; changes nothing.
+
+    :param host: what it is called in the document (`check --json`'s).
+    :param uri: its libvirt's, as seen there.
+    :param save: a directory for the evidence, as of `check --save`.
+    :raise HostError: when it cannot be asked.
+    """
+    from provision.cli.saved import Keep  # noqa: PLC0415 - only where it is asked for
+    from provision.edges.relayed.wiring import RelayedEdges  # noqa: PLC0415
+
+    look = Look(monitor=monitor, observe=observe)
+    with (
+        RelayedEdges({host: connection}, {host: uri}) as real,
+        Keep(save or None, look).of_hosts(real, [host]) as edges,
+    ):
+        return as_json(check(every_source(edges, host, monitor=monitor), look))
+
+
+def write_report(
+    directory: str, evidence: Mapping[str, str], errors: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """One report of several hosts: `report.json` (`check --json`'s document) and `report.html` in a directory.
+
+    :param evidence: each host's, as `check_over` has saved it.
+    :param errors: what became of the hosts that could not be asked: `message` and `hint`.
+    :return: the paths (`json`, `html`), the `summary`, and it in a sentence for each host that failed, and one for all.
+    :raise RscvmError: when evidence cannot be read, or a file not written.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from provision.cli.saved import judged_from  # noqa: PLC0415
+    from provision.cli.write import write_text  # noqa: PLC0415
+    from provision.verify.report.html import as_html  # noqa: PLC0415
+    from provision.verify.report.summary import summed  # noqa: PLC0415
+
+    outcomes = [outcome for path in evidence.values() for outcome in judged_from(path, None)]
+    verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    rows = [
+        {"host": host, "message": said.get("message", ""), "hint": said.get("hint", "")}
+        for host, said in errors.items()
+    ]
+    rows += [
+        {"host": each.host, "message": str(each.error), "hint": each.error.hint}
+        for each in outcomes
+        if each.error
+    ]
+    told = {row["host"]: row["message"] for row in rows}
+    html, text = (str(Path(directory) / f"report.{end}") for end in ("html", "json"))
+    found = {**as_json(verdicts), "errors": rows}
+    write_text(text, json.dumps(found, indent=2) + "\n")
+    write_text(html, as_html(verdicts, when=datetime.now(UTC), title="rscvm audit", errors=told))
+    said = [f"{host}: {why}" for host, why in told.items()]
+    return {
+        "json": text,
+        "html": html,
+        "summary": found["summary"],
+        "sentences": [*said, summed(verdicts).sentence],
+    }
 
 
 def document(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ _EXCHANGE = (
     + rf"""
 out=$2 err=$3 until=$4 tries=$5
 [ -d "$d" ] || {{ echo "$d has gone" >&2; exit {_ENDED}; }}
-if ! gone; then keep; timeout 20 cat >>"$d/in" || exit; fi
+if ! gone; then keep; tail -c +2 | timeout 20 cat >>"$d/in"; fi
 size() {{ wc -c <"$1"; }}
 said() {{
     if [ -n "$until" ]; then tail -c "+$((out + 1))" "$d/out" | grep -aqF -e "$until"
@@ -116,7 +116,7 @@ class Connection(Protocol):
     """Somebody else's way to a host."""
 
     def execute(self, script: str, arguments: Argv, stdin: bytes) -> Executed:
-        """Run a script of `sh` there.
+        """Run a script of `sh` there; the input is never empty.
 
         :raise OSError: when the host cannot be reached, or does not let us in.
         """
@@ -158,7 +158,8 @@ class Pump:
         arguments = (str(self._out), str(self._err), self._until, str(int(wait / 0.05) + 1))
         fed, self._fed = self._fed, b""
         script, first = (_EXCHANGE, ()) if self._started else (_FIRST, self._argv)
-        done = self._connection.execute(script, (self._directory, *arguments, *first), fed)
+        # Some connections give a command with no input a terminal, which would mingle its streams: there is always some.
+        done = self._connection.execute(script, (self._directory, *arguments, *first), b"." + fed)
         self._started = True
         if done.status not in (0, _ENDED):
             raise ConnectionError(
@@ -175,7 +176,7 @@ class Pump:
         if not self._started:
             return 0
         self._ended = True
-        done = self._connection.execute(_FINISH, (self._directory, str(int(seconds / 0.05))), b"")
+        done = self._connection.execute(_FINISH, (self._directory, str(int(seconds / 0.05))), b".")
         said = done.out.strip()
         return int(said) if said.isdigit() else -9
 
@@ -184,6 +185,6 @@ class Pump:
         if self._started and not self._ended:
             self._ended = True
             try:
-                self._connection.execute(_KILL, (self._directory,), b"")
+                self._connection.execute(_KILL, (self._directory,), b".")
             except OSError:
                 return  # it ends by itself, once nobody has been heard for a while
