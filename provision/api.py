@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from provision.edges.uri import reach
@@ -15,6 +16,7 @@ from provision.lab.file import read_lab
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import machine_view
+from provision.runtime.command import Run
 from provision.runtime.errors import HostError, LabFileError, RequestError, RscvmError
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import domain_source, every_source
@@ -39,6 +41,7 @@ __all__ = [
     "load_lab",
     "render_argv",
     "render_domain",
+    "set_host",
     "write_report",
 ]
 
@@ -90,6 +93,36 @@ def check_over(
         Keep(save or None, look).of_hosts(real, [host]) as edges,
     ):
         return as_json(check(every_source(edges, host, monitor=monitor), look))
+
+
+def set_host(
+    connection: Connection, host: str, settings: Mapping[str, Any], *, dry_run: bool = False
+) -> dict[str, Any]:
+    """A host's own settings, as of `rscvm apply`, over somebody else's connection: all of them or none, read back.
+
+    :param settings: the entry of a lab file's `hosts`: its `nics` and `bridges`; how it is reached somebody else knows.
+    :return: `changed`, the `diff`, the `commands` (run, or with `dry_run` to be run), `notes`.
+    :raise LabFileError: when the settings are none.
+    :raise HostError: when something fails, or does not take; what was done has been taken back.
+    """
+    from provision.edges.relayed.wiring import RelayedEdges  # noqa: PLC0415 - only where it is asked for
+    from provision.host.apply.session import HostSession  # noqa: PLC0415
+    from provision.lab.load import parse_lab  # noqa: PLC0415
+    from provision.verbs.apply import planned_settings, set_up  # noqa: PLC0415
+
+    entry = {key: settings[key] for key in ("nics", "bridges") if settings.get(key)}
+    text = json.dumps({"version": 1, "hosts": {host: {**entry, "address": host}}, "machines": {}})
+    lab = parse_lab(text, "fleet", "/", {})
+    said: list[str] = []
+    with RelayedEdges({host: connection}, {}) as edges:
+        session = HostSession(edges, lab, host, "rscvm.kvm.host_nics")
+        made = planned_settings(session) if dry_run else set_up(session, said.append)
+    return {
+        "changed": bool(made.steps),
+        "diff": [line for step in made.steps for line in (f"# {step.what}: {step.why}", *step.diff)],
+        "commands": [shlex.join(run.argv) for step in made.steps for run in step.do if isinstance(run, Run)],
+        "notes": list(made.notes),
+    }
 
 
 def write_report(
