@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import OverAnsible, failed
+
 from provision.api import set_host
 from provision.runtime.errors import RscvmError
 

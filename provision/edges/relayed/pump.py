@@ -20,45 +20,45 @@ _KEPT = 120
 """Seconds for which a program waits for more; longer than anything that we do between two exchanges."""
 _ENDED = 90
 """The exit status of an exchange with a program that has ended."""
-_LONGEST = 20.0
+_LONGEST = 3.0
 """Seconds of one exchange; more is waited for in the next."""
 
 # No terminal and no connection of anybody's ends what is started here: setsid, and nothing of its streams is inherited.
-_COMMON = rf"""
+_COMMON = r"""
 d=$1
-gone() {{ [ -e "$d/status" ] || ! kill -0 "$(cat "$d/pid")" 2>/dev/null; }}
-keep() {{
+gone() { [ -e "$d/status" ] || ! kill -0 "$(cat "$d/pid")" 2>/dev/null; }
+keep() {
     # The FIFO is opened both ways, which waits for nobody.
-    setsid sh -c 'echo $$ >"$1/keeper.new" && exec sleep {_KEPT} <>"$1/in" >&0' sh "$d" >/dev/null 2>&1 &
+    setsid sh -c 'echo $$ >"$1/keeper.new" && exec sleep "$2" <>"$1/in" >&0' sh "$d" "$kept" >/dev/null 2>&1 &
     i=0
     while [ ! -s "$d/keeper.new" ] && [ "$i" -lt 100 ]; do i=$((i + 1)); sleep 0.02; done
     [ ! -e "$d/keeper" ] || kill "$(cat "$d/keeper")" 2>/dev/null
     mv -f "$d/keeper.new" "$d/keeper"
-}}
+}
 """
 _RUN = r"""
 echo $$ >"$1/pid"
-d=$1
-shift
+d=$1 kept=$2
+shift 2
 "$@" <"$d/in" >>"$d/out" 2>>"$d/err"
 echo $? >"$d/status.new"
 mv -f "$d/status.new" "$d/status"
-sleep 60
+sleep "$kept"
 rm -rf -- "$d"
 """
 _MAKE = f"""
-d=$1 out=$2 err=$3 until=$4 tries=$5
-shift 5
+d=$1 out=$2 err=$3 until=$4 tries=$5 kept=$6
+shift 6
 mkdir -m 700 -- "$d" && mkfifo "$d/in" && : >"$d/out" && : >"$d/err" || exit
-setsid sh -c {shlex.quote(_RUN)} sh "$d" "$@" </dev/null >/dev/null 2>&1 &
-set -- "$d" "$out" "$err" "$until" "$tries"
+setsid sh -c {shlex.quote(_RUN)} sh "$d" "$kept" "$@" </dev/null >/dev/null 2>&1 &
+set -- "$d" "$out" "$err" "$until" "$tries" "$kept"
 i=0
 while [ ! -s "$d/pid" ] && [ "$i" -lt 100 ]; do i=$((i + 1)) && sleep 0.02; done
 """
 _EXCHANGE = (
     _COMMON
     + rf"""
-out=$2 err=$3 until=$4 tries=$5
+out=$2 err=$3 until=$4 tries=$5 kept=$6
 [ -d "$d" ] || {{ echo "$d has gone" >&2; exit {_ENDED}; }}
 if ! gone; then keep; tail -c +2 | timeout 20 cat >>"$d/in"; fi
 size() {{ wc -c <"$1"; }}
@@ -126,8 +126,11 @@ class Connection(Protocol):
 class Pump:
     """The streams of a program on a host; it is started by the first exchange."""
 
-    def __init__(self, connection: Connection, argv: Argv, directory: str = "/tmp") -> None:  # noqa: S108 - what is made there is ours alone
+    def __init__(
+        self, connection: Connection, argv: Argv, directory: str = "/tmp", kept: int = _KEPT
+    ) -> None:  # noqa: S108 - what is made there is ours alone
         self._connection, self._argv = connection, argv
+        self._kept = kept
         self._directory = f"{directory}/.rscvm-{secrets.token_hex(16)}"
         self._out = self._err = 0
         self._started = self._ended = False
@@ -155,7 +158,7 @@ class Pump:
         if self._ended:
             return None
         wait = _LONGEST if self._until else min(max(seconds, 0.0), _LONGEST)
-        arguments = (str(self._out), str(self._err), self._until, str(int(wait / 0.05) + 1))
+        arguments = (str(self._out), str(self._err), self._until, str(int(wait / 0.05) + 1), str(self._kept))
         fed, self._fed = self._fed, b""
         script, first = (_EXCHANGE, ()) if self._started else (_FIRST, self._argv)
         # Some connections give a command with no input a terminal, which would mingle its streams: there is always some.
