@@ -38,6 +38,7 @@ __all__ = [
     "check_domains",
     "check_over",
     "document",
+    "fix_taps",
     "load_lab",
     "render_argv",
     "render_domain",
@@ -122,6 +123,37 @@ def set_host(
         "diff": [line for step in made.steps for line in (f"# {step.what}: {step.why}", *step.diff)],
         "commands": [shlex.join(run.argv) for step in made.steps for run in step.do if isinstance(run, Run)],
         "notes": list(made.notes),
+    }
+
+
+def fix_taps(
+    connection: Connection,
+    host: str,
+    *,
+    uri: str = "qemu:///system",
+    observe: float = 0,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Ask for what a host has switched off at the TAPs of all that runs there, over somebody else's connection.
+
+    :return: `changed`, the `diff`, the `commands` (run, or with `dry_run` to be run), `notes`, and the `report` of how
+        every NIC is then.
+    :raise HostError: when a TAP cannot be asked.
+    """
+    from provision.edges.relayed.wiring import RelayedEdges  # noqa: PLC0415 - only where it is asked for
+    from provision.verbs.fix.fix import fix_host  # noqa: PLC0415
+
+    with RelayedEdges({host: connection}, {host: uri}) as edges:
+        source = every_source(edges, host)
+        fixed = fix_host(source, edges, lambda _: None, Look(observe=observe), dry_run=dry_run)
+    if fixed.error is not None:
+        raise fixed.error
+    return {
+        "changed": bool(fixed.changed),
+        "diff": [line for each in fixed.changed for line in (f"# {each.what}: {each.why}", *each.diff)],
+        "commands": [each.what for each in fixed.changed],
+        "notes": list(fixed.notes),
+        "report": as_json(fixed.verdicts),
     }
 
 

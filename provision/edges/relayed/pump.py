@@ -128,7 +128,7 @@ class Pump:
 
     def __init__(
         self, connection: Connection, argv: Argv, directory: str = "/tmp", kept: int = _KEPT
-    ) -> None:  # noqa: S108 - what is made there is ours alone
+    ) -> None:
         self._connection, self._argv = connection, argv
         self._kept = kept
         self._directory = f"{directory}/.rscvm-{secrets.token_hex(16)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from provision.runtime.command import NOT_FOUND, Run
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
@@ -41,7 +41,18 @@ _LISTS = {
 """The lists of domains that tell one thing each of all of them."""
 
 
-class VirshLibvirt:
+class _OnlyAsked:
+    """What a libvirt is told elsewhere; here nothing is changed."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise HostError(
+            "a libvirt that is reached by virsh is only asked", hint="use `rscvm` itself to change it"
+        )
+
+    define = undefine = start = definition = shutdown = destroy = autostart = _refuse
+
+
+class VirshLibvirt(_OnlyAsked):
     """A libvirt daemon that is only asked, by a program on its host."""
 
     def __init__(self, host: Runner, uri: str) -> None:
