@@ -58,6 +58,17 @@ CHANGES = [
 """A host when the machine was made, and later."""
 
 
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("guest", ["windows", "linux"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_noted_of_a_machine_stays_noted(host: str, guest: str, threads: int) -> None:
+    """Whatever else happens to it: a journal that changes by itself would be a trace."""
+    lab = windows("libvirt", guest=guest, threads=threads)
+    then = made_on(HOSTS[host], lab)
+
+    assert as_noted(resolved_view(lab, "vm", then).choices) == then.journal.made["vm"]
+
+
 def defined_anew(plan: Plan) -> list[str]:
     """The XML of the one step that defines it otherwise, because of the lab file."""
     [step] = [step for step in plan.steps if step.what == "define vm anew"]

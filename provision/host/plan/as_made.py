@@ -99,14 +99,14 @@ def _newly_asked(nic: Nic, before: Nic | None) -> set[str]:
     return {*named, *(name for name, _ in wanted - was)}
 
 
-def _features(new: Choices, machine: Machine, then: _Then) -> frozenset[str]:
-    """The processor's features."""
+def _features(new: Choices, machine: Machine, then: _Then) -> frozenset[str] | None:
+    """The processor's features; None where nobody has asked for them yet."""
+    had = then.domain.processor.features if then.domain and not then.made else None
     if then.made and then.made.features is not None:
         had = frozenset(then.made.features)
-    else:
-        had = then.domain.processor.features if then.domain else frozenset()
     before = _wanted_features(then.spec) if then.spec else frozenset()
-    return had | ((new.features or frozenset()) & (_wanted_features(machine) - before))
+    more = (new.features or frozenset()) & (_wanted_features(machine) - before)
+    return had if not more else (had or frozenset()) | more
 
 
 def _wanted_features(machine: Machine) -> frozenset[str]:
