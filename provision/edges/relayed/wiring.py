@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provision.edges.qmp import QmpSocket
     from provision.edges.relayed.pump import Connection
     from provision.runtime.command import Argv, Say
-    from provision.runtime.protocols import Listener, Runner
+    from provision.runtime.protocols import Libvirt, Listener, Runner
 
 _TURN = 0.1
 """Seconds within which who was answered asks again."""
@@ -63,7 +63,7 @@ class RelayedEdges:
     def _start(self, name: str, argv: Argv) -> Pump:
         return Pump(self._connections[name], argv)
 
-    def libvirt(self, host: str) -> VirshLibvirt:
+    def libvirt(self, host: str) -> Libvirt:
         """The host's libvirt, read by its virsh."""
         if host not in self._libvirts:
             self._libvirts[host] = VirshLibvirt(self._shell(host, "libvirt"), self._uris[host])

@@ -1,0 +1,83 @@
+"""Inventory of the hosts that a lab file names."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lab
+short_description: The hosts of rscvm's lab file
+description:
+  - Gives each host of a lab file with what reaches it, and with its entry there (C(nics), C(bridges), C(libvirt)) as variables.
+  - The file is the lab file itself where it is called C(*.rscvm.yml), or one of three lines that names it.
+options:
+  plugin:
+    description: The name of this plugin.
+    type: str
+    required: true
+    choices: [rscvm.kvm.lab]
+  lab:
+    description: The lab file, from this file's directory.
+    type: path
+    required: true
+author:
+  - rscvm's developers (@rscvm)
+"""
+
+EXAMPLES = r"""
+# hosts.rscvm.yml
+plugin: rscvm.kvm.lab
+lab: lab.yaml
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+from provision.api import load_lab
+from provision.runtime.errors import RscvmError
+
+if TYPE_CHECKING:
+    from ansible.inventory.data import InventoryData
+    from ansible.parsing.dataloader import DataLoader
+    from provision.lab.spec import Host
+
+
+class InventoryModule(BaseInventoryPlugin):
+    """rscvm.kvm.lab."""
+
+    NAME = "rscvm.kvm.lab"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether the file is meant for us."""
+        return bool(super().verify_file(path)) and path.endswith((".rscvm.yml", ".rscvm.yaml"))
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        """Add the hosts."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        lab = Path(path).parent / self.get_option("lab")
+        try:
+            hosts = load_lab(lab).hosts
+        except RscvmError as error:
+            raise AnsibleParserError(str(error)) from error
+        for name, host in hosts.items():
+            self.inventory.add_host(name)
+            for key, value in _variables(host).items():
+                self.inventory.set_variable(name, key, value)
+
+
+def _variables(host: Host) -> dict[str, Any]:
+    """What reaches a host, in Ansible's words, and its entry in the lab file."""
+    entry = host.model_dump(mode="json", exclude_unset=True, include={"nics", "bridges", "libvirt"})
+    if not host.address:
+        return {"ansible_connection": "local", **entry}
+    known = f"-o UserKnownHostsFile={host.known_hosts}" if host.known_hosts else None
+    ways = {
+        "ansible_host": host.address,
+        "ansible_port": host.port,
+        "ansible_user": host.user,
+        "ansible_ssh_private_key_file": host.identity,
+        "ansible_ssh_common_args": known,
+        "ansible_become": host.sudo or None,
+    }
+    return {**{key: value for key, value in ways.items() if value is not None}, **entry}
