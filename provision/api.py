@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from provision.edges.uri import reach
@@ -124,6 +125,15 @@ def set_host(
         "commands": [shlex.join(run.argv) for step in made.steps for run in step.do if isinstance(run, Run)],
         "notes": list(made.notes),
     }
+
+
+def examine_host(connection: Connection, host: str, *, uri: str = "qemu:///system") -> list[dict[str, str]]:
+    """What a host has of that which RSC needs, as of `rscvm doctor`: `name`, `state` (good, note, miss), `seen`, `fix`."""
+    from provision.edges.relayed.wiring import RelayedEdges  # noqa: PLC0415 - only where it is asked for
+    from provision.verbs.doctor import examine  # noqa: PLC0415
+
+    with RelayedEdges({host: connection}, {host: uri}) as edges:
+        return [asdict(finding) for finding in examine(edges, None, host, ())]
 
 
 def fix_taps(

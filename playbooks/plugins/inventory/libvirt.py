@@ -57,7 +57,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def verify_file(self, path: str) -> bool:
         """Whether the file is meant for us."""
-        return bool(super().verify_file(path)) and path.endswith((".rscvm-libvirt.yml", ".rscvm-libvirt.yaml"))
+        return bool(super().verify_file(path)) and path.endswith(
+            (".rscvm-libvirt.yml", ".rscvm-libvirt.yaml")
+        )
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Add the domains."""
