@@ -16,7 +16,7 @@ options:
     choices: [rscvm.kvm.lab]
   lab:
     description: The lab file, from this file's directory.
-    type: path
+    type: str
     required: true
 author:
   - rscvm's developers (@rscvm)
