@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -92,6 +93,20 @@ def test_what_a_host_can_later_changes_no_machine_that_is_there(
     assert "define vm anew" not in plan.whats
     assert domain_xml(resolved_view(lab, "vm", now)) == then.domains["vm"].persistent_xml
     assert domain_xml(anew) == domain_xml(resolved_view(lab, "vm", state_of(after, lab)))
+
+
+def test_what_an_earlier_version_noted_and_this_one_refuses_is_no_obstacle() -> None:
+    """0.1.0 took 300 vCPUs; a lab file that has 200 by now is another, and no error of ours."""
+    lab = windows("libvirt")
+    then = made_on(HOSTS["11.9 intel"], lab)
+    domain = then.domains["vm"]
+    [digest] = re.findall('digest="([^"]+)"', domain.persistent_xml)
+    other = replace(domain, persistent_xml=domain.persistent_xml.replace(digest, "0" * len(digest)))
+    journal = replace(then.journal, specs={"vm": {**then.journal.specs["vm"], "vcpus": 300}})
+
+    plan = plan_up(lab, "local", ["vm"], replace(then, domains={"vm": other}, journal=journal))
+
+    assert "define vm anew" in plan.whats
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["", "no journal"])

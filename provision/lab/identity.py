@@ -7,7 +7,11 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provision.lab.spec import Lab, Machine
 
 
@@ -26,6 +30,14 @@ def spec_as_noted(machine: Machine) -> dict[str, Any]:
     )
     # Memory as a lab file says it, so that it can be read back.
     return {**noted, "memory": f"{machine.memory >> 10}KiB"}
+
+
+def noted_spec(machine: Machine, noted: Mapping[str, Any] | None) -> Machine | None:
+    """A machine as the journal has it; None where that has none, or one that this version takes for none (of more vCPUs, say)."""
+    try:
+        return None if noted is None else type(machine).model_validate(noted)
+    except ValidationError:
+        return None
 
 
 def spec_digest(machine: Machine) -> str:

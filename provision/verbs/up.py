@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provision.host.apply.lock import LockError
@@ -12,7 +13,7 @@ from provision.host.plan.steps import Plan
 from provision.host.plan.taps import mangling_steps, unproven_mangling
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
-from provision.runtime.deadline import Deadline, pause, wait_for
+from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, WaitedError
 from provision.runtime.interrupt import finish
 from provision.tables.backends import BACKENDS
@@ -52,9 +53,8 @@ def bring_up(
         with session.locked(say):
             return _bring_up(session, planned(session, names, redefine=redefine), names, say, wait)
     except LockError:
-        planned(
-            session, names, redefine=redefine
-        )  # where the host lacks more than the lock, all of it is said
+        # Where the host lacks more than the lock, all of it is said.
+        planned(session, names, redefine=redefine)
         raise
 
 
@@ -144,11 +144,16 @@ def _await_drivers(session: HostSession, names: Sequence[str], deadline: Deadlin
         wait_for(settled, deadline, "the guests' drivers")
     except WaitedError:
         waited = True
-    while True:
+    verdicts: list[NicVerdict] = []
+
+    def forwarded() -> bool:
+        nonlocal verdicts
         verdicts = check(source, Look(waited=waited))
-        if deadline.expired or not any(_is_learning(verdict.evidence) for verdict in verdicts):
-            return verdicts
-        pause(min(1, deadline.remaining))
+        return not any(_is_learning(verdict.evidence) for verdict in verdicts)
+
+    with suppress(WaitedError):
+        wait_for(forwarded, deadline, "bridges to forward", every=1)
+    return verdicts
 
 
 def _is_learning(nic: NicEvidence) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
-from provision.lab.identity import spec_digest
+from provision.lab.identity import noted_spec, spec_digest
 from provision.tables.cpu_features import wanted_features
 from provision.tables.enlightenments import ENLIGHTENMENTS
 from provision.tables.layouts import FIRST, LATEST, LAYOUTS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provision.host.state import HostState
     from provision.lab.spec import Machine, Nic
     from provision.render.view import Choices
+    from provision.tables.layouts import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,10 @@ class _Then:
     """Its definition, or what runs where it has none."""
 
     @property
-    def layout(self) -> int:
-        """The row by which it was made."""
-        if self.domain and self.domain.mark:
-            return self.domain.mark.layout
-        return self.made.layout if self.made else FIRST.number
+    def layout(self) -> Layout:
+        """The row by which it was made; one that only a later version has is taken for ours."""
+        mark = self.domain.mark if self.domain else None
+        return LAYOUTS.get(mark.layout if mark else self.made.layout if self.made else FIRST.number, LATEST)
 
 
 def defined(name: str, state: HostState) -> DomainFacts | None:
@@ -45,29 +45,30 @@ def defined(name: str, state: HostState) -> DomainFacts | None:
     return parse_domain(domain.persistent_xml or domain.live_xml) if domain else None
 
 
-def _then(machine: Machine, name: str, state: HostState) -> _Then:
+def _then(machine: Machine, domain: DomainFacts | None, name: str, state: HostState) -> _Then:
     """What is noted is of another definition than is there where a redefinition was cut off after its note."""
-    domain, made = defined(name, state), state.journal.made.get(name)
+    made = state.journal.made.get(name)
     mark = domain.mark if domain else None
     if made is not None and mark is not None and mark.layout != made.layout:
         made = None
-    noted = state.journal.specs.get(name)
-    spec = None if noted is None else type(machine).model_validate(noted)
+    spec = noted_spec(machine, state.journal.specs.get(name))
     if spec is None and mark is not None and mark.digest == spec_digest(machine):
         spec = machine
     return _Then(spec, made, domain)
 
 
-def as_made(new: Choices, machine: Machine, name: str, state: HostState) -> Choices:
+def as_made(
+    new: Choices, machine: Machine, domain: DomainFacts | None, name: str, state: HostState
+) -> Choices:
     """The choices with which a machine that is there was made; of what a host has only that is new which the lab file newly asks for."""
-    then = _then(machine, name, state)
+    then = _then(machine, domain, name, state)
     was_kvm = state.journal.kvm.get(name, then.domain.kvm if then.domain else new.kvm)
     kvm = was_kvm if machine.accel == "auto" else new.kvm
     choices = replace(
         new,
         kvm=kvm,
         vhost=kvm and state.access.vhost,
-        layout=LAYOUTS.get(then.layout, LATEST),  # a row that only a later version has is taken for ours
+        layout=then.layout,
         properties=_properties(new, machine, then),
         features=_features(new, machine, then),
     )
@@ -84,7 +85,7 @@ def _properties(new: Choices, machine: Machine, then: _Then) -> frozenset[str] |
     if then.made and then.made.properties is not None:
         said = {*then.made.properties}
     else:
-        said = {row.name for row in OFFLOADS if row.layout <= then.layout}
+        said = {row.name for row in OFFLOADS if row.layout <= then.layout.number}
         if then.domain:
             said -= {row.name for row in OFFLOADS if not row.everywhere} - then.domain.overridden
     before = {nic.name: nic for nic in then.spec.nics} if then.spec else {}
@@ -115,8 +116,7 @@ def _wanted_features(machine: Machine) -> frozenset[str]:
 
 def _enlightenments(new: Choices, machine: Machine, then: _Then) -> frozenset[str] | None:
     """What it may have of Hyper-V; where nested is asked for newly, with what nests."""
-    layout = LAYOUTS.get(then.layout, LATEST)
-    had = layout.enlightenments
+    had = then.layout.enlightenments
     if then.made:
         had = None if then.made.enlightenments is None else frozenset(then.made.enlightenments)
     elif had is None and then.domain and (then.domain.processor.enlightenments or then.spec is not None):

@@ -13,7 +13,7 @@ from provision.host.plan.hck_flags import DISARMED, is_defined_without_flags, la
 from provision.host.plan.power_cycle import definition_step
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import Action, Autostart, Define, Destroy, Start, Step, Undefine
-from provision.lab.identity import spec_digest
+from provision.lab.identity import noted_spec, spec_digest
 from provision.render.machine import domain_xml
 
 if TYPE_CHECKING:
@@ -91,16 +91,14 @@ def changes_if_redefined(lab: Lab, view: MachineView, state: HostState) -> tuple
 
 def _redefinition(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Diff:
     """How a domain's definition must change: with the lab file while it is off, and back from what was done by hand."""
-    wanted, noted = domain_xml(view), state.journal.specs.get(view.name)
+    wanted, noted = domain_xml(view), noted_spec(view.spec, state.journal.specs.get(view.name))
     if not definition_differs(domain.persistent_xml, view):
         return edits(wanted, domain.persistent_xml)
     if domain.state != "off":
         return ()
     if noted is None:
         return edits(wanted, domain.persistent_xml) or added("settings that this lab file does not say")
-    before = lab.model_copy(
-        update={"machines": {**lab.machines, view.name: type(view.spec).model_validate(noted)}}
-    )
+    before = lab.model_copy(update={"machines": {**lab.machines, view.name: noted}})
     was = resolved_view(before, view.name, state)
     made = domain_xml(was)
     if edits(made, domain.persistent_xml):  # by hand as well: what is there is what will change

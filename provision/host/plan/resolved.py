@@ -69,7 +69,7 @@ def resolved_view(lab: Lab, name: str, state: HostState, *, redefine: bool = Fal
     machine, domain = lab.machines[name], defined(name, state)
     choices = _as_new(machine, name, state)
     if is_there(lab, name, state) and not redefine:
-        choices = as_made(choices, machine, name, state)
+        choices = as_made(choices, machine, domain, name, state)
     # To Windows another version of a machine type is another board.
     kind = domain.machine if domain and spells_out(domain.machine, machine.machine) else ""
     return machine_view(lab, name, replace(choices, machine=kind, addresses=addresses(machine, domain)))
