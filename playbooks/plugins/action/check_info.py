@@ -7,8 +7,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import OverAnsible, failed
 
-from provision.api import check_over
+from provision.api.hosts import check_host
 from provision.runtime.errors import RscvmError
+from provision.verbs.check import Look
 
 _OPTIONS = {
     "uri": {"type": "str", "default": "qemu:///system"},
@@ -30,7 +31,8 @@ class ActionModule(ActionBase):
         _, options = self.validate_argument_spec(_OPTIONS)
         host = (task_vars or {})["inventory_hostname"]
         try:
-            document = check_over(OverAnsible(self), host, **options)
+            look = Look(monitor=options["monitor"], observe=options["observe"])
+            document = check_host(OverAnsible(self), host, look, uri=options["uri"], save=options["save"])
         except RscvmError as error:
             return {**result, **failed(error)}
         return {**result, "changed": False, "report": document, "evidence": options["save"]}

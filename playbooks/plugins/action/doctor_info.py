@@ -6,7 +6,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import OverAnsible, failed
-from provision.api import examine_host
+
+from provision.api.hosts import examine_host
 from provision.runtime.errors import RscvmError
 
 _OPTIONS = {"uri": {"type": "str", "default": "qemu:///system"}}

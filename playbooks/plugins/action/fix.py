@@ -7,8 +7,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import OverAnsible, failed
 
-from provision.api import fix_taps
+from provision.api.hosts import fix_taps
 from provision.runtime.errors import RscvmError
+from provision.verbs.check import Look
 
 _OPTIONS = {
     "uri": {"type": "str", "default": "qemu:///system"},
@@ -28,7 +29,8 @@ class ActionModule(ActionBase):
         _, options = self.validate_argument_spec(_OPTIONS)
         host = (task_vars or {})["inventory_hostname"]
         try:
-            done = fix_taps(OverAnsible(self), host, **options, dry_run=self._task.check_mode)
+            look = Look(observe=options["observe"])
+            done = fix_taps(OverAnsible(self), host, look, uri=options["uri"], dry_run=self._task.check_mode)
         except RscvmError as error:
             return {**result, **failed(error)}
         diff = {"diff": [{"prepared": "\n".join((*done.pop("diff"), ""))}]}

@@ -7,12 +7,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import OverAnsible, failed
 
-from provision.api import set_host
+from provision.api.hosts import set_host, take_back_host
 from provision.runtime.errors import RscvmError
 
 _OPTIONS = {
     "nics": {"type": "dict", "default": {}},
     "bridges": {"type": "dict", "default": {}},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
 
 
@@ -28,7 +29,11 @@ class ActionModule(ActionBase):
         _, options = self.validate_argument_spec(_OPTIONS)
         host = (task_vars or {})["inventory_hostname"]
         try:
-            done = set_host(OverAnsible(self), host, options, dry_run=self._task.check_mode)
+            over, dry_run = OverAnsible(self), self._task.check_mode
+            if options["state"] == "absent":
+                done = take_back_host(over, host, dry_run=dry_run)
+            else:
+                done = set_host(over, host, options, dry_run=dry_run)
         except RscvmError as error:
             return {**result, **failed(error)}
         diff = {"diff": [{"prepared": "\n".join((*done.pop("diff"), ""))}]}

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import failed
 
-from provision.api import write_report
+from provision.api.hosts import write_report
 from provision.runtime.errors import RscvmError
 
 _OPTIONS = {

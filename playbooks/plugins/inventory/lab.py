@@ -33,12 +33,14 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+
 from provision.api import load_lab
 from provision.runtime.errors import RscvmError
 
 if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
+
     from provision.lab.spec import Host
 
 

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+
 from provision.api import check_domains, document
 from provision.runtime.errors import RscvmError
 
