@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The document of `rscvm check --json`, under the inventory's name of the host."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_OPTIONS)
+        options = self.validate_argument_spec(_OPTIONS)[1]
         host = (task_vars or {})["inventory_hostname"]
         try:
             look = Look(monitor=options["monitor"], observe=options["observe"])

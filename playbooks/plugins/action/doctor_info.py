@@ -22,7 +22,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The findings of `rscvm doctor`, and those that something is to be done about as `missing`."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_OPTIONS)
+        options = self.validate_argument_spec(_OPTIONS)[1]
         host = (task_vars or {})["inventory_hostname"]
         try:
             findings = examine_host(OverAnsible(self), host, **options)

@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """What was changed, or with --check what would be."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_OPTIONS)
+        options = self.validate_argument_spec(_OPTIONS)[1]
         host = (task_vars or {})["inventory_hostname"]
         try:
             look = Look(observe=options["observe"])
