@@ -103,9 +103,11 @@ def fix_taps(
         raise fixed.error
     return {
         "changed": bool(fixed.changed),
-        "diff": [line for each in fixed.changed for line in (f"# {each.what}: {each.why}", *each.diff)],
+        "diff": [
+            line for each in fixed.changed for line in (f"# {each.machine}, {each.nic}", f"+{each.what}")
+        ],
         "commands": [each.what for each in fixed.changed],
-        "notes": list(fixed.notes),
+        "notes": [*(f"{each.machine}, {each.nic}: {each.why}" for each in fixed.changed), *fixed.notes],
         "report": as_json(fixed.verdicts),
     }
 

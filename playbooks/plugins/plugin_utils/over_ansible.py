@@ -77,7 +77,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
             return {**result, **self.work(over, (task_vars or {})["inventory_hostname"], options)}
         except RscvmError as error:
             if over.unreachable is not None:
-                raise over.unreachable from error
+                raise over.unreachable from None
             return {**result, **failed(error)}
 
 

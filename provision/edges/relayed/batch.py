@@ -29,8 +29,8 @@ _LATE = (124, 137)
 class BatchStream:
     """The streams of a shell that lives for what it is sent, and for no longer."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, host: str, connection: Connection) -> None:
+        self._host, self._connection = host, connection
         self._sent, self._seconds = b"", 0.0
         self._late = False
 
@@ -43,6 +43,7 @@ class BatchStream:
 
         :raise TimeoutError: when it had to be ended.
         :raise OSError: when the host cannot be reached.
+        :raise HostError: when there is no shell for us.
         """
         if self._late:
             raise TimeoutError
@@ -52,7 +53,8 @@ class BatchStream:
         done = self._connection.execute(_BATCH, (str(math.ceil(self._seconds)),), sent)
         self._late = done.status in _LATE
         if not (done.out or self._late):
-            raise ConnectionError(quoted(done.err.decode("utf-8", "replace")) or f"no shell: {done.status}")
+            why = quoted(done.err.decode("utf-8", "replace")) or f"its shell ends with {done.status}"
+            raise HostError(f"{self._host} does not let us run commands: {why}")
         return done.out, done.err
 
     def end(self, seconds: float) -> int:  # noqa: ARG002 - nothing runs

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TURN = 0.1
 """Seconds within which who was answered asks again."""
+_HELD = 40
+"""Seconds for which a lock is held that nobody uses: longer than the host waits before it puts back what it has."""
 _PATIENCE = 0.5
 _END = 5.0
 
@@ -64,7 +66,9 @@ class RelayedEdges:
 
     def _shell_or_pump(self, name: str, argv: Argv) -> Stream:
         """What holds a lock has to stay; a shell alone need not."""
-        return BatchStream(self._connections[name]) if argv == ("sh",) else self._start(name, argv)
+        if argv == ("sh",):
+            return BatchStream(name, self._connections[name])
+        return Pump(self._connections[name], argv, kept=_HELD)
 
     def _start(self, name: str, argv: Argv) -> Pump:
         return Pump(self._connections[name], argv)
