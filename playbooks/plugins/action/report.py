@@ -48,5 +48,7 @@ def _sorted(checked: dict[str, Any]) -> tuple[dict[str, str], dict[str, dict[str
         elif done.get("evidence"):
             kept[host] = str(done["evidence"])
         else:
-            raise RequestError(f"checked.{host}: names no evidence: check_info keeps it where it is given `save`")
+            raise RequestError(
+                f"checked.{host}: names no evidence: check_info keeps it where it is given `save`"
+            )
     return kept, errors
