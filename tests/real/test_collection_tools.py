@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from tests.collection import COLLECTION, INVENTORIES, MODULES, PLAYBOOKS, ROOT
+from tests.real.fleet import VERSIONS
 
 pytestmark = pytest.mark.real
-
-VENVS = {"newest": ROOT / "build" / "fleet-venv", "oldest": ROOT / "build" / "fleet-oldest-venv"}
-"""`make fleet` installs them."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,14 @@ class Tools:
     venv: Path
     home: Path
 
-    def run(self, program: str, *words: str, cwd: Path | None = None, **more: str) -> str:
+    def run(self, program: str, *words: str, cwd: Path | None = None) -> str:
         """What it prints; it succeeds, and warns of nothing."""
         own = {"HOME": str(self.home), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"}
         own["ANSIBLE_COLLECTIONS_PATH"] = str(self.home)
         own["PATH"] = f"{self.venv / 'bin'}:{os.environ['PATH']}"
         argv = [str(self.venv / "bin" / program), *words]
         done = subprocess.run(
-            argv, cwd=cwd or self.home, env={**os.environ, **own, **more}, capture_output=True, text=True, check=False
+            argv, cwd=cwd or self.home, env={**os.environ, **own}, capture_output=True, text=True, check=False
         )  # fmt: skip
         said = done.stdout + done.stderr
         assert done.returncode == 0, said
@@ -48,10 +46,10 @@ class Tools:
         return found
 
 
-@pytest.fixture(scope="module", params=VENVS)
+@pytest.fixture(scope="module", params=VERSIONS)
 def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tools:
     """Each version in turn, with the collection installed from its archive."""
-    venv = VENVS[request.param]
+    venv = VERSIONS[request.param].parent
     assert (venv / "bin" / "ansible-galaxy").exists(), f"{venv} is not there: run `make fleet`"
     made = Tools(venv, tmp_path_factory.mktemp(request.param))
     made.run("ansible-galaxy", "collection", "build", "--output-path", str(made.home), str(COLLECTION))
