@@ -2,6 +2,7 @@
 # make check  linters, types and unit tests: the quick loop, about a minute; needs no root once all is installed
 # make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
 # make test-lowest  the unit tests again with the lowest versions that pyproject.toml allows; `make test` does it once
+# make fleet   Ansible's environments: rscvm with the oldest and the newest ansible-core; `make test` does it
 # make sanity  `ansible-test sanity` on playbooks/, with the oldest and the newest ansible-core; SANITY='--test pylint' chooses
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
@@ -29,7 +30,7 @@ SECONDS ?= 600
 SAMPLE ?= 300
 SANITY ?=
 
-.PHONY: demo check test test-lowest sanity test-next soak bench bench-peers mutants guest host packages test-packages clean
+.PHONY: demo check test test-lowest fleet sanity test-next soak bench bench-peers mutants guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -43,7 +44,7 @@ demo: .venv/.installed guest
 check: test-packages .venv/.installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/real
 
-test: check test-lowest guest host
+test: check test-lowest fleet guest host
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile tests/real
 
 # Linters and types are of one version, constraints.txt's, and are left out here.
@@ -61,7 +62,9 @@ build/lowest-venv/.installed: pyproject.toml constraints-lowest.txt | test-packa
 NEWEST := ansible-core==2.19.14 ansible-lint antsibull-changelog
 OLDEST := ansible-core==2.16.0
 
-sanity: build/fleet-venv/.installed build/fleet-oldest-venv/.installed
+fleet: build/fleet-venv/.installed build/fleet-oldest-venv/.installed
+
+sanity: fleet
 	tests/sanity.sh build/fleet-venv $(SANITY)
 	tests/sanity.sh build/fleet-oldest-venv $(SANITY)
 

@@ -23,4 +23,4 @@ mkdir -p "$there"
 ansible-galaxy collection build --output-path "$root" playbooks >/dev/null
 tar -xzf "$root"/rscvm-kvm-*.tar.gz -C "$there"
 cd "$there"
-ansible-test sanity --python 3.11 "$@"
+ansible-test sanity --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$@"
