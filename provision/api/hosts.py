@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provision.api.saved import Keep, judged_from
-from provision.edges.files.write import write_text
+from provision.edges.files.write import make_room, write_text
 from provision.edges.relayed.wiring import RelayedEdges
 from provision.host.apply.session import HostSession
 from provision.lab.load import parse_lab
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 LAB = "rscvm.kvm"
 """The lab by whose name a host notes what was set there; `rscvm down` of a lab file that is called so takes it back, too."""
 LIBVIRT = "qemu:///system"
+_LONGEST = 3600
+"""Seconds for which TAPs are watched."""
 
 
 def check_host(
@@ -47,9 +49,13 @@ def check_host(
 
     :param host: what it is called in the document.
     :param uri: its libvirt's, as seen there.
-    :param save: a directory for the evidence, as of `check --save`.
+    :param save: a directory for the evidence, as of `check --save`; those above it are made where they are missing.
+    :raise RequestError: when it cannot be watched for so long, or the evidence not be kept there.
     :raise HostError: when it cannot be asked.
     """
+    _within_reason(look)
+    if save:
+        make_room(save)
     with (
         RelayedEdges({host: connection}, {host: uri}) as real,
         Keep(save or None, look).of_hosts(real, [host]) as edges,
@@ -95,8 +101,10 @@ def fix_taps(
     """Ask for what a host has switched off at the TAPs of all that runs there, as `rscvm fix` does.
 
     :return: as `set_host`, and the `report` of how every NIC is then.
-    :raise HostError: when a TAP cannot be asked, or does not take it.
+    :raise RequestError: when it cannot be watched for so long.
+    :raise HostError: when a TAP cannot be asked.
     """
+    _within_reason(look)
     with RelayedEdges({host: connection}, {host: uri}) as edges:
         fixed = fix_host(every_source(edges, host), edges, _nobody, look, dry_run=dry_run)
     if fixed.error is not None:
@@ -133,6 +141,12 @@ def write_report(
     write_text(html, as_html(verdicts, when=datetime.now(UTC), title="rscvm audit", errors=told))
     sentences = [*(f"{host}: {why}" for host, why in told.items()), summed(verdicts).sentence]
     return {"json": text, "html": html, "summary": found["summary"], "sentences": sentences}
+
+
+def _within_reason(look: Look) -> None:
+    """:raise RequestError: when TAPs cannot be watched for so long."""
+    if look.observe != 0 and not 2 <= look.observe <= _LONGEST:
+        raise RequestError(f"observe: 0, or from 2 to {_LONGEST} seconds, not {look.observe:g}")
 
 
 def _lab(host: str, settings: Mapping[str, Any]) -> Lab:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import HostAction, OverAnsible
-
-from provision.api.hosts import check_host
-from provision.verbs.check import Look
 
 
 class ActionModule(HostAction):
@@ -23,8 +20,6 @@ class ActionModule(HostAction):
 
     def work(self, over: OverAnsible, host: str, options: dict[str, Any]) -> dict[str, Any]:
         """The document of `rscvm check --json`, under the inventory's name of the host."""
-        look = Look(monitor=options["monitor"], observe=options["observe"])
-        if options["save"]:
-            Path(options["save"]).parent.mkdir(parents=True, exist_ok=True)
-        document = check_host(over, host, look, uri=options["uri"], save=options["save"])
+        look = rscvm.Look(monitor=options["monitor"], observe=options["observe"])
+        document = rscvm.check_host(over, host, look, uri=options["uri"], save=options["save"])
         return {"changed": False, "report": document, "evidence": options["save"]}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import HostAction, OverAnsible
-
-from provision.api.hosts import examine_host
 
 
 class ActionModule(HostAction):
@@ -16,6 +15,6 @@ class ActionModule(HostAction):
 
     def work(self, over: OverAnsible, host: str, options: dict[str, Any]) -> dict[str, Any]:
         """The findings of `rscvm doctor`, and those that something is to be done about as `missing`."""
-        findings = examine_host(over, host, uri=options["uri"])
+        findings = rscvm.examine_host(over, host, uri=options["uri"])
         missing = [each for each in findings if each["state"] == "miss"]
         return {"changed": False, "findings": findings, "missing": missing}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import HostAction, OverAnsible, with_diff
-
-from provision.api.hosts import set_host, take_back_host
 
 
 class ActionModule(HostAction):
@@ -22,5 +21,5 @@ class ActionModule(HostAction):
         """What was changed, or with --check what would be."""
         dry_run = self._task.check_mode
         if options["state"] == "absent":
-            return with_diff(take_back_host(over, host, dry_run=dry_run))
-        return with_diff(set_host(over, host, options, dry_run=dry_run))
+            return with_diff(rscvm.take_back_host(over, host, dry_run=dry_run))
+        return with_diff(rscvm.set_host(over, host, options, dry_run=dry_run))

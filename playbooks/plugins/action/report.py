@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import failed
-
-from provision.api.hosts import write_report
-from provision.runtime.errors import RequestError, RscvmError
 
 _OPTIONS = {
     "dest": {"type": "path", "required": True},
@@ -28,8 +26,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         options = self.validate_argument_spec(_OPTIONS)[1]
         try:
-            written = write_report(options["dest"], *_sorted(options["checked"]))
-        except RscvmError as error:
+            written = rscvm.write_report(options["dest"], *_sorted(options["checked"]))
+        except rscvm.RscvmError as error:
             return {**result, **failed(error)}
         return {**result, "changed": True, **written}
 
@@ -42,13 +40,13 @@ def _sorted(checked: dict[str, Any]) -> tuple[dict[str, str], dict[str, dict[str
     kept, errors = {}, {}
     for host, done in checked.items():
         if not isinstance(done, dict):
-            raise RequestError(f"checked.{host}: is nothing that check_info returns")
+            raise rscvm.RequestError(f"checked.{host}: is nothing that check_info returns")
         if done.get("failed") or done.get("unreachable"):
             errors[host] = {"message": str(done.get("msg", "it failed")), "hint": str(done.get("hint", ""))}
         elif done.get("evidence"):
             kept[host] = str(done["evidence"])
         else:
-            raise RequestError(
+            raise rscvm.RequestError(
                 f"checked.{host}: names no evidence: check_info keeps it where it is given `save`"
             )
     return kept, errors

@@ -34,9 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
-
-from provision.api import load_lab
-from provision.runtime.errors import RscvmError
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 
 if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -60,8 +58,8 @@ class InventoryModule(BaseInventoryPlugin):
         self._read_config_data(path)
         lab = Path(path).parent / self.get_option("lab")
         try:
-            hosts = load_lab(lab).hosts
-        except RscvmError as error:
+            hosts = rscvm.load_lab(lab).hosts
+        except rscvm.RscvmError as error:
             raise AnsibleParserError(str(error)) from error
         for name, host in hosts.items():
             self.inventory.add_host(name)

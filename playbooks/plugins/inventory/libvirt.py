@@ -41,9 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
-
-from provision.api import check_domains, document
-from provision.runtime.errors import RscvmError
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 
 if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -68,8 +66,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         try:
-            found = document(check_domains(self.get_option("uri"), monitor=self.get_option("monitor")))
-        except RscvmError as error:
+            found = rscvm.document(
+                rscvm.check_domains(self.get_option("uri"), monitor=self.get_option("monitor"))
+            )
+        except rscvm.RscvmError as error:
             raise AnsibleParserError(str(error)) from error
         by_name: dict[str, list[dict[str, Any]]] = {}
         for nic in found["nics"]:

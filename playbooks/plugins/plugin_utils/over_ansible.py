@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import threading
 from abc import abstractmethod
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-
-try:
-    from provision.edges.relayed.pump import Executed
-    from provision.runtime.errors import RscvmError
-except ImportError as error:
-    raise AnsibleActionFail(
-        f"rscvm is not installed where Ansible runs: `{sys.executable} -m pip install rscvm` ({error})"
-    ) from error
+from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 
 
 class OverAnsible:
@@ -30,7 +22,7 @@ class OverAnsible:
         """Why the host cannot be reached, while it never was."""
         self._reached = False
 
-    def execute(self, script: str, arguments: tuple[str, ...], stdin: bytes) -> Executed:
+    def execute(self, script: str, arguments: tuple[str, ...], stdin: bytes) -> rscvm.Executed:
         """Run a script of `sh` there.
 
         :raise OSError: when the host cannot be reached, or does not let us in.
@@ -46,7 +38,7 @@ class OverAnsible:
                 raise ConnectionError(str(error)) from error
             self._reached = True
         out, err = (str(done[key]).encode("utf-8", "surrogateescape") for key in ("stdout", "stderr"))
-        return Executed(int(done["rc"]), out, err)
+        return rscvm.Executed(int(done["rc"]), out, err)
 
 
 class HostAction(ActionBase):  # type: ignore[misc]
@@ -67,7 +59,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's result; a host that was never reached is unreachable."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(self.options)
+        options = self.validate_argument_spec(self.options)[1]
         if not self._connection.has_pipelining:
             raise AnsibleActionFail(
                 f"the connection {self._connection.transport} hands a command no input, which this module needs"
@@ -75,7 +67,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
         over = OverAnsible(self)
         try:
             return {**result, **self.work(over, (task_vars or {})["inventory_hostname"], options)}
-        except RscvmError as error:
+        except rscvm.RscvmError as error:
             if over.unreachable is not None:
                 raise over.unreachable from None
             return {**result, **failed(error)}
@@ -87,6 +79,6 @@ def with_diff(done: dict[str, Any]) -> dict[str, Any]:
     return {**done, "diff": [{"prepared": "\n".join((*lines, ""))}]}
 
 
-def failed(error: RscvmError) -> dict[str, Any]:
+def failed(error: rscvm.RscvmError) -> dict[str, Any]:
     """An error of rscvm's as a module's result."""
     return {"failed": True, "msg": str(error), "hint": error.hint}
