@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from provision.edges.relayed.pump import Executed, Pump
+from provision.edges.relayed.pump import Pump
 from provision.edges.shell import ShellHost
 from provision.runtime.command import HELD, Run, shell
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import DeadlineError, LostError
-
-
-class Here:
-    """A connection to this machine that can be cut."""
-
-    def __init__(self) -> None:
-        self.count, self.cut, self.was_cut = 0, False, False
-
-    def execute(self, script: str, arguments: tuple[str, ...], stdin: bytes) -> Executed:
-        self.count += 1
-        if self.cut:
-            raise ConnectionError("the line is cut")
-        assert stdin
-        done = subprocess.run(
-            ["sh", "-c", script, "sh", *arguments], input=stdin, capture_output=True, timeout=60, check=False
-        )
-        return Executed(done.returncode, done.stdout, done.stderr)
+from tests.connection import Here
 
 
 @pytest.fixture

@@ -20,11 +20,14 @@ def write_text(path: str | Path, text: str, *, within: str = "", mode: int = 0o6
 
     :raise HostError: when it cannot be written.
     """
+
+    def opener(at: str, flags: int) -> int:
+        return os.open(at, flags, mode)
+
     if within:
         make_room(path)
-    with _told(path):
-        with open(path, "w", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, mode)) as file:
-            file.write(text)
+    with _told(path), open(path, "w", encoding="utf-8", opener=opener) as file:
+        file.write(text)
 
 
 def make_room(path: str | Path) -> None:

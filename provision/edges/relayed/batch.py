@@ -92,8 +92,10 @@ class JoinedBatches:
         with self._under_way:
             with self._list:
                 together = self._waiting if mine in self._waiting else []
-                self._waiting = [] if together else self._waiting
-            self._run(together, seconds)
+                if together:
+                    self._waiting = []
+            if together:
+                self._run(together, seconds)
         if mine.error is not None:
             raise mine.error
         return mine.results

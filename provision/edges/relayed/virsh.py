@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provision.edges.relayed.batch import JoinedBatches
 from provision.runtime.command import NOT_FOUND, Run
-from provision.runtime.errors import HostError, RefusedError, UnreadableError
+from provision.runtime.errors import DeadlineError, HostError, RefusedError, UnreadableError
 from provision.runtime.protocols import Domain, Network
 from provision.runtime.safe_text import quoted, short
 from provision.runtime.untrusted import read_json, read_xml
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _SECONDS = 20
 """For one question: a QEMU's monitor that somebody else has, or that hangs, never answers."""
+_LATE = 124
+"""The exit status of `timeout` when it has ended what it ran."""
+_MOST_HANGING = 12
+"""Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _ASKED = ("env", "LC_ALL=C.UTF-8", "timeout", str(_SECONDS), "virsh", "--quiet", "--connect")
 _MOST_DOMAINS = 5_000
 _AT_ONCE = 50
@@ -58,6 +62,7 @@ class VirshLibvirt(_OnlyAsked):
 
     def __init__(self, host: Runner, uri: str) -> None:
         self._host, self._uri = JoinedBatches(host), uri
+        self._hanging = 0
         self._by_name: dict[str, str] = {}
         """UUIDs, by which virsh finds also a domain whose name is a number."""
 
@@ -201,16 +206,35 @@ class VirshLibvirt(_OnlyAsked):
         return found[1]
 
     def monitor(self, name: str) -> VirshMonitor:
-        """The domain's QMP; libvirt marks the domain as tainted by its use."""
+        """The domain's QMP; libvirt marks the domain as tainted by its use.
+
+        :raise HostError: when too many hang.
+        """
+        if self._hanging >= _MOST_HANGING:
+            raise HostError(
+                f"{name}'s monitor was not asked: {self._hanging} others hang, and each keeps one of libvirtd's workers"
+            )
         asked = self._run("qemu-monitor-command", "--domain", self._by_name.get(name, name))
-        return VirshMonitor(self._ask, asked, name)
+        return VirshMonitor(self._ask, asked, name, self._left_hanging)
+
+    def _left_hanging(self) -> None:
+        self._hanging += 1
 
 
 class VirshMonitor:
-    """A domain's QEMU, asked by `virsh qemu-monitor-command`."""
+    """A domain's QEMU, asked by `virsh qemu-monitor-command`; one that did not answer once is not asked again."""
 
-    def __init__(self, ask: Callable[[Sequence[Run]], list[Result]], run: Run, name: str) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Sequence[Run]], list[Result]],
+        run: Run,
+        name: str,
+        left_hanging: Callable[[], None],
+    ) -> None:
+        """`left_hanging` is told that a question has not been answered, which keeps one of libvirtd's workers."""
         self._ask, self._run, self._name = ask, run, name
+        self._left_hanging = left_hanging
+        self._silent = ""
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
@@ -218,8 +242,14 @@ class VirshMonitor:
         :raise RefusedError: when QEMU answers with an error.
         :raise HostError: when it does not answer.
         """
+        if self._silent:
+            raise DeadlineError(self._silent)
         asked = json.dumps({"execute": command, "arguments": dict(arguments or {})})
         [answer] = self._ask([Run((*self._run.argv, asked))])
+        if answer.status == _LATE:
+            self._left_hanging()
+            self._silent = f"{self._name}'s monitor did not answer {command} within {_SECONDS} s"
+            raise DeadlineError(self._silent)
         if not answer.ok:
             raise HostError(
                 f"libvirt did not ask {self._name}'s monitor: {quoted(answer.err)[:_WORDS] or answer.status}"
