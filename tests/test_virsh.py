@@ -47,7 +47,7 @@ def test_nothing_is_changed_by_virsh() -> None:
 
 
 def test_a_libvirt_that_is_not_there() -> None:
-    with pytest.raises(HostError, match="libvirt .* on there does not answer") as failure:
+    with pytest.raises(HostError, match=r"libvirt .* on there does not answer") as failure:
         by_virsh("qemu+unix:///system?socket=/nowhere").domains(())
 
     assert "libvirtd running" in failure.value.hint
