@@ -31,11 +31,11 @@ class _Panel:
 
     @property
     def _step(self) -> float:
-        """Between two ticks: 1, 2 or 5 of a power of ten."""
+        """Between two ticks: 1, 2, 2.5 or 5 by a power of ten."""
         most, power = max(max(line) for line in self.lines.values()) / _TICKS, 1e-3
         while power * 10 < most:
             power *= 10
-        return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= most)
+        return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= most)
 
     def _x(self, hosts: float) -> float:
         return self.left + _WIDTH * hosts / max(self.hosts)

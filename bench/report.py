@@ -92,7 +92,7 @@ def _row(figure: Figure) -> list[str]:
     theirs, ours = (spread(side).scaled(1000).text(0) for side in (figure.peer, figure.ours))
     goal, verdict = "none", ""
     if figure.goal is not None:
-        goal, verdict = f"at most {figure.goal:g}", "**missed**" if figure.missed else "met"
+        goal, verdict = f"at most {figure.goal:.3g}", "**missed**" if figure.missed else "met"
     return [
         figure.title,
         figure.peer_name,
