@@ -16,7 +16,7 @@ from bench.hosts import NICS, WANTED, fleet_of
 from bench.remote import BIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.hosts import Fleet
     from tests.real.hypervisor import Hypervisor
@@ -27,6 +27,8 @@ _BENCH = Path(__file__).parent
 _PLAYBOOKS = _BENCH.parent / "playbooks"
 _PEER = str(_BENCH / "peers" / "fleet_play.yaml")
 _LONGEST = 3600.0
+_PATIENCE = "60"
+"""Seconds for a connection, for which Ansible waits 10: here the hosts share the client's cores."""
 _PAUSE = 0.2
 """Seconds between two looks at memory."""
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
@@ -95,16 +97,20 @@ class _Memory:
             watcher.join()
 
 
+def _peak(client: Hypervisor, run: Callable[[], object]) -> float:
+    """MiB that a run holds at most."""
+    memory = _Memory(client)
+    with memory.watched():
+        run()
+    return memory.kib / 1024
+
+
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Both sides' files for a fleet, and their runs."""
+    """Both sides' runs on a fleet, whose inventory is written."""
 
     fleet: Fleet
     at: Path
-
-    def prepare(self) -> None:
-        """Write the inventory."""
-        (self.at / "inventory.yaml").write_text(_inventory(list(self.fleet.sites)))
 
     def _playbook(self, *arguments: str, pipelining: bool = True) -> float:
         """Seconds of a run that made all settings, which were all the other way round before."""
@@ -114,6 +120,7 @@ class _Bench:
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_PIPELINING": str(int(pipelining)),
             "ANSIBLE_FORKS": str(len(self.fleet.sites)),
+            "ANSIBLE_TIMEOUT": _PATIENCE,
         }
         argv = [str(BIN / "ansible-playbook"), "-i", str(self.at / "inventory.yaml"), *arguments]
         took = seconds(lambda: self._run(argv, env))
@@ -172,20 +179,15 @@ def measure_fleet(directory: Path, count: int, times: int) -> OnFleet:
     at = directory / f"fleet-{count}"
     at.mkdir()
     with fleet_of(count, at) as fleet:
+        (at / "inventory.yaml").write_text(_inventory(list(fleet.sites)))
         bench = _Bench(fleet, at)
-        bench.prepare()
         peers = {
             "plain tasks, pipelining": bench.peer,
             "the same, but no device is read that is not set": bench.least,
         }
         if count == SIZES[0]:
             peers["plain tasks without pipelining, Ansible's default"] = bench.unpiped
-        mib = []
-        for side in (bench.ours, bench.peer):
-            memory = _Memory(fleet.client)
-            with memory.watched():
-                side()
-            mib.append(memory.kib / 1024)
+        mib = [_peak(fleet.client, side) for side in (bench.ours, bench.peer)]
         ours, *theirs = rounds(times, bench.ours, *peers.values())
     figures = _figures(count, ours, dict(zip(peers, theirs, strict=True)))
     return OnFleet(count, Side(ours, mib[0]), Side(theirs[0], mib[1]), figures)
