@@ -8,6 +8,7 @@ import shutil
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,12 @@ _PATIENCE = "60"
 """Seconds for a connection, for which Ansible waits 10: here the hosts share the client's cores."""
 _PAUSE = 0.2
 """Seconds between two looks at memory."""
+_NIC = ("-netdev", "tap,id=n,script=no,downscript=no", "-device", "virtio-net-pci,netdev=n")
+_QEMU = (
+    *("qemu-system-x86_64", "-machine", "q35", "-m", "16", "-S", "-display", "none", "-vga", "none", *_NIC),
+    *("-qmp", "unix:/run/monitor,server=on,wait=off", "-daemonize"),
+)
+"""Of one NIC, paused before its first instruction."""
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -136,22 +143,22 @@ class _Bench:
     def _report(self) -> Path:
         return self.at / "report"
 
-    def ours(self) -> float:
+    def ours(self, qemus: int = 0) -> float:
         """Both playbooks, one after the other."""
         both = [str(_PLAYBOOKS / name) for name in ("audit.yml", "host.yml")]
         took = self._playbook(*both, "-e", f"report={self._report}")
-        self._audited()
+        self._audited(qemus)
         return took
 
-    def _audited(self) -> None:
+    def _audited(self, qemus: int) -> None:
         """Every host has been asked: one that could not be is only told of in the report.
 
-        :raise RuntimeError: when one has not.
+        :raise RuntimeError: when one has not, or a QEMU was not found.
         """
-        errors = json.loads((self._report / "report.json").read_text())["errors"]
+        found = json.loads((self._report / "report.json").read_text())
         asked = {path.name for path in (self._report / "evidence").iterdir()}
-        if errors or asked != self.fleet.sites.keys():
-            raise RuntimeError(f"not every host was asked: {errors}")
+        if found["errors"] or asked != self.fleet.sites.keys() or found["checked"] != qemus:
+            raise RuntimeError(f"{found['checked']} NICs of {qemus} were judged: {found['errors']}")
 
     def peer(self) -> float:
         """The same by plain tasks."""
@@ -166,12 +173,35 @@ class _Bench:
         return self._playbook(_PEER, pipelining=False)
 
 
-def _figures(count: int, ours: Sequence[float], peers: Mapping[str, Sequence[float]]) -> tuple[Figure, ...]:
-    title = f"`audit.yml` and `host.yml`, {count} hosts"
-    goals = dict.fromkeys(list(peers)[:1], GOAL)
+_PEERS: Mapping[str, Callable[[_Bench], float]] = {
+    "plain tasks, pipelining": _Bench.peer,
+    "the same, but no device is read that is not set": _Bench.least,
+    "plain tasks without pipelining, Ansible's default": _Bench.unpiped,
+}
+
+
+def _title(count: int) -> str:
+    return f"`audit.yml` and `host.yml`, {count} hosts"
+
+
+def _against_peers(bench: _Bench, times: int) -> tuple[Figure, ...]:
+    """A goal is held against the first."""
+    count = len(bench.fleet.sites)
+    peers = list(_PEERS)[: None if count == SIZES[0] else -1]
+    ours, *theirs = rounds(times, bench.ours, *(partial(_PEERS[name], bench) for name in peers))
     return tuple(
-        Figure(title, name, tuple(took), tuple(ours), goals.get(name)) for name, took in peers.items()
+        Figure(_title(count), name, took, ours, GOAL if name == peers[0] else None)
+        for name, took in zip(peers, theirs, strict=True)
     )
+
+
+def _with_qemus(bench: _Bench, times: int) -> Figure:
+    """The same again, once there is something to judge on every host."""
+    count = len(bench.fleet.sites)
+    for site in bench.fleet.sites.values():
+        site.remote.output(_QEMU)
+    ours, peer = rounds(times, partial(bench.ours, count), bench.peer)
+    return Figure(f"{_title(count)}, a paused QEMU on each", next(iter(_PEERS)), peer, ours)
 
 
 def measure_fleet(directory: Path, count: int, times: int) -> OnFleet:
@@ -181,13 +211,7 @@ def measure_fleet(directory: Path, count: int, times: int) -> OnFleet:
     with fleet_of(count, at) as fleet:
         (at / "inventory.yaml").write_text(_inventory(list(fleet.sites)))
         bench = _Bench(fleet, at)
-        peers = {
-            "plain tasks, pipelining": bench.peer,
-            "the same, but no device is read that is not set": bench.least,
-        }
-        if count == SIZES[0]:
-            peers["plain tasks without pipelining, Ansible's default"] = bench.unpiped
-        mib = [_peak(fleet.client, side) for side in (bench.ours, bench.peer)]
-        ours, *theirs = rounds(times, bench.ours, *peers.values())
-    figures = _figures(count, ours, dict(zip(peers, theirs, strict=True)))
-    return OnFleet(count, Side(ours, mib[0]), Side(theirs[0], mib[1]), figures)
+        ours, peer = (_peak(fleet.client, side) for side in (bench.ours, bench.peer))
+        figures = _against_peers(bench, times)
+        more = (_with_qemus(bench, times),) if count == SIZES[0] else ()
+    return OnFleet(count, Side(figures[0].ours, ours), Side(figures[0].peer, peer), (*figures, *more))
