@@ -77,7 +77,7 @@ PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
 def _lacking(parts: list[str]) -> str:
     if "up" in parts and not (GUEST / "vmlinuz").exists():
         return "the demo guest is not built: run `make guest`"
-    if not (BIN / "pyinfra").exists():
+    if not all((BIN / name).exists() for name in ("pyinfra", "ansible-playbook", "rscvm")):
         return "the peers are not installed: run `make bench-peers`"
     return ""
 
