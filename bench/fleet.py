@@ -156,7 +156,7 @@ class _Bench:
         :raise RuntimeError: when one has not, or a QEMU was not found.
         """
         found = json.loads((self._report / "report.json").read_text())
-        asked = {path.name for path in (self._report / "evidence").iterdir()}
+        asked = {path.parent.name for path in (self._report / "evidence").rglob("index.json")}
         if found["errors"] or asked != self.fleet.sites.keys() or found["checked"] != qemus:
             raise RuntimeError(f"{found['checked']} NICs of {qemus} were judged: {found['errors']}")
 
