@@ -2,6 +2,7 @@
 # make check  linters, types and unit tests: the quick loop, about a minute; needs no root once all is installed
 # make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
 # make test-lowest  the unit tests again with the lowest versions that pyproject.toml allows; `make test` does it once
+# make sanity  `ansible-test sanity` on playbooks/, with the oldest and the newest ansible-core; SANITY='--test pylint' chooses
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
 # make soak   kills at random times, the whole host compared after each: SECONDS=3600, SEED=7 replays
@@ -26,8 +27,9 @@ NEXT ?= tests/real
 SEED ?= 1
 SECONDS ?= 600
 SAMPLE ?= 300
+SANITY ?=
 
-.PHONY: demo check test test-lowest test-next soak bench bench-peers mutants guest host packages test-packages clean
+.PHONY: demo check test test-lowest sanity test-next soak bench bench-peers mutants guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -53,6 +55,24 @@ LOWEST := hypothesis jsonschema pytest pytest-xdist
 build/lowest-venv/.installed: pyproject.toml constraints-lowest.txt | test-packages
 	$(PYTHON) -m venv --clear build/lowest-venv
 	build/lowest-venv/bin/pip install --quiet --constraint constraints-lowest.txt --editable . $(LOWEST)
+	@touch $@
+
+# Ansible has environments of its own: rscvm with the newest ansible-core that pyproject.toml allows, and with the oldest.
+NEWEST := ansible-core==2.19.14 ansible-lint antsibull-changelog
+OLDEST := ansible-core==2.16.0
+
+sanity: build/fleet-venv/.installed build/fleet-oldest-venv/.installed
+	tests/sanity.sh build/fleet-venv $(SANITY)
+	tests/sanity.sh build/fleet-oldest-venv $(SANITY)
+
+build/fleet-venv/.installed: pyproject.toml constraints-fleet.txt | test-packages
+	$(PYTHON) -m venv --clear build/fleet-venv
+	build/fleet-venv/bin/pip install --quiet --constraint constraints-fleet.txt --editable '.[fleet]' $(NEWEST)
+	@touch $@
+
+build/fleet-oldest-venv/.installed: pyproject.toml constraints-fleet.txt | test-packages
+	$(PYTHON) -m venv --clear build/fleet-oldest-venv
+	build/fleet-oldest-venv/bin/pip install --quiet --constraint constraints-fleet.txt --editable '.[fleet]' $(OLDEST)
 	@touch $@
 
 test-next: .venv/.installed guest host

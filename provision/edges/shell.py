@@ -38,10 +38,11 @@ _PATIENCE = 10.0
 class Stream(Protocol):
     """The standard streams of a program that runs on a host."""
 
-    def send(self, data: bytes, until: str = "") -> None:
+    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:
         """Write to its input.
 
         :param until: the words with which what it says to that ends, for who would otherwise have to ask again and again.
+        :param seconds: within which that is, for who cannot end it later.
         :raise OSError: when it is gone.
         """
         ...
@@ -169,7 +170,9 @@ class _Shell:
         self._room = _MOST
         try:
             with shield():  # half a batch would take the next one for its rest
-                self.stream.send(written_batch(runs, mark, until_failure=until_failure), f"{mark} end")
+                self.stream.send(
+                    written_batch(runs, mark, until_failure=until_failure), f"{mark} end", seconds
+                )
             while len(known) < len(runs) and not (until_failure and known and not known[-1].ok):
                 out, err, word = self._frame(mark.encode(), deadline)
                 if word == "end":

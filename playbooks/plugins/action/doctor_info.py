@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import OverAnsible, failed
+from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import HostAction, OverAnsible
 
 from provision.api.hosts import examine_host
-from provision.runtime.errors import RscvmError
-
-_OPTIONS = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """rscvm.kvm.doctor_info."""
 
-    _supports_check_mode = True
-    _supports_async = False
+    options: ClassVar[dict[str, dict[str, Any]]] = {"uri": {"type": "str", "default": "qemu:///system"}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, over: OverAnsible, host: str, options: dict[str, Any]) -> dict[str, Any]:
         """The findings of `rscvm doctor`, and those that something is to be done about as `missing`."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_OPTIONS)
-        host = (task_vars or {})["inventory_hostname"]
-        try:
-            findings = examine_host(OverAnsible(self), host, **options)
-        except RscvmError as error:
-            return {**result, **failed(error)}
+        findings = examine_host(over, host, uri=options["uri"])
         missing = [each for each in findings if each["state"] == "miss"]
-        return {**result, "changed": False, "findings": findings, "missing": missing}
+        return {"changed": False, "findings": findings, "missing": missing}

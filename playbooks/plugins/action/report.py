@@ -8,7 +8,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.rscvm.kvm.plugins.plugin_utils.over_ansible import failed
 
 from provision.api.hosts import write_report
-from provision.runtime.errors import RscvmError
+from provision.runtime.errors import RequestError, RscvmError
 
 _OPTIONS = {
     "dest": {"type": "path", "required": True},
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Where the two files are, and what the report comes to."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_OPTIONS)
+        options = self.validate_argument_spec(_OPTIONS)[1]
         try:
             written = write_report(options["dest"], *_sorted(options["checked"]))
         except RscvmError as error:
@@ -34,12 +34,19 @@ class ActionModule(ActionBase):
         return {**result, "changed": True, **written}
 
 
-def _sorted(checked: dict[str, dict[str, Any]]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Where each host's evidence is, and what became of the others."""
+def _sorted(checked: dict[str, Any]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Where each host's evidence is, and what became of the others.
+
+    :raise RequestError: when one of them is nothing that check_info returns.
+    """
     kept, errors = {}, {}
     for host, done in checked.items():
+        if not isinstance(done, dict):
+            raise RequestError(f"checked.{host}: is nothing that check_info returns")
         if done.get("failed") or done.get("unreachable"):
             errors[host] = {"message": str(done.get("msg", "it failed")), "hint": str(done.get("hint", ""))}
-        else:
+        elif done.get("evidence"):
             kept[host] = str(done["evidence"])
+        else:
+            raise RequestError(f"checked.{host}: names no evidence: check_info keeps it where it is given `save`")
     return kept, errors

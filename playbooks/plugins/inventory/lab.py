@@ -5,6 +5,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: lab
 short_description: The hosts of rscvm's lab file
+version_added: 0.2.0
 description:
   - Gives each host of a lab file with what reaches it, and with its entry there (C(nics), C(bridges), C(libvirt)) as variables.
   - The file is the lab file itself where it is called C(*.rscvm.yml), or one of three lines that names it.
@@ -19,7 +20,7 @@ options:
     type: str
     required: true
 author:
-  - rscvm's developers (@rscvm)
+  - rscvm's developers (!UNKNOWN)
 """
 
 EXAMPLES = r"""

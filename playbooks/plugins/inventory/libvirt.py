@@ -5,6 +5,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: libvirt
 short_description: A libvirt's domains with their verdicts
+version_added: 0.2.0
 description:
   - Gives each domain of a libvirt as a host, with the verdict of C(rscvm check) and its causes as variables.
   - Groups C(rsc_ready), C(rsc_not_ready) and C(rsc_unknown), one for each cause (C(cause_gro_off)), and whatever is constructed.
@@ -25,7 +26,7 @@ options:
 extends_documentation_fragment:
   - constructed
 author:
-  - rscvm's developers (@rscvm)
+  - rscvm's developers (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -4,10 +4,12 @@
 DOCUMENTATION = r"""
 module: check_info
 short_description: Ask every QEMU of a host what keeps large segments from its guest
+version_added: 0.2.0
 description:
   - Judges every NIC of every QEMU that runs on a host, whoever started it, as C(rscvm check) does there.
-  - Runs on the control node, and asks the host by Ansible's own connection; nothing is installed there, and nothing changed.
-  - Domains are read by the host's C(virsh), other QEMUs by their monitors, for which the host needs Python, Perl or socat.
+  - Changes nothing. The host needs C(ip) and C(ethtool).
+  - Domains are read by the host's C(virsh). QEMU's monitors are reached by the first that the host has of C(python3), C(perl)
+    and C(socat).
 options:
   uri:
     description: The host's libvirt, as seen there.
@@ -15,30 +17,39 @@ options:
     default: qemu:///system
   monitor:
     description:
-      - Whether QEMU's monitors are asked what the guest's driver took; libvirt marks a domain as tainted by that.
-      - Without, those rungs are unknown, and the TAP is judged alone.
+      - Whether QEMU's monitors are asked what the guest's driver took. Libvirt marks a domain as tainted by that.
+      - Where they are not, those rungs are unknown, and the TAP is judged alone.
     type: bool
     default: true
   observe:
-    description: Seconds for which the TAPs are watched, two at least, with a sample of their frames at the end.
+    description:
+      - Seconds for which the TAPs are watched, two at least, with a sample of their frames at the end.
+      - With V(0) they are not.
     type: float
     default: 0.0
   save:
-    description: A new directory of the control node for the evidence, as of C(rscvm check --save); the report is made of it.
+    description:
+      - A directory of the control node for the evidence, as of C(rscvm check --save). M(rscvm.kvm.report) reads it.
+      - It must be new, in a directory that is there, or empty and open to its owner alone.
     type: path
     default: ""
 attributes:
   check_mode:
-    description: Nothing is changed in any mode.
+    details: Nothing is changed in any mode.
     support: full
   diff_mode:
-    description: Nothing is changed.
+    details: There is nothing to tell.
     support: none
   become:
-    description: Other users' QEMUs and system's libvirt are seen by root.
-    support: full
+    details: Without root, other users' QEMUs and the system's libvirt are not seen whole.
+extends_documentation_fragment:
+  - rscvm.kvm.attributes
+  - rscvm.kvm.attributes.host
+seealso:
+  - module: rscvm.kvm.report
+  - module: rscvm.kvm.fix
 author:
-  - rscvm's developers (@rscvm)
+  - rscvm's developers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -46,24 +57,24 @@ EXAMPLES = r"""
   rscvm.kvm.check_info:
   register: checked
 
-- name: Refuse where a Windows receives in small frames
+- name: Refuse where a guest receives in small frames
   ansible.builtin.assert:
     that: checked.report.summary['not-ready'] == 0
 """
 
 RETURN = r"""
 report:
-  description: The document of C(rscvm check --json), schema rscvm/check/1, with the inventory's name as C(host).
+  description: The document of C(rscvm check --json), schema rscvm/check/1. Its C(host) is the inventory's name.
   returned: success
   type: dict
-  sample: {"schema": "rscvm/check/1", "checked": 1, "nics": [], "summary": {"ready": 1, "not-ready": 0, "unknown": 0, "causes": {}}}
+  sample: {"schema": "rscvm/check/1", "checked": 0, "nics": [], "summary": {"ready": 0, "not-ready": 0, "unknown": 0, "causes": {}}}
 evidence:
   description: Where the evidence is, as O(save) says.
   returned: success
   type: str
   sample: /var/tmp/audit/evidence/hv1
 hint:
-  description: What to do about a failure.
+  description: What to do about the failure, where that is known.
   returned: failure
   type: str
   sample: "install it (Debian: libvirt-clients)"

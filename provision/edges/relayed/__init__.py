@@ -1,1 +1,1 @@
-"""Hosts over somebody else's connection, which runs one command at a time and tells it when it has ended (Ansible's)."""
+"""Hosts over somebody else's connection (Ansible's), by which one command at a time is run."""

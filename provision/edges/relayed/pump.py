@@ -1,4 +1,4 @@
-"""A program that is kept running on a host to which no connection is kept: each exchange with it is a command of its own.
+"""A program that runs on between commands, each of which is an exchange with it.
 
 Its input is a FIFO there, and what it says are files beside it, in a directory that is ours alone. It ends with its input: when
 we say so, or when nothing has been heard from us for some time.
@@ -16,6 +16,7 @@ from provision.runtime.safe_text import quoted
 if TYPE_CHECKING:
     from provision.runtime.command import Argv
 
+_PLACE = "/tmp"  # noqa: S108 - the directory below it has an unforeseeable name, and is made by mkdir, for us alone
 _KEPT = 120
 """Seconds for which a program waits for more; longer than anything that we do between two exchanges."""
 _ENDED = 90
@@ -25,7 +26,7 @@ _LONGEST = 3.0
 
 # No terminal and no connection of anybody's ends what is started here: setsid, and nothing of its streams is inherited.
 _COMMON = r"""
-d=$1
+d=$1 kept=${6:-0}
 gone() { [ -e "$d/status" ] || ! kill -0 "$(cat "$d/pid")" 2>/dev/null; }
 keep() {
     # The FIFO is opened both ways, which waits for nobody.
@@ -58,7 +59,7 @@ while [ ! -s "$d/pid" ] && [ "$i" -lt 100 ]; do i=$((i + 1)) && sleep 0.02; done
 _EXCHANGE = (
     _COMMON
     + rf"""
-out=$2 err=$3 until=$4 tries=$5 kept=$6
+out=$2 err=$3 until=$4 tries=$5
 [ -d "$d" ] || {{ echo "$d has gone" >&2; exit {_ENDED}; }}
 if ! gone; then keep; tail -c +2 | timeout 20 cat >>"$d/in"; fi
 size() {{ wc -c <"$1"; }}
@@ -127,7 +128,7 @@ class Pump:
     """The streams of a program on a host; it is started by the first exchange."""
 
     def __init__(
-        self, connection: Connection, argv: Argv, directory: str = "/tmp", kept: int = _KEPT
+        self, connection: Connection, argv: Argv, directory: str = _PLACE, kept: int = _KEPT
     ) -> None:
         self._connection, self._argv = connection, argv
         self._kept = kept
@@ -142,7 +143,7 @@ class Pump:
         """Let this be what it says next."""
         self._early = out, err
 
-    def send(self, data: bytes, until: str = "") -> None:
+    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:  # noqa: ARG002 - it can be killed
         """Write to its input, with the next exchange; `until`: the words with which the answer ends."""
         self._fed += data
         self._until = until

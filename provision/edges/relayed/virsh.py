@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from typing import TYPE_CHECKING, NoReturn
 
+from provision.edges.relayed.batch import JoinedBatches
 from provision.runtime.command import NOT_FOUND, Run
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.runtime.protocols import Domain, Network
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from provision.runtime.command import Result
     from provision.runtime.protocols import Runner
 
-_SECONDS = 60.0
-"""For one batch of questions."""
+_SECONDS = 20
+"""For one question: a QEMU's monitor that somebody else has, or that hangs, never answers."""
+_ASKED = ("env", "LC_ALL=C.UTF-8", "timeout", str(_SECONDS), "virsh", "--quiet", "--connect")
 _MOST_DOMAINS = 5_000
 _AT_ONCE = 50
 """Domains whose XML is asked for in one batch: of 30 KB each, twice, 3 MB."""
@@ -56,22 +57,19 @@ class VirshLibvirt(_OnlyAsked):
     """A libvirt daemon that is only asked, by a program on its host."""
 
     def __init__(self, host: Runner, uri: str) -> None:
-        self._host, self._uri = host, uri
-        self._turn = threading.Lock()
-        """A shell answers one question at a time, and several threads ask."""
+        self._host, self._uri = JoinedBatches(host), uri
         self._by_name: dict[str, str] = {}
         """UUIDs, by which virsh finds also a domain whose name is a number."""
 
     def _run(self, *words: str) -> Run:
-        return Run(("env", "LC_ALL=C.UTF-8", "virsh", "--quiet", "--connect", self._uri, *words))
+        return Run((*_ASKED, self._uri, *words))
 
     def _ask(self, asked: Sequence[Run]) -> list[Result]:
         """The answers to questions of one batch.
 
         :raise HostError: when there is no virsh, or libvirt does not answer.
         """
-        with self._turn:
-            return self._host.run_all(asked, timeout=_SECONDS)
+        return self._host.ask(asked, _SECONDS)
 
     def _said(self, *words: str) -> str:
         [answer] = self._ask([self._run(*words)])

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from provision.edges.relayed.batch import BatchStream
 from provision.edges.relayed.pump import Pump
 from provision.edges.relayed.virsh import VirshLibvirt
 from provision.edges.shell import ShellHost
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from provision.edges.qmp import QmpSocket
     from provision.edges.relayed.pump import Connection
+    from provision.edges.shell import Stream
     from provision.runtime.command import Argv, Say
     from provision.runtime.protocols import Libvirt, Listener, Runner
 
@@ -55,10 +57,14 @@ class RelayedEdges:
     def _shell(self, name: str, what: str) -> ShellHost:
         """A shell of its own for each use: one that waits keeps no other waiting."""
         if (name, what) not in self._hosts:
-            shell = ShellHost(name, partial(self._start, name), self._trace)
+            shell = ShellHost(name, partial(self._shell_or_pump, name), self._trace)
             self._open.callback(shell.close)
             self._hosts[name, what] = shell
         return self._hosts[name, what]
+
+    def _shell_or_pump(self, name: str, argv: Argv) -> Stream:
+        """What holds a lock has to stay; a shell alone need not."""
+        return BatchStream(self._connections[name]) if argv == ("sh",) else self._start(name, argv)
 
     def _start(self, name: str, argv: Argv) -> Pump:
         return Pump(self._connections[name], argv)

@@ -92,13 +92,18 @@ def _children(monitor: Monitor, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _devices(monitor: Monitor) -> Iterator[tuple[str, str]]:
-    """Path and type of every NIC: of every device that has both a netdev and a MAC address."""
+    """Path and type of every NIC: of every device whose type has both a netdev and a MAC address."""
+    nics: dict[str, bool] = {}
     for place in _PLACES:
         for name, kind in _children(monitor, place):
             inner = re.fullmatch(r"child<(.+)>", kind)
             path = f"{place}/{name}"
             named = place == _PLACES[0] or name.startswith("device[")
-            if inner and named and {"netdev", "mac"} <= {prop for prop, _ in _children(monitor, path)}:
+            if not (inner and named):
+                continue
+            if inner[1] not in nics and (has := {prop for prop, _ in _children(monitor, path)}):
+                nics[inner[1]] = {"netdev", "mac"} <= has
+            if nics.get(inner[1]):
                 yield path, inner[1]
 
 
