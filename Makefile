@@ -90,12 +90,12 @@ bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))
 	$(ROOT) $(BIN)/python -m bench.run
 
-# What rscvm is measured against has an environment of its own.
+# What rscvm is measured against has an environment of its own; rscvm is there, too, for Ansible's use of it.
 bench-peers: build/bench-venv/.installed
 
-build/bench-venv/.installed: bench/constraints.txt | packages
+build/bench-venv/.installed: pyproject.toml bench/constraints.txt | packages
 	$(PYTHON) -m venv build/bench-venv
-	build/bench-venv/bin/pip install --quiet --constraint bench/constraints.txt ansible-core pyinfra
+	build/bench-venv/bin/pip install --quiet --constraint bench/constraints.txt --editable '.[fleet]' pyinfra
 	@touch $@
 
 mutants: build/mutants-venv/.installed
