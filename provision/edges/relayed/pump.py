@@ -17,51 +17,49 @@ if TYPE_CHECKING:
     from provision.runtime.command import Argv
 
 _PLACE = "/tmp"  # noqa: S108 - the directory below it has an unforeseeable name, and is made by mkdir, for us alone
-_KEPT = 120
-"""Seconds for which a program waits for more; longer than anything that we do between two exchanges."""
+_KEPT = 60
+"""Seconds for which a program waits for more at least, and twice as many at most; longer than what we do between exchanges."""
 _ENDED = 90
 """The exit status of an exchange with a program that has ended."""
 _LONGEST = 3.0
 """Seconds of one exchange; more is waited for in the next."""
 
 # No terminal and no connection of anybody's ends what is started here: setsid, and nothing of its streams is inherited.
-_COMMON = r"""
-d=$1 kept=${6:-0}
-gone() { [ -e "$d/status" ] || ! kill -0 "$(cat "$d/pid")" 2>/dev/null; }
-keep() {
-    # The FIFO is opened both ways, which waits for nobody.
-    setsid sh -c 'echo $$ >"$1/keeper.new" && exec sleep "$2" <>"$1/in" >&0' sh "$d" "$kept" >/dev/null 2>&1 &
-    i=0
-    while [ ! -s "$d/keeper.new" ] && [ "$i" -lt 100 ]; do i=$((i + 1)); sleep 0.02; done
-    [ ! -e "$d/keeper" ] || kill "$(cat "$d/keeper")" 2>/dev/null
-    mv -f "$d/keeper.new" "$d/keeper"
-}
-"""
+# The keeper holds the input open, with its sleep in a session of its own, which can be ended with it.
 _RUN = r"""
-echo $$ >"$1/pid"
 d=$1 kept=$2
 shift 2
+setsid sh -c 'while sleep "$2" && [ -e "$1/heard" ]; do rm -f -- "$1/heard"; done' sh "$d" "$kept" <>"$d/in" >&0 2>/dev/null &
+echo $! >"$d/keeper"
+echo $$ >"$d/pid"
 "$@" <"$d/in" >>"$d/out" 2>>"$d/err"
 echo $? >"$d/status.new"
 mv -f "$d/status.new" "$d/status"
+kill -TERM "-$(cat "$d/keeper")" 2>/dev/null
 sleep "$kept"
 rm -rf -- "$d"
 """
 _MAKE = f"""
-d=$1 out=$2 err=$3 until=$4 tries=$5 kept=$6
-shift 6
+d=$1 out=$2 err=$3 until=$4 tries=$5 fed=$6 kept=$7
+shift 7
 mkdir -m 700 -- "$d" && mkfifo "$d/in" && : >"$d/out" && : >"$d/err" || exit
 setsid sh -c {shlex.quote(_RUN)} sh "$d" "$kept" "$@" </dev/null >/dev/null 2>&1 &
-set -- "$d" "$out" "$err" "$until" "$tries" "$kept"
+set -- "$d" "$out" "$err" "$until" "$tries" "$fed"
 i=0
-while [ ! -s "$d/pid" ] && [ "$i" -lt 100 ]; do i=$((i + 1)) && sleep 0.02; done
+while [ ! -s "$d/pid" ] && [ "$i" -lt 200 ]; do i=$((i + 1)) && sleep 0.01; done
+"""
+_GONE = r"""
+d=$1
+gone() { [ -e "$d/status" ] || ! { read -r pid <"$d/pid" && kill -0 "$pid"; } 2>/dev/null; }
 """
 _EXCHANGE = (
-    _COMMON
+    _GONE
     + rf"""
-out=$2 err=$3 until=$4 tries=$5
+out=$2 err=$3 until=$4 tries=$5 fed=$6
 [ -d "$d" ] || {{ echo "$d has gone" >&2; exit {_ENDED}; }}
-if ! gone; then keep; tail -c +2 | timeout 20 cat >>"$d/in"; fi
+: >"$d/heard"
+read -r _
+if [ "$fed" != 0 ] && ! gone; then timeout 20 cat >>"$d/in"; fi
 size() {{ wc -c <"$1"; }}
 said() {{
     if [ -n "$until" ]; then tail -c "+$((out + 1))" "$d/out" | grep -aqF -e "$until"
@@ -70,7 +68,7 @@ said() {{
 i=0
 while ! gone && ! said && [ "$i" -lt "$tries" ]; do
     i=$((i + 1))
-    sleep 0.05
+    if [ "$i" -lt 6 ]; then sleep 0.01; else sleep 0.05; fi
 done
 ended=$(! gone || echo {_ENDED})
 tail -c "+$((out + 1))" "$d/out"
@@ -78,20 +76,17 @@ tail -c "+$((err + 1))" "$d/err" >&2
 exit "${{ended:-0}}"
 """
 )
-_KILL = (
-    _COMMON
-    + r"""
-[ -d "$d" ] || exit 0
-kill -9 "-$(cat "$d/pid")" 2>/dev/null
-[ ! -e "$d/keeper" ] || kill "$(cat "$d/keeper")" 2>/dev/null
-rm -rf -- "$d"
+_KILL = r"""
+[ -d "$1" ] || exit 0
+kill -9 "-$(cat "$1/pid")" 2>/dev/null
+kill -9 "-$(cat "$1/keeper")" 2>/dev/null
+rm -rf -- "$1"
 """
-)
 _FINISH = (
-    _COMMON
+    _GONE
     + r"""
 [ -d "$d" ] || exit 0
-[ ! -e "$d/keeper" ] || kill "$(cat "$d/keeper")" 2>/dev/null
+kill -TERM "-$(cat "$d/keeper")" 2>/dev/null
 i=0
 while ! gone && [ "$i" -lt "$2" ]; do i=$((i + 1)); sleep 0.05; done
 cat "$d/status" 2>/dev/null
@@ -159,11 +154,12 @@ class Pump:
         if self._ended:
             return None
         wait = _LONGEST if self._until else min(max(seconds, 0.0), _LONGEST)
-        arguments = (str(self._out), str(self._err), self._until, str(int(wait / 0.05) + 1), str(self._kept))
         fed, self._fed = self._fed, b""
-        script, first = (_EXCHANGE, ()) if self._started else (_FIRST, self._argv)
+        numbers = (str(number) for number in (int(wait / 0.05) + 1, len(fed)))
+        arguments = (str(self._out), str(self._err), self._until, *numbers)
+        script, first = (_EXCHANGE, ()) if self._started else (_FIRST, (str(self._kept), *self._argv))
         # Some connections give a command with no input a terminal, which would mingle its streams: there is always some.
-        done = self._connection.execute(script, (self._directory, *arguments, *first), b"." + fed)
+        done = self._connection.execute(script, (self._directory, *arguments, *first), b"\n" + fed)
         self._started = True
         if done.status not in (0, _ENDED):
             raise ConnectionError(
@@ -180,7 +176,7 @@ class Pump:
         if not self._started:
             return 0
         self._ended = True
-        done = self._connection.execute(_FINISH, (self._directory, str(int(seconds / 0.05))), b".")
+        done = self._connection.execute(_FINISH, (self._directory, str(int(seconds / 0.05))), b"\n")
         said = done.out.strip()
         return int(said) if said.isdigit() else -9
 
@@ -189,6 +185,6 @@ class Pump:
         if self._started and not self._ended:
             self._ended = True
             try:
-                self._connection.execute(_KILL, (self._directory,), b".")
+                self._connection.execute(_KILL, (self._directory,), b"\n")
             except OSError:
                 return  # it ends by itself, once nobody has been heard for a while
