@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provision.api.saved import Keep, judged_from
+from provision.edges.files import evidence_folder  # noqa: F401 - here, so that no fork has to
 from provision.edges.files.write import make_room, write_text
 from provision.edges.relayed.wiring import RelayedEdges
 from provision.host.apply.session import HostSession
@@ -27,6 +28,7 @@ from provision.verify.collect.source import every_source
 from provision.verify.report.document import as_json
 from provision.verify.report.html import as_html
 from provision.verify.report.summary import summed
+from provision.verify.saved import files, record, replay  # noqa: F401 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
