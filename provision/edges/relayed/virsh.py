@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.edges.relayed.batch import JoinedBatches
+from provision.edges.relayed.virsh_monitor import SECONDS, VirshMonitor
 from provision.runtime.command import NOT_FOUND, Run
-from provision.runtime.errors import DeadlineError, HostError, RefusedError, UnreadableError
+from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.protocols import Domain, Network
 from provision.runtime.safe_text import quoted, short
-from provision.runtime.untrusted import read_json, read_xml
+from provision.runtime.untrusted import read_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lxml.etree import _Element
 
     from provision.runtime.command import Result
     from provision.runtime.protocols import Runner
 
-_SECONDS = 20
-"""For one question: a QEMU's monitor that somebody else has, or that hangs, never answers."""
-_LATE = 124
-"""The exit status of `timeout` when it has ended what it ran."""
 _MOST_HANGING = 12
 """Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
-_ASKED = ("env", "LC_ALL=C.UTF-8", "timeout", str(_SECONDS), "virsh", "--quiet", "--connect")
+_ASKED = ("env", "LC_ALL=C.UTF-8", "timeout", str(SECONDS), "virsh", "--quiet", "--connect")
 _MOST_DOMAINS = 5_000
 _AT_ONCE = 50
 """Domains whose XML is asked for in one batch: of 30 KB each, twice, 3 MB."""
@@ -74,7 +70,7 @@ class VirshLibvirt(_OnlyAsked):
 
         :raise HostError: when there is no virsh, or libvirt does not answer.
         """
-        return self._host.ask(asked, _SECONDS)
+        return self._host.ask(asked, SECONDS)
 
     def _said(self, *words: str) -> str:
         [answer] = self._ask([self._run(*words)])
@@ -219,54 +215,6 @@ class VirshLibvirt(_OnlyAsked):
 
     def _left_hanging(self) -> None:
         self._hanging += 1
-
-
-class VirshMonitor:
-    """A domain's QEMU, asked by `virsh qemu-monitor-command`; one that did not answer once is not asked again."""
-
-    def __init__(
-        self,
-        ask: Callable[[Sequence[Run]], list[Result]],
-        run: Run,
-        name: str,
-        left_hanging: Callable[[], None],
-    ) -> None:
-        """`left_hanging` is told that a question has not been answered, which keeps one of libvirtd's workers."""
-        self._ask, self._run, self._name = ask, run, name
-        self._left_hanging = left_hanging
-        self._silent = ""
-
-    def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
-        """Return the command's `return` value.
-
-        :raise RefusedError: when QEMU answers with an error.
-        :raise HostError: when it does not answer.
-        """
-        if self._silent:
-            raise DeadlineError(self._silent)
-        asked = json.dumps({"execute": command, "arguments": dict(arguments or {})})
-        [answer] = self._ask([Run((*self._run.argv, asked))])
-        if answer.status == _LATE:
-            self._left_hanging()
-            self._silent = f"{self._name}'s monitor did not answer {command} within {_SECONDS} s"
-            raise DeadlineError(self._silent)
-        if not answer.ok:
-            raise HostError(
-                f"libvirt did not ask {self._name}'s monitor: {quoted(answer.err)[:_WORDS] or answer.status}"
-            )
-        try:
-            said = read_json(answer.out)
-        except ValueError as error:
-            raise UnreadableError(f"{self._name}'s monitor", answer.out) from error
-        if not isinstance(said, dict) or not ({"return", "error"} & said.keys()):
-            raise UnreadableError(f"{self._name}'s monitor", answer.out)
-        if "error" in said:
-            why = said["error"] if isinstance(said["error"], dict) else {}
-            raise RefusedError(
-                f"QEMU refused {command}: {short(str(why.get('desc', '')), _WORDS)}",
-                str(why.get("class", "")),
-            )
-        return said["return"]
 
 
 def _uuids(text: str) -> dict[str, None]:
