@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -80,10 +79,3 @@ def changed(done: CompletedProcess[str]) -> dict[str, int]:
     recap = done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]
     rows = (line.split(":", 1) for line in recap if ":" in line)
     return {name.strip(): int(rest.split("changed=")[1].split()[0]) for name, rest in rows}
-
-
-def environment_is_there() -> None:
-    """Both versions are installed."""
-    for name, place in VERSIONS.items():
-        assert (place / "ansible-playbook").exists(), f"no {name} ansible-core: run `make fleet`"
-        assert os.access(place / "ansible-playbook", os.X_OK)

@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.real.fleet import VERSIONS, changed, inventory, module, playbook
+from tests.real.fleet import ROOT, VERSIONS, ansible, changed, inventory, module, playbook
+from tests.real.host_settings import (
+    GRO as GRO_LINE,
+)
 from tests.real.host_settings import (
     SECOND,
     SETTING,
     Before,
     feature,
     impatient,
+    lab,
     misbehaving,
     ours,
+    rscvm,
     second_host,
     with_nic,
 )
@@ -29,6 +34,7 @@ pytestmark = pytest.mark.real
 GRO = {"nic0": {"features": {"generic-receive-offload": True, "tcp-segmentation-offload": False}}}
 BRIDGE = {"br-x": {"address": "10.77.0.1/24"}}
 HV1 = {"ansible_host": REMOTE, "nics": GRO}
+HOST = ROOT / "playbooks" / "host.yml"
 PASSWORD = "of a user of a namespace"  # noqa: S105
 ALICE = {"ansible_user": "alice", "ansible_port": 2222}
 
@@ -131,6 +137,26 @@ def test_a_host_that_stays_cut_off_heals_without_us(site: Site, before: Before) 
     assert again.get("failed", False) is False, again
     wait_for(lambda: not ours(site.remote), gone, f"the end of {ours(site.remote)}")
     before.holds()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_lab_files_hosts_are_an_inventory(site: Site, version: str) -> None:
+    """What the inventory leads to and has set is what `rscvm apply` does by the same file: nothing is left for it to do."""
+    with_nic(site)
+    path = lab(site, GRO_LINE, "", hosts={"hv1": REMOTE})
+    source = site.at / "lab.rscvm.yml"
+    source.write_text(f"plugin: rscvm.kvm.lab\nlab: {path.name}\n")
+    env = {"ANSIBLE_INVENTORY_ENABLED": "rscvm.kvm.lab"}
+
+    for option, done in (("--check", 1), ("--diff", 1), ("--diff", 0)):
+        found = ansible(
+            site, "ansible-playbook", "-i", str(source), str(HOST), option, env=env, version=version
+        )
+        assert changed(found) == {"hv1": done}, found.stdout + found.stderr
+    plan = rscvm(site, "plan", str(path), "--exit-code")
+
+    assert plan.returncode == 0, plan.stdout
+    assert feature(site, "generic-receive-offload") is True
 
 
 @pytest.mark.parametrize(

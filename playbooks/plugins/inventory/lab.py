@@ -8,7 +8,7 @@ short_description: The hosts of rscvm's lab file
 version_added: 0.2.0
 description:
   - Gives each host of a lab file with what reaches it, and with its entry there (C(nics), C(bridges), C(libvirt)) as variables.
-  - The file is the lab file itself where it is called C(*.rscvm.yml), or one of three lines that names it.
+  - The file is one of two lines that names the lab file, and is called C(*.rscvm.yml) or C(*.rscvm.yaml).
 options:
   plugin:
     description: The name of this plugin.
@@ -29,6 +29,7 @@ plugin: rscvm.kvm.lab
 lab: lab.yaml
 """
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +72,14 @@ def _variables(host: Host) -> dict[str, Any]:
     """What reaches a host, in Ansible's words, and its entry in the lab file."""
     entry = host.model_dump(mode="json", exclude_unset=True, include={"nics", "bridges", "libvirt"})
     if not host.address:
-        return {"ansible_connection": "local", **entry}
-    known = f"-o UserKnownHostsFile={host.known_hosts}" if host.known_hosts else None
+        return {"ansible_connection": "local", "rscvm_become": host.sudo, **entry}
+    known = host.known_hosts and f'UserKnownHostsFile="{host.known_hosts}"'
     ways = {
         "ansible_host": host.address,
         "ansible_port": host.port,
         "ansible_user": host.user,
         "ansible_ssh_private_key_file": host.identity,
-        "ansible_ssh_common_args": known,
-        "ansible_become": host.sudo or None,
+        "ansible_ssh_common_args": known and shlex.join(("-o", known)),
+        "rscvm_become": host.sudo,
     }
     return {**{key: value for key, value in ways.items() if value is not None}, **entry}

@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.rscvm.kvm.plugins.plugin_utils import rscvm
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """One domain, with its groups."""
         verdict = next(each for each in _WORST if each in {nic["verdict"] for nic in nics})
         causes = sorted({nic["cause"] for nic in nics if nic["cause"]})
-        said = {"rscvm_verdict": verdict, "rscvm_causes": causes, "rscvm_nics": nics}
+        # What a host tells is no template: the wrapping is for Ansible before 2.19, which would run it as one.
+        said = wrap_var({"rscvm_verdict": verdict, "rscvm_causes": causes, "rscvm_nics": nics})
         self.inventory.add_host(name)
         for key, value in said.items():
             self.inventory.set_variable(name, key, value)
