@@ -24,7 +24,8 @@ TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-c
 BENCH_PACKAGES := virtinst
 NEXT_PACKAGES := mmdebstrap
 
-NEXT ?= tests/real
+# Ansible's environments are this machine's, so what needs them is left out.
+NEXT ?= tests/real --ignore-glob='*/test_playbooks_*' --ignore=tests/real/test_collection_tools.py
 SEED ?= 1
 SECONDS ?= 600
 SAMPLE ?= 300

@@ -83,11 +83,12 @@ class QmpSocket:
 
     def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
         """Ask all of these at once; `execute` tells what came of it."""
+        if not questions:
+            return
         look()
         try:
             client = self._client or self._greeted()
-            asked = [client.execute(command, dict(arguments)) for command, arguments in questions]
-            answers = self._wait(lambda: _all_of(asked))
+            answers = self._wait(lambda: _all_of(client, questions))
         except HostError as error:
             self._ahead.keep(questions, [error] * len(questions))
         except Exception as error:  # noqa: BLE001 - as of one that is asked alone
@@ -159,6 +160,7 @@ class QmpSocket:
         return self._loop.run(asyncio.wait_for(ask(), seconds))
 
 
-async def _all_of(asked: Sequence[Coroutine[object, object, object]]) -> list[object]:
+async def _all_of(client: QMPClient, questions: Sequence[MonitorQuestion]) -> list[object]:
     """What comes of each, an error for those that end in one."""
+    asked = (client.execute(command, dict(arguments)) for command, arguments in questions)
     return await asyncio.gather(*asked, return_exceptions=True)
