@@ -114,6 +114,16 @@ def test_nobody_is_led_to_another_socket_by_a_directory_that_others_can_change(
         assert let_in == []
 
 
+def _questions(line: socket.socket) -> Iterator[dict[str, Any]]:
+    text = ""
+    while more := line.recv(1 << 16):
+        text += more.decode()
+        while text:
+            row, end = json.JSONDecoder().raw_decode(text)
+            yield row
+            text = text[end:].lstrip()
+
+
 @contextmanager
 def answering(path: Path, *sizes: int, **answers: dict[str, Any] | None) -> Iterator[list[list[str]]]:
     """A monitor that answers each command by its name, once so many have come; tells which came together."""
@@ -123,19 +133,20 @@ def answering(path: Path, *sizes: int, **answers: dict[str, Any] | None) -> Iter
         server.listen()
 
         def serve() -> None:
-            with suppress(OSError, ValueError):  # they have hung up
+            with suppress(OSError, StopIteration):  # they have hung up
                 line, _ = server.accept()
-                with line, line.makefile("rb") as said:
+                with line:
                     line.sendall(GREETING)
+                    said = _questions(line)
                     for size in (1, *sizes):
-                        rows = [json.loads(said.readline()) for _ in range(size)]
+                        rows = [next(said) for _ in range(size)]
                         together.append([row["execute"] for row in rows])
                         for row in rows:
                             found = answers.get(row["execute"].replace("-", "_"), {"return": {}})
                             own = {"id": row["id"]} if "id" in row else {}
                             if found is not None:
                                 line.sendall(json.dumps({**found, **own}).encode() + b"\r\n")
-                    said.readline()
+                    next(said, None)
 
         threading.Thread(target=serve, daemon=True).start()
         yield together
