@@ -49,6 +49,7 @@ def other(site: Site) -> Iterator[Site]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_foretold_is_done_and_once_done_it_is_done(site: Site, before: Before, version: str) -> None:
     inventory(site, {"hv1": {**HV1, "bridges": BRIDGE}})
+    site.remote.output(["sh", "-c", "echo 'echo a login says; echo what it likes >&2' >~root/.bashrc"])
 
     with site.remote.without("python3"):
         foretold = playbook(site, "host.yml", "--check", "--diff", version=version)

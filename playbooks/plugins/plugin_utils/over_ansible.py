@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import threading
 from abc import abstractmethod
@@ -21,13 +22,16 @@ class OverAnsible:
         self.unreachable: AnsibleConnectionFailure | None = None
         """Why the host cannot be reached, while it never was."""
         self._reached = False
+        self._begun = f"rscvm-{secrets.token_hex(16)}"
 
     def execute(self, script: str, arguments: tuple[str, ...], stdin: bytes) -> rscvm.Executed:
         """Run a script of `sh` there.
 
         :raise OSError: when the host cannot be reached, or does not let us in.
         """
-        words = shlex.join(("sh", "-c", script, "sh", *arguments))
+        # What comes before it is a login's, or become's, and no answer.
+        begun = f"echo {self._begun}; echo {self._begun} >&2"
+        words = shlex.join(("sh", "-c", f"{begun}\n{script}", "sh", *arguments))
         with self._turn:
             try:
                 done: dict[str, Any] = self._action._low_level_execute_command(
@@ -37,8 +41,15 @@ class OverAnsible:
                 self.unreachable = None if self._reached else error
                 raise ConnectionError(str(error)) from error
             self._reached = True
-        out, err = (str(done[key]).encode("utf-8", "surrogateescape") for key in ("stdout", "stderr"))
+        out, err = (self._said(str(done[key])) for key in ("stdout", "stderr"))
+        if out is None or err is None:  # it has not begun, and why somebody else says
+            return rscvm.Executed(int(done["rc"]) or 1, b"", str(done["stderr"] or done["stdout"]).encode())
         return rscvm.Executed(int(done["rc"]), out, err)
+
+    def _said(self, text: str) -> bytes | None:
+        """What the script has said; None where it has not begun."""
+        _, begun, said = text.partition(f"{self._begun}\n")
+        return said.encode("utf-8", "surrogateescape") if begun else None
 
 
 class HostAction(ActionBase):  # type: ignore[misc]
