@@ -18,7 +18,7 @@ from provision.edges.relayed.wiring import RelayedEdges
 from provision.host.apply.session import HostSession
 from provision.lab.load import parse_lab
 from provision.runtime.command import Run
-from provision.runtime.errors import LabFileError, RequestError
+from provision.runtime.errors import HostError, LabFileError, RequestError
 from provision.verbs.apply import planned_settings, set_up
 from provision.verbs.check import Look, check
 from provision.verbs.doctor import examine
@@ -31,11 +31,13 @@ from provision.verify.report.summary import summed
 from provision.verify.saved import files, record, replay  # noqa: F401 - as above
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from provision.edges.relayed.pump import Connection
     from provision.host.plan.steps import Plan
     from provision.lab.spec import Lab
+    from provision.runtime.protocols import Edges
+    from provision.verify.judge.verdict import NicVerdict
 
 LAB = "rscvm.kvm"
 """The lab by whose name a host notes what was set there; `rscvm down` of a lab file that is called so takes it back, too."""
@@ -53,7 +55,7 @@ def check_host(
     :param uri: its libvirt's, as seen there.
     :param save: a directory for the evidence, as of `check --save`; those above it are made where they are missing.
     :raise RequestError: when it cannot be watched for so long, or the evidence not be kept there.
-    :raise HostError: when it cannot be asked.
+    :raise HostError: when it cannot be asked, or somebody who may not see what runs there sees nothing.
     """
     _within_reason(look)
     if save:
@@ -62,7 +64,9 @@ def check_host(
         RelayedEdges({host: connection}, {host: uri}) as real,
         Keep(save or None, look).of_hosts(real, [host]) as edges,
     ):
-        return as_json(check(every_source(edges, host, monitor=look.monitor), look))
+        verdicts = check(every_source(edges, host, monitor=look.monitor), look)
+        _seen_as_root(real, host, verdicts)
+        return as_json(verdicts)
 
 
 def examine_host(connection: Connection, host: str, *, uri: str = LIBVIRT) -> list[dict[str, str]]:
@@ -109,6 +113,7 @@ def fix_taps(
     _within_reason(look)
     with RelayedEdges({host: connection}, {host: uri}) as edges:
         fixed = fix_host(every_source(edges, host), edges, _nobody, look, dry_run=dry_run)
+        _seen_as_root(edges, host, fixed.verdicts)
     if fixed.error is not None:
         raise fixed.error
     return {
@@ -134,15 +139,30 @@ def write_report(
     """
     outcomes = [outcome for path in evidence.values() for outcome in judged_from(path, None)]
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
-    rows = [{"host": host, "message": said["message"], "hint": said["hint"]} for host, said in errors.items()]
+    rows = [
+        {"host": host, "message": said["message"].strip(), "hint": said["hint"]}
+        for host, said in errors.items()
+    ]
     rows += [{"host": o.host, "message": str(o.error), "hint": o.error.hint} for o in outcomes if o.error]
     told = {row["host"]: row["message"] for row in rows}
     text, html = (f"{directory}/report.{end}" for end in ("json", "html"))
     found = {**as_json(verdicts), "errors": rows}
     write_text(text, json.dumps(found, indent=2) + "\n", within=directory)
     write_text(html, as_html(verdicts, when=datetime.now(UTC), title="rscvm audit", errors=told))
-    sentences = [*(f"{host}: {why}" for host, why in told.items()), summed(verdicts).sentence]
+    empty = (f"{each.host}: no QEMU with a NIC" for each in outcomes if each.value == [])
+    failed = (f"{host}: {why}" for host, why in told.items())
+    asked = len(told.keys() | evidence.keys())
+    sentences = [*empty, *failed, f"{asked} host{'s'[: asked > 1]}, {summed(verdicts).sentence}", html]
     return {"json": text, "html": html, "summary": found["summary"], "sentences": sentences}
+
+
+def _seen_as_root(edges: Edges, host: str, verdicts: Sequence[NicVerdict]) -> None:
+    """:raise HostError: where nothing is seen by somebody who may not see it."""
+    if not verdicts and edges.host(host).run(("id", "-u")).out.strip() != "0":
+        raise HostError(
+            f"no QEMU with a NIC is seen on {host}",
+            hint="whoever is not root there sees only their own: become",
+        )
 
 
 def _within_reason(look: Look) -> None:

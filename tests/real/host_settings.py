@@ -125,7 +125,7 @@ def impatient(site: Site) -> Iterator[None]:
 
     So is what it waits for somebody to go on over a connection that runs one command at a time.
     """
-    real = instead(site, "sleep", 'case $1 in 25) set -- 6;; 40) set -- 8;; esac; exec "$REAL" "$@"')
+    real = instead(site, "sleep", 'case $1 in 25) set -- 6;; 20) set -- 5;; esac; exec "$REAL" "$@"')
     try:
         yield
     finally:

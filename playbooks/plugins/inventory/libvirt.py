@@ -34,7 +34,7 @@ EXAMPLES = r"""
 plugin: rscvm.kvm.libvirt
 uri: qemu+ssh://root@hv1/system
 groups:
-  windows_to_mend: "'rsc_not_ready' in group_names and rscvm_nics | selectattr('purpose', 'equalto', 'production')"
+  to_power_cycle: "'guest-offloads-off' in rscvm_causes"
 """
 
 from typing import TYPE_CHECKING, Any

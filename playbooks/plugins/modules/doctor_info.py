@@ -7,7 +7,8 @@ short_description: Look at what a host has of that which RSC needs
 version_added: 0.2.0
 description:
   - Looks at a host's devices, programs, QEMU, accelerators and libvirt, as C(rscvm doctor) does without a lab file.
-  - Changes nothing. To time the accelerators, QEMU runs a boot sector for a moment.
+  - Changes nothing. To time the accelerators, QEMU runs a boot sector for a moment, and the host keeps what was measured in
+    C(/var/lib/rscvm/.accelerators.json).
   - What the host lacks is a finding and no failure. The module fails where the host cannot be asked.
 options:
   uri:

@@ -85,11 +85,12 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
 
 def with_diff(done: dict[str, Any]) -> dict[str, Any]:
-    """What was done, with its diff as Ansible shows one."""
+    """What was done, with its diff as Ansible shows one, and its notes for everybody to see."""
     lines = done.pop("diff")
-    return {**done, "diff": [{"prepared": "\n".join((*lines, ""))}]}
+    return {**done, "diff": [{"prepared": "\n".join((*lines, ""))}], "warnings": done["notes"]}
 
 
 def failed(error: rscvm.RscvmError) -> dict[str, Any]:
     """An error of rscvm's as a module's result."""
-    return {"failed": True, "msg": str(error), "hint": error.hint}
+    hint = {"hint": error.hint} if error.hint else {}
+    return {"failed": True, "msg": "; ".join(filter(None, (str(error), error.hint))), **hint}

@@ -13,7 +13,7 @@ try:
     from provision.runtime.errors import RequestError, RscvmError
     from provision.verbs.check import Look
 except ImportError as lacking:
-    _WHY = f"rscvm is not installed where Ansible runs: `{sys.executable} -m pip install rscvm` ({lacking})"
+    _WHY = f"rscvm is not installed where Ansible runs: `{sys.executable} -m pip install '.[fleet]'` in its checkout ({lacking})"
 
     def __getattr__(name: str) -> object:
         """Nothing of it is there.

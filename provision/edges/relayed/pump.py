@@ -25,19 +25,24 @@ _LONGEST = 3.0
 """Seconds of one exchange; more is waited for in the next."""
 
 # No terminal and no connection of anybody's ends what is started here: setsid, and nothing of its streams is inherited.
-# The keeper holds the input open, with its sleep in a session of its own, which can be ended with it.
-_RUN = r"""
+# The keeper, in a session of its own which can be ended with its sleep, holds the input open as long as somebody is heard,
+# and removes everything in the end: whoever kills the program (the host's own undo, where it holds the lock) spares it.
+_KEEPER = r"""
+while sleep "$2" && [ -e "$1/heard" ]; do rm -f -- "$1/heard"; done
+exec </dev/null >/dev/null
+sleep "$2"
+rm -rf -- "$1"
+"""
+_RUN = rf"""
 d=$1 kept=$2
 shift 2
-setsid sh -c 'while sleep "$2" && [ -e "$1/heard" ]; do rm -f -- "$1/heard"; done' sh "$d" "$kept" <>"$d/in" >&0 2>/dev/null &
+setsid sh -c {shlex.quote(_KEEPER)} sh "$d" "$kept" <>"$d/in" >&0 2>/dev/null &
 echo $! >"$d/keeper"
 echo $$ >"$d/pid"
 "$@" <"$d/in" >>"$d/out" 2>>"$d/err"
 echo $? >"$d/status.new"
 mv -f "$d/status.new" "$d/status"
-kill -TERM "-$(cat "$d/keeper")" 2>/dev/null
-sleep "$kept"
-rm -rf -- "$d"
+exec sleep "$kept"
 """
 _MAKE = f"""
 d=$1 out=$2 err=$3 until=$4 tries=$5 fed=$6 kept=$7

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TURN = 0.1
 """Seconds within which who was answered asks again."""
-_HELD = 40
+_HELD = 20
 """Seconds for which a lock is held at least that nobody uses, and twice as many at most."""
 _PATIENCE = 0.5
 _END = 5.0

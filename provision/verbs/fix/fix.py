@@ -96,7 +96,7 @@ def fix_host(source: MachineSource, edges: Edges, say: Say, look: Look = LOOK, *
     """
     verdicts = check(source, look)
     repairs = [plan_repair(verdict, None) for verdict in verdicts]
-    plan = Fixed(verdicts, tries(repairs), _told(repairs, lambda _: ()))
+    plan = Fixed(verdicts, tries(repairs), (*_elsewhere(repairs), *_told(repairs, lambda _: ())))
     if dry_run or not any(repair.command for repair in repairs):
         return plan
     asked = ask_taps(edges, source.host, repairs, say)
@@ -219,6 +219,14 @@ def _told(repairs: Sequence[Repair], words: Callable[[NicVerdict], Sequence[str]
         for repair in repairs
         for line in (*words(repair.verdict), *repair.told)
     )
+
+
+def _elsewhere(repairs: Sequence[Repair]) -> Iterator[str]:
+    """What keeps large segments from NICs and is mended elsewhere, with what to do."""
+    for repair in repairs:
+        cause = repair.verdict.finding.cause
+        if cause is not None and repair.verdict.verdict == "not-ready" and not repair.command:
+            yield f"{name_of(repair.verdict)}: {cause.id}: {'; '.join(repair.verdict.fix)}"
 
 
 def _definition_notes(
