@@ -2,6 +2,8 @@
 # make check  linters, types and unit tests: the quick loop, about a minute; needs no root once all is installed
 # make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
 # make test-lowest  the unit tests again with the lowest versions that pyproject.toml allows; `make test` does it once
+# make fleet   Ansible's environments: rscvm with the oldest and the newest ansible-core; `make test` does it
+# make sanity  `ansible-test sanity` on playbooks/, with the oldest and the newest ansible-core; SANITY='--test pylint' chooses
 # make test-next  the tests on real parts again, on Debian 13's QEMU, libvirt and ethtool, in a root below build/next;
 #             NEXT=tests/real/test_x.py chooses
 # make soak   kills at random times, the whole host compared after each: SECONDS=3600, SEED=7 replays
@@ -22,12 +24,14 @@ TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-c
 BENCH_PACKAGES := virtinst
 NEXT_PACKAGES := mmdebstrap
 
-NEXT ?= tests/real
+# Ansible's environments are this machine's, so what needs them is left out.
+NEXT ?= tests/real --ignore-glob='*/test_playbooks_*' --ignore=tests/real/test_collection_tools.py
 SEED ?= 1
 SECONDS ?= 600
 SAMPLE ?= 300
+SANITY ?=
 
-.PHONY: demo check test test-lowest test-next soak bench bench-peers mutants guest host packages test-packages clean
+.PHONY: demo check environments test test-all test-lowest fleet sanity test-next soak bench bench-peers mutants guest host packages test-packages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed guest
@@ -41,18 +45,47 @@ demo: .venv/.installed guest
 check: test-packages .venv/.installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/real
 
-test: check test-lowest guest host
+# What comes from the package index is fetched side by side: most of that is waiting.
+environments: .venv/.installed build/lowest-venv/.installed fleet
+
+test:
+	@$(MAKE) --no-print-directory --jobs 4 environments
+	@$(MAKE) --no-print-directory test-all
+
+test-all: check test-lowest fleet guest host
 	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile tests/real
 
-# Linters and types are of one version, constraints.txt's, and are left out here.
+# Linters and types are of one version, constraints.txt's, and are left out here; so is the longest of the tests, which is
+# about our own bounds.
 test-lowest: build/lowest-venv/.installed
-	build/lowest-venv/bin/python -m pytest -n 4 --dist loadfile --ignore tests/real --ignore tests/test_linters.py
+	build/lowest-venv/bin/python -m pytest -n 4 --dist loadfile --ignore tests/real --ignore tests/test_linters.py \
+	    --deselect tests/test_hostile_inputs.py::test_10000_hostile_inputs_end_in_no_traceback_and_below_512_mib
 
 LOWEST := hypothesis jsonschema pytest pytest-xdist
 
 build/lowest-venv/.installed: pyproject.toml constraints-lowest.txt | test-packages
 	$(PYTHON) -m venv --clear build/lowest-venv
 	build/lowest-venv/bin/pip install --quiet --constraint constraints-lowest.txt --editable . $(LOWEST)
+	@touch $@
+
+# Ansible has environments of its own: rscvm with the newest ansible-core that pyproject.toml allows, and with the oldest.
+NEWEST := ansible-core==2.19.14 ansible-lint antsibull-changelog
+OLDEST := ansible-core==2.16.0
+
+fleet: build/fleet-venv/.installed build/fleet-oldest-venv/.installed
+
+sanity: fleet
+	tests/sanity.sh build/fleet-venv $(SANITY)
+	tests/sanity.sh build/fleet-oldest-venv $(SANITY)
+
+build/fleet-venv/.installed: pyproject.toml constraints-fleet.txt | test-packages
+	$(PYTHON) -m venv --clear build/fleet-venv
+	build/fleet-venv/bin/pip install --quiet --constraint constraints-fleet.txt --editable '.[fleet]' $(NEWEST)
+	@touch $@
+
+build/fleet-oldest-venv/.installed: pyproject.toml constraints-fleet.txt | test-packages
+	$(PYTHON) -m venv --clear build/fleet-oldest-venv
+	build/fleet-oldest-venv/bin/pip install --quiet --constraint constraints-fleet.txt --editable '.[fleet]' $(OLDEST)
 	@touch $@
 
 test-next: .venv/.installed guest host
@@ -67,12 +100,12 @@ bench: test-packages .venv/.installed guest bench-peers
 	$(call install_packages,$(BENCH_PACKAGES))
 	$(ROOT) $(BIN)/python -m bench.run
 
-# What rscvm is measured against has an environment of its own.
+# What rscvm is measured against has an environment of its own; rscvm is there, too, for Ansible's use of it.
 bench-peers: build/bench-venv/.installed
 
-build/bench-venv/.installed: bench/constraints.txt | packages
+build/bench-venv/.installed: pyproject.toml bench/constraints.txt | packages
 	$(PYTHON) -m venv build/bench-venv
-	build/bench-venv/bin/pip install --quiet --constraint bench/constraints.txt ansible-core pyinfra
+	build/bench-venv/bin/pip install --quiet --constraint bench/constraints.txt --editable '.[fleet]' pyinfra
 	@touch $@
 
 mutants: build/mutants-venv/.installed

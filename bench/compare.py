@@ -76,5 +76,15 @@ def in_turn(times: int, *whats: Callable[[], float]) -> tuple[tuple[float, ...],
     """Measure each in turn, the whole round so many times, after one round that does not count."""
     for what in whats:
         what()
-    rounds = [[what() for what in whats] for _ in range(times)]
-    return tuple(zip(*rounds, strict=True))
+    return rounds(times, *whats)
+
+
+def rounds(times: int, *whats: Callable[[], float]) -> tuple[tuple[float, ...], ...]:
+    """Measure each in turn, the whole round so many times, where a round that does not count has been."""
+    done = [[what() for what in whats] for _ in range(times)]
+    return tuple(zip(*done, strict=True))
+
+
+def ratios(mine: Sequence[float], other: Sequence[float]) -> Spread:
+    """One by the other, round by round."""
+    return spread([one / another for one, another in zip(mine, other, strict=True)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from bench.compare import Spread, seconds, spread, timed
+from bench.compare import seconds, timed
 from provision.lab.checks.machines import complaints
 from provision.lab.derived import named_machines
 from provision.lab.expand import expand_labs
@@ -19,7 +19,7 @@ from provision.render.machine import domain_xml
 from provision.render.view import machine_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 SIZES = (1, 100, 1000)
 _NAME = "lab"
@@ -72,11 +72,6 @@ class Many:
     def total(self) -> tuple[float, ...]:
         """Reading and rendering."""
         return tuple(map(sum, zip(self.reading, self.rendering, strict=True)))
-
-
-def ratios(mine: Sequence[float], other: Sequence[float]) -> Spread:
-    """One by the other, round by round."""
-    return spread([one / another for one, another in zip(mine, other, strict=True)])
 
 
 def _parts(text: str) -> dict[str, float]:

@@ -11,8 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compare import Spread, spread
-from bench.many import ratios
+from bench.compare import Spread, ratios, spread
 from bench.remote import BIN
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from bench.bring_up import BringUp
     from bench.cold import Cold
     from bench.compare import Figure
+    from bench.fleet import OnFleet, Side
     from bench.many import Many
     from bench.remote import Remote
     from bench.taps import Taps
@@ -92,7 +92,7 @@ def _row(figure: Figure) -> list[str]:
     theirs, ours = (spread(side).scaled(1000).text(0) for side in (figure.peer, figure.ours))
     goal, verdict = "none", ""
     if figure.goal is not None:
-        goal, verdict = f"at most {figure.goal:g}", "**missed**" if figure.missed else "met"
+        goal, verdict = f"at most {figure.goal:.3g}", "**missed**" if figure.missed else "met"
     return [
         figure.title,
         figure.peer_name,
@@ -170,6 +170,33 @@ def _hosts(found: Sequence[Remote]) -> Iterator[str]:
     yield _phases(found[0].phases)
 
 
+def _of_side(side: Side, hosts: int) -> list[str]:
+    took = spread(side.seconds)
+    each = f"{took.median / hosts:.2f}"
+    return [took.text(1), each, f"{side.mib:.0f}", f"{side.mib / hosts:.0f}"]
+
+
+def _fleet(found: Sequence[OnFleet]) -> Iterator[str]:
+    """How time and memory grow with the hosts."""
+    yield "## `audit.yml` and `host.yml` on many hosts\n\n"
+    yield f"{_missed([figure for one in found for figure in one.figures])}\n\n"
+    if len(found) > 1:
+        fewer, more = found[-2:]
+        sizes, goals = f"a host of {more.hosts} by one of {fewer.hosts}", []
+        for name, many, few in (("rscvm", more.ours, fewer.ours), ("plain tasks", more.peer, fewer.peer)):
+            growth = ratios(many.seconds, few.seconds).scaled(fewer.hosts / more.hosts)
+            goals.append(_against(f"{name}: time of {sizes}", LINEAR, growth))
+        yield _table(["figure", "median (range)", "goal", "verdict"], goals) + "\n"
+    heads = [
+        f"{side}: {what}"
+        for side in ("rscvm", "plain tasks")
+        for what in ("s", "s a host", "MiB", "MiB a host")
+    ]
+    rows = [[f"{one.hosts}", *_of_side(one.ours, one.hosts), *_of_side(one.peer, one.hosts)] for one in found]
+    yield _table(["hosts", *heads], rows)
+    yield "\n![Time and memory by the number of hosts](fleet.svg)\n"
+
+
 def _missed(figures: Sequence[Figure]) -> str:
     missed = sum(figure.missed for figure in figures)
     if missed and len(figures) > 1:
@@ -188,13 +215,15 @@ class Found:
     hosts: Sequence[Remote] = ()
     taps: Taps | None = None
     domains: Sequence[Figure] = ()
+    fleet: Sequence[OnFleet] = ()
 
     def figures(self) -> list[Figure]:
         """All that is held against peers."""
         figures = [*self.cold.figures] if self.cold else []
         figures += [self.up.figure] if self.up else []
         figures += [figure for one in self.hosts for figure in one.figures]
-        return [*figures, *(self.taps.figures if self.taps else ()), *self.domains]
+        figures += [*(self.taps.figures if self.taps else ()), *self.domains]
+        return [*figures, *(figure for one in self.fleet for figure in one.figures)]
 
 
 def _sections(found: Found) -> Iterator[str]:
@@ -204,6 +233,7 @@ def _sections(found: Found) -> Iterator[str]:
     yield from ("\n", *_hosts(found.hosts)) if found.hosts else ()
     if found.taps:
         yield f"\nThe features of the TAPs are {found.taps.kib:.0f} KiB of JSON.\n"
+    yield from ("\n", *_fleet(found.fleet)) if found.fleet else ()
 
 
 def results(about: Mapping[str, str], found: Found) -> str:

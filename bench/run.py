@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from bench.bring_up import GUEST, measure_bring_up
 from bench.cold import measure_cold
 from bench.domains import measure_domains
+from bench.fleet import SIZES as FLEETS
+from bench.fleet import measure_fleet
 from bench.many import measure_many
+from bench.plot import plot
 from bench.remote import BIN, SIZES, measure_remote
 from bench.report import Found, machine, results
 from bench.taps import measure_taps
@@ -55,6 +58,10 @@ def _domains(found: Found, _: Path, times: int) -> None:
     found.domains = measure_domains(max(_LEAST, times * 2 // 3))
 
 
+def _fleet(found: Found, directory: Path, _: int) -> None:
+    found.fleet = [measure_fleet(directory, size, _LEAST) for size in FLEETS]
+
+
 PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
     "cold": _cold,
     "many": _many,
@@ -62,6 +69,7 @@ PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
     "hosts": _hosts,
     "taps": _taps,
     "domains": _domains,
+    "fleet": _fleet,
 }
 """What each part measures is in README.md."""
 
@@ -69,7 +77,7 @@ PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
 def _lacking(parts: list[str]) -> str:
     if "up" in parts and not (GUEST / "vmlinuz").exists():
         return "the demo guest is not built: run `make guest`"
-    if not (BIN / "pyinfra").exists():
+    if not all((BIN / name).exists() for name in ("pyinfra", "ansible-playbook", "rscvm")):
         return "the peers are not installed: run `make bench-peers`"
     return ""
 
@@ -98,6 +106,8 @@ def main() -> int:
         print(results(about, found))
         return 0
     path.write_text(results(about, found))
+    if found.fleet:
+        (path.parent / "fleet.svg").write_text(plot(found.fleet))
     print(f"written: {path}", file=sys.stderr)
     return 0
 

@@ -189,6 +189,9 @@ class FakeMonitor:
     answers: Mapping[str, Any]
     peer: int | None = None
 
+    def ahead(self, questions: object) -> None:
+        pass
+
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         if command not in self.answers:
             raise RefusedError(f"The command {command} has not been found", "CommandNotFound")

@@ -229,6 +229,9 @@ class RecordedMonitor:
     answers: Mapping[str, Any] = field(default_factory=lambda: recorded("monitor.json"))
     peer: int | None = None
 
+    def ahead(self, questions: object) -> None:
+        pass
+
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         if command == "x-query-virtio-status" and not self.there.driver:
             return NO_DRIVER

@@ -56,6 +56,8 @@ NAMESAKES = {
     "monitor": "QEMU's monitor: reached, and asked",
     "nics": "a host's physical NICs: read, planned, and what forbids a setting",
     "steps": "a plan's steps: as data, and as shown",
+    "hosts": "what may be said of them, and what is done on them over somebody else's connection",
+    "wiring": "edges, built: our own, and over somebody else's connection",
     "taps": "TAPs: made, asked, and given back",
 }
 """File names that stand in several rooms, and the one subject that they are about."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.cli.saved import judged_from
+from provision.api.saved import judged_from
 from provision.facts.ethtool_features import FeaturesRead
 from provision.facts.ip import Link
 from provision.facts.virtio import VirtioFacts

@@ -96,3 +96,13 @@ def test_a_device_that_has_a_netdevs_id_is_not_taken_for_it() -> None:
     [nic, *_] = collect_bare(monitor(**{key: {"return": CAPTURED[key]["return"] + also}}), "local", OWNER)
 
     assert (nic.kind, nic.tap) == ("ethernet", "tapx")
+
+
+def test_a_device_that_is_gone_when_it_is_looked_at_hides_none_of_its_type() -> None:
+    first = 'qom-list {"path": "/machine/peripheral/net0"}'
+    gone = {"error": {"class": "DeviceNotFound", "desc": "gone"}}
+    assert first in CAPTURED
+
+    found = collect_bare(monitor(**{first: gone}), "local", OWNER)
+
+    assert [nic.model for nic in found].count("virtio") >= 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from provision.cli.saved import judged_from
+from provision.api.saved import judged_from
 from provision.runtime.protocols import Domain
 from provision.verbs.fix.repair import plan_repair
 from provision.verify.collect.machines import collect_domain

@@ -53,6 +53,7 @@ def shellcheck(text: str, shell: str = "sh") -> str:
         ("templates/accelerators.sh", "sh"),
         ("templates/libvirt-hook.sh", "sh"),
         ("tests/next.sh", "sh"),
+        ("tests/sanity.sh", "sh"),
         (".ci/run", "bash"),
     ],
 )

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provision.edges.qmp import QmpSocket
-from provision.runtime.errors import HostError
+from provision.runtime.errors import HostError, RefusedError
 from provision.runtime.protocols import ANYBODY, Listener
 
 GREETING = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}, "capabilities": []}}\r\n'
@@ -111,3 +112,84 @@ def test_nobody_is_led_to_another_socket_by_a_directory_that_others_can_change(
         ):
             pass
         assert let_in == []
+
+
+def _questions(line: socket.socket) -> Iterator[dict[str, Any]]:
+    text = ""
+    while more := line.recv(1 << 16):
+        text += more.decode()
+        while text:
+            row, end = json.JSONDecoder().raw_decode(text)
+            yield row
+            text = text[end:].lstrip()
+
+
+@contextmanager
+def answering(path: Path, *sizes: int, **answers: dict[str, Any] | None) -> Iterator[list[list[str]]]:
+    """A monitor that answers each command by its name, once so many have come; tells which came together."""
+    together: list[list[str]] = []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            with suppress(OSError, StopIteration):  # they have hung up
+                line, _ = server.accept()
+                with line:
+                    line.sendall(GREETING)
+                    said = _questions(line)
+                    for size in (1, *sizes):
+                        rows = [next(said) for _ in range(size)]
+                        together.append([row["execute"] for row in rows])
+                        for row in rows:
+                            found = answers.get(row["execute"].replace("-", "_"), {"return": {}})
+                            own = {"id": row["id"]} if "id" in row else {}
+                            if found is not None:
+                                line.sendall(json.dumps({**found, **own}).encode() + b"\r\n")
+                    next(said, None)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield together
+        server.shutdown(socket.SHUT_RDWR)
+
+
+REFUSAL = {"error": {"class": "DeviceNotFound", "desc": "no such"}}
+
+
+def test_what_is_asked_ahead_comes_in_one_round_trip_and_is_told_once(tmp_path: Path) -> None:
+    path, name = tmp_path / "qmp", {"return": {"name": "vm"}}
+    with (
+        answering(path, 2, 1, 1, query_name=name, qom_get=REFUSAL) as came,
+        QmpSocket(str(path), ANYBODY) as monitor,
+    ):
+        monitor.ahead([("query-name", {}), ("qom-get", {"path": "/a"})])
+        with pytest.raises(RefusedError, match="no such") as refused:
+            monitor.execute("qom-get", {"path": "/a"})
+        assert monitor.execute("query-name") == {"name": "vm"}
+        assert came[1:] == [["query-name", "qom-get"]]
+        assert monitor.execute("query-name") == {"name": "vm"}
+        with pytest.raises(RefusedError):
+            monitor.execute("qom-get", {"path": "/b"})
+
+    assert refused.value.kind == "DeviceNotFound"
+    assert came[2:] == [["query-name"], ["qom-get"]]
+
+
+def test_what_was_asked_ahead_and_is_not_wanted_is_forgotten_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "qmp"
+    with answering(path, 1, 1, 1) as came, QmpSocket(str(path), ANYBODY) as monitor:
+        monitor.ahead([("query-pci", {})])
+        monitor.ahead([])
+        monitor.ahead([("query-name", {})])
+        monitor.execute("query-pci")
+
+    assert came[1:] == [["query-pci"], ["query-name"], ["query-pci"]]
+
+
+def test_a_monitor_that_does_not_answer_what_is_asked_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "qmp"
+    with answering(path, 2, qom_get=None), QmpSocket(str(path), ANYBODY, timeout=1) as monitor:
+        monitor.ahead([("qom-get", {"path": "/a"}), ("qom-get", {"path": "/b"})])
+        for name in ("/a", "/b"):
+            with pytest.raises(HostError, match="was not answered"):
+                monitor.execute("qom-get", {"path": name})

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provision.api.saved import Keep, judged_from, recorded
 from provision.cli import run
-from provision.cli.saved import Keep, judged_from, recorded
 from provision.edges.files.evidence_folder import EvidenceDirectory
 from provision.runtime.command import Result
 from provision.runtime.errors import HostError, RequestError, RscvmError

@@ -162,7 +162,7 @@ class Silent:
     def __init__(self, *, gone: bool) -> None:
         self.gone, self.killed = gone, False
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:  # noqa: ARG002
         raise AssertionError(data)
 
     def receive(self, seconds: float) -> tuple[bytes, bytes] | None:  # noqa: ARG002

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provision.cli.write import write_text
+from provision.edges.files.write import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

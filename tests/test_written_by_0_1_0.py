@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provision.cli.saved import judged_from
+from provision.api.saved import judged_from
 from provision.facts.domain import parse_domain
 from provision.facts.ip import parse_links
 from provision.host.journal import Journal, parse_journal, written_journal

@@ -12,7 +12,7 @@ import click
 from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.output import Output, complain
 from provision.cli.targets import Machines, sources_of
-from provision.cli.write import write_text
+from provision.edges.files.write import write_text
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def check(output: Output, /, **options: Any) -> int:
 
 def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
     """The verdicts by host, or why there is none though no host failed; a watch ends by its interruption alone."""
+    from provision.api.saved import Keep, judged_from
     from provision.cli.nothing import SAVED, why_nothing
-    from provision.cli.saved import Keep, judged_from
     from provision.cli.watch import watch_sources
     from provision.runtime.parallel import side_by_side
     from provision.verbs.check import PATIENCE, Look

@@ -8,7 +8,7 @@ import click
 
 from provision.cli.output import Output
 from provision.cli.selection import chosen
-from provision.cli.write import write_unless_other
+from provision.edges.files.write import write_unless_other
 from provision.lab.file import read_lab
 
 

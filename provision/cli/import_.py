@@ -11,7 +11,7 @@ import click
 
 from provision.cli.output import Output
 from provision.cli.targets import reached
-from provision.cli.write import is_there, write_new
+from provision.edges.files.write import is_there, write_new
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 
 from provision.cli.output import Output
 from provision.cli.selection import chosen
-from provision.cli.write import write_text
+from provision.edges.files.write import write_text
 from provision.lab.file import read_lab
 from provision.runtime.safe_text import json_text
 

@@ -18,8 +18,8 @@ from provision.runtime.protocols import LOOPBACK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from provision.api.saved import Keep
     from provision.cli.output import Output
-    from provision.cli.saved import Keep
     from provision.edges.wiring import RealEdges
     from provision.runtime.protocols import ReadingEdges
     from provision.verify.collect.source import MachineSource

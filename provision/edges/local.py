@@ -37,7 +37,7 @@ class LocalStream:
             if stream is not None:
                 self._selector.register(stream, selectors.EVENT_READ, index)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:  # noqa: ARG002 - who waits here hears at once
         """Write to its input."""
         if self._process.stdin is not None:
             left = memoryview(data)

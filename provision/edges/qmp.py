@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from provision.edges.ahead import AskedAhead
 from provision.edges.sockets import connected
 from provision.runtime.deadline import within_limit
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
@@ -16,13 +17,13 @@ from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from qemu.qmp import QMPClient
 
     from provision.edges.sockets import Line
-    from provision.runtime.protocols import Listener
+    from provision.runtime.protocols import Listener, MonitorQuestion
 
 _T = TypeVar("_T")
 _GREETING = 5.0
@@ -54,6 +55,7 @@ class QmpSocket:
         self._open = ExitStack()
         self._socket: socket.socket | None = None
         self._client: QMPClient | None = None
+        self._ahead = AskedAhead()
         self._begun = time.monotonic()
         self.peer: int | None = None
         """The process that listens there, as its kernel tells it; None where it does not."""
@@ -79,6 +81,22 @@ class QmpSocket:
                 with suppress(Exception):  # whatever it has sent meanwhile
                     self._wait(self._client.disconnect)
 
+    def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
+        """Ask all of these at once; `execute` tells what came of it."""
+        if not questions:
+            return
+        look()
+        try:
+            client = self._client or self._greeted()
+            answers = self._wait(lambda: _all_of(client, questions))
+        except HostError as error:
+            self._ahead.keep(questions, [error] * len(questions))
+        except Exception as error:  # noqa: BLE001 - as of one that is asked alone
+            silent = self._silent(f"{questions[0][0]} was not answered", error, self._timeout)
+            self._ahead.keep(questions, [silent] * len(questions))
+        else:
+            self._ahead.keep(questions, answers)
+
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.
 
@@ -94,7 +112,11 @@ class QmpSocket:
         look()
         client = self._client or self._greeted()
         try:
+            for answer in self._ahead.take(command, arguments):
+                return answer
             return self._wait(lambda: client.execute(command, dict(arguments or {})))
+        except HostError:
+            raise
         except ExecuteError as error:
             raise RefusedError(
                 f"QEMU refused {command}: {short(str(error), _WORDS)}", error.error_class
@@ -136,3 +158,9 @@ class QmpSocket:
     def _wait(self, ask: Callable[[], Coroutine[object, object, _T]], *, within: float | None = None) -> _T:
         seconds = within_limit(within or self._timeout)
         return self._loop.run(asyncio.wait_for(ask(), seconds))
+
+
+async def _all_of(client: QMPClient, questions: Sequence[MonitorQuestion]) -> list[object]:
+    """What comes of each, an error for those that end in one."""
+    asked = (client.execute(command, dict(arguments)) for command, arguments in questions)
+    return await asyncio.gather(*asked, return_exceptions=True)

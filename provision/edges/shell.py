@@ -38,9 +38,11 @@ _PATIENCE = 10.0
 class Stream(Protocol):
     """The standard streams of a program that runs on a host."""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:
         """Write to its input.
 
+        :param until: the words with which what it says to that ends, for who would otherwise have to ask again and again.
+        :param seconds: within which that is, for who cannot end it later.
         :raise OSError: when it is gone.
         """
         ...
@@ -73,7 +75,7 @@ def _words(argv: Argv) -> str:
 def written_batch(runs: Sequence[Run], mark: str, *, until_failure: bool) -> bytes:
     """A batch as the shell reads it; each answer is followed by a line of mark and exit status on both streams.
 
-    One that ends before its last command says so, also where somebody killed it.
+    Its end says so, be it before its last command, because somebody killed it, or after.
     """
     frame = f"printf '\\n{mark} %s\\n' \"$1\" && printf '\\n{mark} %s\\n' \"$1\" >&2"
     lines = [f"__frame() {{ {frame}; }}", "(", "__frame begin || exit"]
@@ -83,7 +85,7 @@ def written_batch(runs: Sequence[Run], mark: str, *, until_failure: bool) -> byt
         lines.append(f"{fed}\ns=$?; __frame $s || exit")
         if until_failure:
             lines.append("[ $s = 0 ] || exit")
-    return "\n".join((*lines, ") || __frame end", "")).encode("utf-8", "surrogateescape")
+    return "\n".join((*lines, ")", "__frame end", "")).encode("utf-8", "surrogateescape")
 
 
 def _status(word: str) -> int:
@@ -168,7 +170,9 @@ class _Shell:
         self._room = _MOST
         try:
             with shield():  # half a batch would take the next one for its rest
-                self.stream.send(written_batch(runs, mark, until_failure=until_failure))
+                self.stream.send(
+                    written_batch(runs, mark, until_failure=until_failure), f"{mark} end", seconds
+                )
             while len(known) < len(runs) and not (until_failure and known and not known[-1].ok):
                 out, err, word = self._frame(mark.encode(), deadline)
                 if word == "end":

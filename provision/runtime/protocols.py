@@ -70,8 +70,16 @@ class Runner(Protocol):
         ...
 
 
+MonitorQuestion = tuple[str, "Mapping[str, object]"]
+"""A command of QMP's, and its arguments."""
+
+
 class Monitor(Protocol):
     """A running QEMU that answers QMP."""
+
+    def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
+        """Ask in one round trip what will be asked next, where that saves any; `execute` tells what came of it."""
+        ...
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.

@@ -72,7 +72,13 @@ def take_down(
         return _take_down(session, names, say, keep_disks=keep_disks)
 
 
-def _take_down(session: HostSession, names: Sequence[str] | None, say: Say, *, keep_disks: bool) -> Plan:
+def planned_down(
+    session: HostSession, names: Sequence[str] | None = None, *, keep_disks: bool = False
+) -> Plan:
+    """What `down` would do on a host.
+
+    :raise HostError: when what is noted there cannot be believed.
+    """
     there = _read_with_forgotten(session)
     for sentence in journal_obstacles(session.lab, there):
         raise HostError(sentence)
@@ -80,7 +86,11 @@ def _take_down(session: HostSession, names: Sequence[str] | None, say: Say, *, k
         if name not in {*session.lab.machines, *there.journal.machines}:
             raise RequestError(f"no machine {name} in this lab file, nor among what `up` made")
     users = {} if keep_disks else _users(session, there)
-    plan = plan_down(session.lab, names, there, users, keep_disks=keep_disks)
+    return plan_down(session.lab, names, there, users, keep_disks=keep_disks)
+
+
+def _take_down(session: HostSession, names: Sequence[str] | None, say: Say, *, keep_disks: bool) -> Plan:
+    plan = planned_down(session, names, keep_disks=keep_disks)
     errors = [*plan.kept, *run_what_can(session.edges, plan, say)]
     if errors:
         for note in plan.notes:

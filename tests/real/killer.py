@@ -84,8 +84,8 @@ class Counting:
         stream = self.runner._shell.stream
         send = stream.send
 
-        def send_and_die(data: bytes) -> None:
-            send(data)
+        def send_and_die(*arguments: Any) -> None:
+            send(*arguments)
             self.strike()
 
         stream.send = send_and_die

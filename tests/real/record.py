@@ -93,6 +93,9 @@ class _Monitor:
         self._monitor, self._told = monitor, told
         self.peer: int | None = None
 
+    def ahead(self, questions: object) -> None:
+        pass
+
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         key = json.dumps([command, arguments or {}])
         try:

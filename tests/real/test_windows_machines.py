@@ -70,6 +70,9 @@ from provision.edges.qmp import QmpSocket
 from provision.runtime.protocols import ANYBODY
 
 class Domain:
+    def ahead(self, questions: object) -> None:
+        pass
+
     def execute(self, command, arguments=None):
         import libvirt, libvirt_qemu
         there = libvirt.open("qemu:///system").lookupByName(sys.argv[2])

@@ -15,7 +15,9 @@ from provision.runtime.safe_text import quoted, short
 from provision.runtime.untrusted import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from provision.runtime.protocols import MonitorQuestion
 
 _T = TypeVar("_T")
 
@@ -107,6 +109,9 @@ class LibvirtMonitor:
         self._silent = ""
         self._looked = False
         self._begun = time.monotonic()
+
+    def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
+        """Nothing would be saved: libvirt asks one after another."""
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value.

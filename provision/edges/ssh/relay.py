@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from provision.edges.sockets import Line
 from provision.edges.ssh.route import PATIENCE
@@ -23,6 +23,7 @@ from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from provision.edges.ssh.stream import SshStream
     from provision.runtime.command import Argv
@@ -134,9 +135,44 @@ SCRIPTS = {"relay": _RELAY}
 """Every constant script above, for the linter."""
 
 
-@contextmanager
-def relayed(host: str, start: Callable[[Argv], SshStream], place: str, uid: int | None) -> Iterator[Line]:
+class Relayed(Protocol):
+    """The streams of the program that relays."""
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """As of any stream."""
+        ...
+
+    def unread(self, out: bytes, err: bytes) -> None:
+        """Let this be what it says next."""
+        ...
+
+    def kill(self) -> None:
+        """As of any stream."""
+        ...
+
+
+_S = TypeVar("_S", bound=Relayed)
+
+
+def relayed(
+    host: str, start: Callable[[Argv], SshStream], place: str, uid: int | None
+) -> AbstractContextManager[Line]:
     """A connection to a path on the host, or to a port of its loopback.
+
+    :raise HostError: as `relayed_by`.
+    """
+    return relayed_by(host, start, place, uid, _carry)
+
+
+@contextmanager
+def relayed_by(
+    host: str,
+    start: Callable[[Argv], _S],
+    place: str,
+    uid: int | None,
+    carry: Callable[[_S, socket.socket], None],
+) -> Iterator[Line]:
+    """A connection to a path on the host, or to a port of its loopback; `carry` hands on both ways.
 
     What carries it ends when either end is closed. A path is connected to only where its file is this user's.
 
@@ -161,7 +197,7 @@ def relayed(host: str, start: Callable[[Argv], SshStream], place: str, uid: int 
         raise HostError(f"no monitor answers at {place} on {host}: {words}")
     near, far = socket.socketpair()
     stream.unread(out[first.end() :], b"")
-    threading.Thread(target=_carry, args=(stream, far), daemon=True).start()
+    threading.Thread(target=carry, args=(stream, far), daemon=True).start()
     with near:
         yield Line(near, int(first[1]) or None)
 

@@ -85,7 +85,7 @@ class SshStream:
         """What becomes readable when something has come, or it has ended."""
         return self._bell.fileno()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:  # noqa: ARG002 - who waits here hears at once
         """Write to its input.
 
         :raise ConnectionError: when it is gone, or reads nothing for too long.

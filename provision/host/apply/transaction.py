@@ -24,6 +24,7 @@ from provision.host.read.inventory import read_inventory
 from provision.host.read.nics import read_settings
 from provision.host.state import Inventory
 from provision.lab.paths import LabPaths
+from provision.runtime.command import Run
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, LostError, WaitedError
 from provision.runtime.interrupt import finish, shield
@@ -203,6 +204,7 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
     opening = (plan.opening,) if plan.opening else ()
     try:
         run_steps(edges, (*opening, deadman, *guarded), say, begun, timeout=patience(guarded))
+        edges.host(host).run_all([*_forgotten(guarded)])
         if wrong := [*_not_as_wanted(edges, lab, guarded)]:
             raise HostError(f"{host}: not everything took:\n  " + "\n  ".join(wrong), names_host=True)
         with shield():  # cancelled, and our note of it
@@ -221,6 +223,12 @@ def _take_guarded(edges: Edges, lab: Lab, plan: Plan, say: Say, begun: list[Step
             f"{lost}; its own undo has put back what was found, which was read back",
             hint="one of these settings cuts the host off, or takes too long: apply them one by one",
         ) from error
+
+
+def _forgotten(guarded: Sequence[Step]) -> Iterator[Run]:
+    """Lets a host forget its neighbours at what was set: a connection lives on by them for minutes where nobody new is heard."""
+    for device in dict.fromkeys(device for step in guarded for device in step.devices):
+        yield Run(("ip", "neigh", "flush", "dev", device))
 
 
 def _recover(edges: Edges, lab: Lab, plan: Plan, say: Say, lost: str) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import Domain, Edges, Libvirt
     from provision.verbs.fix.domain_edit import Edit
     from provision.verbs.fix.repair import Repair
+    from provision.verify.collect.source import MachineSource
     from provision.verify.judge.verdict import NicVerdict
 
 LOOK = Look()
@@ -86,6 +87,24 @@ def fix_lab(
             return replace(fixed, verdicts=check(source, look))
         except HostError as error:  # what was done is told all the same
             return replace(fixed, error=asked.error or error)
+
+
+def fix_host(source: MachineSource, edges: Edges, say: Say, look: Look = LOOK, *, dry_run: bool) -> Fixed:
+    """Mend what a host has taken from the TAPs of all that runs there; what lies in a definition is told.
+
+    :raise HostError: when a TAP cannot be asked.
+    """
+    verdicts = check(source, look)
+    repairs = [plan_repair(verdict, None) for verdict in verdicts]
+    plan = Fixed(verdicts, tries(repairs), (*_elsewhere(repairs), *_told(repairs, lambda _: ())))
+    if dry_run or not any(repair.command for repair in repairs):
+        return plan
+    asked = ask_taps(edges, source.host, repairs, say)
+    fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
+    try:
+        return replace(fixed, verdicts=check(source, look))
+    except HostError as error:  # what was done is told all the same
+        return replace(fixed, error=asked.error or error)
 
 
 def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | None = None) -> Fixed:
@@ -200,6 +219,14 @@ def _told(repairs: Sequence[Repair], words: Callable[[NicVerdict], Sequence[str]
         for repair in repairs
         for line in (*words(repair.verdict), *repair.told)
     )
+
+
+def _elsewhere(repairs: Sequence[Repair]) -> Iterator[str]:
+    """What keeps large segments from NICs and is mended elsewhere, with what to do."""
+    for repair in repairs:
+        cause = repair.verdict.finding.cause
+        if cause is not None and repair.verdict.verdict == "not-ready" and not repair.command:
+            yield f"{name_of(repair.verdict)}: {cause.id}: {'; '.join(repair.verdict.fix)}"
 
 
 def _definition_notes(

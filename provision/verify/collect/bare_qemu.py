@@ -18,11 +18,12 @@ from provision.verify.evidence import Machine, NicEvidence, named_apart
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from provision.runtime.protocols import Monitor
+    from provision.runtime.protocols import Monitor, MonitorQuestion
     from provision.verify.evidence import Owner
 
 _PLACES = ("/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached")
 """Where QEMU keeps devices: with an id, without one, and those that it makes by itself (`-nic`)."""
+_NETWORK: MonitorQuestion = ("human-monitor-command", {"command-line": "info network"})
 
 _NETDEV = re.compile(
     r"^ *\\? ?(?P<id>[^:\n]+): index=\d+,type=(?P<type>[^,\n]+)(?:,(?P<rest>[^\r\n]*))?", re.MULTILINE
@@ -39,6 +40,7 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
 
     :raise HostError: when no QEMU answers.
     """
+    monitor.ahead([("query-name", {}), ("query-status", {}), _NETWORK, *map(_listing, _PLACES)])
     name = _name(monitor) or PurePosixPath(owner.socket).stem
     status = monitor.execute("query-status")
     state = "running" if isinstance(status, dict) and status.get("running") else "paused"
@@ -47,6 +49,7 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
     if len(found) > MOST_NICS:
         raise HostError(f"it has more than {MOST_NICS} NICs")
     machine = Machine(host, name, state, owner=owner)
+    monitor.ahead([_property(path, name) for path, _ in found for name in ("netdev", "mac")])
     nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
     return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
@@ -64,7 +67,7 @@ def nics_besides(monitor: Monitor, machine: Machine, paths: Collection[str]) -> 
         if not {*found} - {*paths}:
             return []
         netdevs = _netdevs(monitor)
-        kinds = {path: str(monitor.execute("qom-get", {"path": path, "property": "type"})) for path in found}
+        kinds = {path: str(monitor.execute(*_property(path, "type"))) for path in found}
         nics = [
             _nic(monitor, machine, index, (path, kinds[path]), netdevs)
             for index, path in enumerate(found)
@@ -75,6 +78,14 @@ def nics_besides(monitor: Monitor, machine: Machine, paths: Collection[str]) -> 
         return None
 
 
+def _property(path: str, name: str) -> MonitorQuestion:
+    return "qom-get", {"path": path, "property": name}
+
+
+def _listing(path: str) -> MonitorQuestion:
+    return "qom-list", {"path": path}
+
+
 def _name(monitor: Monitor) -> str:
     answer = monitor.execute("query-name")
     return str(answer.get("name", "")) if isinstance(answer, dict) else ""
@@ -83,7 +94,7 @@ def _name(monitor: Monitor) -> str:
 def _children(monitor: Monitor, path: str) -> Iterator[tuple[str, str]]:
     """Names and types of what is at a path of QEMU's object model."""
     try:
-        answer = monitor.execute("qom-list", {"path": path})
+        answer = monitor.execute(*_listing(path))
     except RefusedError:
         return
     if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
@@ -92,14 +103,23 @@ def _children(monitor: Monitor, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _devices(monitor: Monitor) -> Iterator[tuple[str, str]]:
-    """Path and type of every NIC: of every device that has both a netdev and a MAC address."""
-    for place in _PLACES:
-        for name, kind in _children(monitor, place):
-            inner = re.fullmatch(r"child<(.+)>", kind)
-            path = f"{place}/{name}"
-            named = place == _PLACES[0] or name.startswith("device[")
-            if inner and named and {"netdev", "mac"} <= {prop for prop, _ in _children(monitor, path)}:
-                yield path, inner[1]
+    """Path and type of every NIC: of every device whose type has both a netdev and a MAC address."""
+    there = {
+        f"{place}/{name}": inner[1]
+        for place in _PLACES
+        for name, kind in _children(monitor, place)
+        if (place == _PLACES[0] or name.startswith("device["))
+        and (inner := re.fullmatch(r"child<(.+)>", kind))
+    }
+    monitor.ahead(
+        [_listing(path) for path in {kind: path for path, kind in reversed(there.items())}.values()]
+    )
+    nics: dict[str, bool] = {}
+    for path, kind in there.items():
+        if kind not in nics and (has := {prop for prop, _ in _children(monitor, path)}):
+            nics[kind] = {"netdev", "mac"} <= has
+        if nics.get(kind):
+            yield path, kind
 
 
 def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
@@ -108,7 +128,7 @@ def _netdevs(monitor: Monitor) -> Mapping[str, tuple[str, str]]:
     QMP has no command for it (QEMU 7.2 to 10.0), so the human monitor is asked; a netdev that is not found in what
     it says is of no known kind, and so unknown.
     """
-    answer = str(monitor.execute("human-monitor-command", {"command-line": "info network"}))
+    answer = str(monitor.execute(*_NETWORK))
     found: dict[str, tuple[str, str]] = {row["id"]: ("hub", "") for row in _PORT.finditer(answer)}
     for row in _NETDEV.finditer(answer):
         if row["type"] == "nic":  # a device, whose id may be a netdev's, too
@@ -125,8 +145,8 @@ def _nic(
     netdevs: Mapping[str, tuple[str, str]],
 ) -> NicEvidence:
     path, kind = device
-    netdev = str(monitor.execute("qom-get", {"path": path, "property": "netdev"}))
-    mac = str(monitor.execute("qom-get", {"path": path, "property": "mac"}))
+    netdev = str(monitor.execute(*_property(path, "netdev")))
+    mac = str(monitor.execute(*_property(path, "mac")))
     backend, told = netdevs.get(netdev, ("", "")) if netdev else ("none", "")
     ifname = _IFNAME.search(told)
     tap = ifname["name"] if ifname else ""

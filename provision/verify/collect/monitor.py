@@ -14,7 +14,7 @@ from provision.verify.evidence import Cut, NicEvidence, Unasked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provision.runtime.protocols import Monitor
+    from provision.runtime.protocols import Monitor, MonitorQuestion
 
 PERIPHERAL = "/machine/peripheral"
 """Where QEMU keeps devices that have an id."""
@@ -31,7 +31,7 @@ def read_properties(monitor: Monitor, path: str) -> Mapping[str, bool] | Unasked
     found: dict[str, bool] = {}
     for name in RSC_OFFLOADS:
         try:
-            answer = monitor.execute("qom-get", {"path": path, "property": name})
+            answer = monitor.execute(*_switch(path, name))
         except RefusedError as error:
             if error.kind == "DeviceNotFound":
                 return Unasked(f"QEMU has no device {path.removeprefix(f'{PERIPHERAL}/')}")
@@ -39,6 +39,10 @@ def read_properties(monitor: Monitor, path: str) -> Mapping[str, bool] | Unasked
         if isinstance(answer, bool):
             found[name] = answer
     return found or Unasked(f"QEMU tells no offloads of {path.removeprefix(f'{PERIPHERAL}/')}")
+
+
+def _switch(path: str, name: str) -> MonitorQuestion:
+    return "qom-get", {"path": path, "property": name}
 
 
 def read_virtio(monitor: Monitor, path: str) -> VirtioFacts | Unasked:
@@ -76,6 +80,13 @@ def with_monitor(nic: NicEvidence, monitor: Monitor) -> NicEvidence:
     """The NIC with what QEMU tells of it; a monitor that stops answering costs what it had not told."""
     if nic.model != "virtio" or nic.kind == "hostdev":
         return nic
+    monitor.ahead(
+        [
+            *(_switch(nic.path, name) for name in RSC_OFFLOADS),
+            ("x-query-virtio-status", {"path": f"{nic.path}/virtio-backend"}),
+            ("query-pci", {}),
+        ]
+    )
     try:
         nic = replace(nic, properties=read_properties(monitor, nic.path))
         nic = replace(nic, virtio=read_virtio(monitor, nic.path))

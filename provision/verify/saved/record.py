@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         LibvirtReader,
         Listener,
         Monitor,
+        MonitorQuestion,
         Network,
         ReadingEdges,
         Runner,
@@ -231,6 +232,10 @@ class RecordedMonitor:
         self._monitor = monitor
         self._host = host
         self._place = place
+
+    def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
+        """As the monitor does; noted is what is wanted of it."""
+        self._monitor.ahead(questions)
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Return the command's `return` value, as the monitor does."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         LibvirtReader,
         Listener,
         Monitor,
+        MonitorQuestion,
         Network,
         ReadingEdges,
         Runner,
@@ -180,6 +181,9 @@ class _ReplayedMonitor:
         self._replay = replay
         self._host = host
         self._place = place
+
+    def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
+        """All is here."""
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         return self._replay.answer(asked_qmp(self._host, self._place, command, arguments))

@@ -23,7 +23,6 @@ from provision.verify.report.document import as_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-
 __all__ = [
     "HostError",
     "Lab",

@@ -20,11 +20,23 @@ def write_text(path: str | Path, text: str, *, within: str = "", mode: int = 0o6
 
     :raise HostError: when it cannot be written.
     """
+
+    def opener(at: str, flags: int) -> int:
+        return os.open(at, flags, mode)
+
+    if within:
+        make_room(path)
+    with _told(path), open(path, "w", encoding="utf-8", opener=opener) as file:
+        file.write(text)
+
+
+def make_room(path: str | Path) -> None:
+    """Make the directory that a file or directory goes into, where it is missing.
+
+    :raise HostError: when it cannot be made.
+    """
     with _told(path):
-        if within:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, mode)) as file:
-            file.write(text)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_unless_other(path: Path, text: str, *, within: str) -> None:

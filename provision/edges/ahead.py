@@ -1,0 +1,37 @@
+"""What a monitor was asked before its answer is wanted, in one round trip with others."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.runtime.protocols import MonitorQuestion
+
+
+class AskedAhead:
+    """Answers by their questions, an error among them; each is given once, because the next time it may be another."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[object]] = {}
+
+    def keep(self, questions: Sequence[MonitorQuestion], answers: Sequence[object]) -> None:
+        """What came of these."""
+        self._kept = {_key(*question): [answer] for question, answer in zip(questions, answers, strict=True)}
+
+    def take(self, command: str, arguments: Mapping[str, object] | None) -> list[object]:
+        """The answer, or nothing where it was not asked for.
+
+        :raise Exception: when that is the answer.
+        """
+        found = self._kept.pop(_key(command, arguments), [])
+        for answer in found:
+            if isinstance(answer, BaseException):
+                raise answer
+        return found
+
+
+def _key(command: str, arguments: Mapping[str, object] | None) -> str:
+    return json.dumps([command, dict(arguments or {})], sort_keys=True)
