@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from provision.tables.offloads import MANGLEID
-from tests.real.hypervisor import Hypervisor
+from tests.real.hypervisor import Hypervisor, wait_for
 from tests.real.record_frames import CASES, IPERF, MTU, SENDER, TIMEOUT, WIRE
 from tests.real.wired import Lab
 
@@ -33,15 +34,25 @@ def lab(guest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @contextmanager
 def sending(lab: Lab, words: str) -> Iterator[None]:
     """While somebody sends, for as long as is looked."""
-    with subprocess.Popen(
-        [*lab.host.entering(), "sh", "-c", f"exec {words}"], stdout=subprocess.DEVNULL, start_new_session=True
-    ) as sender:
-        try:
-            yield
-            assert sender.poll() is None, "it ended before it was looked at"
-        finally:
-            lab.host.run(["pkill", "-f", "tcp_sender.py|iperf3 -t"])
-            sender.wait(20)
+    sender = wait_for(lambda: _sender(lab, words), time.monotonic() + 30, "somebody who sends")
+    assert sender is not None
+    try:
+        yield
+        assert sender.poll() is None, "it ended before it was looked at"
+    finally:
+        lab.host.run(["pkill", "-f", "tcp_sender.py|iperf3 -t"])
+        sender.wait(20)
+
+
+def _sender(lab: Lab, words: str) -> subprocess.Popen[bytes] | None:
+    """Somebody who goes on sending; None where the server is still busy with the one before."""
+    argv = [*lab.host.entering(), "sh", "-c", f"exec {words}"]
+    sender = subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        sender.wait(1)
+    except subprocess.TimeoutExpired:
+        return sender
+    return None
 
 
 def looked(lab: Lab, words: str) -> tuple[int, dict[str, Any], float]:
