@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bench.hosts import Fleet
     from tests.real.hypervisor import Hypervisor
 
-SIZES = (5, 20, 50)
+SIZES = {5: 3, 20: 2, 50: 1}
+"""How many hosts, and how often each side runs on them."""
 GOAL = 1 / 3
 _BENCH = Path(__file__).parent
 _PLAYBOOKS = _BENCH.parent / "playbooks"
@@ -187,7 +188,7 @@ def _title(count: int) -> str:
 def _against_peers(bench: _Bench, times: int) -> tuple[Figure, ...]:
     """A goal is held against the first."""
     count = len(bench.fleet.sites)
-    peers = list(_PEERS)[: None if count == SIZES[0] else -1]
+    peers = list(_PEERS)[: None if count == min(SIZES) else -1]
     ours, *theirs = rounds(times, bench.ours, *(partial(_PEERS[name], bench) for name in peers))
     return tuple(
         Figure(_title(count), name, took, ours, GOAL if name == peers[0] else None)
@@ -213,5 +214,5 @@ def measure_fleet(directory: Path, count: int, times: int) -> OnFleet:
         bench = _Bench(fleet, at)
         ours, peer = (_peak(fleet.client, side) for side in (bench.ours, bench.peer))
         figures = _against_peers(bench, times)
-        more = (_with_qemus(bench, times),) if count == SIZES[0] else ()
+        more = (_with_qemus(bench, times),) if count == min(SIZES) else ()
     return OnFleet(count, Side(figures[0].ours, ours), Side(figures[0].peer, peer), (*figures, *more))

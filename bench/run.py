@@ -59,7 +59,7 @@ def _domains(found: Found, _: Path, times: int) -> None:
 
 
 def _fleet(found: Found, directory: Path, _: int) -> None:
-    found.fleet = [measure_fleet(directory, size, _LEAST) for size in FLEETS]
+    found.fleet = [measure_fleet(directory, size, times) for size, times in FLEETS.items()]
 
 
 PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.edges.relayed.pump import Pump
+from provision.edges.relayed.pump import Executed, Pump
 from provision.edges.shell import ShellHost
 from provision.runtime.command import HELD, Run, shell
 from provision.runtime.deadline import Deadline, wait_for
@@ -115,3 +115,57 @@ def test_a_shell_that_somebody_killed_has_ended(host: ShellHost) -> None:
         host.run(("sh", "-c", "kill -9 $PPID; kill -9 $$"))
 
     assert host.run(("echo", "anew")).out == "anew\n"
+
+
+class Again(Here):
+    """A connection that was lost when a command had run, and runs it again, as ssh's retries do; and it talks itself."""
+
+    def execute(self, script: str, arguments: tuple[str, ...], stdin: bytes) -> Executed:
+        super().execute(script, arguments, stdin)
+        done = super().execute(script, arguments, stdin)
+        return Executed(done.status, done.out, b"debug2: words of ssh's\n" + done.err + b"debug1: and more\n")
+
+
+def test_what_is_run_again_by_the_connection_is_done_once_and_its_words_are_not_the_programs(
+    tmp_path: Path,
+) -> None:
+    lines = tmp_path.parent / f"{tmp_path.name}.lines"
+    host = ShellHost("there", lambda argv: Pump(Again(), argv, str(tmp_path), kept=2))
+
+    for number in range(3):
+        done = host.run_all([shell('echo x >>"$1"; echo said >&2', str(lines)), Run(("echo", str(number)))])
+        assert [(each.status, each.out, each.err) for each in done] == [
+            (0, "", "said\n"),
+            (0, f"{number}\n", ""),
+        ]
+    host.close()
+
+    assert lines.read_text() == "x\n" * 3
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_batch_that_is_cut_off_on_its_way_is_not_fed(tmp_path: Path) -> None:
+    class Cutting(Here):
+        def execute(self, script: str, arguments: tuple[str, ...], stdin: bytes) -> Executed:
+            return super().execute(script, arguments, stdin[:-20] if b"touch" in stdin else stdin)
+
+    host = ShellHost("there", lambda argv: Pump(Cutting(), argv, str(tmp_path), kept=2))
+    made = tmp_path.parent / f"{tmp_path.name}.made"
+
+    with pytest.raises(LostError, match="cut off on its way"):
+        host.run(("touch", str(made)))
+
+    assert not made.exists()
+    host.close()
+
+
+def test_a_lock_that_cannot_be_let_go_is_no_error_of_what_was_done(tmp_path: Path) -> None:
+    """It is let go by itself, once nobody has been heard for a while."""
+    here = Here()
+    host = ShellHost("there", lambda argv: Pump(here, argv, str(tmp_path), kept=1))
+    with host.hold(shell(f"echo {HELD}; sh").argv) as held:
+        assert held.ok
+        host.run(("true",))
+        here.cut = True
+
+    wait_for(lambda: not [*tmp_path.iterdir()], Deadline(30), "what was left to end by itself")

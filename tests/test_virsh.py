@@ -100,6 +100,7 @@ def test_a_monitor_that_hangs_is_asked_once_and_too_many_are_none(tmp_path: Path
 
     for number in range(12):
         monitor = libvirt.monitor(f"vm{number}")
+        monitor.ahead([("query-status", {}), ("query-pci", {}), ("query-name", {})])
         for _ in range(2):
             with pytest.raises(DeadlineError, match=f"vm{number}'s monitor did not answer"):
                 monitor.execute("query-status")
@@ -116,3 +117,17 @@ def test_a_list_that_is_no_list_and_xml_that_is_none(tmp_path: Path) -> None:
 
     assert (found.name, found.live_xml) == (UUID, "")
     assert "no XML" in found.trouble
+
+
+def test_what_is_asked_ahead_goes_in_two_batches(tmp_path: Path) -> None:
+    """The first alone, for who does not answer it answers no other."""
+    libvirt = standing_in(tmp_path, 'printf \'{"return": %s}\' "$last"')
+    monitor = libvirt.monitor("vm")
+    questions = [("ask", {"number": number}) for number in range(5)]
+
+    monitor.ahead(questions)
+    count = libvirt._host._host._shell.stream._connection.count  # type: ignore[attr-defined]
+    answers = [monitor.execute(*question) for question in reversed(questions)]
+
+    assert count == libvirt._host._host._shell.stream._connection.count == 2  # type: ignore[attr-defined]
+    assert answers == [{"execute": "ask", "arguments": arguments} for _, arguments in reversed(questions)]

@@ -18,9 +18,11 @@ from provision.edges.relayed.wiring import RelayedEdges
 from provision.host.apply.session import HostSession
 from provision.lab.load import parse_lab
 from provision.runtime.command import Run
-from provision.runtime.errors import HostError, LabFileError, RequestError
+from provision.runtime.deadline import Deadline, limited
+from provision.runtime.errors import HostError, LabFileError, RequestError, RscvmError
+from provision.runtime.parallel import Outcome
 from provision.verbs.apply import planned_settings, set_up
-from provision.verbs.check import Look, check
+from provision.verbs.check import PATIENCE, Look, check
 from provision.verbs.doctor import examine
 from provision.verbs.down import planned_down, take_down
 from provision.verbs.fix.fix import fix_host
@@ -64,7 +66,8 @@ def check_host(
         RelayedEdges({host: connection}, {host: uri}) as real,
         Keep(save or None, look).of_hosts(real, [host]) as edges,
     ):
-        verdicts = check(every_source(edges, host, monitor=look.monitor), look)
+        with limited(Deadline(PATIENCE + look.observe)):
+            verdicts = check(every_source(edges, host, monitor=look.monitor), look)
         _seen_as_root(real, host, verdicts)
         return as_json(verdicts)
 
@@ -86,7 +89,7 @@ def set_host(
     :raise HostError: when something fails, or does not take; what was done has been taken back.
     """
     lab = _lab(host, settings)
-    with RelayedEdges({host: connection}, {}) as edges:
+    with RelayedEdges({host: connection}, {host: LIBVIRT}) as edges:
         session = HostSession(edges, lab, host, f"{LAB}.host_nics")
         return _told(planned_settings(session) if dry_run else set_up(session, _nobody))
 
@@ -96,7 +99,7 @@ def take_back_host(connection: Connection, host: str, *, dry_run: bool = False) 
 
     :raise HostError: with everything that could not be put back; the rest has been.
     """
-    with RelayedEdges({host: connection}, {}) as edges:
+    with RelayedEdges({host: connection}, {host: LIBVIRT}) as edges:
         session = HostSession(edges, _lab(host, {}), host, f"{LAB}.host_nics")
         return _told(planned_down(session) if dry_run else take_down(session, None, _nobody))
 
@@ -112,10 +115,12 @@ def fix_taps(
     """
     _within_reason(look)
     with RelayedEdges({host: connection}, {host: uri}) as edges:
-        fixed = fix_host(every_source(edges, host), edges, _nobody, look, dry_run=dry_run)
+        with limited(Deadline(2 * (PATIENCE + look.observe))):
+            fixed = fix_host(every_source(edges, host), edges, _nobody, look, dry_run=dry_run)
+        if fixed.error is not None:
+            done = "".join(f"\ndone before: {each.what}" for each in fixed.changed)
+            raise HostError(f"{fixed.error}{done}", hint=fixed.error.hint) from fixed.error
         _seen_as_root(edges, host, fixed.verdicts)
-    if fixed.error is not None:
-        raise fixed.error
     return {
         "changed": bool(fixed.changed),
         "diff": [
@@ -137,7 +142,7 @@ def write_report(
     :return: the paths (`json`, `html`), the `summary`, and `sentences`: one for each host that failed, and one for all.
     :raise RscvmError: when evidence cannot be read, or a file not written.
     """
-    outcomes = [outcome for path in evidence.values() for outcome in judged_from(path, None)]
+    outcomes = [outcome for host, path in evidence.items() for outcome in _judged(host, path)]
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
     rows = [
         {"host": host, "message": said["message"].strip(), "hint": said["hint"]}
@@ -154,6 +159,13 @@ def write_report(
     asked = len(told.keys() | evidence.keys())
     sentences = [*empty, *failed, f"{asked} host{'s'[: asked > 1]}, {summed(verdicts).sentence}", html]
     return {"json": text, "html": html, "summary": found["summary"], "sentences": sentences}
+
+
+def _judged(host: str, path: str) -> list[Outcome[list[NicVerdict]]]:
+    try:
+        return judged_from(path, None)
+    except RscvmError as error:
+        return [Outcome(host, error=error)]
 
 
 def _seen_as_root(edges: Edges, host: str, verdicts: Sequence[NicVerdict]) -> None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import MonitorQuestion
 
 
+MOST_AHEAD = 32
+"""Questions at once: each may be answered by 4 MiB, and who is asked for how many is not ours to say."""
+
+
 class AskedAhead:
     """Answers by their questions, an error among them; each is given once, because the next time it may be another."""
 

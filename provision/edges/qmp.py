@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from provision.edges.ahead import AskedAhead
+from provision.edges.ahead import MOST_AHEAD, AskedAhead
 from provision.edges.sockets import connected
 from provision.runtime.deadline import within_limit
 from provision.runtime.errors import HostError, RefusedError, UnreadableError
@@ -83,6 +83,7 @@ class QmpSocket:
 
     def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
         """Ask all of these at once; `execute` tells what came of it."""
+        questions = questions[:MOST_AHEAD]
         if not questions:
             return
         look()

@@ -7,7 +7,7 @@ name: libvirt
 short_description: A libvirt's domains with their verdicts
 version_added: 0.2.0
 description:
-  - Gives each domain of a libvirt as a host, with the verdict of C(rscvm check) and its causes as variables.
+  - Gives each domain of a libvirt that has a NIC as a host, with the verdict of C(rscvm check) and its causes as variables.
   - Groups C(rsc_ready), C(rsc_not_ready) and C(rsc_unknown), one for each cause (C(cause_gro_off)), and whatever is constructed.
 options:
   plugin:
@@ -76,7 +76,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         for nic in found["nics"]:
             by_name.setdefault(nic["machine"], []).append(nic)
         for name, nics in by_name.items():
-            self._add(name, nics)
+            # A host's name is a template to Ansible before 2.19, whatever it is wrapped in.
+            self._add(name.translate({ord("{"): "_", ord("}"): "_"}), nics)
 
     def _add(self, name: str, nics: list[dict[str, Any]]) -> None:
         """One domain, with its groups."""

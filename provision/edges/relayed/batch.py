@@ -104,9 +104,11 @@ class JoinedBatches:
         runs = [run for asked in together for run in asked.runs]
         try:
             results = iter(self._host.run_all(runs, timeout=seconds * len(runs)))
-        except HostError as error:
+        except BaseException as error:
             for asked in together:
-                asked.error = error
-            return
+                asked.error = error if isinstance(error, HostError) else HostError(f"{self.name}: {error}")
+            if isinstance(error, HostError):
+                return
+            raise
         for asked in together:
             asked.results = [next(results) for _ in asked.runs]

@@ -6,6 +6,7 @@ we say so, or when nothing has been heard from us for some time.
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 from dataclasses import dataclass
@@ -44,12 +45,15 @@ echo $? >"$d/status.new"
 mv -f "$d/status.new" "$d/status"
 exec sleep "$kept"
 """
+# Who loses the connection may run a script again (ssh's retries): what was made is not made twice, nor fed.
 _MAKE = f"""
-d=$1 out=$2 err=$3 until=$4 tries=$5 fed=$6 kept=$7
-shift 7
-mkdir -m 700 -- "$d" && mkfifo "$d/in" && : >"$d/out" && : >"$d/err" || exit
-setsid sh -c {shlex.quote(_RUN)} sh "$d" "$kept" "$@" </dev/null >/dev/null 2>&1 &
-set -- "$d" "$out" "$err" "$until" "$tries" "$fed"
+d=$1 out=$2 err=$3 until=$4 tries=$5 fed=$6 turn=$7 kept=$8
+shift 8
+if [ ! -d "$d" ]; then
+    mkdir -m 700 -- "$d" && mkfifo "$d/in" && : >"$d/out" && : >"$d/err" || exit
+    setsid sh -c {shlex.quote(_RUN)} sh "$d" "$kept" "$@" </dev/null >/dev/null 2>&1 &
+fi
+set -- "$d" "$out" "$err" "$until" "$tries" "$fed" "$turn"
 i=0
 while [ ! -s "$d/pid" ] && [ "$i" -lt 200 ]; do i=$((i + 1)) && sleep 0.01; done
 """
@@ -60,12 +64,17 @@ gone() { [ -e "$d/status" ] || ! { read -r pid <"$d/pid" && kill -0 "$pid"; } 2>
 _EXCHANGE = (
     _GONE
     + rf"""
-out=$2 err=$3 until=$4 tries=$5 fed=$6
+out=$2 err=$3 until=$4 tries=$5 fed=$6 turn=$7
 [ -d "$d" ] || {{ echo "$d has gone" >&2; exit {_ENDED}; }}
 : >"$d/heard"
-read -r _
-if [ "$fed" != 0 ] && ! gone; then timeout 20 cat >>"$d/in"; fi
 size() {{ wc -c <"$1"; }}
+read -r _
+if [ "$fed" != 0 ] && [ ! -e "$d/fed.$turn" ] && ! gone; then
+    cat >"$d/new"
+    [ "$(size "$d/new")" -eq "$fed" ] || {{ echo "cut off on its way" >&2; exit 1; }}
+    : >"$d/fed.$turn"
+    timeout 20 cat "$d/new" >>"$d/in"
+fi
 said() {{
     if [ -n "$until" ]; then tail -c "+$((out + 1))" "$d/out" | grep -aqF -e "$until"
     else [ "$(size "$d/out")" -gt "$out" ] || [ "$(size "$d/err")" -gt "$err" ]; fi
@@ -76,8 +85,10 @@ while ! gone && ! said && [ "$i" -lt "$tries" ]; do
     if [ "$i" -lt 6 ]; then sleep 0.01; else sleep 0.05; fi
 done
 ended=$(! gone || echo {_ENDED})
-tail -c "+$((out + 1))" "$d/out"
-tail -c "+$((err + 1))" "$d/err" >&2
+outs=$(($(size "$d/out") - out)) errs=$(($(size "$d/err") - err))
+echo "$outs $errs"
+tail -c "+$((out + 1))" "$d/out" | head -c "$outs"
+tail -c "+$((err + 1))" "$d/err" | head -c "$errs"
 exit "${{ended:-0}}"
 """
 )
@@ -135,6 +146,7 @@ class Pump:
         self._directory = f"{directory}/.rscvm-{secrets.token_hex(16)}"
         self._out = self._err = 0
         self._started = self._ended = False
+        self._turn = 0
         self._fed = b""
         self._until = ""
         self._early: tuple[bytes, bytes] = (b"", b"")
@@ -160,28 +172,31 @@ class Pump:
             return None
         wait = _LONGEST if self._until else min(max(seconds, 0.0), _LONGEST)
         fed, self._fed = self._fed, b""
-        numbers = (str(number) for number in (int(wait / 0.05) + 1, len(fed)))
+        self._turn += 1
+        numbers = (str(number) for number in (int(wait / 0.05) + 1, len(fed), self._turn))
         arguments = (str(self._out), str(self._err), self._until, *numbers)
         script, first = (_EXCHANGE, ()) if self._started else (_FIRST, (str(self._kept), *self._argv))
         # Some connections give a command with no input a terminal, which would mingle its streams: there is always some.
-        done = self._connection.execute(script, (self._directory, *arguments, *first), b"\n" + fed)
         self._started = True
+        done = self._connection.execute(script, (self._directory, *arguments, *first), b"\n" + fed)
         if done.status not in (0, _ENDED):
             raise ConnectionError(
                 quoted(done.err.decode("utf-8", "replace")) or f"its host says {done.status}"
             )
-        self._out, self._err = self._out + len(done.out), self._err + len(done.err)
         self._ended = done.status == _ENDED
-        if self._ended and not (done.out or done.err):
-            return None
-        return done.out, done.err
+        out, err = _apart(done.out)
+        self._out, self._err = self._out + len(out), self._err + len(err)
+        return None if self._ended and not (out or err) else (out, err)
 
     def end(self, seconds: float) -> int:
         """End its input and wait for it; one that does not end in time is killed. Return its exit status."""
         if not self._started:
             return 0
         self._ended = True
-        done = self._connection.execute(_FINISH, (self._directory, str(int(seconds / 0.05))), b"\n")
+        try:
+            done = self._connection.execute(_FINISH, (self._directory, str(int(seconds / 0.05))), b"\n")
+        except OSError:
+            return -9  # it ends by itself, once nobody has been heard for a while
         said = done.out.strip()
         return int(said) if said.isdigit() else -9
 
@@ -193,3 +208,19 @@ class Pump:
                 self._connection.execute(_KILL, (self._directory,), b"\n")
             except OSError:
                 return  # it ends by itself, once nobody has been heard for a while
+
+
+def _apart(said: bytes) -> tuple[bytes, bytes]:
+    """What a program has put out and complained, behind a line of how much that is; the connection's own words are in neither.
+
+    :raise ConnectionError: when it has not come whole.
+    """
+    head, _, rest = said.partition(b"\n")
+    if not said:  # it is gone
+        return b"", b""
+    if not re.fullmatch(rb"[0-9]{1,12} [0-9]{1,12}", head):
+        raise ConnectionError("its host did not say how much it says")
+    outs, errs = map(int, head.split())
+    if len(rest) != outs + errs:
+        raise ConnectionError("what it said has not come whole")
+    return rest[:outs], rest[outs:]

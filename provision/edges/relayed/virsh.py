@@ -10,7 +10,7 @@ from provision.edges.relayed.virsh_monitor import SECONDS, VirshMonitor
 from provision.runtime.command import NOT_FOUND, Run
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.protocols import Domain, Network
-from provision.runtime.safe_text import quoted, short
+from provision.runtime.safe_text import quoted
 from provision.runtime.untrusted import read_xml
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class VirshLibvirt(_OnlyAsked):
             )
         if not answer.ok:
             raise HostError(
-                f"libvirt ({self._uri}) on {self._host.name} does not answer: {quoted(answer.err)[:_WORDS]}",
+                f"libvirt ({self._uri}) on {self._host.name} does not answer: {_why(answer)}",
                 hint="is libvirtd running there, and may this user use it? (group libvirt, or become)",
             )
         return answer.out
@@ -126,7 +126,7 @@ class VirshLibvirt(_OnlyAsked):
             if not live.ok and uuid not in there:
                 continue
             if not live.ok:
-                why = f"libvirt did not tell its XML: {short(live.err.strip(), _WORDS)}"
+                why = f"libvirt did not tell its XML: {_why(live)}"
                 yield Domain(uuid, state, "", "", trouble=why)
                 continue
             yield self._domain(uuid, state, live.out, kept.out if kept.ok else "", lists)
@@ -215,6 +215,10 @@ class VirshLibvirt(_OnlyAsked):
 
     def _left_hanging(self) -> None:
         self._hanging += 1
+
+
+def _why(answer: Result) -> str:
+    return quoted(answer.err)[:_WORDS] or f"nothing within {SECONDS} s"
 
 
 def _uuids(text: str) -> dict[str, None]:

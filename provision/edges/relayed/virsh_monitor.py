@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from provision.edges.ahead import AskedAhead
+from provision.edges.ahead import MOST_AHEAD, AskedAhead
 from provision.runtime.command import Run
 from provision.runtime.errors import DeadlineError, HostError, RefusedError, UnreadableError
 from provision.runtime.safe_text import quoted, short
@@ -41,15 +41,19 @@ class VirshMonitor:
         self._ahead = AskedAhead()
 
     def ahead(self, questions: Sequence[MonitorQuestion]) -> None:
-        """Ask all of these in one batch; `execute` tells what came of it."""
-        if self._silent:
+        """Ask the first, and where it was answered the others in one batch; `execute` tells what came of it."""
+        questions = questions[:MOST_AHEAD]
+        if self._silent or not questions:
             return
+        first, *others = (self._asking(*question) for question in questions)
         try:
-            answers = self._ask([self._asking(*question) for question in questions])
+            answers = self._ask([first])
+            if answers[0].status != _LATE and others:
+                answers += self._ask(others)
         except HostError as error:
             self._ahead.keep(questions, [error] * len(questions))
         else:
-            self._ahead.keep(questions, answers)
+            self._ahead.keep(questions[: len(answers)], answers)
 
     def _asking(self, command: str, arguments: Mapping[str, object] | None) -> Run:
         asked = json.dumps({"execute": command, "arguments": dict(arguments or {})})

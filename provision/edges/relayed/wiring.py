@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from provision.edges.qmp import QmpSocket
     from provision.edges.relayed.pump import Connection
     from provision.edges.shell import Stream
-    from provision.runtime.command import Argv, Say
+    from provision.runtime.command import Argv
     from provision.runtime.protocols import Libvirt, Listener, Runner
 
 _TURN = 0.1
@@ -34,14 +35,12 @@ _END = 5.0
 class RelayedEdges:
     """Reaches hosts, their libvirts (read only) and their QEMUs; a context manager, so that nothing is left running there."""
 
-    def __init__(
-        self, connections: Mapping[str, Connection], libvirts: Mapping[str, str], trace: Say | None = None
-    ) -> None:
+    def __init__(self, connections: Mapping[str, Connection], libvirts: Mapping[str, str]) -> None:
         """`libvirts` are the URIs as seen there, by the hosts' names."""
         self._connections, self._uris = connections, libvirts
-        self._trace = trace
         self._hosts: dict[tuple[str, str], ShellHost] = {}
         self._libvirts: dict[str, VirshLibvirt] = {}
+        self._carried: list[threading.Event] = []
         self._open = ExitStack()
 
     def __enter__(self) -> RelayedEdges:  # noqa: PYI034 - never subclassed
@@ -50,6 +49,8 @@ class RelayedEdges:
 
     def __exit__(self, *_: object) -> None:
         """End all programs."""
+        for ended in self._carried:
+            ended.wait(2 * _END)
         self._open.close()
 
     def host(self, name: str) -> Runner:
@@ -59,7 +60,7 @@ class RelayedEdges:
     def _shell(self, name: str, what: str) -> ShellHost:
         """A shell of its own for each use: one that waits keeps no other waiting."""
         if (name, what) not in self._hosts:
-            shell = ShellHost(name, partial(self._shell_or_pump, name), self._trace)
+            shell = ShellHost(name, partial(self._shell_or_pump, name))
             self._open.callback(shell.close)
             self._hosts[name, what] = shell
         return self._hosts[name, what]
@@ -84,8 +85,16 @@ class RelayedEdges:
         from provision.edges.qmp import QmpSocket  # noqa: PLC0415 - brings asyncio
         from provision.edges.ssh.relay import relayed_by  # noqa: PLC0415
 
-        way = relayed_by(host, partial(self._start, host), socket, listener.uid, _carry)
+        way = relayed_by(host, partial(self._start, host), socket, listener.uid, self._carry)
         return QmpSocket(f"{host}:{socket}", listener, way)
+
+    def _carry(self, stream: Pump, far: socket.socket) -> None:
+        ended = threading.Event()
+        self._carried.append(ended)
+        try:
+            _carry(stream, far)
+        finally:
+            ended.set()
 
 
 def _carry(stream: Pump, far: socket.socket) -> None:
