@@ -57,7 +57,7 @@ def test_what_is_foretold_is_done_and_once_done_it_is_done(site: Site, before: B
         before.holds()
         done = playbook(site, "host.yml", "--diff", version=version)
         again = playbook(site, "host.yml", "--diff", version=version)
-        back = playbook(site, "host.yml", "--diff", "-e", "state=absent", version=version)
+        back = playbook(site, "host.yml", "--diff", "-e", "rscvm_state=absent", version=version)
 
     assert foretold.stdout == done.stdout
     assert "+   generic-receive-offload: on" in done.stdout, done.stdout
