@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from provision.runtime.protocols import MonitorQuestion
 
@@ -19,21 +19,25 @@ class AskedAhead:
     """Answers by their questions, an error among them; each is given once, because the next time it may be another."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[object]] = {}
+        self._kept: dict[str, object] = {}
 
     def keep(self, questions: Sequence[MonitorQuestion], answers: Sequence[object]) -> None:
         """What came of these."""
-        self._kept = {_key(*question): [answer] for question, answer in zip(questions, answers, strict=True)}
+        self._kept = {_key(*question): answer for question, answer in zip(questions, answers, strict=True)}
 
-    def take(self, command: str, arguments: Mapping[str, object] | None) -> list[object]:
-        """The answer, or nothing where it was not asked for.
+    def answer(
+        self, command: str, arguments: Mapping[str, object] | None, ask: Callable[[], object]
+    ) -> object:
+        """The answer that is there, or what asking comes to.
 
         :raise Exception: when that is the answer.
         """
-        found = self._kept.pop(_key(command, arguments), [])
-        for answer in found:
-            if isinstance(answer, BaseException):
-                raise answer
+        key = _key(command, arguments)
+        if key not in self._kept:
+            return ask()
+        found = self._kept.pop(key)
+        if isinstance(found, BaseException):
+            raise found
         return found
 
 

@@ -113,9 +113,11 @@ class QmpSocket:
         look()
         client = self._client or self._greeted()
         try:
-            for answer in self._ahead.take(command, arguments):
-                return answer
-            return self._wait(lambda: client.execute(command, dict(arguments or {})))
+            return self._ahead.answer(
+                command,
+                arguments,
+                lambda: self._wait(lambda: client.execute(command, dict(arguments or {}))),
+            )
         except HostError:
             raise
         except ExecuteError as error:

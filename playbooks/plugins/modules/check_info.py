@@ -7,6 +7,7 @@ short_description: Ask every QEMU of a host what keeps large segments from its g
 version_added: 0.2.0
 description:
   - Judges every NIC of every QEMU that runs on a host, whoever started it, as C(rscvm check) does there.
+  - Fails where no QEMU with a NIC is seen by somebody who is not root there, and so would not see others'.
   - Changes nothing. The host needs C(ip) and C(ethtool).
   - Domains are read by the host's C(virsh). QEMU's monitors are reached by the first that the host has of C(python3), C(perl)
     and C(socat).
@@ -30,7 +31,7 @@ options:
   save:
     description:
       - A directory of the control node for the evidence, as of C(rscvm check --save). M(rscvm.kvm.report) reads it.
-      - It must be new, in a directory that is there, or empty and open to its owner alone.
+      - It must be new, or empty and open to its owner alone. The directories above it are made where they are missing.
     type: path
     default: ""
 attributes:

@@ -30,7 +30,7 @@ attributes:
     details: Nothing is changed. Whose doing it is that something is off is told only by asking, so it may turn out to be the guest's.
     support: full
   diff_mode:
-    details: Names each TAP, and why it is asked.
+    details: Names each NIC, and the command that asks its TAP. Why it is asked is in RV(notes).
     support: full
   become:
     details: Asking a TAP needs root.
@@ -59,9 +59,11 @@ commands:
   returned: success
   type: list
   elements: str
-  sample: ["ethtool -K vnet0 tx-checksumming on"]
+  sample: ["ethtool -K vnet0 tx-checksum-ip-generic on"]
 notes:
-  description: What somebody else has to do, and what was asked for and did not take.
+  description:
+    - Why each TAP was asked, what somebody else has to do, and what was asked for and did not take.
+    - They are shown as warnings.
   returned: success
   type: list
   elements: str

@@ -86,7 +86,7 @@ commands:
   elements: str
   sample: ["ethtool -K eth0 generic-receive-offload on"]
 notes:
-  description: What is otherwise than asked for and was left alone.
+  description: What is otherwise than asked for and was left alone. They are shown as warnings.
   returned: success
   type: list
   elements: str

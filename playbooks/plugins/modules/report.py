@@ -67,11 +67,11 @@ summary:
   type: dict
   sample: {"ready": 1, "not-ready": 0, "unknown": 0, "causes": {}}
 sentences:
-  description: A sentence for each host that failed, and one for all that were judged.
+  description: A sentence for each host on which nothing was found, or that failed, one for all, and where the page is.
   returned: success
   type: list
   elements: str
-  sample: ["2 NICs: 2 ready"]
+  sample: ["1 host, 2 NICs: 2 ready", "/var/tmp/audit/report.html"]
 hint:
   description: What to do about the failure, where that is known.
   returned: failure

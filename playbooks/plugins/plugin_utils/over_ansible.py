@@ -52,7 +52,7 @@ class OverAnsible:
         return said.encode("utf-8", "surrogateescape") if begun else None
 
 
-class HostAction(ActionBase):  # type: ignore[misc]
+class HostAction(ActionBase):
     """An action of rscvm's on a host, whose errors are the module's."""
 
     _supports_check_mode = True

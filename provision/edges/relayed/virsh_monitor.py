@@ -67,12 +67,8 @@ class VirshMonitor:
         """
         if self._silent:
             raise DeadlineError(self._silent)
-        for known in self._ahead.take(command, arguments):
-            return self._told(command, cast("Result", known))
-        [answer] = self._ask([self._asking(command, arguments)])
-        return self._told(command, answer)
-
-    def _told(self, command: str, answer: Result) -> object:
+        asking = self._asking(command, arguments)
+        answer = cast("Result", self._ahead.answer(command, arguments, lambda: self._ask([asking])[0]))
         if answer.status == _LATE:
             self._left_hanging()
             self._silent = f"{self._name}'s monitor did not answer {command} within {SECONDS} s"
