@@ -48,8 +48,8 @@ class OverAnsible:
 
     def _said(self, text: str) -> bytes | None:
         """What the script has said; None where it has not begun."""
-        _, begun, said = text.partition(f"{self._begun}\n")
-        return said.encode("utf-8", "surrogateescape") if begun else None
+        parts = text.split(f"{self._begun}\n", 1)
+        return parts[1].encode("utf-8", "surrogateescape") if len(parts) > 1 else None
 
 
 class HostAction(ActionBase):
