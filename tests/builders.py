@@ -15,7 +15,7 @@ from provision.host.read.devices import QUEUEING
 from provision.host.read.processes import LISTENING, QEMUS
 from provision.lab.load import parse_lab
 from provision.runtime.command import UNRECORDED, Result, Run
-from provision.runtime.errors import LostError, RefusedError
+from provision.runtime.errors import HostError, LostError, RefusedError
 from provision.runtime.interrupt import _arrived
 from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, Network
 from provision.verify.evidence import NicEvidence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provision.lab.spec import Lab
+    from provision.runtime.guest_channel import Channel, GuestWay
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ON = {"guest_csum": True, "guest_tso4": True, "guest_tso6": True, "guest_rsc_ext": False}
@@ -221,3 +222,6 @@ class FakeEdges:
         listener: Listener = ANYBODY,  # noqa: ARG002
     ) -> AbstractContextManager[FakeMonitor]:
         return nullcontext(self.qmp)
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        raise HostError(f"{way} of {host} leads nowhere")

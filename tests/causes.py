@@ -11,6 +11,7 @@ from provision.tables.offloads import STANDBY
 from provision.verify.evidence import Cut, Hop, NicEvidence, Unasked, Way
 from tests.builders import ON, features, nic, virtio
 from tests.frames import WHOLE_WAY, mangling, recorded, traffic
+from tests.guests import linux, windows
 
 STANDBY_TAKEN = replace(
     virtio("linux"),
@@ -50,6 +51,14 @@ CASES: dict[str, tuple[NicEvidence, str, str]] = {
     "queueing-segments": (nic(sender=Hop("tap0", "sends", queueing="tbf with a burst of 10200 bytes")), "not-ready", "not-ready"),
     "gro-off": (nic(ways=(Way("outside", (Hop("eno1", "receives", features=UNGATHERED),)),)), "not-ready", "not-ready"),
     "path-segments": (nic(ways=(Way("host", (Hop("vmbr0", "sends", features=UNCHECKED),)),)), "not-ready", "not-ready"),
+    "guest-too-old": (nic(guest=windows(version=(6, 1, 7601))), "not-ready", "not-ready"),
+    "offload-globally-disabled": (nic(guest=windows("NetOffloadGlobalDisabled")), "not-ready", "ready"),
+    "nic-property-disabled": (nic(guest=linux(on=False)), "not-ready", "not-ready"),
+    "capability": (nic(guest=windows(ipv6="Capability")), "ready", "not-ready"),
+    "ndis-compatibility": (nic(guest=windows("NDISCompatibility", "NDISCompatibility")), "not-ready", "not-ready"),
+    "wfp-compatibility": (nic(guest=windows("WFPCompatibility")), "not-ready", "ready"),
+    "forwarding-enabled": (nic(guest=windows("ForwardingEnabled")), "not-ready", "ready"),
+    "guest-unreachable": (nic(guest=Unasked("the guest agent: it does not answer"), guest_must=True), "unknown", "unknown"),
     "not-wire-like": (nic(**HCK, virtio=virtio("hck-driver"), features=features("hck-driver")), "ready", "ready"),
     "offered-though-off": (nic(rsc="false"), "ready", "ready"),
     "fixed-id-sender": (

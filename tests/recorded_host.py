@@ -13,6 +13,7 @@ from provision.host.apply.session import HostSession
 from provision.lab.spec import Lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RefusedError
+from provision.runtime.guest_channel import Channel, GuestWay
 from provision.runtime.interrupt import _arrived, forget
 from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, SocketMonitor
 from provision.verbs.up import bring_up
@@ -255,6 +256,9 @@ class RecordedEdges:
 
     def libvirt(self, host: str) -> RecordedLibvirt:  # noqa: ARG002
         return self.daemon
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        raise HostError(f"{way} of {host} leads nowhere")
 
     def monitor(
         self,

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
+from provision.runtime.errors import HostError
 from provision.runtime.protocols import ANYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from provision.edges.libvirt.connection import Libvirt
     from provision.edges.qmp import QmpSocket
     from provision.edges.ssh.host import SshHost
     from provision.runtime.command import Say
+    from provision.runtime.guest_channel import Channel, GuestWay
     from provision.runtime.protocols import Listener, Runner, Target
 
 
@@ -106,3 +109,7 @@ class RealEdges:
 
         connection = self._connection(host)
         return QmpSocket(f"{host}:{socket}", listener, relayed(host, connection.start, socket, listener.uid))
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        """A guest of the host's, by one way into it."""
+        raise HostError(f"{way} of {host}: no way into guests is built yet")

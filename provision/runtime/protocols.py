@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from provision.runtime.command import Result, Run
+    from provision.runtime.guest_channel import Channel, GuestWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,13 @@ class ReadingEdges(Protocol):
         """Who listens at a path on the host, or at a port of its loopback; whether it is a QEMU the first answer shows.
 
         :raise HostError: when nobody listens there, or another than has to; then nothing was said to them.
+        """
+        ...
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        """A guest of the host's, by one way into it; whether it answers its first answer shows.
+
+        :raise HostError: when this way is known to lead nowhere.
         """
         ...
 

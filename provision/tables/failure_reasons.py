@@ -146,3 +146,7 @@ REASONS = (
         "",
     ),
 )
+
+BY_REASON = {row.name: row for row in REASONS}
+UNNAMED = "Unknown"
+"""The reason of a Windows that does not say why."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from provision.facts.ethtool_features import Features
     from provision.facts.frames import TapSample
+    from provision.facts.guest import Adapter, GuestFacts
     from provision.facts.virtio import VirtioFacts
 
 Family = Literal["ipv4", "ipv6"]
@@ -138,6 +139,17 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedGuest:
+    """What a NIC's guest tells of it and of itself."""
+
+    facts: GuestFacts
+    adapter: Adapter | None
+    """None where it knows no adapter of that MAC address."""
+    channel: str = ""
+    """By which way it told that; empty where it was pasted."""
+
+
+@dataclass(frozen=True, slots=True)
 class NicEvidence:
     """One NIC of one machine."""
 
@@ -211,6 +223,10 @@ class NicEvidence:
 
     vcpus: int | None = None
     """Of its machine, as many as it may have; None: not known."""
+    guest: AskedGuest | Unasked | None = None
+    """None where nobody asked the guest."""
+    guest_must: bool = False
+    """Whether the guest has to answer, or its rungs are unknown (`--guest`)."""
 
     @property
     def hck(self) -> bool:

@@ -12,16 +12,19 @@ from provision.edges.relayed.batch import BatchStream
 from provision.edges.relayed.pump import Pump
 from provision.edges.relayed.virsh import VirshLibvirt
 from provision.edges.shell import ShellHost
+from provision.runtime.errors import HostError
 from provision.runtime.protocols import ANYBODY
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from provision.edges.qmp import QmpSocket
     from provision.edges.relayed.pump import Connection
     from provision.edges.shell import Stream
     from provision.runtime.command import Argv
+    from provision.runtime.guest_channel import Channel, GuestWay
     from provision.runtime.protocols import Libvirt, Listener, Runner
 
 _TURN = 0.1
@@ -87,6 +90,10 @@ class RelayedEdges:
 
         way = relayed_by(host, partial(self._start, host), socket, listener.uid, self._carry)
         return QmpSocket(f"{host}:{socket}", listener, way)
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        """Nobody: over somebody else's connection guests are not asked."""
+        raise HostError(f"{way} of {host}: guests are not asked over this connection")
 
     def _carry(self, stream: Pump, far: socket.socket) -> None:
         ended = threading.Event()

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from provision.tables.failure_reasons import BY_REASON
 from provision.verify.evidence import Family, NicEvidence
+from provision.verify.judge.guest_rungs import when_windows
 
 Verdict = Literal["ready", "not-ready", "unknown"]
 Scope = Literal["family", "nic", "beside"]
@@ -94,8 +96,21 @@ def cause(
 
     def of(rule: Rule) -> Cause:
         name = rule.__name__.replace("_", "-")
-        why = inspect.cleandoc(rule.__doc__ or "")
         fixes = tuple(Fix(each) if isinstance(each, str) else each for each in fix)
-        return Cause(name, rung, why, fixes, rule, scope, unknown, seen, source)
+        return Cause(
+            name, rung, inspect.cleandoc(rule.__doc__ or ""), fixes, rule, scope, unknown, seen, source
+        )
+
+    return of
+
+
+def windows_reason(name: str, *fix: Fix) -> Callable[[Rule], Cause]:
+    """Make a cause of a rule about one of Windows' FailureReasons, whose words the table has; what else to do comes last."""
+    row = BY_REASON[name]
+    fixes = [Fix(words, "guest", when_windows) for words in row.fix]
+
+    def of(rule: Rule) -> Cause:
+        rule.__doc__ = row.meaning
+        return cause(row.rung, *fixes, *fix, seen=row.seen, source=row.source)(rule)
 
     return of

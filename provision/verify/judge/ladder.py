@@ -6,8 +6,7 @@ which rung is to blame is `judge`'s part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from provision.tables.backends import INTERFACES, Interface
 from provision.tables.models import OWN_LRO
@@ -15,11 +14,11 @@ from provision.tables.offloads import BY_NAME, HCK, MANGLEID, STANDBY, TSO
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.flows import coalesced, seen, traffic_words
 from provision.verify.judge.fold import arrivals, drawn_words, tap_cuts
+from provision.verify.judge.guest_rungs import enabled, operational
+from provision.verify.judge.rung import Rung, State, as_state, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-State = Literal["pass", "fail", "unknown", "skipped"]
 
 # Firmware drivers (iPXE, OVMF's VirtioNetDxe) take no more than these; an operating system's takes at
 # least the control queue or the ring features.
@@ -34,15 +33,6 @@ _FIRMWARE_TAKES = frozenset(
     }
 )
 _TAPLESS = Interface("unknown", unreadable="this kind of interface is not known")
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One rung's answer."""
-
-    name: str
-    states: dict[Family, State]
-    seen: str
 
 
 def needed(evidence: NicEvidence, family: Family) -> tuple[str, ...]:
@@ -127,38 +117,38 @@ def _all_needed(evidence: NicEvidence) -> list[str]:
 
 def _configured(evidence: NicEvidence) -> Rung:
     if not evidence.model and evidence.kind != "hostdev":
-        return _same("configured", "unknown", "libvirt tells no model of this NIC")
+        return same("configured", "unknown", "libvirt tells no model of this NIC")
     bare, properties = without_vnet_header(evidence), evidence.properties
     if evidence.model != "virtio":
         state: State = "unknown" if own_driver_decides(evidence) else "fail"
         more = f"; no vnet header: {bare}" if bare and evidence.model in OWN_LRO else ""
-        return _same("configured", state, f"model {evidence.model}{more}")
+        return same("configured", state, f"model {evidence.model}{more}")
     if bare and (isinstance(properties, Unasked) or not INTERFACES[evidence.kind].vnet_header):
-        return _same("configured", "fail", f"no vnet header: {bare}")
+        return same("configured", "fail", f"no vnet header: {bare}")
     if isinstance(properties, Unasked):
-        return _same("configured", "unknown", properties.reason)
+        return same("configured", "unknown", properties.reason)
     names = _all_needed(evidence)
     on = [name for name in names if properties.get(name, False)]
     seen = _words(on, [name for name in names if name not in on], "on", "off")
     if bare:
-        return _same("configured", "fail", f"{seen}; and no vnet header")
-    return Rung("configured", {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
+        return same("configured", "fail", f"{seen}; and no vnet header")
+    return Rung("configured", {f: as_state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
 
 
 def _offered(evidence: NicEvidence) -> Rung:
     facts = evidence.virtio
     if isinstance(facts, Unasked):
-        return _same("offered", "unknown", facts.reason)
+        return same("offered", "unknown", facts.reason)
     return _features("offered", evidence, facts.offered, "offered", "not offered")
 
 
 def _negotiated(evidence: NicEvidence) -> Rung:
     facts = evidence.virtio
     if isinstance(facts, Unasked):
-        return _same("negotiated", "unknown", facts.reason)
+        return same("negotiated", "unknown", facts.reason)
     if not loaded(evidence):
         status = ", ".join(sorted(name.removeprefix("VIRTIO_CONFIG_S_") for name in facts.status)) or "none"
-        return _same(
+        return same(
             "negotiated",
             "fail" if evidence.waited or facts.failed else "unknown",
             f"{facts.untaken} (status: {status})",
@@ -169,28 +159,28 @@ def _negotiated(evidence: NicEvidence) -> Rung:
 def _passed(evidence: NicEvidence) -> Rung:
     features = evidence.features
     if isinstance(features, Unasked) or unreadable(evidence):
-        return _same("passed", "unknown", unreadable(evidence))
+        return same("passed", "unknown", unreadable(evidence))
     names = [BY_NAME[name].tap for name in ("guest_csum", *TSO.values())]
     seen = ", ".join(f"{name} {features.get(name, 'not known')}" for name in names)
     if evidence.shown == "name":
         seen = f"{seen} (of the device of that name: sudo shows which one QEMU holds)"
     if evidence.hck:
         whole = wire_like(evidence) or bool(evidence.lone)
-        on = {f: _state(whole and not engine_dropped(evidence, f)) for f in FAMILIES}
+        on = {f: as_state(whole and not engine_dropped(evidence, f)) for f in FAMILIES}
         alone = f"nothing else on {evidence.lone} can send with offloads" if evidence.lone else ""
         return Rung("passed", on, f"{seen} ({alone or 'HCK needs all of them off'})")
     if evidence.model != "virtio":
-        return _same("passed", "unknown", seen)
+        return same("passed", "unknown", seen)
     if standby(evidence):
-        return _same("passed", "unknown", f"{seen}; and it stands by for another device")
+        return same("passed", "unknown", f"{seen}; and it stands by for another device")
     checksum = features[BY_NAME["guest_csum"].tap].active
     if not checksum and not loaded(evidence):
-        return _same("passed", "unknown", f"{seen}: off until a driver asks for it")
+        return same("passed", "unknown", f"{seen}: off until a driver asks for it")
     tso = {f: features.get(BY_NAME[TSO[f]].tap) for f in FAMILIES}
     cut = {f: [words for words in tap_cuts(evidence, f) if words] for f in FAMILIES}
     more = dict.fromkeys(words for f in FAMILIES for words in cut[f])
     states: dict[Family, State] = {
-        f: "unknown" if line is None else _state(checksum and line.active and not cut[f])
+        f: "unknown" if line is None else as_state(checksum and line.active and not cut[f])
         for f, line in tso.items()
     }
     return Rung("passed", states, "; ".join((seen, *more)))
@@ -199,11 +189,11 @@ def _passed(evidence: NicEvidence) -> Rung:
 def _gathered(evidence: NicEvidence) -> Rung:
     """Of NICs with `rsc: false` or the engine it is nobody's wish."""
     if isinstance(evidence.ways, Unasked):
-        return _same("gathered", "skipped", evidence.ways.reason)
+        return same("gathered", "skipped", evidence.ways.reason)
     if evidence.rsc in ("false", "hck"):
-        return _same("gathered", "skipped", "not judged of a NIC that is not to receive large frames")
+        return same("gathered", "skipped", "not judged of a NIC that is not to receive large frames")
     if not evidence.ways:
-        return _same("gathered", "skipped", "no way leads to it from outside or from this host")
+        return same("gathered", "skipped", "no way leads to it from outside or from this host")
     found = {family: {each.whole for _, each in arrivals(evidence, family)} for family in FAMILIES}
     states: dict[Family, State] = {
         family: "fail" if False in whole else "unknown" if None in whole else "pass"
@@ -212,21 +202,13 @@ def _gathered(evidence: NicEvidence) -> Rung:
     return Rung("gathered", states, drawn_words(evidence))
 
 
-def _same(name: str, state: State, seen: str) -> Rung:
-    return Rung(name, dict.fromkeys(FAMILIES, state), seen)
-
-
-def _state(good: bool) -> State:  # noqa: FBT001 - the one thing it says
-    return "pass" if good else "fail"
-
-
 def _features(name: str, evidence: NicEvidence, there: frozenset[str], is_on: str, is_off: str) -> Rung:
     short = {
         offload: BY_NAME[offload].virtio.removeprefix("VIRTIO_NET_F_") for offload in _all_needed(evidence)
     }
     on = [offload for offload in short if BY_NAME[offload].virtio in there]
     seen = _words([short[o] for o in on], [short[o] for o in short if o not in on], is_on, is_off)
-    return Rung(name, {f: _state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
+    return Rung(name, {f: as_state(set(needed(evidence, f)) <= set(on)) for f in FAMILIES}, seen)
 
 
 def cuts_one_number(evidence: NicEvidence) -> bool:
@@ -261,7 +243,7 @@ def unexplained(evidence: NicEvidence, family: Family) -> str:
 def _observed(evidence: NicEvidence) -> Rung:
     words = traffic_words(evidence)
     if evidence.traffic is None:
-        return _same("observed", "skipped", words)
+        return same("observed", "skipped", words)
     states: dict[Family, State] = {f: "pass" if coalesced(evidence, f) else "unknown" for f in FAMILIES}
     if cuts_one_number(evidence):
         states["ipv4"] = "fail"
@@ -270,19 +252,18 @@ def _observed(evidence: NicEvidence) -> Rung:
 
 
 _RUNGS: tuple[Callable[[NicEvidence], Rung], ...] = (_configured, _offered, _negotiated, _passed, _gathered)
-_OF_THE_GUEST = ("enabled", "operational")
-ORDER = ("configured", "offered", "negotiated", "passed", "gathered", *_OF_THE_GUEST, "observed")
+OF_THE_GUEST = ("enabled", "operational")
+ORDER = ("configured", "offered", "negotiated", "passed", "gathered", *OF_THE_GUEST, "observed")
 """The rungs, bottom first."""
 
 
 def ladder(evidence: NicEvidence) -> tuple[Rung, ...]:
     """Every rung of a NIC, bottom first."""
     if evidence.state == "off":
-        rungs = [_same(rung.__name__.lstrip("_"), "unknown", "the machine is not running") for rung in _RUNGS]
+        rungs = [same(rung.__name__.lstrip("_"), "unknown", "the machine is not running") for rung in _RUNGS]
     else:
         rungs = [rung(evidence) for rung in _RUNGS]
-    rungs += [_same(name, "skipped", "the guest was not asked") for name in _OF_THE_GUEST]
-    return (*rungs, _observed(evidence))
+    return (*rungs, enabled(evidence), operational(evidence), _observed(evidence))
 
 
 def may_yet_load(nic: NicEvidence) -> bool:

@@ -7,20 +7,27 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from provision.runtime.powershell import literal
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
-from provision.verify.judge.causes.catalogue import CATALOGUE
+from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS
 from provision.verify.judge.fold import blamed
-from provision.verify.judge.ladder import ORDER, Rung, engine_dropped, ladder, standby, unreadable
+from provision.verify.judge.guest_rungs import answered
+from provision.verify.judge.ladder import OF_THE_GUEST, ORDER, engine_dropped, ladder, standby, unreadable
 from provision.verify.judge.remarks import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from provision.verify.judge.cause import Cause, Verdict
+    from provision.verify.judge.rung import Rung
 
 _WORST: dict[Verdict, int] = {"not-ready": 0, "unknown": 1, "ready": 2}
 _DECIDING = ("configured", "offered", "negotiated", "passed")
+_COUNTS = ("gathered", *OF_THE_GUEST)
+"""Rungs at which a failure counts, and what is not known does not."""
+_WHY_IS_THE_GUESTS = ("negotiated", "passed")
+"""Rungs at which a guest that names its reason decides why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,9 @@ class NicVerdict:
             "mac": nic.mac,
             "device": hop.device if hop is not None else None,
         }
-        return tuple(_named(str(fix), names) for fix in theirs)
+        guest = answered(nic)
+        adapter = guest.adapter.name if guest and guest.adapter else None
+        return tuple(_named(_in_guest(str(fix), adapter), names) for fix in theirs)
 
 
 def _named(words: str, names: Mapping[str, str | None]) -> str:
@@ -89,6 +98,11 @@ def _named(words: str, names: Mapping[str, str | None]) -> str:
         return shlex.quote(names[found[1]] or found[1].upper()) if found[1] in names else found[0]
 
     return re.sub(r"\{(\w+)\}", name, words)
+
+
+def _in_guest(words: str, adapter: str | None) -> str:
+    """The words with the adapter's name in place of `{adapter}`, for PowerShell."""
+    return words.replace("{adapter}", literal(adapter) if adapter else "NAME")
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
@@ -102,7 +116,9 @@ def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") ->
 def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Rung]:
     """The rungs without which the family is not ready, as far as they do not hold."""
     wanting = [rung for rung in rungs if rung.name in _DECIDING and rung.states[family] != "pass"]
-    uncut = [rung for rung in rungs if rung.name == "gathered" and rung.states[family] == "fail"]
+    uncut = [rung for rung in rungs if rung.name in _COUNTS and rung.states[family] == "fail"]
+    if nic.guest_must:
+        uncut += [rung for rung in rungs if rung.name in OF_THE_GUEST and rung.states[family] == "unknown"]
     if nic.hck and not isinstance(nic.features, Unasked) and not engine_dropped(nic, family):
         # QEMU's engine works before the TAP, which tells no more than whether it is on.
         wanting = [rung for rung in wanting if rung.name != "passed"]
@@ -125,6 +141,9 @@ def _judge_family(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> Fi
     if not wanting:
         return Finding("ready", None, "")
     broken = next((rung for rung in wanting if rung.states[family] == "fail"), wanting[0])
+    asked = broken.name in _WHY_IS_THE_GUESTS and broken.states[family] == "fail"
+    if asked and (own := _held(nic, GUEST_REASONS, family)):
+        return own
     causes = [cause for cause in CATALOGUE if cause.rung == broken.name and cause.scope == "family"]
     verdict: Verdict = "not-ready" if broken.states[family] == "fail" else "unknown"
     return _held(nic, causes, family) or Finding(verdict, None, broken.seen)

@@ -27,7 +27,7 @@ from provision.verify.report.summary import summed, worst_first
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.verify.judge.ladder import Rung, State
+    from provision.verify.judge.rung import Rung, State
     from provision.verify.judge.verdict import NicVerdict
 
 _NAME = 120

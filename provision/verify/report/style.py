@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provision.verify.judge.cause import Verdict
-    from provision.verify.judge.ladder import State
+    from provision.verify.judge.rung import State
     from provision.verify.judge.verdict import NicVerdict
 
 VERDICTS: tuple[Verdict, ...] = ("not-ready", "unknown", "ready")

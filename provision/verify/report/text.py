@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from provision.verify.evidence import NicEvidence
-    from provision.verify.judge.ladder import State
+    from provision.verify.judge.rung import State
     from provision.verify.judge.verdict import NicVerdict
 
 _LADDERS = 6

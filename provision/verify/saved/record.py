@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from provision.runtime.guest_channel import Channel, GuestWay
     from provision.runtime.protocols import (
         Domain,
         LibvirtReader,
@@ -179,6 +180,10 @@ class Recorder:
                 raise
             self.note(Question(host, "monitor", place), monitor.peer)
             yield RecordedSocket(self, monitor, host, place)
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        """A guest of the host's, by one way into it."""
+        return self._edges.guest(host, way)
 
     def greets(self, host: str, place: tuple[str, str]) -> bool:
         """Whether it is the first time that this QEMU answers."""

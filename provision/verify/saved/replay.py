@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from provision.runtime.guest_channel import Channel, GuestWay
     from provision.runtime.protocols import (
         LibvirtReader,
         Listener,
@@ -127,6 +128,10 @@ class Replay:
             place = ("socket", socket)
         peer = self.answer(Question(host, "monitor", place))
         yield _ReplayedSocket(self, host, place, peer if isinstance(peer, int) else None)
+
+    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+        """A guest of the host's, as it answered."""
+        self.refuse(f"{way} on {host}")
 
 
 def _words(question: Question) -> str:

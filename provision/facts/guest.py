@@ -1,0 +1,110 @@
+"""What a guest itself tells of its NICs and of what bears on RSC. Data only; Windows' and Linux' parsers make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_FAILURE = "NoFailure"
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRsc:
+    """RSC of one address family on one adapter; None: not told."""
+
+    enabled: bool | None = None
+    """Windows' IPv4Enabled or IPv6Enabled; Linux' rx-gro-hw."""
+    supported: bool | None = None
+    """Whether the driver declares it."""
+    operational: bool | None = None
+    """Windows' OperationalState."""
+    reason: str = ""
+    """Windows' FailureReason by its name in tables/failure_reasons.py; empty where none was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A protocol or filter that is bound to an adapter (Get-NetAdapterBinding)."""
+
+    component: str
+    """Its ComponentID, as `ms_tcpip`."""
+    name: str = ""
+    driver: str = ""
+    """Its service or file, as `npcap`."""
+    version: str = ""
+    company: str = ""
+    is_filter: bool = False
+    """Whether it sits between the adapter and TCP/IP (an NDIS filter, or a MUX driver)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A network adapter of a guest."""
+
+    name: str
+    mac: str = ""
+    """As lower-case pairs with colons; empty where it was not told."""
+    description: str = ""
+    rsc: Mapping[str, FamilyRsc] = field(default_factory=dict)
+    """By `ipv4` and `ipv6`."""
+    driver_version: str = ""
+    driver_date: str = ""
+    """As 2026-11-29."""
+    keywords: Mapping[str, str] = field(default_factory=dict)
+    """The driver's registry keywords, as `*RscIPv4`, `*NdisPoll`, `*NumRssQueues`, `MergeableBuffers`."""
+    bindings: tuple[Binding, ...] = ()
+    """Those that are enabled."""
+    forwarding: Mapping[str, bool] = field(default_factory=dict)
+    """By `ipv4` and `ipv6`."""
+    coalesced_host: int | None = None
+    """NetKVM's count of frames that came whole from the host (NetKvm_Diag), since its start."""
+    coalesced_win: int | None = None
+    """The same of QEMU's engine."""
+    statistics: Mapping[str, int] = field(default_factory=dict)
+    """RscStatistics: CoalescedPackets, CoalescedBytes, CoalescingEvents, CoalescingExceptions."""
+    switch: str = ""
+    """The Hyper-V switch or team that the adapter belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callout:
+    """A WFP callout that sees inbound TCP and is not Microsoft's: a suspect, and no more."""
+
+    name: str
+    layer: str = ""
+    provider: str = ""
+    driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFacts:
+    """What a guest tells of itself."""
+
+    system: Literal["windows", "linux"]
+    release: str = ""
+    """As `Microsoft Windows Server 2022 Standard`, or a kernel's release."""
+    version: tuple[int, ...] = ()
+    """As (10, 0, 20348); of Linux the kernel's."""
+    adapters: tuple[Adapter, ...] = ()
+    global_rsc: bool | None = None
+    """Get-NetOffloadGlobalSetting's ReceiveSegmentCoalescing; None: not told."""
+    processors: int | None = None
+    """Logical ones."""
+    callouts: tuple[Callout, ...] = ()
+    defender: bool | None = None
+    """Whether Windows Defender's network inspection runs (its driver WdNisDrv)."""
+    nat: bool | None = None
+    """Whether it has a WinNAT network (Get-NetNat)."""
+    throttling: int | None = None
+    """NetworkThrottlingIndex; None where it is not set."""
+    retransmitted: float | None = None
+    """Share of TCP segments that came again or out of order, where the guest counts them."""
+    troubles: tuple[str, ...] = ()
+    """What it was asked and could not tell, each in a line."""
+
+    def adapter(self, mac: str) -> Adapter | None:
+        """The adapter that has a MAC address."""
+        return next((each for each in self.adapters if each.mac and each.mac == mac.lower()), None)

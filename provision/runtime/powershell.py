@@ -1,0 +1,13 @@
+"""Values in PowerShell's words."""
+
+from __future__ import annotations
+
+import re
+
+_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
+"""All that PowerShell takes for a single quotation mark (its tokenizer's IsSingleQuote)."""
+
+
+def literal(text: str) -> str:
+    """A text as a single-quoted literal, in which nothing but the quotation marks means anything."""
+    return f"'{_QUOTES.sub(lambda mark: mark[0] * 2, text)}'"

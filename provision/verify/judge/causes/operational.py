@@ -1,0 +1,59 @@
+"""Causes at rung *operational*: the guest's stack keeps RSC off, and who is to blame there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.verify.judge.blockers import culprits, suspects
+from provision.verify.judge.cause import Fix, always, cause, windows_reason
+from provision.verify.judge.guest_rungs import incapable, named_reason, told, unanswered
+
+if TYPE_CHECKING:
+    from provision.verify.evidence import Family, NicEvidence
+
+
+@windows_reason("Capability")
+def capability(nic: NicEvidence, family: Family) -> str:
+    """The driver declares no RSC."""
+    if not incapable(nic, family):
+        return ""
+    said = told(nic, family).reason or "RscHardwareCapabilities"
+    return f"the guest's driver declares no RSC ({said})"
+
+
+@windows_reason("NDISCompatibility")
+def ndis_compatibility(nic: NicEvidence, family: Family) -> str:
+    """An old filter driver, or a MUX driver, is bound to the adapter."""
+    if named_reason(nic, family) != "NDISCompatibility":
+        return ""
+    found = culprits(nic)
+    return f"Windows says NDISCompatibility{f'; bound to the adapter: {found}' if found else ''}"
+
+
+@windows_reason("WFPCompatibility")
+def wfp_compatibility(nic: NicEvidence, family: Family) -> str:
+    """A filter of a firewall, antivirus, VPN or proxy takes no segments above the MTU."""
+    if named_reason(nic, family) != "WFPCompatibility":
+        return ""
+    found = suspects(nic)
+    return f"Windows says WFPCompatibility{f'; suspects: {found}' if found else ''}"
+
+
+@windows_reason("ForwardingEnabled")
+def forwarding_enabled(nic: NicEvidence, family: Family) -> str:
+    """The interface forwards."""
+    return "Windows says ForwardingEnabled" if named_reason(nic, family) == "ForwardingEnabled" else ""
+
+
+@cause(
+    "operational",
+    Fix("install the QEMU guest agent there (virtio-win has it), and let it run guest-exec", "guest"),
+    Fix("the machine's `ask` may name other ways: ssh, winrm", "lab"),
+    "or see there yourself: Get-NetAdapterRsc | Format-List, and `rscvm check --from` its output",
+    unknown=always,
+    seen="`rscvm check --guest`: each way into the guest with its own error",
+    source="the guest was to be asked, and did not answer",
+)
+def guest_unreachable(nic: NicEvidence, _family: Family) -> str:
+    """The guest had to be asked, and no way into it led to an answer; whether it lets RSC work is not known."""
+    return unanswered(nic) if nic.guest_must else ""

@@ -1,0 +1,143 @@
+"""The rungs *enabled* and *operational*: what the guest itself says of RSC on a NIC. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.facts.guest import NO_FAILURE, FamilyRsc
+from provision.tables.failure_reasons import UNNAMED
+from provision.tables.guests import FIRST_WITH_RSC
+from provision.verify.evidence import FAMILIES, Unasked
+from provision.verify.judge.rung import Rung, as_state, same
+
+if TYPE_CHECKING:
+    from provision.verify.evidence import AskedGuest, Family, NicEvidence
+
+NOT_ASKED = "the guest was not asked"
+_NOTHING = FamilyRsc()
+
+
+def answered(nic: NicEvidence) -> AskedGuest | None:
+    """What the guest says of a NIC that it knows; None where it was not asked, did not answer, or knows no such NIC."""
+    guest = nic.guest
+    return guest if guest is not None and not isinstance(guest, Unasked) and guest.adapter else None
+
+
+def unanswered(nic: NicEvidence) -> str:
+    """Why the guest says nothing of a NIC; empty where it does."""
+    if nic.guest is None:
+        return NOT_ASKED
+    if isinstance(nic.guest, Unasked):
+        return nic.guest.reason
+    return (
+        "" if nic.guest.adapter else f"the guest has no adapter of the MAC address {nic.mac or 'that it has'}"
+    )
+
+
+def when_linux(nic: NicEvidence) -> bool:
+    """Whether its guest is a Linux, as it says."""
+    guest = answered(nic)
+    return guest is not None and guest.facts.system == "linux"
+
+
+def when_windows(nic: NicEvidence) -> bool:
+    """Whether its guest may be a Windows."""
+    return not when_linux(nic)
+
+
+def told(nic: NicEvidence, family: Family) -> FamilyRsc:
+    """RSC of a family on a NIC, as its guest says."""
+    guest = answered(nic)
+    return guest.adapter.rsc.get(family, _NOTHING) if guest and guest.adapter else _NOTHING
+
+
+def named_reason(nic: NicEvidence, family: Family) -> str:
+    """Windows' FailureReason where it is one that says why; empty otherwise."""
+    reason = told(nic, family).reason
+    return "" if reason in (NO_FAILURE, UNNAMED) else reason
+
+
+def too_old(nic: NicEvidence) -> bool:
+    """Whether it is a Windows from before RSC."""
+    guest = answered(nic)
+    return guest is not None and guest.facts.system == "windows" and () < guest.facts.version < FIRST_WITH_RSC
+
+
+def globally_off(nic: NicEvidence, family: Family) -> bool:
+    """Whether RSC is off for the whole guest."""
+    guest = answered(nic)
+    off = guest is not None and guest.facts.global_rsc is False
+    return off or told(nic, family).reason == "NetOffloadGlobalDisabled"
+
+
+def adapter_off(nic: NicEvidence, family: Family) -> bool:
+    """Whether RSC of a family is off on the adapter."""
+    rsc = told(nic, family)
+    return rsc.enabled is False or rsc.reason == "NicPropertyDisabled"
+
+
+def incapable(nic: NicEvidence, family: Family) -> bool:
+    """Whether the driver declares no RSC for a family."""
+    rsc = told(nic, family)
+    return rsc.reason == "Capability" or (rsc.supported is False and not rsc.operational)
+
+
+def enabled(nic: NicEvidence) -> Rung:
+    """Whether RSC is on in the guest."""
+    if silent := _silent("enabled", nic):
+        return silent
+    if too_old(nic):
+        return same("enabled", "fail", _release(nic))
+    states = {family: as_state(_is_enabled(nic, family)) for family in FAMILIES}
+    more = ["off for the whole guest"] if any(globally_off(nic, family) for family in FAMILIES) else []
+    words = [f"{_NAMES[family]} {_WORDS[told(nic, family).enabled]}" for family in FAMILIES]
+    return Rung("enabled", states, "; ".join((f"in the guest: {', '.join(words)}", *more)))
+
+
+def _is_enabled(nic: NicEvidence, family: Family) -> bool | None:
+    off = globally_off(nic, family) or adapter_off(nic, family)
+    return False if off else told(nic, family).enabled
+
+
+def operational(nic: NicEvidence) -> Rung:
+    """Whether the guest's stack lets RSC work."""
+    if silent := _silent("operational", nic):
+        return silent
+    guest = answered(nic)
+    if guest and guest.facts.system == "linux":
+        return same("operational", "skipped", "Linux tells no more than whether it is on")
+    states = {family: as_state(_works(nic, family)) for family in FAMILIES}
+    return Rung("operational", states, "; ".join(_operational_words(nic, family) for family in FAMILIES))
+
+
+def _works(nic: NicEvidence, family: Family) -> bool | None:
+    rsc = told(nic, family)
+    if rsc.operational is not None:
+        return rsc.operational
+    if incapable(nic, family) or rsc.reason not in ("", NO_FAILURE):
+        return False
+    return None
+
+
+def _operational_words(nic: NicEvidence, family: Family) -> str:
+    rsc = told(nic, family)
+    reason = f" ({rsc.reason})" if rsc.reason and rsc.reason != NO_FAILURE else ""
+    return f"{_NAMES[family]} {_OPERATIONAL[rsc.operational]}{reason}"
+
+
+def _silent(name: str, nic: NicEvidence) -> Rung | None:
+    """The rung of a guest that says nothing."""
+    why = unanswered(nic)
+    return (
+        same(name, "skipped" if nic.guest is None and not nic.guest_must else "unknown", why) if why else None
+    )
+
+
+def _release(nic: NicEvidence) -> str:
+    guest = answered(nic)
+    return f"{guest.facts.release or '.'.join(map(str, guest.facts.version))}" if guest else ""
+
+
+_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+_WORDS = {True: "on", False: "off", None: "not told"}
+_OPERATIONAL = {True: "operational", False: "not operational", None: "not told"}
