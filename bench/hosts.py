@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.hypervisor import Hypervisor
 from tests.real.remote import Site, cable, key_pair, public
 

@@ -12,7 +12,7 @@ from bench.compare import Figure, in_turn, seconds
 from bench.hosts import fleet_of
 from provision.edges.wiring import RealEdges
 from provision.host.read.devices import FEATURES
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from provision.runtime.questions import ask
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from provision.lab.load import parse_lab
 from provision.runtime.command import UNRECORDED, Result, Run
 from provision.runtime.errors import HostError, LostError, RefusedError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, Network
+from provision.runtime.places import ANYBODY, Listener
+from provision.runtime.protocols import Domain, Monitor, Network
 from provision.verify.evidence import NicEvidence
 
 if TYPE_CHECKING:

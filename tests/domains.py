@@ -6,7 +6,8 @@ import re
 
 from provision.render.machine import domain_xml
 from provision.render.view import machine_view
-from provision.runtime.protocols import Domain, Target
+from provision.runtime.places import Target
+from provision.runtime.protocols import Domain
 from provision.verbs.importer.import_domain import Imported, import_domain
 from tests.builders import FIXTURES, lab_of
 

@@ -49,7 +49,8 @@ from provision.host.read.processes import LISTENING, QEMUS
 from provision.lab.load import parse_lab
 from provision.runtime.command import Result
 from provision.runtime.errors import reading
-from provision.runtime.protocols import Domain, Target
+from provision.runtime.places import Target
+from provision.runtime.protocols import Domain
 from provision.runtime.untrusted import read_json
 from provision.verbs.fix.domain_edit import laid_out
 from provision.verbs.fix.repair import plan_repair
@@ -62,7 +63,7 @@ from provision.verify.report.html import as_html
 from provision.verify.report.junit import as_junit
 from provision.verify.report.text import shown
 from provision.verify.saved.files import Saved, as_files, parse_saved
-from provision.verify.saved.record import Row
+from provision.verify.saved.rows import Row
 from tests.builders import FIXTURES, features
 from tests.hyperv_hosts import monitor_text
 

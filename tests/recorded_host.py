@@ -15,7 +15,8 @@ from provision.runtime.command import Result, Run
 from provision.runtime.errors import HostError, RefusedError
 from provision.runtime.guest_channel import Channel, GuestWay
 from provision.runtime.interrupt import _arrived, forget
-from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, SocketMonitor
+from provision.runtime.places import ANYBODY, Listener
+from provision.runtime.protocols import Domain, Monitor, SocketMonitor
 from provision.verbs.up import bring_up
 from tests.builders import FIXTURES, FakeLibvirt
 from tests.processes import proc_text

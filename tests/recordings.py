@@ -16,7 +16,7 @@ from provision.verbs.check import Look, check
 from provision.verify.collect.source import domain_source
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.saved.files import Request, Saved
-from provision.verify.saved.record import Question, Row
+from provision.verify.saved.rows import Question, Row
 from tests.builders import FIXTURES, ON, FakeHost, FakeLibvirt, FakeMonitor, one_vm
 
 STATUS = json.loads((FIXTURES / "qemu-7.2.22" / "virtio-status-linux.json").read_text())

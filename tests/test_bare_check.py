@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import ANYBODY, Domain, Listener
+from provision.runtime.places import ANYBODY, Listener
+from provision.runtime.protocols import Domain
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.evidence import Owner, Unasked
 from provision.verify.judge.verdict import judge_nic

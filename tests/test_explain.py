@@ -19,8 +19,10 @@ IDS = {
     "hck-flags-in-production", "offered-though-off", "not-offered", "driver-not-loaded", "driver-declined",
     "host-disabled-checksum", "tap-segmentation-off", "host-disabled-segmentation", "guest-disabled-rsc",
     "not-wire-like", "tap-unreadable", "failover-standby", "segment-limit", "queueing-segments", "gro-off", "path-segments", "no-traffic", "not-coalesced", "fixed-id-sender",
+    "nic-property-disabled", "offload-globally-disabled", "guest-too-old", "capability", "wfp-compatibility", "ndis-compatibility",
+    "forwarding-enabled", "guest-unreachable",
 }  # fmt: skip
-"""Other tools match on them: every cause of the rungs up to gathered, and of observed."""
+"""Other tools match on them: every cause of CAUSES.md."""
 
 
 def explained(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -63,13 +65,20 @@ def test_every_reason_is_shown_whole_by_its_name_and_as_a_cause(
 ) -> None:
     by_name = explained(capsys, reason.name)
 
-    for words in (reason.meaning, reason.seen, reason.source, *reason.fix):
+    for words in (
+        reason.meaning,
+        reason.seen,
+        reason.source,
+        *(f.replace("{adapter}", "ADAPTER") for f in reason.fix),
+    ):
         assert words
         assert words in by_name
     assert "Get-NetAdapterRsc" in reason.seen
     assert reason.fix or reason.name == "NoFailure"
+    assert f"{reason.name}, " in by_name
     if reason.cause:
         assert explained(capsys, reason.cause) == by_name
+        assert by_name.startswith(f"{reason.cause} (")
 
 
 def test_the_reasons_have_the_numbers_that_are_documented_and_no_others() -> None:
@@ -115,7 +124,7 @@ def test_a_reason_is_found_however_it_is_written(name: str, capsys: pytest.Captu
     found = document(capsys, name)
 
     assert [reason["name"] for reason in found["reasons"]] == ["WFPCompatibility"]
-    assert (found["causes"], found["topics"]) == ([], {})
+    assert ([cause["id"] for cause in found["causes"]], found["topics"]) == (["wfp-compatibility"], {})
 
 
 def test_a_cause_is_found_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,9 +167,8 @@ def test_the_list_goes_up_the_ladder(capsys: pytest.CaptureFixture[str]) -> None
     assert heads == [*(rung for rung in ORDER if rung in heads), "topics"]
     assert heads[:4] == ["configured", "offered", "negotiated", "passed"]
     names = {line.strip() for line in lines if re.fullmatch(r"  \S.*", line)}
-    assert {cause.id for cause in CATALOGUE} | {f"{r.name}, by Windows" for r in REASONS} | set(
-        TOPICS
-    ) == names
+    reasons = {f"{r.name}, by Windows" for r in REASONS if not r.cause}
+    assert {cause.id for cause in CATALOGUE} | reasons | set(TOPICS) == names
 
 
 def test_as_json_everything_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from provision.verbs.importer.import_domain import import_domain
 from tests.builders import lab_of
 from tests.domains import DISK, HERE, NIC, SMALL, domain_of, nic, rendered, small

@@ -11,7 +11,8 @@ from lxml import etree
 from provision.lab.yaml_reader import read_yaml
 from provision.render.machine import domain_xml
 from provision.render.view import Choices, machine_view, usual_choices
-from provision.runtime.protocols import Domain, Target
+from provision.runtime.places import Target
+from provision.runtime.protocols import Domain
 from provision.verbs.importer.import_domain import import_domain
 from provision.verbs.importer.lab_text import scalar
 from tests.builders import lab_of

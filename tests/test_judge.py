@@ -42,7 +42,14 @@ def test_each_cause_is_named(cause: str) -> None:
     assert verdict.verdict == (
         "unknown"
         if cause
-        in {"machine-off", "machine-paused", "driver-not-loaded", "failover-standby", "tap-unreadable"}
+        in {
+            "machine-off",
+            "machine-paused",
+            "driver-not-loaded",
+            "failover-standby",
+            "tap-unreadable",
+            "guest-unreachable",
+        }
         else "not-ready"
     )
 

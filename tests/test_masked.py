@@ -23,7 +23,7 @@ from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.masked import masked_arguments, masked_json, masked_text, masked_word, masked_xml
 from provision.verbs.fix.definition import unified
 from provision.verify.saved.files import INDEX, as_files, parse_saved
-from provision.verify.saved.record import Failure, Question, Row
+from provision.verify.saved.rows import Failure, Question, Row
 from tests.builders import FIXTURES
 from tests.recordings import found, ran, saved
 

@@ -15,7 +15,7 @@ import pytest
 
 from provision.edges.qmp import QmpSocket
 from provision.runtime.errors import HostError, RefusedError
-from provision.runtime.protocols import ANYBODY, Listener
+from provision.runtime.places import ANYBODY, Listener
 
 GREETING = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}}, "capabilities": []}}\r\n'
 

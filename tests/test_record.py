@@ -19,7 +19,7 @@ from provision.runtime.errors import (
     RscvmError,
     UnreadableError,
 )
-from provision.runtime.protocols import ANYBODY, Listener
+from provision.runtime.places import ANYBODY, Listener
 from provision.runtime.questions import ask
 from provision.verify.saved.record import Recorder
 from provision.verify.saved.replay import Replay, tool_versions

@@ -17,7 +17,8 @@ from provision.runtime.errors import RequestError
 from provision.verify.saved.filenames import Files, command_name
 from provision.verify.saved.files import INDEX, Saved, as_files, parse_saved
 from provision.verify.saved.kept_lab import restored_lab, saved_lab
-from provision.verify.saved.record import Failure, Question, Recorder, Row
+from provision.verify.saved.record import Recorder
+from provision.verify.saved.rows import Failure, Question, Row
 from tests.builders import FIXTURES, FakeEdges, lab_of, one_vm
 from tests.recordings import FEATURES, OneDomain, SayingHost, found, judged, qemu, ran, saved
 

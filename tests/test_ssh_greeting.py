@@ -12,7 +12,7 @@ import pytest
 from provision.edges.ssh.greeting import greeted
 from provision.edges.ssh.route import Route, SshError
 from provision.edges.ssh.transport import Line
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 
 
 def packet(payload: bytes) -> bytes:

@@ -15,7 +15,7 @@ from provision.edges.ssh.host import sudoers_hint
 from provision.edges.ssh.known_hosts import HostKeyError, Shown, fingerprint, trust
 from provision.edges.ssh.route import Route, _read_route, ssh_options
 from provision.edges.ssh.transport import Line
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 
 KIND = "ssh-ed25519"
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIIvYiREvWoFSPXTg6pAXMUZbHuOk6x0nJy8VPCRMyVXb"

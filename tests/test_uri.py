@@ -8,7 +8,7 @@ from provision.cli.output import Output
 from provision.cli.targets import everywhere
 from provision.edges.uri import reach, ssh_target
 from provision.runtime.errors import RequestError
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 
 REMOTE = Target("hv1", "hv1", 2222, "root", libvirt="qemu:///system")
 

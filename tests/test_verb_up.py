@@ -12,7 +12,8 @@ from provision.host.apply.lock import LockError
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import CommandError, HostError
 from provision.runtime.interrupt import _arrived
-from provision.runtime.protocols import ANYBODY, Listener, SocketMonitor
+from provision.runtime.places import ANYBODY, Listener
+from provision.runtime.protocols import SocketMonitor
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
 from tests.recorded_answers import LAB, PATHS, THEIR_FILES, changed_lab, rows

@@ -58,7 +58,9 @@ class Keep:
             return nullcontext(edges)
         from provision.verify.saved.files import Request
 
-        request = Request(**asked, monitor=self.look.monitor, observe=self.look.observe)
+        request = Request(
+            **asked, monitor=self.look.monitor, observe=self.look.observe, guest=self.look.guest
+        )
         return recorded(edges, self.directory, request)
 
 

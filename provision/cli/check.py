@@ -33,6 +33,7 @@ class _Asked:
     host: tuple[str, ...]
     observe: float
     no_monitor: bool
+    guest: bool
     watch: float | None
     junit: str | None
     html: str | None
@@ -56,7 +57,8 @@ class _Asked:
             raise RequestError(
                 "--watch only shows: of the other options those go with it that say what is looked at"
             )
-        asked = (self.names, self.connect, self.qmp, self.host, self.observe, self.no_monitor, self.save)
+        machines = (self.names, self.connect, self.qmp, self.host)
+        asked = (*machines, self.observe, self.no_monitor, self.guest, self.save)
         if self.source is not None and any(asked):
             raise RequestError(
                 "--from: what was asked has been answered; only --json, --junit and --html go with it"
@@ -93,6 +95,11 @@ _FILE = click.Path(dir_okay=False)
     help="Leave QEMU's monitors alone: domains stay untainted, the TAP is judged alone.",
 )
 @click.option(
+    "--guest",
+    is_flag=True,
+    help="The guests must answer themselves, by the lab file's `ask`, else by their QEMU guest agents.",
+)
+@click.option(
     "--watch",
     type=click.FloatRange(0.2, 3600),
     metavar="SECONDS",
@@ -109,7 +116,7 @@ _FILE = click.Path(dir_okay=False)
     "--from",
     "source",
     metavar="PATH",
-    help="Judge what --save kept, or pasted `ethtool -k` and `-c`, `virsh dumpxml`, `qm config` (a file, a directory, - for stdin).",
+    help="Judge what --save kept, or pasted `ethtool -k` and `-c`, `Get-NetAdapterRsc`, `virsh dumpxml`, `qm config` (a file, a directory, - for stdin).",
 )
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON; with --watch a line a tick.")
 @click.pass_obj
@@ -119,7 +126,8 @@ def check(output: Output, /, **options: Any) -> int:
     Of every QEMU that runs on this host, whoever started it, or on others (--host); of a lab file's machines, of
     a libvirt's domains (--connect), or of one QEMU (--qmp). Asks QEMU by its monitor what the device offers and
     what the guest's driver took, the TAP what it hands on, and the devices before it whether large frames come
-    whole. libvirt marks a domain whose monitor was asked as tainted; --no-monitor does without.
+    whole. libvirt marks a domain whose monitor was asked as tainted; --no-monitor does without. Guests whose lab file
+    says how (`ask`), and all with --guest, are asked whether RSC is on there, and what keeps it from working.
     """
     asked = _Asked(**options)
     asked.check()
@@ -156,7 +164,7 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     if asked.source is not None:
         saved = judged_from(asked.source, sys.stdin)
         return saved, SAVED if _is_empty(saved) else None
-    look = Look(monitor=not asked.no_monitor, observe=asked.observe)
+    look = Look(monitor=not asked.no_monitor, observe=asked.observe, guest=asked.guest)
     with sources_of(output, asked.machines, Keep(asked.save, look)) as sources:
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)

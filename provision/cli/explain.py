@@ -38,8 +38,9 @@ def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     reasons: Iterable[Reason] = REASONS
     topics: Mapping[str, str] = TOPICS
     if name is not None:
-        causes = [cause for cause in CATALOGUE if _plain(cause.id) == _plain(name)]
         reasons = [reason for reason in REASONS if _plain(name) in _names(reason)]
+        wanted = {_plain(name), *(_plain(reason.cause) for reason in reasons)}
+        causes = [cause for cause in CATALOGUE if _plain(cause.id) in wanted]
         topics = {topic: told(topic) for topic in TOPICS if _plain(topic) == _plain(name)}
         if not (causes or reasons or topics):
             raise _nothing(name, [*(c.id for c in CATALOGUE), *(r.name for r in REASONS), *TOPICS])
@@ -104,7 +105,7 @@ def _list(
 
     for rung in ORDER:
         own = [(cause.id, cause.why) for cause in causes if cause.rung == rung]
-        own += [(f"{r.name}, by Windows", r.meaning) for r in reasons if r.rung == rung]
+        own += [(f"{r.name}, by Windows", r.meaning) for r in reasons if r.rung == rung and not r.cause]
         if own:
             output.text(f"{rung}\n")
         for name, words in own:
@@ -118,18 +119,22 @@ def _show(
     output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
 ) -> None:
     """All that is known of what goes by one name."""
+    by_cause = {reason.cause: reason for reason in reasons if reason.cause}
     for cause in causes:
-        output.text(f"{cause.id} ({cause.rung})\n  {cause.why}\n")
+        reason = f" Windows' FailureReason {_numbered(by_cause[cause.id])}." if cause.id in by_cause else ""
+        output.text(f"{cause.id} ({cause.rung})\n  {cause.why}{reason}\n")
         _rest(output, cause.seen, map(_generic, map(str, cause.fix)), cause.source)
-    for reason in reasons:
-        number = "of no documented number" if reason.code is None else f"number {reason.code}"
-        becomes = f", {reason.cause}" if reason.cause else ""
-        output.text(
-            f"{reason.name} ({reason.rung}{becomes})\n  Windows' FailureReason, {number}. {reason.meaning}\n"
-        )
-        _rest(output, reason.seen, reason.fix, reason.source)
+    for each in reasons:
+        if not each.cause:
+            output.text(f"{_numbered(each)} ({each.rung})\n  Windows' FailureReason. {each.meaning}\n")
+            _rest(output, each.seen, each.fix, each.source)
     for topic, text in topics.items():
         output.text(f"{topic}\n  {text}\n")
+
+
+def _numbered(reason: Reason) -> str:
+    """A reason by its name and number."""
+    return f"{reason.name}, {'of no documented number' if reason.code is None else f'number {reason.code}'}"
 
 
 def _generic(words: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provision.lab.spec import Host, Lab
     from provision.runtime.command import Say
     from provision.runtime.parallel import Outcome
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def edges_of(lab: Lab | None, output: Output) -> RealEdges:
 
 
 def _target(name: str, host: Host) -> Target:
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
     return Target(
         name=name,

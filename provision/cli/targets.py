@@ -13,7 +13,7 @@ from provision.cli.fleet import edges_of
 from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError
-from provision.runtime.protocols import LOOPBACK
+from provision.runtime.places import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from qemu.qmp import QMPClient
 
     from provision.edges.sockets import Line
-    from provision.runtime.protocols import Listener, MonitorQuestion
+    from provision.runtime.places import Listener
+    from provision.runtime.protocols import MonitorQuestion
 
 _T = TypeVar("_T")
 _GREETING = 5.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import LOOPBACK
+from provision.runtime.places import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

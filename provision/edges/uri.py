@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from provision.runtime.errors import RequestError
 from provision.runtime.masked import masked_word
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from provision.runtime.safe_text import short
 
 LOCAL = "local"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from provision.edges.ssh.host import SshHost
     from provision.runtime.command import Say
     from provision.runtime.guest_channel import Channel, GuestWay
-    from provision.runtime.protocols import Listener, Runner, Target
+    from provision.runtime.places import Listener, Target
+    from provision.runtime.protocols import Runner
 
 
 class RealEdges:

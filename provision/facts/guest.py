@@ -1,4 +1,4 @@
-"""What a guest itself tells of its NICs and of what bears on RSC. Data only; Windows' and Linux' parsers make it."""
+"""What a guest tells of its NICs and of what bears on RSC. Data only; the parsers of each system make it."""
 
 from __future__ import annotations
 
@@ -100,8 +100,6 @@ class GuestFacts:
     """Whether it has a WinNAT network (Get-NetNat)."""
     throttling: int | None = None
     """NetworkThrottlingIndex; None where it is not set."""
-    retransmitted: float | None = None
-    """Share of TCP segments that came again or out of order, where the guest counts them."""
     troubles: tuple[str, ...] = ()
     """What it was asked and could not tell, each in a line."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from provision.runtime.command import Result
-    from provision.runtime.protocols import Listener, Target
+    from provision.runtime.places import Listener, Target
 
 System = Literal["windows", "linux"]
 

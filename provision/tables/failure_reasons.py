@@ -24,6 +24,7 @@ class Reason:
     meaning: str
     seen: str
     fix: tuple[str, ...]
+    """`{adapter}` stands for the adapter's name."""
     source: str
     cause: str
     """The id under which it is a cause; empty where it is none."""
@@ -56,7 +57,7 @@ REASONS = (
         "enabled",
         "RSC is switched off on the adapter: Disable-NetAdapterRsc, or its keyword *RscIPv4 or *RscIPv6 is 0.",
         _shown("NicPropertyDisabled", 1, "IPv4Enabled or IPv6Enabled False"),
-        ("Enable-NetAdapterRsc -Name NAME; it restarts the adapter, unless told -NoRestart",),
+        ("Enable-NetAdapterRsc -Name {adapter}; it restarts the adapter, unless told -NoRestart",),
         f"{_CMDLET}; NetKVM's netkvm.inf (the keywords)",
         "nic-property-disabled",
     ),
@@ -84,11 +85,11 @@ REASONS = (
         "operational",
         "A filter driver of NDIS 6.20 or older, or a MUX driver of any version that forbids it, is bound to the adapter; NIC "
         "teaming (LBFO) is one, and a NIC that a Hyper-V virtual switch is bound to has no RSC of its own.",
-        _shown("NDISCompatibility", 3, "Get-NetAdapterBinding -Name NAME lists what is bound"),
+        _shown("NDISCompatibility", 3, "Get-NetAdapterBinding lists what is bound"),
         (
             "upgrade a filter driver to one of NDIS 6.30; old packet capture and VPN drivers are known for it",
             "take the NIC out of the team, or from the virtual switch, where large frames are to come to it",
-            "or unbind it: Disable-NetAdapterBinding -Name NAME -ComponentID ID",
+            "or unbind it: Disable-NetAdapterBinding -Name {adapter} -ComponentID ID",
         ),
         f"{_DRIVERS}; {_CMDLET}",
         "ndis-compatibility",
@@ -100,7 +101,9 @@ REASONS = (
         "The interface forwards (a router, Internet sharing, Hyper-V's NAT), and TCP/IP keeps RSC off on such. Weak-host "
         "forwarding does not matter.",
         _shown("ForwardingEnabled", 4, "Get-NetIPInterface: Forwarding Enabled"),
-        ("Set-NetIPInterface -InterfaceAlias NAME -Forwarding Disabled, where the guest need not route",),
+        (
+            "Set-NetIPInterface -InterfaceAlias {adapter} -Forwarding Disabled, where the guest need not route",
+        ),
         f"{_DRIVERS}; {_CMDLET}",
         "forwarding-enabled",
     ),

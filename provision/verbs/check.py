@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
+from provision.verify.collect.guest_answers import ask_guests, ways_in, with_guest
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.own_taps import has_device
 from provision.verify.collect.sampling import LASTS, place, sample
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provision.facts.frames import TapSample
+    from provision.verify.collect.guest_answers import Answers
     from provision.verify.collect.sampling import Place
     from provision.verify.collect.source import MachineSource
 
@@ -38,6 +40,8 @@ class Look:
     """Seconds for which the TAPs' counters are watched; 0: they are not."""
     waited: bool = False
     """Whether the guests' drivers were waited for until a deadline."""
+    guest: bool = False
+    """Whether guests must answer themselves: those that no lab file says how to ask are asked by their agents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class _Watched:
     before: TapsRead
     after: TapsRead
     samples: Mapping[Place, TapSample] = field(default_factory=dict)
+    guests: Answers = field(default_factory=dict)
 
 
 def check(source: MachineSource, look: Look) -> list[NicVerdict]:
@@ -57,7 +62,8 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     TAP there is something to say, and those that are in another run by then, are asked again, once.
     """
     nics = source.ask(())
-    watched = _watched(source, nics, look)
+    guests = guests_of(source, nics, look)
+    watched = replace(_watched(source, nics, look), guests=guests)
     verdicts = _judged(nics, watched, look, nics)
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
@@ -66,7 +72,8 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
         return verdicts
     again = source.ask(sorted(moved | doubtful))
     there = [nic for nic in nics if nic.machine not in moved | doubtful]
-    then = replace(watched, after=taps_of(source, again, look))
+    asked = guests_of(source, [nic for nic in again if nic.machine in moved], look)
+    then = replace(watched, after=taps_of(source, again, look), guests={**guests, **asked})
     later = _judged(again, then, look, [*there, *again])
     latest = {machine: list(rows) for machine, rows in groupby(later, _machine)}
     return [
@@ -135,6 +142,13 @@ def devices_of(source: MachineSource, *, timed: bool) -> TapsRead:
         return TapsRead.none(str(error))
 
 
+def guests_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> Answers:
+    """What the guests of machines that run tell, as far as they are to be asked."""
+    ways = ways_in(nics, source.ways, must=look.guest)
+    return ask_guests(source.edges, source.host, ways) if ways else {}
+
+
 def _seen(nic: NicEvidence, watched: _Watched, look: Look) -> NicEvidence:
     nic = replace(with_tap(nic, watched.after), waited=look.waited)
+    nic = with_guest(nic, watched.guests, must=look.guest)
     return with_traffic(nic, watched.before, watched.after, watched.samples) if look.observe else nic

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def judge_saved(saved: Saved) -> list[Outcome[list[NicVerdict]]]:
     """The verdicts on what was checked then, by host; with what was missing for a host where something was."""
     asked = saved.request
-    look = Look(monitor=asked.monitor, observe=asked.observe)
+    look = Look(monitor=asked.monitor, observe=asked.observe, guest=asked.guest)
     sources = _sources(saved)
 
     def judged(host: str) -> list[NicVerdict]:

@@ -61,6 +61,10 @@ class Owner:
     """Its name, of libvirt's."""
     uuid: str = ""
     """With the domain's name."""
+    agent: str = ""
+    """The path at which its QEMU, no domain's, listens for who asks its guest's agent."""
+    uid: int | None = None
+    """With that path: whose process it is, where that is known."""
 
 
 UNKNOWN = Owner()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from tests.real.hypervisor import Hypervisor
 from tests.real.physical import physical_host

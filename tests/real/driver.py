@@ -16,7 +16,8 @@ from typing import Any
 from provision.edges.wiring import RealEdges
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import LostError, RscvmError
-from provision.runtime.protocols import Domain, Listener, Target
+from provision.runtime.places import Listener, Target
+from provision.runtime.protocols import Domain
 
 interrupted: list[int] = []
 

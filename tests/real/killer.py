@@ -20,7 +20,7 @@ from provision.host.apply.session import HostSession
 from provision.lab.file import read_lab
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import RscvmError
-from provision.runtime.protocols import ANYBODY, Listener
+from provision.runtime.places import ANYBODY, Listener
 from provision.verbs.down import take_down
 from provision.verbs.up import bring_up
 

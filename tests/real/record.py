@@ -18,7 +18,8 @@ from provision.host.plan.steps import Plan
 from provision.runtime.command import Result, Run
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, RefusedError
-from provision.runtime.protocols import ANYBODY, Domain, Listener, Monitor, SocketMonitor, Target
+from provision.runtime.places import ANYBODY, Listener, Target
+from provision.runtime.protocols import Domain, Monitor, SocketMonitor
 from provision.verbs.apply import set_up
 from provision.verbs.doctor import examine
 from provision.verbs.down import take_down

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.runtime.command import Result, Run
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.hypervisor import Hypervisor, wait_for
 
 DRIVER = str(Path(__file__).parent / "driver.py")

@@ -26,7 +26,7 @@ CHOICES = Choices(kvm=False, vhost=False)
 READ = """
 import json, sys
 from provision.edges.qmp import QmpSocket
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
 found = {}
 with QmpSocket(sys.argv[1], ANYBODY) as qmp:
     for alias in sys.argv[2:]:

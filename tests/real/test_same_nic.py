@@ -25,7 +25,7 @@ CHOICES = Choices(kvm=False, vhost=False)
 READ = """
 import json, sys
 from provision.edges.qmp import QmpSocket
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
 with QmpSocket(sys.argv[1], ANYBODY) as qmp:
     path = "/machine/peripheral/" + sys.argv[2]
     rows = [row for row in qmp.execute("qom-list", {"path": path}) if row["type"].partition("<")[0] not in ("child", "link")]

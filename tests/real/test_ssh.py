@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provision.host.apply.lock import HOLD
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.hypervisor import Hypervisor, wait_for
 from tests.real.remote import CLIENT, REMOTE, Site, cable, key_pair, public, remote_site, run, runs
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.hypervisor import wait_for
 from tests.real.remote import REMOTE, Site, key_pair, public, remote_site, run
 

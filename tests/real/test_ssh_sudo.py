@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.remote import REMOTE, Site, remote_site, run, runs
 
 ALLOWED = "alice ALL=(root) NOPASSWD: /usr/bin/sh"

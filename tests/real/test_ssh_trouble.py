@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.hypervisor import wait_for
 from tests.real.remote import REMOTE, Site, remote_site, run, runs
 

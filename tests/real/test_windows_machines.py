@@ -67,7 +67,7 @@ READ = """
 import json, sys
 from contextlib import nullcontext
 from provision.edges.qmp import QmpSocket
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
 
 class Domain:
     def ahead(self, questions: object) -> None:
@@ -97,7 +97,7 @@ PROTOCOLS = {"file": "raw", "host_device": "raw"}
 PLUG = """
 import sys
 from provision.edges.qmp import QmpSocket
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
 with QmpSocket(sys.argv[1], ANYBODY) as qmp:
     qmp.execute("device_add", {"driver": "virtio-net-pci", "bus": sys.argv[2], "id": sys.argv[2] + "-nic"})
 """

@@ -13,7 +13,7 @@ from provision.edges.relayed.pump import Pump
 from provision.edges.relayed.virsh import VirshLibvirt
 from provision.edges.shell import ShellHost
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
 
 if TYPE_CHECKING:
     import socket
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from provision.edges.shell import Stream
     from provision.runtime.command import Argv
     from provision.runtime.guest_channel import Channel, GuestWay
-    from provision.runtime.protocols import Libvirt, Listener, Runner
+    from provision.runtime.places import Listener
+    from provision.runtime.protocols import Libvirt, Runner
 
 _TURN = 0.1
 """Seconds within which who was answered asks again."""

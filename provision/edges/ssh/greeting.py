@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from provision.edges.ssh.route import Route
     from provision.edges.ssh.transport import Line
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
 _FEWEST = 1 << 16
 """Bytes between two changes of keys; with fewer paramiko does nothing else."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from provision.edges.ssh.route import Route
     from provision.runtime.command import Argv
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
 _MOST_NOISE = 1 << 16
 """Bytes that a login may print on each stream before a shell of ours answers."""

@@ -17,7 +17,7 @@ from provision.edges.ssh.route import route_to, ssh_options
 from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
 _REPLACED = ("command=", "no_verify=")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from provision.edges.ssh.route import Route
     from provision.edges.ssh.transport import Line
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
 
 def log_in(target: Target, route: Route, line: Line) -> Transport:

@@ -18,7 +18,7 @@ from provision.edges.sockets import Line
 from provision.edges.ssh.route import PATIENCE
 from provision.runtime.command import HELD
 from provision.runtime.errors import HostError
-from provision.runtime.protocols import LOOPBACK
+from provision.runtime.places import LOOPBACK
 from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from provision.runtime.safe_text import quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provision.runtime.protocols import Target
+    from provision.runtime.places import Target
 
 PATIENCE = 10
 """Seconds within which a host is reached, and answers as an SSH server."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from provision.render.view import MachineView
-    from provision.runtime.protocols import Domain, Target
+    from provision.runtime.places import Target
+    from provision.runtime.protocols import Domain
 
 _NAMES = (
     "a lab file's names are 1 to 63 of letters, digits, `.`, `_` and `-`, beginning with a letter or digit"

@@ -11,7 +11,7 @@ from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of, taps_in
 from provision.host.read.processes import LEFT_OUT, LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
-from provision.runtime.protocols import Listener
+from provision.runtime.places import Listener
 from provision.runtime.questions import ask
 from provision.runtime.safe_text import escaped, short
 from provision.verify.collect.argument_nics import nic_by_arguments
@@ -108,8 +108,15 @@ def _unread(host: str, machine: str, why: str) -> NicEvidence:
 
 def _owned(nics: Sequence[NicEvidence], process: Process, labels: Mapping[int, str]) -> list[NicEvidence]:
     """A process's NICs, as those of its machine."""
-    owner = Owner(process.pid, started=process.started)
-    return [replace(nic, machine=labels[process.pid], owner=owner) for nic in nics]
+    owner = Owner(process.pid, started=process.started, uid=process.uid)
+    return [
+        replace(
+            nic,
+            machine=labels[process.pid],
+            owner=replace(owner, domain=nic.owner.domain, uuid=nic.owner.uuid),
+        )
+        for nic in nics
+    ]
 
 
 def collect_at(edges: ReadingEdges, host: str, socket: str) -> list[NicEvidence]:

@@ -13,7 +13,8 @@ from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.parallel import foreseen, side_by_side
-from provision.runtime.protocols import Domain, Listener
+from provision.runtime.places import Listener
+from provision.runtime.protocols import Domain
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import BACKENDS
 from provision.tables.models import LIBVIRTS_VIRTIO, is_qemus_virtio
@@ -201,7 +202,9 @@ def _with_queue(nic: NicEvidence, monitor: Monitor, said: DomainNic) -> NicEvide
 
 def _collect_process(edges: ReadingEdges, lab: Lab, machine: Machine, *, monitor: bool) -> list[NicEvidence]:
     """Every NIC of a machine that runs, or should, as a QEMU of our own."""
-    socket = LabPaths(lab.state_dir, lab.name).socket(machine.name, "qmp")
+    paths = LabPaths(lab.state_dir, lab.name)
+    socket = paths.socket(machine.name, "qmp")
+    machine = replace(machine, owner=replace(machine.owner, agent=paths.socket(machine.name, "agent")))
     if machine.state == "off":
         return list(_lab_nics(lab, machine))
     if not monitor:

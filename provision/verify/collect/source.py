@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from provision.host.plan.hck_flags import lab_as_started
@@ -10,6 +11,7 @@ from provision.host.read.inventory import read_inventory
 from provision.runtime.deadline import pause
 from provision.runtime.errors import RequestError
 from provision.runtime.parallel import foreseen, side_by_side
+from provision.verify.collect.asked_ways import named_ways
 from provision.verify.collect.every_qemu import collect_at, collect_every
 from provision.verify.collect.machines import collect_domain, collect_lab, unread_domain
 from provision.verify.collect.next_start import with_spec
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from provision.lab.spec import Lab
+    from provision.runtime.guest_channel import GuestWay
     from provision.runtime.parallel import Outcome
     from provision.runtime.protocols import Domain, ReadingEdges
     from provision.verify.evidence import NicEvidence
@@ -43,6 +46,8 @@ class MachineSource:
     """How time is let pass while TAPs are watched."""
     machines: Callable[[], Sequence[str]] = tuple
     """The machines that are there, whether they have NICs or not."""
+    ways: Callable[[NicEvidence], Sequence[GuestWay]] = lambda _: ()
+    """The ways into its guest that its lab file names."""
 
 
 def lab_source(
@@ -58,7 +63,7 @@ def lab_source(
         trouble = there.journal.trouble and f"whether it was disarmed is not known: {there.journal.trouble}"
         return [replace(nic, notes=(*nic.notes, trouble)) for nic in nics] if trouble else nics
 
-    return MachineSource(edges, host, ask, machines=lambda: names)
+    return MachineSource(edges, host, ask, machines=lambda: names, ways=partial(named_ways, lab))
 
 
 def domain_source(

@@ -26,6 +26,7 @@ _SHARE = 3
 """Of a flow's frames one in so many has to be such a pair's: else it is mostly slow."""
 _ACK, _PSH = 0x10, 0x08
 _32_BITS = 0xFFFFFFFF
+_HALF = 1 << 31
 _16_BITS = 0xFFFF
 
 
@@ -87,6 +88,21 @@ def is_cut(flow: Flow) -> bool:
 def has_one_number(flow: Flow) -> bool:
     """Whether all such segments have one IP ID."""
     return all(_same(first, then) for first, then in together(flow))
+
+
+def sent_again(flow: Flow) -> int:
+    """Its frames that begin before what had come of it already: segments that were sent again, or came out of order."""
+    count, end = 0, flow.frames[0].sequence if flow.frames else 0
+    for frame in flow.frames:
+        count += _beyond(frame.sequence, end) < 0
+        then = frame.sequence + frame.data
+        end = then if _beyond(then, end) > 0 else end
+    return count
+
+
+def _beyond(sequence: int, other: int) -> int:
+    """By how many bytes one sequence number is beyond another; they wrap."""
+    return ((sequence - other + _HALF) & _32_BITS) - _HALF
 
 
 def sampled(nic: NicEvidence) -> TapSample:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
 NOT_ASKED = "the guest was not asked"
+FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 _NOTHING = FamilyRsc()
 
 
@@ -90,7 +91,7 @@ def enabled(nic: NicEvidence) -> Rung:
         return same("enabled", "fail", _release(nic))
     states = {family: as_state(_is_enabled(nic, family)) for family in FAMILIES}
     more = ["off for the whole guest"] if any(globally_off(nic, family) for family in FAMILIES) else []
-    words = [f"{_NAMES[family]} {_WORDS[told(nic, family).enabled]}" for family in FAMILIES]
+    words = [f"{FAMILY_NAMES[family]} {_WORDS[told(nic, family).enabled]}" for family in FAMILIES]
     return Rung("enabled", states, "; ".join((f"in the guest: {', '.join(words)}", *more)))
 
 
@@ -122,7 +123,7 @@ def _works(nic: NicEvidence, family: Family) -> bool | None:
 def _operational_words(nic: NicEvidence, family: Family) -> str:
     rsc = told(nic, family)
     reason = f" ({rsc.reason})" if rsc.reason and rsc.reason != NO_FAILURE else ""
-    return f"{_NAMES[family]} {_OPERATIONAL[rsc.operational]}{reason}"
+    return f"{FAMILY_NAMES[family]} {_OPERATIONAL[rsc.operational]}{reason}"
 
 
 def _silent(name: str, nic: NicEvidence) -> Rung | None:
@@ -138,6 +139,5 @@ def _release(nic: NicEvidence) -> str:
     return f"{guest.facts.release or '.'.join(map(str, guest.facts.version))}" if guest else ""
 
 
-_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 _WORDS = {True: "on", False: "off", None: "not told"}
 _OPERATIONAL = {True: "operational", False: "not operational", None: "not told"}

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
-from provision.verify.evidence import Unasked
+from provision.verify.evidence import FAMILIES, Unasked
+from provision.verify.judge.blockers import to_come
+from provision.verify.judge.flows import coalesced, sampled, sent_again
+from provision.verify.judge.guest_rungs import FAMILY_NAMES, answered, told
 from provision.verify.judge.ladder import loaded, wire_like
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from provision.verify.evidence import NicEvidence
+    from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
+MANY_AGAIN = 0.01
+"""Share of a sample's frames from which on they are called out; RSC itself loses none."""
 _SWITCH = BY_NAME["ctrl_guest_offloads"].virtio
 
 
@@ -27,8 +32,52 @@ def remarks(nic: NicEvidence) -> Iterator[str]:
             "no machine that offers them), so what arrives is like a wire all the same"
         )
     yield from _of_the_driver(nic)
+    yield from _of_the_guest(nic)
     if nic.rsc in PROFILES and PROFILES[nic.rsc].warning:
         yield PROFILES[nic.rsc].warning
+
+
+def _of_the_guest(nic: NicEvidence) -> Iterator[str]:
+    """What the guest tells beside whether RSC is on there and works."""
+    guest = answered(nic)
+    if guest is None or guest.adapter is None:
+        return
+    by_words: dict[str, list[str]] = {}
+    for family in FAMILIES:
+        for words in to_come(nic, family):
+            by_words.setdefault(words, []).append(FAMILY_NAMES[family])
+    for words, families in by_words.items():
+        yield f"once that is gone, the guest has more against RSC ({' and '.join(families)}): {words}"
+    yield from _though_it_works(nic, guest)
+    if guest.facts.nat:
+        yield (
+            "the guest has a WinNAT network: what it hands on to its containers or machines should not be coalesced "
+            "(microsoft/hcsshim issue 371)"
+        )
+    yield from (f"the guest could not tell {trouble}" for trouble in guest.facts.troubles)
+
+
+def _though_it_works(nic: NicEvidence, guest: AskedGuest) -> Iterator[str]:
+    """That a guest which has nothing against RSC does not get large frames all the same, or gets segments again."""
+    fine = [family for family in FAMILIES if told(nic, family).operational]
+    if not fine or guest.adapter is None:
+        return
+    cut = [family for family in fine if coalesced(nic, family) is False]
+    if cut:
+        yield f"the guest says NoFailure, and TCP over {_both(cut)} comes to it in frames of one segment: the fault lies before it"
+    elif guest.adapter.coalesced_host == guest.adapter.coalesced_win == 0:
+        yield "the guest says NoFailure, and its driver has not had one coalesced frame since its start"
+    flows = [flow for flow in sampled(nic).flows or () if flow.family in fine]
+    again, frames = sum(map(sent_again, flows)), sum(len(flow.frames) for flow in flows)
+    if again >= MANY_AGAIN * frames > 0:
+        yield (
+            f"the guest says NoFailure, and {again} of {frames} frames of a sample came to it again or out of order: look for "
+            "loss before you look at offloads"
+        )
+
+
+def _both(families: Sequence[Family]) -> str:
+    return " and ".join(FAMILY_NAMES[family] for family in families)
 
 
 def _of_the_driver(nic: NicEvidence) -> Iterator[str]:

@@ -86,23 +86,22 @@ class NicVerdict:
             "mac": nic.mac,
             "device": hop.device if hop is not None else None,
         }
-        guest = answered(nic)
-        adapter = guest.adapter.name if guest and guest.adapter else None
-        return tuple(_named(_in_guest(str(fix), adapter), names) for fix in theirs)
+        quoted = {name: shlex.quote(value or name.upper()) for name, value in names.items()}
+        return tuple(_named(str(fix), {**quoted, "adapter": _adapter(nic)}) for fix in theirs)
 
 
-def _named(words: str, names: Mapping[str, str | None]) -> str:
+def _named(words: str, names: Mapping[str, str]) -> str:
     """The words with these names in place of `{tap}` and the others; the kernel lets a device be called `a;reboot`."""
-
-    def name(found: re.Match[str]) -> str:
-        return shlex.quote(names[found[1]] or found[1].upper()) if found[1] in names else found[0]
-
-    return re.sub(r"\{(\w+)\}", name, words)
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), words)
 
 
-def _in_guest(words: str, adapter: str | None) -> str:
-    """The words with the adapter's name in place of `{adapter}`, for PowerShell."""
-    return words.replace("{adapter}", literal(adapter) if adapter else "NAME")
+def _adapter(nic: NicEvidence) -> str:
+    """The name of the guest's adapter, as the guest's shell takes it."""
+    guest = answered(nic)
+    if guest is None or guest.adapter is None:
+        return "NAME"
+    quote = literal if guest.facts.system == "windows" else shlex.quote
+    return quote(guest.adapter.name)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
@@ -118,7 +117,8 @@ def _wanting(nic: NicEvidence, rungs: Sequence[Rung], family: Family) -> list[Ru
     wanting = [rung for rung in rungs if rung.name in _DECIDING and rung.states[family] != "pass"]
     uncut = [rung for rung in rungs if rung.name in _COUNTS and rung.states[family] == "fail"]
     if nic.guest_must:
-        uncut += [rung for rung in rungs if rung.name in OF_THE_GUEST and rung.states[family] == "unknown"]
+        # The upper one first: it has the cause for a guest that does not answer.
+        uncut += [r for r in reversed(rungs) if r.name in OF_THE_GUEST and r.states[family] == "unknown"]
     if nic.hck and not isinstance(nic.features, Unasked) and not engine_dropped(nic, family):
         # QEMU's engine works before the TAP, which tells no more than whether it is on.
         wanting = [rung for rung in wanting if rung.name != "passed"]

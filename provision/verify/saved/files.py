@@ -18,7 +18,7 @@ from provision.runtime.protocols import Domain
 from provision.runtime.untrusted import read_json
 from provision.verify.saved.filenames import Files, command_name
 from provision.verify.saved.kept_lab import MOST_HOSTS, first_fault
-from provision.verify.saved.record import Ask, Failure, Question, Row
+from provision.verify.saved.rows import Ask, Failure, Question, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,6 +55,7 @@ class Request(_Model):
     """Machines or domains; none stands for all."""
     monitor: bool = True
     observe: float = 0
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +162,8 @@ def _answer(row: Row, files: Files) -> _Answer:
     if row.failure is not None:
         return _Answer(**common, failure=_Failure(**_failure(row.failure)))
     if isinstance(told, Result):
-        name, ending = command_name(told.argv)
-        said = masked_processes(told.out) if is_of_processes(told.argv) else masked_text(told.out)
+        name, ending = command_name(asked.words)
+        said = masked_processes(told.out) if is_of_processes(asked.words) else masked_text(told.out)
         out = files.keep(folder, name, ending, said)
         err = files.keep(folder, name, ".stderr", masked_text(told.err)) if told.err else ""
         return _Answer(**common, status=told.status, out=out, err=err)

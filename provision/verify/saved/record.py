@@ -6,32 +6,26 @@ the same answers again, elsewhere. So `check` runs the same code on a machine an
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import (
-    CommandError,
-    DeadlineError,
     HostError,
-    LostError,
-    RefusedError,
-    RequestError,
     RscvmError,
 )
-from provision.runtime.protocols import ANYBODY
+from provision.runtime.places import ANYBODY
+from provision.verify.saved.rows import Question, Row, asked, asked_qmp, at_socket, failure_of, into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.guest_channel import Channel, GuestWay
+    from provision.runtime.guest_channel import Channel, GuestWay, Script, System
+    from provision.runtime.places import Listener
     from provision.runtime.protocols import (
         Domain,
         LibvirtReader,
-        Listener,
         Monitor,
         MonitorQuestion,
         Network,
@@ -41,81 +35,6 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
-
-Ask = Literal[
-    "run", "domain", "domains", "runs", "version", "emulator", "capabilities", "hypervisor", "monitor", "qmp"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked of one host; asked again it is the same question."""
-
-    host: str
-    ask: Ask
-    words: tuple[str, ...] = ()
-    """A command's argv; domains' names; of a monitor its road (`domain` or `socket`), where to, and QMP's command."""
-    text: str = ""
-    """What a command read; a QMP command's arguments as JSON."""
-
-
-_KINDS: Mapping[str, type[RscvmError]] = {
-    kind.__name__: kind
-    for kind in (DeadlineError, LostError, RefusedError, CommandError, HostError, RequestError)
-}
-"""What edges raise; others are kept as the nearest of these."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error as it was: its kind, its words, its hint, and of a refusal QMP's class."""
-
-    kind: str
-    message: str
-    hint: str = ""
-    refused: str = ""
-
-    def error(self, known: Sequence[Result] = ()) -> RscvmError:
-        """The error again; one of a lost host tells how the commands before ended."""
-        kind = _KINDS.get(self.kind, HostError)
-        if issubclass(kind, RefusedError):
-            return RefusedError(self.message, self.refused)
-        if issubclass(kind, LostError):
-            return kind(self.message, hint=self.hint, known=tuple(known))
-        return kind(self.message, hint=self.hint)
-
-
-def failure_of(error: RscvmError) -> Failure:
-    """What is kept of an error."""
-    kind = next((each.__name__ for each in type(error).__mro__ if each.__name__ in _KINDS), "HostError")
-    return Failure(kind, str(error), error.hint, error.kind if isinstance(error, RefusedError) else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A question and what became of it."""
-
-    question: Question
-    answer: object = None
-    """A `Result`, a tuple of `Domain`, a text, names with texts, or what a monitor returned."""
-    failure: Failure | None = None
-
-
-def asked(host: str, run: Run) -> Question:
-    """A command as a question."""
-    return Question(host, "run", run.argv, run.stdin)
-
-
-def asked_qmp(
-    host: str, place: tuple[str, str], command: str, arguments: Mapping[str, object] | None
-) -> Question:
-    """A QMP command as a question."""
-    return Question(host, "qmp", (*place, command), json.dumps(dict(arguments or {}), sort_keys=True))
-
-
-def at_socket(socket: str, listener: Listener) -> tuple[str, str]:
-    """How a monitor's socket is told from others: several may have listened at one path, each for its own process."""
-    return "socket", socket if listener.pid is None else f"{socket} of process {listener.pid}"
 
 
 class Recorder:
@@ -181,15 +100,34 @@ class Recorder:
             self.note(Question(host, "monitor", place), monitor.peer)
             yield RecordedSocket(self, monitor, host, place)
 
-    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
-        """A guest of the host's, by one way into it."""
-        return self._edges.guest(host, way)
+    @contextmanager
+    def guest(self, host: str, way: GuestWay) -> Iterator[Channel]:
+        """A guest of the host's, by one way into it; of what it was told the name of our script is noted."""
+        with ExitStack() as stack:
+            asked = Question(host, "guest", (into(way),))
+            channel = self.opened(asked, lambda: stack.enter_context(self._edges.guest(host, way)))
+            yield _RecordedGuest(self, channel, host, into(way))
 
     def greets(self, host: str, place: tuple[str, str]) -> bool:
         """Whether it is the first time that this QEMU answers."""
         first = (host, *place) not in self._greeted
         self._greeted.add((host, *place))
         return first
+
+
+class _RecordedGuest:
+    def __init__(self, recorder: Recorder, channel: Channel, host: str, way: str) -> None:
+        self._recorder = recorder
+        self._channel = channel
+        self._host = host
+        self._way = way
+
+    def system(self) -> System:
+        return self._recorder.kept(Question(self._host, "system", (self._way,)), self._channel.system)
+
+    def run(self, script: Script, *, timeout: float) -> Result:
+        question = Question(self._host, "script", (self._way, script.name))
+        return self._recorder.kept(question, lambda: self._channel.run(script, timeout=timeout))
 
 
 class _RecordedRunner:

@@ -11,19 +11,20 @@ from provision.host.read.devices import QUEUEING
 from provision.host.read.processes import LISTENING, QEMUS, is_about_processes
 from provision.runtime.command import UNRECORDED, Result, Run, shell
 from provision.runtime.errors import HostError, RscvmError
-from provision.runtime.protocols import ANYBODY, Domain
+from provision.runtime.places import ANYBODY
+from provision.runtime.protocols import Domain
 from provision.runtime.safe_text import short
 from provision.verify.collect.sampling import OF_0_1, is_sampling
-from provision.verify.saved.record import Question, Row, asked, asked_qmp, at_socket
+from provision.verify.saved.rows import Question, Row, asked, asked_qmp, at_socket, into
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.guest_channel import Channel, GuestWay
+    from provision.runtime.guest_channel import Channel, GuestWay, Script, System
+    from provision.runtime.places import Listener
     from provision.runtime.protocols import (
         LibvirtReader,
-        Listener,
         Monitor,
         MonitorQuestion,
         Network,
@@ -129,9 +130,11 @@ class Replay:
         peer = self.answer(Question(host, "monitor", place))
         yield _ReplayedSocket(self, host, place, peer if isinstance(peer, int) else None)
 
-    def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
+    @contextmanager
+    def guest(self, host: str, way: GuestWay) -> Iterator[Channel]:
         """A guest of the host's, as it answered."""
-        self.refuse(f"{way} on {host}")
+        self.answer(Question(host, "guest", (into(way),)))
+        yield _ReplayedGuest(self, host, into(way))
 
 
 def _words(question: Question) -> str:
@@ -179,6 +182,24 @@ class _ReplayedRunner:
 
     def hold(self, argv: Sequence[str]) -> AbstractContextManager[Result]:
         self._replay.refuse(f"{argv[0]} on {self.name}")
+
+
+class _ReplayedGuest:
+    def __init__(self, replay: Replay, host: str, way: str) -> None:
+        self._replay = replay
+        self._host = host
+        self._way = way
+
+    def system(self) -> System:
+        found = self._replay.answer(Question(self._host, "system", (self._way,)))
+        return "windows" if found == "windows" else "linux"
+
+    def run(self, script: Script, *, timeout: float) -> Result:  # noqa: ARG002 - what was answered was answered in time
+        question = Question(self._host, "script", (self._way, script.name))
+        found = self._replay.answer(question)
+        if not isinstance(found, Result):
+            self._replay.refuse(_words(question))
+        return found
 
 
 class _ReplayedMonitor:

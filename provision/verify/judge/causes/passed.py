@@ -16,6 +16,7 @@ from provision.verify.judge.cause import (
     cause,
 )
 from provision.verify.judge.fold import tap_cuts
+from provision.verify.judge.guest_rungs import told
 from provision.verify.judge.ladder import engine_dropped, loaded, standby, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
@@ -83,15 +84,25 @@ def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
 @cause(
     "passed",
     "ethtool -K {tap} sg on tso on",
-    seen=f"{TAP_FEATURES}: `tx-scatter-gather: off`",
-    source="Linux net/core/dev.c (netdev_fix_features): no TSO without scatter-gather; measured, kernel 6.18",
+    seen=f"{TAP_FEATURES}: `tx-scatter-gather: off`; or `tx-tcp-segmentation: off` while the guest's Get-NetAdapterRsc has "
+    "OperationalState True",
+    source="Linux net/core/dev.c (netdev_fix_features): no TSO without scatter-gather; measured, kernel 6.18; NetKVM drops its "
+    "offloads where Windows does without RSC (ParaNdis_DeviceConfigureRSC)",
 )
 def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
-    """TSO needs scatter-gather, which only the host switches, and it is off on the TAP."""
+    """The host switched it off: scatter-gather, which TSO needs and only the host switches, or TSO of a guest that uses it."""
     if isinstance(nic.features, Unasked) or not _tso_is_off(nic, family):
         return ""
     gather = nic.features.get("tx-scatter-gather")
-    return "tx-scatter-gather is off on the TAP" if gather is not None and not gather.active else ""
+    if gather is not None and not gather.active:
+        return "tx-scatter-gather is off on the TAP"
+    tap = BY_NAME[TSO[family]].tap
+    works = told(nic, family).operational and not nic.features[tap].requested  # else the guest refuses it
+    return (
+        f"{tap} is {nic.features[tap]} on the TAP, and the guest says that RSC is operational"
+        if works
+        else ""
+    )
 
 
 @cause(

@@ -1,0 +1,13 @@
+"""Parses what a Linux guest answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provision.facts.guest import GuestFacts
+
+
+def parse_linux_guest(text: str) -> GuestFacts:
+    """What a Linux tells of itself and its adapters."""
+    raise NotImplementedError(text)

@@ -1,0 +1,121 @@
+"""Asks machines' guests themselves, each by the first of its ways in that leads to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.facts.linux_guest import parse_linux_guest
+from provision.facts.windows_guest import parse_windows_guest
+from provision.render.guest_scripts import question_for
+from provision.runtime.errors import RscvmError
+from provision.runtime.guest_channel import GuestWay
+from provision.runtime.parallel import foreseen, side_by_side
+from provision.runtime.places import Listener
+from provision.verify.evidence import AskedGuest, Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provision.facts.guest import GuestFacts
+    from provision.runtime.guest_channel import System
+    from provision.runtime.protocols import ReadingEdges
+    from provision.verify.evidence import NicEvidence
+
+_PARSERS: Mapping[System, Callable[[str], GuestFacts]] = {
+    "windows": parse_windows_guest,
+    "linux": parse_linux_guest,
+}
+_PATIENCE = 60.0
+"""Seconds for one script; PowerShell alone takes several to start on a guest that is at work."""
+_BY_LIBVIRT_AT_ONCE = 4
+"""libvirtd takes five requests of a connection at a time (max_client_requests), and a hung agent keeps one."""
+_AT_ONCE = 32
+NO_WAY = Unasked(
+    "it has no way in: no guest agent's channel is known, and no lab file names another", final=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a guest told, and by which way."""
+
+    facts: GuestFacts
+    channel: str
+
+
+Answers = Mapping[str, Told | Unasked]
+"""By machine."""
+
+
+def agent_way(nic: NicEvidence, system: System | None = None) -> tuple[GuestWay, ...]:
+    """The agent of a NIC's machine, where a way to it is known: none or one."""
+    owner = nic.owner
+    if owner.domain:
+        return (GuestWay("agent", system, domain=owner.domain),)
+    listener = Listener(owner.pid, owner.uid)
+    return (GuestWay("agent", system, socket=owner.agent, listener=listener),) if owner.agent else ()
+
+
+def ask_guests(
+    edges: ReadingEdges, host: str, ways: Mapping[str, Sequence[GuestWay]]
+) -> Mapping[str, Told | Unasked]:
+    """What the guests of these machines tell, asked side by side; of one that does not answer every way's own error."""
+    by_libvirt = any(way.domain for each in ways.values() for way in each)
+    outcomes = side_by_side(
+        list(ways),
+        lambda machine: _first_answer(edges, host, ways[machine]),
+        at_once=_BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE,
+    )
+    return {
+        outcome.host: foreseen(outcome, lambda error: Unasked(str(error), final=True)) for outcome in outcomes
+    }
+
+
+def _first_answer(edges: ReadingEdges, host: str, ways: Sequence[GuestWay]) -> Told | Unasked:
+    errors: list[str] = []
+    for way in ways:
+        try:
+            return Told(read_guest(edges, host, way), str(way))
+        except RscvmError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            errors.append(f"{way}: {error}{hint}")
+    return Unasked("; ".join(errors), final=True) if errors else NO_WAY
+
+
+def read_guest(edges: ReadingEdges, host: str, way: GuestWay) -> GuestFacts:
+    """What a guest tells by one way.
+
+    :raise RscvmError: when it does not answer, or what it answers cannot be read.
+    """
+    with edges.guest(host, way) as channel:
+        system = way.system or channel.system()
+        result = channel.run(question_for(system), timeout=_PATIENCE)
+    return _PARSERS[system](result.check().out)
+
+
+def with_guest(nic: NicEvidence, answers: Answers, *, must: bool) -> NicEvidence:
+    """The NIC with what its guest tells of it."""
+    told = answers.get(nic.machine)
+    if isinstance(told, Told):
+        return replace(
+            nic, guest=AskedGuest(told.facts, told.facts.adapter(nic.mac), told.channel), guest_must=must
+        )
+    return replace(nic, guest=told, guest_must=must)
+
+
+def ways_in(
+    nics: Sequence[NicEvidence], named: Callable[[NicEvidence], Sequence[GuestWay]], *, must: bool
+) -> dict[str, Sequence[GuestWay]]:
+    """By machine that runs, the ways into its guest: those that its lab file names, else the agent where the guest must answer.
+
+    :param named: what its lab file names; nothing of machines that are in none.
+    """
+    found: dict[str, Sequence[GuestWay]] = {}
+    for nic in nics:
+        if nic.machine not in found and nic.state == "running":
+            ways = named(nic)
+            if ways or must:
+                found[nic.machine] = ways or agent_way(nic)
+    return found

@@ -1,0 +1,239 @@
+"""What a guest says and what the layers below it show come to one cause, as CAUSES.md has it: all of them, from one table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provision.facts.guest import Adapter, Binding, Callout, FamilyRsc
+from provision.verify.evidence import FAMILIES, AskedGuest, Family, NicEvidence, Unasked
+from provision.verify.judge.ladder import ladder
+from provision.verify.judge.verdict import judge_nic
+from tests.builders import ON, features, nic, virtio
+from tests.causes import CASES
+from tests.frames import WHOLE_WAY, recorded, traffic
+from tests.guests import ALL_REASONS, REASONS_NAMED, linux, windows
+
+CAUSE_OF = {
+    "NoFailure": None,
+    "NicPropertyDisabled": "nic-property-disabled",
+    "WFPCompatibility": "wfp-compatibility",
+    "NDISCompatibility": "ndis-compatibility",
+    "ForwardingEnabled": "forwarding-enabled",
+    "NetOffloadGlobalDisabled": "offload-globally-disabled",
+    "Capability": "capability",
+    "Unknown": None,
+}
+"""What each reason is where all below holds."""
+
+BELOW: dict[str, tuple[NicEvidence, str | None, bool]] = {
+    "all holds": (nic(), None, True),
+    "nothing known": (nic(properties=Unasked("-"), virtio=Unasked("-"), features=Unasked("-")), None, True),
+    "guest-offloads-off": (nic(properties={**ON, "guest_tso4": False, "guest_tso6": False}), "guest-offloads-off", False),
+    "not-offered": (nic(virtio=replace(virtio("linux"), offered=frozenset({"VIRTIO_NET_F_GUEST_CSUM"}))), "not-offered", False),
+    "driver-declined": (CASES["driver-declined"][0], "driver-declined", True),
+    "tap-segmentation-off": (CASES["tap-segmentation-off"][0], "tap-segmentation-off", True),
+    "guest-disabled-rsc": (CASES["guest-disabled-rsc"][0], "guest-disabled-rsc", True),
+    "host-disabled-checksum": (CASES["host-disabled-checksum"][0], "host-disabled-checksum", True),
+    "gro-off": (CASES["gro-off"][0], "gro-off", False),
+}  # fmt: skip
+"""A state of the lower rungs, what it is called without the guest, and whether a guest that names its reason decides why."""
+NO_REASON = {"tap-segmentation-off": {"NoFailure": "host-disabled-segmentation"}}
+"""What a guest that gives no reason decides all the same: it says that RSC is operational, so the host did it."""
+
+
+def expected(below: str, reason: str) -> str | None:
+    """The cause that CAUSES.md prescribes."""
+    _, own, decides = BELOW[below]
+    if below in ("all holds", "nothing known"):
+        return CAUSE_OF[reason]
+    if decides and reason in REASONS_NAMED:
+        return CAUSE_OF[reason]
+    return NO_REASON.get(below, {}).get(reason, own)
+
+
+@pytest.mark.parametrize("below", BELOW)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("reason", ALL_REASONS)
+def test_each_reason_on_each_state_below_is_the_cause_that_is_prescribed(
+    below: str, family: Family, reason: str
+) -> None:
+    there = replace(BELOW[below][0], guest=windows(**{family: reason}))
+
+    verdict = judge_nic(there)
+
+    found = verdict.families[family]
+    assert (found.cause.id if found.cause else None) == expected(below, reason)
+    good = below == "all holds" and reason == "NoFailure"
+    unknown = below == "nothing known" and reason == "NoFailure"
+    assert found.verdict == ("ready" if good else "unknown" if unknown else "not-ready")
+
+
+@pytest.mark.parametrize("below", BELOW)
+def test_what_the_guest_says_leaves_the_rungs_below_as_they_are(below: str) -> None:
+    without = BELOW[below][0]
+    asked = replace(without, guest=windows("WFPCompatibility", "WFPCompatibility"))
+
+    assert ladder(asked)[:5] == ladder(without)[:5]
+
+
+def cause(evidence: NicEvidence) -> str | None:
+    found = judge_nic(evidence).finding.cause
+    return found.id if found else None
+
+
+def states(evidence: NicEvidence, name: str) -> set[str]:
+    return {*next(rung for rung in ladder(evidence) if rung.name == name).states.values()}
+
+
+def test_a_guest_that_was_not_asked_is_skipped_and_holds_nothing_up() -> None:
+    assert states(nic(), "enabled") == states(nic(), "operational") == {"skipped"}
+    assert judge_nic(nic()).verdict == "ready"
+
+
+def test_a_guest_that_does_not_answer_is_unknown_at_its_rungs_and_holds_nothing_up_unless_it_must() -> None:
+    silent = nic(guest=Unasked("the guest agent: not connected"))
+
+    assert states(silent, "enabled") == states(silent, "operational") == {"unknown"}
+    assert judge_nic(silent).verdict == "ready"
+    assert cause(replace(silent, guest_must=True)) == "guest-unreachable"
+    assert judge_nic(replace(silent, guest_must=True)).finding.seen == "the guest agent: not connected"
+
+
+def test_a_guest_that_must_answer_and_was_not_asked_is_unknown() -> None:
+    assert judge_nic(nic(guest_must=True)).verdict == "unknown"
+
+
+def test_a_guest_that_does_not_know_the_nic_has_not_answered_for_it() -> None:
+    stranger = AskedGuest(windows().facts, None, "the guest agent")
+
+    assert cause(nic(guest=stranger, guest_must=True)) == "guest-unreachable"
+    assert judge_nic(nic(guest=stranger)).verdict == "ready"
+
+
+def test_what_is_broken_below_is_told_before_that_the_guest_is_unreachable() -> None:
+    broken = replace(CASES["gro-off"][0], guest=Unasked("-"), guest_must=True)
+
+    assert cause(broken) == "gro-off"
+
+
+def test_linux_tells_whether_it_is_on_and_that_does_for_a_guest_that_must_answer() -> None:
+    asked = nic(guest=linux(), guest_must=True)
+
+    assert states(asked, "enabled") == {"pass"}
+    assert states(asked, "operational") == {"skipped"}
+    assert judge_nic(asked).verdict == "ready"
+
+
+def test_a_linux_guest_that_dropped_it_says_so_in_the_place_of_the_tap_and_how_to_undo_it() -> None:
+    verdict = judge_nic(replace(CASES["guest-disabled-rsc"][0], guest=linux(on=False)))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "nic-property-disabled"
+    assert verdict.fix == ("in the guest: ethtool -K eth0 rx-gro-hw on",)
+
+
+def test_a_fix_names_the_adapter_as_powershell_takes_it() -> None:
+    guest = windows("NicPropertyDisabled")
+    assert guest.adapter is not None
+    hostile = replace(guest, adapter=replace(guest.adapter, name="a'; Stop-Computer; '\u2019"))
+
+    assert "-Name 'a''; Stop-Computer; ''\u2019\u2019'" in judge_nic(nic(guest=hostile)).fix[0]
+
+
+def test_the_culprits_of_ndis_are_named_with_driver_and_version_and_windows_own_filters_are_not() -> None:
+    bindings = (
+        Binding("ms_tcpip", "Internet Protocol Version 4 (TCP/IPv4)", "tcpip"),
+        Binding("ms_pacer", "QoS Packet Scheduler", "pacer", is_filter=True),
+        Binding("INSECURE_NPCAP", "Npcap Packet Driver (NPCAP)", "npcap.sys", "0.9.9", is_filter=True),
+        Binding("ms_implat", "Microsoft Network Adapter Multiplexor Protocol", "mslbfoprovider.sys"),
+    )
+
+    seen = judge_nic(nic(guest=windows("NDISCompatibility", bindings=bindings))).finding.seen
+
+    assert "Npcap Packet Driver (NPCAP) (npcap.sys 0.9.9)" in seen
+    assert "NIC teaming (LBFO)" in seen
+    assert "QoS" not in seen
+    assert "Internet Protocol" not in seen
+
+
+def test_wfp_has_suspects_and_defender_is_one() -> None:
+    guest = windows(
+        "WFPCompatibility", callouts=(Callout("Acme Web Shield", driver="acmewfp.sys"),), defender=True
+    )
+
+    seen = judge_nic(nic(guest=guest)).finding.seen
+
+    assert seen.startswith(
+        "Windows says WFPCompatibility; suspects: Acme Web Shield (acmewfp.sys), Windows Defender"
+    )
+
+
+def test_what_will_come_up_next_is_told_in_the_order_in_which_windows_decides() -> None:
+    npcap = Binding("INSECURE_NPCAP", "Npcap", "npcap.sys", is_filter=True)
+    guest = windows(
+        "NetOffloadGlobalDisabled", "NetOffloadGlobalDisabled",
+        bindings=(npcap,), callouts=(Callout("Acme"),), forwarding={"ipv4": True, "ipv6": False},
+        rsc=dict.fromkeys(FAMILIES, FamilyRsc(enabled=False, operational=False, reason="NetOffloadGlobalDisabled")),
+    )  # fmt: skip
+
+    notes = [note for note in judge_nic(nic(guest=guest)).notes if "more against RSC" in note]
+
+    assert [note.partition(": ")[2].split()[0] for note in notes] == ["the", "what", "perhaps", "the"]
+    assert "(IPv4)" in notes[-1]
+    assert "(IPv4 and IPv6)" in notes[0]
+
+
+SAYS_NOTHING: list[tuple[str, dict[str, Any], str]] = [
+    ("cut", {"traffic": traffic(recorded("gro-off")), "ways": WHOLE_WAY}, "in frames of one segment: the fault lies before it"),
+    ("nothing counted", {"guest": windows(coalesced_host=0, coalesced_win=0)}, "not had one coalesced frame"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "more", "words"), SAYS_NOTHING)
+def test_a_guest_that_says_no_failure_is_told_when_nothing_comes_of_it(
+    name: str, more: dict[str, Any], words: str
+) -> None:
+    [note] = [
+        n for n in judge_nic(nic(**{"guest": windows(), **more})).notes if "the guest says NoFailure" in n
+    ]
+
+    assert words in note, name
+
+
+def test_a_guest_that_gets_large_frames_is_told_nothing() -> None:
+    fine = nic(
+        guest=windows(coalesced_host=7, coalesced_win=0), traffic=traffic(recorded("outside")), ways=WHOLE_WAY
+    )
+
+    assert not [note for note in judge_nic(fine).notes if "NoFailure" in note]
+
+
+def test_the_engine_of_an_hck_machine_is_off_where_the_guest_says_so() -> None:
+    dut = replace(
+        CASES["guest-disabled-rsc"][0],
+        rsc="hck", purpose="hck", rsc_asked=True, properties={**ON, "guest_rsc_ext": True},
+        virtio=virtio("hck-driver"), features=features("guest-dropped-rsc"), guest=windows("ForwardingEnabled", "ForwardingEnabled"),
+    )  # fmt: skip
+
+    assert {found.cause.id for found in judge_nic(dut).families.values() if found.cause} == {
+        "forwarding-enabled"
+    }
+
+
+def test_rsc_that_is_not_wanted_needs_no_guest() -> None:
+    off = nic(
+        rsc="false",
+        virtio=replace(virtio("linux"), offered=frozenset()),
+        guest=windows("Capability", "Capability"),
+    )
+
+    assert judge_nic(off).verdict == "ready"
+
+
+def test_an_adapter_of_which_nothing_is_told_is_unknown_at_its_rungs() -> None:
+    bare = AskedGuest(windows().facts, Adapter("Ethernet"), "the guest agent")
+
+    assert states(nic(guest=bare), "enabled") == states(nic(guest=bare), "operational") == {"unknown"}
