@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provision.runtime.command import Say
     from provision.runtime.deadline import Deadline
     from provision.runtime.parallel import Outcome
+    from provision.verbs.check import Look
     from provision.verbs.fix.fix import Fixed
     from provision.verbs.fix.taps import Change
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Watch the TAPs, too, for what traffic alone shows: senders of one IP ID.",
 )
+@click.option("--guest", is_flag=True, help="Ask the guests, too, and switch on what is off in them.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @click.pass_obj
 def fix(
@@ -62,29 +64,34 @@ def fix(
     restart: bool,
     wait: int,
     observe: float,
+    guest: bool,
     as_json: bool,
 ) -> int:
     """Do what the findings of `check` say, and check again.
 
-    On the host: what somebody switched off at a TAP is asked for again. What the host had taken it
-    gives back; what the guest has dropped stays off, and by that the two are told apart.
+    On the host: what somebody switched off at a TAP is asked for again; what the guest has dropped stays off.
 
     In a DOMAIN's definition: the smallest edit that mends it. The definition as it was is kept, and
     its file named. It takes effect after a power cycle, which --restart makes: the guest is asked to
     shut down, and nothing is pulled if it does not. A lab's machines follow their lab file instead,
     and its key is named.
+
+    In a guest, with --guest: RSC on at its adapter or for all of it, and forwarding off, where that is the finding; what
+    puts it back is printed.
     """
+    from provision.verbs.check import Look
+
+    look = Look(observe=observe, guest=guest)
     if uri is None:
         _refuse(names, host, restart=restart)
-        outcomes = _fix_lab(output, names[0], names[1:], observe, dry_run=dry_run)
+        outcomes = _fix_lab(output, names[0], names[1:], look, dry_run=dry_run)
     else:
         if len(names) != 1:
             raise RequestError("--connect takes one DOMAIN", hint="rscvm fix --connect URI DOMAIN")
         from provision.runtime.deadline import Deadline
 
         deadline = Deadline(wait) if restart else None
-        place = (uri, host, names[0])
-        outcomes = _fix_domain(output, place, observe, deadline, dry_run=dry_run)
+        outcomes = _fix_domain(output, (uri, host, names[0]), look, deadline, dry_run=dry_run)
     return _shown(output, outcomes, as_json=as_json, dry_run=dry_run)
 
 
@@ -101,34 +108,35 @@ def _refuse(names: Sequence[str], host: str, *, restart: bool) -> None:
 
 
 def _fix_lab(
-    output: Output, lab: str, machines: Sequence[str], observe: float, *, dry_run: bool
+    output: Output, lab: str, machines: Sequence[str], look: Look, *, dry_run: bool
 ) -> Sequence[Outcome[Fixed]]:
-    from provision.verbs.check import Look
     from provision.verbs.fix.fix import fix_lab
 
     read = read_lab(lab)
     hosts = by_host(read, chosen(read, machines))
 
     def work(session: HostSession, say: Say) -> Fixed:
-        return fix_lab(session, hosts[session.host], say, Look(observe=observe), dry_run=dry_run)
+        return fix_lab(session, hosts[session.host], say, look, dry_run=dry_run)
 
     return on_hosts(output, read, list(hosts), "fix", work)
 
 
 def _fix_domain(
-    output: Output, which: tuple[str, str, str], observe: float, restart: Deadline | None, *, dry_run: bool
+    output: Output, which: tuple[str, str, str], look: Look, restart: Deadline | None, *, dry_run: bool
 ) -> Sequence[Outcome[Fixed]]:
     """Fix one domain: by libvirt's URI, the host that was named beside it, and its name."""
     from provision.edges.files.backups import keep
     from provision.runtime.parallel import Outcome
-    from provision.verbs.check import Look, check
+    from provision.verbs.check import check
     from provision.verbs.fix.fix import Place, fix_domain
+    from provision.verbs.fix.in_guest import guests_of
     from provision.verify.collect.source import domain_source
 
     uri, named, name = which
     with reached(output, uri, named) as (host, edges):
-        source, look = domain_source(edges, host, (name,)), Look(observe=observe)
-        place = Place(edges, host, uri, name, lambda: check(source, look), keep)
+        source = domain_source(edges, host, (name,))
+        guests = guests_of(source, edges) if look.guest else None
+        place = Place(edges, host, uri, name, lambda: check(source, look), keep, guests)
         fixed = fix_domain(place, output.say, dry_run=dry_run, restart=restart)
     return [Outcome(host, fixed)]
 
@@ -165,6 +173,7 @@ def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) ->
     from rich.text import Text
 
     from provision.cli.steps import diff_lines
+    from provision.verbs.fix.in_guest import InGuest
     from provision.verbs.fix.taps import Edited
 
     lines: list[Text] = []
@@ -172,6 +181,7 @@ def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) ->
         head = f"{change.nic}: would " if dry_run else f"{change.nic}: "
         verb = "define" if isinstance(change, Edited) else "run"
         did = verb if dry_run else {"define": "defined", "run": "ran"}[verb]
+        did = f"{did} in the guest" if isinstance(change, InGuest) else did
         lines.append(Text.assemble(head, did, " ", (change.what, "bold"), f" ({change.cause})"))
         lines.append(Text(f"  why: {change.why}"))
         lines += diff_lines(change.diff)

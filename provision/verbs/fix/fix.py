@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
-from provision.runtime.errors import HostError, LostError, RequestError
+from provision.runtime.deadline import Deadline
+from provision.runtime.errors import HostError, LostError, RequestError, RscvmError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.definition import edit_diffs
+from provision.verbs.fix.in_guest import Guests, InGuest, guest_mends, guests_of
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
 from provision.verbs.fix.repair import plan_repair
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
-    from provision.runtime.deadline import Deadline
     from provision.runtime.protocols import Domain, Edges, Libvirt
     from provision.verbs.fix.domain_edit import Edit
     from provision.verbs.fix.repair import Repair
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LOOK = Look()
 """What `fix` asks before and after, where nothing else is wished."""
+_RESTARTED = 60.0
+"""Seconds within which an adapter that was restarted in its guest has its driver again."""
 POWER_CYCLE = "takes effect after a power cycle; a reboot from inside keeps the old device"
 
 
@@ -43,7 +46,7 @@ class Fixed:
     verdicts: Sequence[NicVerdict]
     changed: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
-    error: HostError | None = None
+    error: RscvmError | None = None
     """What ended it early; the rest still holds."""
 
 
@@ -59,6 +62,8 @@ class Place:
     verdicts: Callable[[], list[NicVerdict]]
     keep: Callable[[str, str], str]
     """Keeps a definition (the domain's name, its XML) and tells where."""
+    guests: Guests | None = None
+    """By whom its guest is reached; None where nothing is to be changed in it."""
 
 
 def fix_lab(
@@ -69,24 +74,46 @@ def fix_lab(
     :raise HostError: when a TAP cannot be asked, or somebody else works on the lab.
     """
     source = lab_source(session.edges, session.lab, session.host, names)
+    guests = guests_of(source, session.edges) if look.guest else None
 
     def planned() -> tuple[list[Repair], Fixed]:
         verdicts = check(source, look)
-        repairs = [plan_repair(verdict, None) for verdict in verdicts]
+        repairs = [plan_repair(verdict, None, guest=look.guest) for verdict in verdicts]
         notes = _told(repairs, lambda verdict: lab_words(session.lab, verdict))
-        return repairs, Fixed(verdicts, tries(repairs), notes)
+        return repairs, Fixed(verdicts, tries(repairs) + _in_guests(guests, verdicts), notes)
 
     repairs, plan = planned()
-    if dry_run or not any(repair.command for repair in repairs):
+    if dry_run or not plan.changed:
         return plan
     with session.locked(say):
         repairs, plan = planned()  # whoever had the lock until now may have changed anything
         asked = ask_taps(session.edges, session.host, repairs, say)
         fixed = Fixed((), done(asked.read), plan.notes + refusals(asked.read), asked.error)
+        fixed = _with_guests(fixed, guests, plan.verdicts, say)
         try:
-            return replace(fixed, verdicts=check(source, look))
+            return replace(fixed, verdicts=_settled(lambda: check(source, look), fixed))
         except HostError as error:  # what was done is told all the same
             return replace(fixed, error=asked.error or error)
+
+
+def _in_guests(guests: Guests | None, verdicts: Sequence[NicVerdict]) -> tuple[Change, ...]:
+    """What would be changed in guests, where that was asked for."""
+    return tuple(mend.change for mend in guest_mends(verdicts)) if guests else ()
+
+
+def _with_guests(fixed: Fixed, guests: Guests | None, verdicts: Sequence[NicVerdict], say: Say) -> Fixed:
+    """It, with what was changed in guests, where that was asked for and nothing has failed yet."""
+    if guests is None or fixed.error is not None:
+        return fixed
+    mended = guests.mend(guest_mends(verdicts), say)
+    changed, notes = fixed.changed + mended.changed, fixed.notes + mended.notes
+    return replace(fixed, changed=changed, notes=notes, error=mended.error)
+
+
+def _settled(verdicts: Callable[[], list[NicVerdict]], fixed: Fixed) -> list[NicVerdict]:
+    """How every NIC is now; an adapter that was restarted in its guest has its driver again first."""
+    restarted = any(isinstance(change, InGuest) for change in fixed.changed)
+    return await_drivers_of(verdicts, Deadline(_RESTARTED)) if restarted else verdicts()
 
 
 def fix_host(source: MachineSource, edges: Edges, say: Say, look: Look = LOOK, *, dry_run: bool) -> Fixed:
@@ -117,7 +144,7 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     verdicts, domain = place.verdicts(), libvirt.domain(place.name)
     if domain is None:
         raise RequestError(f"no domain {place.name} at {place.uri}")
-    repairs = [plan_repair(verdict, domain) for verdict in verdicts]
+    repairs = [plan_repair(verdict, domain, guest=place.guests is not None) for verdict in verdicts]
     mends = [mend for repair in repairs for mend in repair.mends]
     edits = edit_diffs(domain.persistent_xml, mends) if mends else []
     changes: tuple[Change, ...] = tuple(
@@ -125,7 +152,8 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     )
     notes = [*map(_Note, _told(repairs, lambda _: ())), *_definition_notes(domain, changes, repairs)]
     if dry_run:
-        return Fixed(verdicts, tries(repairs) + changes, tuple(note.words for note in notes))
+        planned = tries(repairs) + changes + _in_guests(place.guests, verdicts)
+        return Fixed(verdicts, planned, tuple(note.words for note in notes))
     _check_same_run(libvirt, verdicts)
     asked = ask_taps(place.edges, place.host, repairs, say)
     waiting = bool(edits) or any(repair.pending for repair in repairs)
@@ -134,12 +162,17 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
         redone = _redone(place, domain, [mend.edit for mend, _ in edits], restart if waiting else None, say)
     said = _after_notes(place, redone, notes) + refusals(asked.read)
     changes = tuple(replace(change, backup=redone.path) for change in changes if redone.holds)
-    changes = done(asked.read) + changes
+    fixed = Fixed((), done(asked.read) + changes, said, redone.error)
+    fixed = _with_guests(fixed, place.guests, verdicts, say)
     try:
-        after = await_drivers_of(place.verdicts, restart) if redone.cycled and restart else place.verdicts()
+        after = (
+            await_drivers_of(place.verdicts, restart)
+            if redone.cycled and restart
+            else _settled(place.verdicts, fixed)
+        )
     except HostError as error:  # what was done is told all the same
-        return Fixed((), changes, said, redone.error or error)
-    return Fixed(after, changes, said, redone.error)
+        return replace(fixed, error=fixed.error or error)
+    return replace(fixed, verdicts=after)
 
 
 def _check_same_run(libvirt: Libvirt, verdicts: Sequence[NicVerdict]) -> None:

@@ -30,6 +30,9 @@ BACK_ON = frozenset({"host-disabled-checksum", "host-disabled-segmentation", "ta
 PRINTED = frozenset({"link-down", "segment-limit", "queueing-segments", "gro-off", "path-segments"})
 """Causes whose mending concerns more than this NIC, or was perhaps wished for: the command is told, and not run."""
 
+IN_GUEST = frozenset({"nic-property-disabled", "offload-globally-disabled", "forwarding-enabled"})
+"""Causes that are a setting of the guest's, which `--guest` changes."""
+
 ONE_NUMBER = "fixed-id-sender"
 """What a feature of the TAP mends that nobody has taken from it."""
 
@@ -84,8 +87,10 @@ def causes_of(verdict: NicVerdict) -> list[Found]:
     return [(cause, families or FAMILIES, seen) for cause, families, seen in found.values()]
 
 
-def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
+def plan_repair(verdict: NicVerdict, domain: Domain | None, *, guest: bool = False) -> Repair:
     """What to do about a NIC; without a domain its definition is not ours to edit here.
+
+    :param guest: whether what is off in its guest is mended elsewhere.
 
     :raise UnreadableError: when the domain's XML cannot be read.
     """
@@ -96,7 +101,10 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None) -> Repair:
     for cause, _, _ in found:
         of_taps = {*BACK_ON, ONE_NUMBER}
         if cause.id not in {*EDITED, *of_taps, _WIRE_LIKE} or (cause.id in of_taps and not asking.switched):
+            if guest and cause.id in IN_GUEST:
+                continue
             how = "for you to run" if cause.id in PRINTED else "nothing that can be changed from here"
+            how = "`fix --guest` does it" if cause.id in IN_GUEST else how
             told.append(f"{cause.id}: {how}: {'; '.join(verdict.words(cause))}")
     return replace(
         asking,
