@@ -67,6 +67,10 @@ class Adapter:
     """RscStatistics: CoalescedPackets, CoalescedBytes, CoalescingEvents, CoalescingExceptions."""
     switch: str = ""
     """The Hyper-V switch or team that the adapter belongs to."""
+    software_rsc: bool | None = None
+    """Whether that switch coalesces by itself (Get-VMSwitch SoftwareRscEnabled, since Windows 10 1809 and Server 2019)."""
+    declared: Mapping[str, bool] = field(default_factory=dict)
+    """By `ipv4` and `ipv6`, what NetKVM itself declares to be on (NetKvm_Config): Windows may coalesce without the NIC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ class Callout:
     layer: str = ""
     provider: str = ""
     driver: str = ""
+    company: str = ""
+    called: bool | None = None
+    """Whether a filter calls it; None: not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class GuestFacts:
     """Whether it has a WinNAT network (Get-NetNat)."""
     throttling: int | None = None
     """NetworkThrottlingIndex; None where it is not set."""
+    resent: float | None = None
+    """Share of the TCP segments that it sent and had to send again, since its start; None where it does not count them."""
     troubles: tuple[str, ...] = ()
     """What it was asked and could not tell, each in a line."""
 

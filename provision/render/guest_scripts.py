@@ -1,20 +1,168 @@
-"""The scripts that are run in guests."""
+"""Renders the scripts that are run in guests, and the commands that take back what they change. Pure.
+
+Those of PowerShell run on Windows PowerShell 3.0 (Server 2012) and later, and answer one line of JSON in ASCII.
+"""
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.runtime.guest_channel import Script, System
+from provision.runtime.guest_channel import Script
+from provision.runtime.powershell import literal, pattern
+from provision.runtime.templates import shipped_text, template
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator
+
+    from provision.facts.guest_change import GuestChange, Kind
+
+KEYWORDS = (
+    "*RscIPv4",
+    "*RscIPv6",
+    "*NdisPoll",
+    "*NumRssQueues",
+    "*RSS",
+    "*LsoV2IPv4",
+    "*LsoV2IPv6",
+    "*UsoIPv4",
+    "*UsoIPv6",
+    "*JumboPacket",
+    "MergeableBuffers",
+    "FastInit",
+    "RxCapacity",
+    "TxCapacity",
+    "OffLoad.RxCS",
+    "OffLoad.TxChecksum",
+    "OffLoad.TxLSO",
+)
+"""NetKVM's registry keywords that are asked for (its netkvm-base.txt, netkvm-add-poll.txt and netkvm-add-uso.txt)."""
+
+_FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+"""By our names, Windows': of parameters, and of values of -AddressFamily."""
 
 
-def question_for(system: System) -> Script:
-    """What a guest is asked of its NICs and of what bears on RSC."""
-    return Script("powershell" if system == "windows" else "sh", "rsc", "")
+def ask_windows() -> Script:
+    """What a Windows guest tells of RSC; it changes nothing."""
+    return _powershell("rsc", keywords=KEYWORDS)
 
 
-def fix_script(system: System, cause: str, mac: str, families: Sequence[str]) -> Script:
-    """What mends a cause in a guest, at the adapter of a MAC address and for these address families."""
-    return Script("powershell" if system == "windows" else "sh", f"fix-{cause}", f"{mac}{families}")
+def ask_linux() -> Script:
+    """What a Linux guest tells of its NICs; it changes nothing."""
+    return Script("sh", "linux", shipped_text("guest/linux.sh"))
+
+
+def enable_rsc(mac: str, families: Iterable[str]) -> Script:
+    """Switches RSC of `ipv4`, `ipv6` on at an adapter, which is restarted by it."""
+    return _powershell("fix-rsc", mac=_digits(mac), families=_named(families))
+
+
+def enable_offload_globally() -> Script:
+    """Switches RSC on for the whole guest."""
+    return _powershell("fix-global")
+
+
+def set_keyword(mac: str, keyword: str, value: str) -> Script:
+    """Sets a registry keyword of the driver's at an adapter, which is restarted by it."""
+    return _powershell("fix-keyword", mac=_digits(mac), keyword=keyword, value=value)
+
+
+def stop_forwarding(mac: str, families: Iterable[str]) -> Script:
+    """Stops the forwarding of `ipv4`, `ipv6` at an adapter's interface."""
+    return _powershell("fix-forwarding", mac=_digits(mac), families=_named(families))
+
+
+def enable_linux(mac: str) -> Script:
+    """Switches what RSC is in a Linux guest on at an adapter."""
+    text = template("guest/fix-linux.sh.j2", escape=False, trim=True).render(mac=mac.lower())
+    return Script("sh", "fix-linux", text)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestScript:
+    """A script by its name, for `explain --script`."""
+
+    does: str
+    example: Callable[[], Script]
+    """It as it is run; where values of a machine stand in it, with these of an example."""
+
+
+_MAC = "52:54:00:12:34:56"
+
+GUEST_SCRIPTS = {
+    "rsc": GuestScript("asks a Windows guest about RSC, and changes nothing", ask_windows),
+    "linux": GuestScript("asks a Linux guest about its NICs, and changes nothing", ask_linux),
+    "fix-rsc": GuestScript(
+        "switches RSC on at an adapter, which restarts (Enable-NetAdapterRsc)",
+        lambda: enable_rsc(_MAC, ("ipv4", "ipv6")),
+    ),
+    "fix-global": GuestScript(
+        "switches RSC on for the whole Windows guest (Set-NetOffloadGlobalSetting)", enable_offload_globally
+    ),
+    "fix-keyword": GuestScript(
+        "sets a registry keyword of the driver's at an adapter, which restarts (Set-NetAdapterAdvancedProperty)",
+        lambda: set_keyword(_MAC, "*RscIPv4", "1"),
+    ),
+    "fix-forwarding": GuestScript(
+        "stops an interface's forwarding (Set-NetIPInterface)", lambda: stop_forwarding(_MAC, ("ipv4", "ipv6"))
+    ),
+    "fix-linux": GuestScript("switches rx-gro-hw on at a Linux guest's adapter (ethtool)", lambda: enable_linux(_MAC)),
+}  # fmt: skip
+
+
+def restoring(change: GuestChange) -> list[str]:
+    """The commands that set again, in the guest, what a script changed there; each is one of PowerShell's."""
+    return list(_RESTORING[change.kind](change))
+
+
+def _of_rsc(change: GuestChange) -> Iterator[str]:
+    for family, old in change.changed.items():
+        verb = "Enable" if old == "True" else "Disable"
+        if family in _FAMILIES.values():
+            yield f"{verb}-NetAdapterRsc -Name {pattern(change.adapter)} -{family}"
+
+
+def _of_global(change: GuestChange) -> Iterator[str]:
+    for old in change.changed.values():
+        yield f"Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing {literal(old)}"
+
+
+def _of_keyword(change: GuestChange) -> Iterator[str]:
+    for keyword, old in change.changed.items():
+        named = f"-Name {pattern(change.adapter)} -RegistryKeyword {pattern(keyword)}"
+        yield f"Set-NetAdapterAdvancedProperty {named} -RegistryValue {literal(old)}"
+
+
+def _of_forwarding(change: GuestChange) -> Iterator[str]:
+    for family, old in change.changed.items():
+        named = f"-InterfaceAlias {pattern(change.adapter)} -AddressFamily {literal(family)}"
+        yield f"Set-NetIPInterface {named} -Forwarding {literal(old)}"
+
+
+def _of_linux(change: GuestChange) -> Iterator[str]:
+    for feature, old in change.changed.items():
+        yield shlex.join(("ethtool", "-K", change.adapter, feature, old))
+
+
+_RESTORING: dict[Kind, Callable[[GuestChange], Iterator[str]]] = {
+    "rsc": _of_rsc,
+    "global": _of_global,
+    "keyword": _of_keyword,
+    "forwarding": _of_forwarding,
+    "linux": _of_linux,
+}
+
+
+def _powershell(name: str, **values: object) -> Script:
+    text = template(f"guest/{name}.ps1.j2", escape=False, trim=True).render(**values)
+    return Script("powershell", name, text)
+
+
+def _digits(mac: str) -> str:
+    """A MAC address as Windows' PermanentAddress has it."""
+    return mac.replace(":", "").replace("-", "").upper()
+
+
+def _named(families: Iterable[str]) -> list[str]:
+    return [_FAMILIES[family] for family in families]

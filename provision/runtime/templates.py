@@ -7,6 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from provision.runtime.powershell import literal
+
 if TYPE_CHECKING:
     from jinja2 import Template
 
@@ -20,14 +22,14 @@ def shipped_text(name: str) -> str:
 def template(name: str, *, escape: bool, trim: bool) -> Template:
     """A template of `templates/`, where what is undefined is an error.
 
-    :param escape: for XML and HTML; in argv and scripts the filters `value` and `sh` quote.
+    :param escape: for XML and HTML; in argv and scripts the filters `value`, `sh` and `ps` quote.
     :param trim: whether a line with nothing but a block leaves no line behind.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - --help stays fast
 
     environment = Environment(
         loader=FunctionLoader(shipped_text),
-        autoescape=escape,  # noqa: S701 - argv and scripts have filters of their own, `value` and `sh`
+        autoescape=escape,  # noqa: S701 - argv and scripts have filters of their own
         undefined=StrictUndefined,
         trim_blocks=trim,
         lstrip_blocks=trim,
@@ -36,4 +38,5 @@ def template(name: str, *, escape: bool, trim: bool) -> Template:
     environment.filters["switch"] = lambda on: "on" if on else "off"
     environment.filters["value"] = lambda text: str(text).replace(",", ",,")
     environment.filters["sh"] = lambda words: shlex.join([words] if isinstance(words, str) else words)
+    environment.filters["ps"] = literal
     return environment.get_template(name)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import shlex
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.facts.guest_fix import GuestFix, parse_guest_fix
-from provision.render.guest_scripts import fix_script
+from provision.facts.guest_change import GuestChange, parse_guest_change
+from provision.render.guest_scripts import (
+    enable_linux,
+    enable_offload_globally,
+    enable_rsc,
+    restoring,
+    stop_forwarding,
+)
 from provision.runtime.errors import HostError, RscvmError
-from provision.runtime.powershell import literal
-from provision.runtime.safe_text import short
+from provision.runtime.powershell import pattern
 from provision.verbs.fix.taps import Change, name_of
 from provision.verify.collect.guest_answers import agent_way
 from provision.verify.judge.guest_rungs import answered
@@ -44,8 +50,6 @@ class GuestMend:
     nic: NicEvidence
     change: InGuest
     script: Script
-    restored: Callable[[GuestFix], Sequence[str]] = field(repr=False)
-    """The commands that put back what a script has found."""
 
 
 def guest_mends(verdicts: Sequence[NicVerdict]) -> list[GuestMend]:
@@ -61,61 +65,54 @@ def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
     nic, guest = verdict.evidence, answered(verdict.evidence)
     if guest is None or guest.adapter is None or verdict.verdict != "not-ready":
         return
+    rows = _ROWS[guest.facts.system]
     by_cause: dict[str, list[Family]] = {}
     seen: dict[str, str] = {}
     for family, finding in verdict.families.items():
-        if finding.cause is not None and finding.cause.id in _WORDS[guest.facts.system]:
+        if finding.cause is not None and finding.cause.id in rows:
             by_cause.setdefault(finding.cause.id, []).append(family)
             seen.setdefault(finding.cause.id, finding.seen)
     for cause, families in by_cause.items():
-        words, restored = _WORDS[guest.facts.system][cause](guest.adapter.name, families)
+        row = rows[cause]
+        words = row.words(guest.adapter.name, [_NAMES[family] for family in families])
         change = InGuest(nic.machine, name_of(verdict), cause, words, seen[cause])
-        yield GuestMend(nic, change, fix_script(guest.facts.system, cause, nic.mac, families), restored)
+        yield GuestMend(nic, change, row.script(nic.mac, families))
 
 
-Words = tuple[str, "Callable[[GuestFix], Sequence[str]]"]
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """How a cause is mended in a guest."""
+
+    words: Callable[[str, Sequence[str]], str]
+    """As a person would do it, by the adapter's name and the families'."""
+    script: Callable[[str, Sequence[Family]], Script]
+    """By the adapter's MAC address."""
 
 
-def _adapter(name: str, families: Sequence[Family]) -> Words:
-    switches = " ".join(f"-{_NAMES[family]}" for family in families)
-
-    def restored(fix: GuestFix) -> list[str]:
-        off = " ".join(f"-{_NAMES[family]}" for family in families if fix.old.get(family) is False)
-        return [f"Disable-NetAdapterRsc -Name {literal(name)} {off}"] if off else []
-
-    return f"Enable-NetAdapterRsc -Name {literal(name)} {switches}", restored
+def _enable(adapter: str, families: Sequence[str]) -> str:
+    return f"Enable-NetAdapterRsc -Name {pattern(adapter)} {' '.join(f'-{family}' for family in families)}"
 
 
-def _global(_name: str, _families: Sequence[Family]) -> Words:
-    command = "Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing"
-    key = "ReceiveSegmentCoalescing"
-    return f"{command} Enabled", lambda fix: [f"{command} Disabled"] if fix.old.get(key) == "Disabled" else []
+def _stop(adapter: str, families: Sequence[str]) -> str:
+    named = f"Set-NetIPInterface -InterfaceAlias {pattern(adapter)} -AddressFamily"
+    return "; ".join(f"{named} {family} -Forwarding Disabled" for family in families)
 
 
-def _forwarding(name: str, families: Sequence[Family]) -> Words:
-    def command(family: Family, to: str) -> str:
-        interface = f"-InterfaceAlias {literal(name)} -AddressFamily {_NAMES[family]}"
-        return f"Set-NetIPInterface {interface} -Forwarding {to}"
-
-    def restored(fix: GuestFix) -> list[str]:
-        on = [family for family in families if fix.old.get(_NAMES[family]) == "Enabled"]
-        return [command(family, "Enabled") for family in on]
-
-    return "; ".join(command(family, "Disabled") for family in families), restored
-
-
-def _linux(name: str, _families: Sequence[Family]) -> Words:
-    command = f"ethtool -K {short(name, 15)} rx-gro-hw"
-    return f"{command} on", lambda fix: [f"{command} off"] if fix.old.get("rx-gro-hw") is False else []
-
-
-_WORDS: Mapping[str, Mapping[str, Callable[[str, Sequence[Family]], Words]]] = {
+_ROWS: Mapping[str, Mapping[str, _Row]] = {
     "windows": {
-        "nic-property-disabled": _adapter,
-        "offload-globally-disabled": _global,
-        "forwarding-enabled": _forwarding,
+        "nic-property-disabled": _Row(_enable, enable_rsc),
+        "offload-globally-disabled": _Row(
+            lambda *_: "Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled",
+            lambda *_: enable_offload_globally(),
+        ),
+        "forwarding-enabled": _Row(_stop, stop_forwarding),
     },
-    "linux": {"nic-property-disabled": _linux},
+    "linux": {
+        "nic-property-disabled": _Row(
+            lambda adapter, _: f"ethtool -K {shlex.quote(adapter)} rx-gro-hw on",
+            lambda mac, _: enable_linux(mac),
+        )
+    },
 }
 
 
@@ -148,13 +145,13 @@ class Guests:
                 fix = self._run(mend)
             except RscvmError as error:
                 return Mended(tuple(changed), tuple(notes), error)
-            restore = tuple(mend.restored(fix))
+            restore = tuple(restoring(fix))
             changed.append(replace(mend.change, restore=restore))
             notes += [f"{nic}: `{command}` in the guest puts it back as it was" for command in restore]
-            notes += [f"{nic}: the guest could not do all: {trouble}" for trouble in fix.troubles]
+            notes += [f"{nic}: in the guest: {trouble}" for trouble in fix.troubles]
         return Mended(tuple(changed), tuple(notes))
 
-    def _run(self, mend: GuestMend) -> GuestFix:
+    def _run(self, mend: GuestMend) -> GuestChange:
         """Run a mend's script.
 
         :raise RscvmError: when the guest does not answer, or nothing was changed.
@@ -165,8 +162,8 @@ class Guests:
             raise HostError(f"{machine}: its guest cannot be reached again")
         with self.edges.guest(self.host, way) as channel:
             result = channel.run(mend.script, timeout=_PATIENCE)
-        fix = parse_guest_fix(result.check().out)
-        if not fix.new:
+        fix = parse_guest_change(result.check().out)
+        if not fix.changed:
             why = "; ".join(fix.troubles) or "it told no reason"
             raise HostError(f"{machine}: the guest changed nothing: {why}")
         return fix

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.windows_guest import parse_windows_guest
-from provision.render.guest_scripts import question_for
+from provision.render.guest_scripts import ask_linux, ask_windows
 from provision.runtime.errors import RscvmError
 from provision.runtime.guest_channel import GuestWay
 from provision.runtime.parallel import foreseen, side_by_side
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provision.facts.guest import GuestFacts
-    from provision.runtime.guest_channel import System
+    from provision.runtime.guest_channel import Script, System
     from provision.runtime.protocols import ReadingEdges
     from provision.verify.evidence import NicEvidence
 
-_PARSERS: Mapping[System, Callable[[str], GuestFacts]] = {
-    "windows": parse_windows_guest,
-    "linux": parse_linux_guest,
+_QUESTIONS: Mapping[System, tuple[Callable[[], Script], Callable[[str], GuestFacts]]] = {
+    "windows": (ask_windows, parse_windows_guest),
+    "linux": (ask_linux, parse_linux_guest),
 }
+"""What a guest is asked, and what reads its answer."""
 _PATIENCE = 60.0
 """Seconds for one script; PowerShell alone takes several to start on a guest that is at work."""
 _BY_LIBVIRT_AT_ONCE = 4
@@ -90,9 +91,9 @@ def read_guest(edges: ReadingEdges, host: str, way: GuestWay) -> GuestFacts:
     :raise RscvmError: when it does not answer, or what it answers cannot be read.
     """
     with edges.guest(host, way) as channel:
-        system = way.system or channel.system()
-        result = channel.run(question_for(system), timeout=_PATIENCE)
-    return _PARSERS[system](result.check().out)
+        script, parse = _QUESTIONS[way.system or channel.system()]
+        result = channel.run(script(), timeout=_PATIENCE)
+    return parse(result.check().out)
 
 
 def with_guest(nic: NicEvidence, answers: Answers, *, must: bool) -> NicEvidence:

@@ -1,0 +1,57 @@
+"""Reads the one line of JSON that a script of ours says in a guest: bounded, whoever wrote it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provision.runtime.untrusted import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LONGEST = 4 << 20
+"""Characters; a guest of 256 adapters says 2 million."""
+_MOST_VALUES = 200_000
+_BEGINNING = '{"rscvm":'
+
+
+def answer_of(text: str, schema: str) -> Mapping[str, Any]:
+    """What a script says, whatever a login shell says before it; line breaks that a terminal made are none of JSON's.
+
+    :raise ValueError: when it is no answer of that schema.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError("it is longer than any guest's answer")
+    line = text.replace("\r", "").replace("\n", "")
+    said = read_json(line[line.index(_BEGINNING) : line.rindex("}") + 1], _MOST_VALUES)
+    if said["rscvm"] != schema:
+        raise ValueError(f"it is not {schema}")
+    return dict(said)
+
+
+def rows_of(said: object, most: int) -> list[Mapping[str, Any]]:
+    """The objects of a list, the first so many; of nothing none."""
+    return [row for row in said if isinstance(row, dict)][:most] if isinstance(said, list) else []
+
+
+def text_of(said: object, most: int = 200) -> str:
+    """A text, cut; empty where it is none. UTF-16 that has no other half becomes a question mark."""
+    return said[:most].encode("utf-8", "replace").decode("utf-8") if isinstance(said, str) else ""
+
+
+def flag_of(said: object) -> bool | None:
+    """True or false; None where it is neither."""
+    return said if isinstance(said, bool) else None
+
+
+def number_of(said: object) -> int | None:
+    """A whole number that a 64-bit counter can have; None where it is none."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 1 << 64 else None
+
+
+def mac_of(said: object) -> str:
+    """A MAC address as lower-case pairs with colons, from any usual form; empty where it is none, or all zeros."""
+    digits = "".join(c for c in text_of(said, 40).lower() if c in "0123456789abcdef")
+    return (
+        ":".join(digits[i : i + 2] for i in range(0, 12, 2)) if len(digits) == 12 and int(digits, 16) else ""
+    )

@@ -1,0 +1,50 @@
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$troubles = New-Object System.Collections.ArrayList
+
+function Short($value, $most = 200) {
+    $text = [string]$value
+    if ($text.Length -gt $most) { $text = $text.Substring(0, $most) }
+    $text
+}
+
+function YesNo($value) {
+    if ($null -eq $value) { $null } else { [bool]$value }
+}
+
+function First($rows, $most) {
+    foreach ($row in $rows) {
+        if ($most -le 0) { return }
+        $most -= 1
+        $row
+    }
+}
+
+# What a question answers; one that fails is told among the troubles and ends nothing else.
+function Ask($asked, [scriptblock]$question) {
+    try { & $question }
+    catch {
+        $code = [Runtime.InteropServices.Marshal]::GetHRForException($_.Exception)
+        if ($troubles.Count -lt 32) {
+            [void]$troubles.Add([ordered]@{
+                asked = $asked
+                id = Short $_.FullyQualifiedErrorId 100
+                type = Short ($_.Exception.GetType().FullName) 100
+                code = '0x{0:x8}' -f $code
+                words = Short $_.Exception.Message
+            })
+        }
+    }
+}
+
+# The same of one value: nothing is $null, which ConvertTo-Json of 5.1 makes of no other nothing.
+function Value($asked, [scriptblock]$question) {
+    $got = Ask $asked $question
+    if ($null -eq $got) { $null } else { $got }
+}
+
+# One line in ASCII: ConvertTo-Json of 5.1 lets everything else stand as it is, and the code page would bend it.
+function Say($said) {
+    $json = ConvertTo-Json -InputObject $said -Depth 8 -Compress
+    [regex]::Replace($json, '[^\x20-\x7e]', { param($found) '\u{0:x4}' -f [int][char]$found.Value })
+}
