@@ -184,7 +184,8 @@ def _fleet(found: Sequence[OnFleet]) -> Iterator[str]:
         fewer, more = found[-2:]
         sizes, goals = f"a host of {more.hosts} by one of {fewer.hosts}", []
         for name, many, few in (("rscvm", more.ours, fewer.ours), ("plain tasks", more.peer, fewer.peer)):
-            growth = ratios(many.seconds, few.seconds).scaled(fewer.hosts / more.hosts)
+            usual = spread(few.seconds).median  # the larger fleet has fewer rounds
+            growth = spread([took / usual for took in many.seconds]).scaled(fewer.hosts / more.hosts)
             goals.append(_against(f"{name}: time of {sizes}", LINEAR, growth))
         yield _table(["figure", "median (range)", "goal", "verdict"], goals) + "\n"
     heads = [

@@ -7,9 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
+from bench.fleet import OnFleet, Side
 from bench.phases import IMPORTS, measured
+from bench.plot import plot
 from bench.reach import PHASES
+from bench.report import Found, results
 
 PLACES = [place for places in PHASES.values() for place in places]
 EXAMPLE = Path(__file__).parent.parent / "examples" / "demo.yaml"
@@ -24,3 +28,25 @@ def test_every_phase_of_an_apply_is_a_function_that_is_there(place: str) -> None
 
 def test_the_phases_of_a_render_are_walked_through() -> None:
     assert measured(str(EXAMPLE), "demo").keys() > IMPORTS.keys()
+
+
+ON_FLEETS = [
+    OnFleet(5, Side((1.0, 1.2, 1.1), 90.0), Side((5.0, 6.0, 5.5), 120.0), ()),
+    OnFleet(20, Side((3.0, 3.2), 110.0), Side((20.0, 21.0), 200.0), ()),
+    OnFleet(50, Side((8.0,), 150.0), Side((52.0,), 400.0), ()),
+]
+"""The larger the fleet, the fewer the rounds."""
+
+
+def test_fleets_of_unlike_rounds_make_a_document() -> None:
+    said = results({"machine": "here"}, Found(fleet=ON_FLEETS))
+
+    assert "rscvm: time of a host of 50 by one of 20" in said
+    assert "1.03" in said  # 8 / 50 by 3.1 / 20
+
+
+def test_the_plot_is_xml_with_a_line_for_each_side() -> None:
+    drawn = etree.fromstring(plot(ON_FLEETS).encode())
+
+    assert drawn.tag.endswith("svg")
+    assert {"rscvm", "plain tasks"} <= {str(text).strip() for text in drawn.itertext()}

@@ -49,7 +49,7 @@ def connected(place: str, uid: int | None, seconds: float) -> Iterator[Line]:
             told = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
             peer = _CREDENTIALS.unpack(told)[0]
     except OSError as error:
-        raise HostError(f"no monitor answers at {place}: {error.strerror or error}") from error
+        raise HostError(f"nobody answers at {place}: {error.strerror or error}") from error
     with end:
         yield Line(end, peer or None)
 
@@ -57,13 +57,13 @@ def connected(place: str, uid: int | None, seconds: float) -> Iterator[Line]:
 def _unix(path: str, uid: int | None, seconds: float) -> socket.socket:
     """By a descriptor of its file: what was looked at is what is connected to, and no path is too long."""
     if uid is not None and not _is_guarded(path, uid):
-        raise HostError(f"no monitor answers at {path}: others than user {uid} may change what is there")
+        raise HostError(f"nobody answers at {path}: others than user {uid} may change what is there")
     file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         found = os.fstat(file)
         if uid is not None and (found.st_uid != uid or not stat.S_ISSOCK(found.st_mode)):
             raise HostError(
-                f"no monitor answers at {path}: its file is not a socket of user {uid}, whose process the machine is"
+                f"nobody answers at {path}: its file is not a socket of user {uid}, whose process the machine is"
             )
         end = socket.socket(socket.AF_UNIX)
         try:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
-from provision.runtime.errors import HostError
+from provision.edges.sockets import connected
 from provision.runtime.places import ANYBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from provision.edges.libvirt.connection import Libvirt
     from provision.edges.qmp import QmpSocket
+    from provision.edges.sockets import Line
     from provision.edges.ssh.host import SshHost
     from provision.runtime.command import Say
     from provision.runtime.guest_channel import Channel, GuestWay
     from provision.runtime.places import Listener, Target
     from provision.runtime.protocols import Runner
+
+_PATIENCE = 10.0
+"""Seconds for the connection to a guest agent's socket."""
 
 
 class RealEdges:
@@ -113,4 +117,36 @@ class RealEdges:
 
     def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
         """A guest of the host's, by one way into it."""
-        raise HostError(f"{way} of {host}: no way into guests is built yet")
+        match way.kind:
+            case "agent":
+                return self._by_agent(host, way)
+            case "ssh":
+                from provision.edges.guest.ssh import SshGuest  # noqa: PLC0415 - only where guests are asked
+
+                return SshGuest(way)
+            case "winrm":
+                from provision.edges.guest.winrm import WinrmGuest  # noqa: PLC0415 - an extra
+
+                return WinrmGuest(way)
+
+    @contextmanager
+    def _by_agent(self, host: str, way: GuestWay) -> Iterator[Channel]:
+        from provision.edges.guest.agent_channel import AgentGuest  # noqa: PLC0415 - only where guests are asked
+
+        if way.domain:
+            yield AgentGuest(way.domain, self.libvirt(host).agent(way.domain), way.system)
+            return
+        from provision.edges.guest.agent_socket import AgentSocket  # noqa: PLC0415
+
+        place = f"{host}:{way.socket}" if self._targets[host].address else way.socket
+        listener = way.listener or ANYBODY
+        with AgentSocket(place, listener, self._road(host, way.socket, listener)) as agent:
+            yield AgentGuest(f"the guest at {place}", agent, way.system)
+
+    def _road(self, host: str, socket: str, listener: Listener) -> AbstractContextManager[Line]:
+        """What connects to a path on the host."""
+        if not self._targets[host].address:
+            return connected(socket, listener.uid, _PATIENCE)
+        from provision.edges.ssh.relay import relayed  # noqa: PLC0415 - only where a host is remote
+
+        return relayed(host, self._connection(host).start, socket, listener.uid)

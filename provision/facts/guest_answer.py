@@ -31,7 +31,11 @@ def answer_of(text: str, schema: str) -> Mapping[str, Any]:
 
 def rows_of(said: object, most: int) -> list[Mapping[str, Any]]:
     """The objects of a list, the first so many; of nothing none."""
-    return [row for row in said if isinstance(row, dict)][:most] if isinstance(said, list) else []
+    found: list[Mapping[str, Any]] = []
+    for row in said if isinstance(said, list) else ():
+        if isinstance(row, dict) and len(found) < most:
+            found.append(row)
+    return found
 
 
 def text_of(said: object, most: int = 200) -> str:

@@ -107,11 +107,7 @@ def taps_in(argv: tuple[str, ...]) -> int:
 
 def monitors(argv: Sequence[str]) -> list[ListeningMonitor]:
     """The monitors at sockets that QEMU was started with; those on descriptors, pipes and terminals are left out."""
-    chardevs = {
-        said.get("id", ""): said
-        for said in (properties(text, "backend") for text in options(argv, "chardev"))
-        if said.get("backend") == "socket"
-    }
+    chardevs = _socket_chardevs(argv)
     found = [
         _monitor(_address(text), human=name == "monitor", pretty=name == "qmp-pretty")
         for name in ("qmp", "qmp-pretty", "monitor")
@@ -122,6 +118,25 @@ def monitors(argv: Sequence[str]) -> list[ListeningMonitor]:
         human = said.get("mode", "readline") != "control"
         found.append(_monitor(chardev, human=human, pretty=said.get("pretty", "off") in TRUE))
     return [each for each in found if each.path or each.port is not None]
+
+
+def _socket_chardevs(argv: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    """The chardevs that are sockets, by their ids."""
+    found = (properties(text, "backend") for text in options(argv, "chardev"))
+    return {said.get("id", ""): said for said in found if said.get("backend") == "socket"}
+
+
+_AGENT = "org.qemu.guest_agent.0"
+
+
+def agent_socket(argv: Sequence[str]) -> str:
+    """The path at which QEMU listens for who asks the guest agent; empty where it does not, or we could not ask there."""
+    chardevs = _socket_chardevs(argv)
+    for said in (properties(text, "driver") for text in options(argv, "device")):
+        if said.get("driver") == "virtserialport" and said.get("name") == _AGENT:
+            found = _monitor(chardevs.get(said.get("chardev", ""), {}), human=False, pretty=False)
+            return "" if found.refused else found.path
+    return ""
 
 
 def _address(text: str) -> Mapping[str, str]:

@@ -72,9 +72,17 @@ def within_limit(most: float) -> float:
     return min(most, limit.remaining)
 
 
-def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, every: float = 0.1) -> _T:
+def wait_for(
+    probe: Callable[[], _T | None],
+    deadline: Deadline,
+    what: str,
+    *,
+    every: float = 0.1,
+    slowest: float | None = None,
+) -> _T:
     """Ask until the probe gives something true, and return that.
 
+    :param slowest: where given, each pause is half as long again as the one before, up to so many seconds.
     :raise WaitedError: when it does not in time; it tells the probe's last answer.
     """
     while True:
@@ -86,6 +94,7 @@ def wait_for(probe: Callable[[], _T | None], deadline: Deadline, what: str, *, e
             last = f"; last seen: {seen!r}" if seen is not None else ""
             raise WaitedError(f"waited {deadline.seconds:g} s for {what}{last}")
         time.sleep(min(every, deadline.remaining))
+        every = every if slowest is None else min(1.5 * every, slowest)
 
 
 def pause(seconds: float) -> None:

@@ -65,7 +65,7 @@ def test_a_monitor_answers_through_whatever_the_host_has(site: Site, monitor: st
         assert "qemu" in version
         assert len(str(schema)) > 100_000, "much in one answer"
     assert refused["error"] == "RefusedError"
-    assert missing["message"].startswith("no monitor answers at /run/none/qmp on hv: ")
+    assert missing["message"].startswith("nobody answers at /run/none/qmp on hv: ")
     wait_for(lambda: not relays(site), time.monotonic() + 10, "the relays' end")
 
 
@@ -108,7 +108,7 @@ def test_a_socket_that_nobody_listens_at(site: Site, carrier: str) -> None:
         (answer,) = site.ask(asked("/run/qmp"))
 
     assert answer["error"] == "HostError"
-    assert answer["message"].startswith("no monitor answers at /run/qmp on hv: ")
+    assert answer["message"].startswith("nobody answers at /run/qmp on hv: ")
 
 
 def test_a_host_without_any_program_for_it(site: Site, monitor: str) -> None:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provision.edges.libvirt import domains as reading
-from provision.edges.libvirt.monitor import LibvirtMonitor, binding, within
+from provision.edges.libvirt.domain_agent import LibvirtAgent
+from provision.edges.libvirt.monitor import Hanging, LibvirtMonitor, binding, within
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.safe_text import quoted
 
@@ -22,8 +23,6 @@ _T = TypeVar("_T")
 
 _HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)"
 _THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
-_MOST_HANGING = 12
-"""Monitors that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _STARTING = 300.0
 """Seconds for what libvirtd does with a domain."""
 
@@ -42,7 +41,7 @@ class Libvirt:
         self._uri = f"{path}?{shown}" if shown else path
         self._own = threading.local()
         self._open_ones: list[Any] = []
-        self._hanging = 0
+        self._hanging = Hanging()
 
     @property
     def _connection(self) -> Any:
@@ -213,22 +212,27 @@ class Libvirt:
 
         :raise HostError: when there is no such domain.
         """
-        if self._hanging >= _MOST_HANGING:
-            raise HostError(
-                f"{name}'s monitor was not asked: {self._hanging} others hang, and each keeps one of libvirtd's workers"
-            )
-        try:
+        found = self._asked(name, "monitor")
+        return LibvirtMonitor(name, found, self._left_hanging, self._bounds.asking)
+
+    def agent(self, name: str) -> LibvirtAgent:
+        """The domain's guest agent.
+
+        :raise HostError: when there is no such domain.
+        """
+        return LibvirtAgent(name, self._asked(name, "guest agent"), self._left_hanging)
+
+    def _asked(self, name: str, what: str) -> Any:
+        """The domain of which somebody else is asked, who may never answer."""
+        with self._hanging.counted(f"{name}'s {what}"):
             found = self._find(name)
-        except DeadlineError:
-            self._hanging += 1
-            raise
         if found is None:
             raise HostError(f"no domain {name} at {self._uri}")
-        return LibvirtMonitor(name, found, self._left_hanging, self._bounds.asking)
+        return found
 
     def _left_hanging(self) -> None:
         """Leave the connection to the call that hangs on it."""
-        self._hanging += 1
+        self._hanging.calls += 1
         self._drop()
 
     def _drop(self) -> None:

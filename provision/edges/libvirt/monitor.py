@@ -6,16 +6,17 @@ import json
 import queue
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from provision.runtime.deadline import within_limit
-from provision.runtime.errors import HostError, RefusedError, RequestError, UnreadableError
+from provision.runtime.errors import DeadlineError, HostError, RefusedError, RequestError, UnreadableError
 from provision.runtime.interrupt import look
 from provision.runtime.safe_text import quoted, short
 from provision.runtime.untrusted import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from provision.runtime.protocols import MonitorQuestion
 
@@ -25,6 +26,8 @@ _LOOK = 0.2
 """Seconds between looks for an interruption."""
 _TIMEOUT = 5.0
 """Seconds for one answer of a monitor."""
+_MOST_HANGING = 12
+"""Calls that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
 _WORDS = 300
 """Characters of what a monitor says that are handed on in an error."""
 UNDECODED = (UnicodeDecodeError, SystemError)
@@ -95,6 +98,29 @@ def _work(
         except Exception as error:  # noqa: BLE001 - handed to the caller, who knows them
             done.put((None, error))
         del call  # what it holds is the caller's again
+
+
+class Hanging:
+    """Counts the calls that were left hanging at one daemon."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @contextmanager
+    def counted(self, what: str) -> Iterator[None]:
+        """Ask for something in the block, unless too many hang.
+
+        :raise HostError: when they do; then nothing is asked.
+        """
+        if self.calls >= _MOST_HANGING:
+            raise HostError(
+                f"{what} was not asked: {self.calls} others hang, and each keeps one of libvirtd's workers"
+            )
+        try:
+            yield
+        except DeadlineError:
+            self.calls += 1
+            raise
 
 
 class LibvirtMonitor:

@@ -108,7 +108,7 @@ class SshHost:
         :raise NoShellError: when there was none.
         """
         name, token = self._target.name, secrets.token_hex(16)
-        stream = self._shell(command)
+        stream = self.execute(command)
         try:
             with suppress(ConnectionError):  # what refuses says why
                 stream.send(_BECOME.format(sbin=SBIN, token=token, words=shlex.join(argv)).encode())
@@ -125,11 +125,15 @@ class SshHost:
     def _end(self, command: str, group: str) -> None:
         """End a process group, through a second channel; that the host is lost meanwhile is for others to say."""
         with suppress(HostError, OSError):
-            stream = self._shell(command)
+            stream = self.execute(command)
             stream.send(f"kill -9 -{group}\n".encode())
             stream.end(PATIENCE)
 
-    def _shell(self, command: str) -> SshStream:
+    def execute(self, command: str) -> SshStream:
+        """Start what the user's login shell makes of a command.
+
+        :raise HostError: when the host cannot be reached, or does not let us in.
+        """
         transport = self._connected()
         with whole(), self._in_time(transport):
             channel = transport.open_session(timeout=PATIENCE)

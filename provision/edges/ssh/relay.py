@@ -194,7 +194,7 @@ def relayed_by(
     if not first:
         stream.kill()
         words = quoted(err[-_MOST:].decode("utf-8", "replace")) or f"nothing within {PATIENCE} s"
-        raise HostError(f"no monitor answers at {place} on {host}: {words}")
+        raise HostError(f"nobody answers at {place} on {host}: {words}")
     near, far = socket.socketpair()
     stream.unread(out[first.end() :], b"")
     threading.Thread(target=carry, args=(stream, far), daemon=True).start()

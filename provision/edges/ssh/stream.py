@@ -141,12 +141,16 @@ class SshStream:
         """Hand this out first at the next receive."""
         self._early = (out, err)
 
-    def end(self, seconds: float) -> int:
-        """End its input and wait for it; one that does not end in time is killed. Return its exit status."""
+    def end_input(self) -> None:
+        """Let it read that nothing more comes."""
         from paramiko import SSHException  # noqa: PLC0415
 
         with suppress(OSError, EOFError, SSHException), whole():
             self._channel.shutdown_write()
+
+    def end(self, seconds: float) -> int:
+        """End its input and wait for it; one that does not end in time is killed. Return its exit status."""
+        self.end_input()
         if not self._channel.status_event.wait(seconds):
             self.kill()
             return _KILLED

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
-from provision.facts.qemu_arguments import MOST_NICS, monitors, nics_of, taps_in
+from provision.facts.qemu_arguments import MOST_NICS, agent_socket, monitors, nics_of, taps_in
 from provision.host.read.processes import LEFT_OUT, LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
@@ -108,7 +108,7 @@ def _unread(host: str, machine: str, why: str) -> NicEvidence:
 
 def _owned(nics: Sequence[NicEvidence], process: Process, labels: Mapping[int, str]) -> list[NicEvidence]:
     """A process's NICs, as those of its machine."""
-    owner = Owner(process.pid, started=process.started, uid=process.uid)
+    owner = Owner(process.pid, started=process.started, uid=process.uid, agent=agent_socket(process.argv))
     return [
         replace(
             nic,

@@ -1,0 +1,108 @@
+"""A guest that runs scripts over SSH, whatever its login shell is: sh, PowerShell, cmd.exe."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from provision.edges.ssh.host import SshHost
+from provision.edges.ssh.route import PATIENCE
+from provision.runtime.command import Result
+from provision.runtime.deadline import Deadline, limited, within_limit
+from provision.runtime.errors import DeadlineError, HostError, LostError
+from provision.runtime.guest_words import as_run
+from provision.runtime.interrupt import look, shield
+
+if TYPE_CHECKING:
+    from provision.edges.ssh.stream import SshStream
+    from provision.runtime.command import Run
+    from provision.runtime.guest_channel import GuestWay, Script, System
+
+_MOST = 4 << 20
+"""Bytes that a script may put out, on both streams together; as much as an agent may answer."""
+_LOOK = 0.2
+"""Seconds between looks for an interruption."""
+_NO_STATUS = -1
+"""What paramiko gives for the exit status of who told none: it was killed, or the connection broke."""
+
+
+class SshGuest:
+    """A guest that is asked over SSH; a context manager, so that the connection ends."""
+
+    def __init__(self, way: GuestWay) -> None:
+        """The way's target is the guest; its host key has to be known, as any host's.
+
+        :raise HostError: when the way leads nowhere.
+        """
+        if way.target is None:
+            raise HostError(f"{way} leads to no guest")
+        self._way, self._name = way, str(way)
+        self._host = SshHost(way.target)
+
+    def __enter__(self) -> Self:
+        """Return itself; the connection is made when first used."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hang up."""
+        self._host.close()
+
+    def system(self) -> System:
+        """What runs there, as was said beforehand.
+
+        :raise HostError: when nothing was.
+        """
+        if self._way.system is None:
+            raise HostError(f"whether Windows or Linux runs at {self._name} is not said")
+        return self._way.system
+
+    def run(self, script: Script, *, timeout: float) -> Result:
+        """Run a script and return how it ended.
+
+        :raise DeadlineError: when it does not end in time. It has been ended then where the guest has a `sh`; what
+            Windows' sshd has started for us without a terminal runs on when we hang up (Win32-OpenSSH issue 1751).
+        :raise HostError: when the guest is not reached, or what it says is too much.
+        """
+        run = as_run(script)
+        deadline = Deadline(within_limit(timeout))
+        with limited(deadline):
+            stream = self._start(script, run)
+        try:
+            return self._result(script, run, stream, deadline)
+        except BaseException:
+            with shield():
+                stream.kill()
+                self._host.close()
+            raise
+
+    def _start(self, script: Script, run: Run) -> SshStream:
+        """The program that reads the script; of a `sh` we know the process group, by which it can be ended."""
+        if script.shell == "sh":
+            return self._host.start(run.argv)
+        return self._host.execute(" ".join(run.argv))  # none of its words needs quoting in any shell
+
+    def _result(self, script: Script, run: Run, stream: SshStream, deadline: Deadline) -> Result:
+        out, err = bytearray(), bytearray()
+        try:
+            with suppress(ConnectionError):  # one that has ended without reading says why
+                stream.send(run.stdin.encode("utf-8", "surrogateescape"))
+            stream.end_input()
+            while (more := stream.receive(min(_LOOK, deadline.remaining))) is not None:
+                look()
+                out += more[0]
+                err += more[1]
+                if len(out) + len(err) > _MOST:
+                    raise HostError(f"{script.name} puts out more than {_MOST >> 20} MiB at {self._name}")
+                if deadline.expired:
+                    raise DeadlineError(self._late(script, deadline), whole=False)
+        except ConnectionError as error:
+            raise LostError(f"{self._name} was lost while {script.name} ran: {error}", whole=False) from error
+        status = stream.end(min(PATIENCE, max(_LOOK, deadline.remaining)))
+        if status == _NO_STATUS:
+            raise LostError(f"{script.name} ended at {self._name} without an exit status", whole=False)
+        said = (data.decode("utf-8", "replace") for data in (out, err))
+        return Result(self._name, run.argv, status, *said)
+
+    def _late(self, script: Script, deadline: Deadline) -> str:
+        left = ", and may still run there" if script.shell == "powershell" else ""
+        return f"{script.name} did not end within {deadline.seconds:.3g} s at {self._name}{left}"
