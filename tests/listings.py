@@ -51,6 +51,9 @@ class Listing(FakeLibvirt):
         self.there = self.there if self.later is None else self.later
         return found
 
+    def domain(self, name: str) -> Domain | None:
+        return next((domain for domain in self.there if domain.name == name), None)
+
     def runs(self) -> Mapping[str, str]:
         return {domain.name: domain.run for domain in self.there if domain.run}
 

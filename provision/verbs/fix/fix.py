@@ -14,7 +14,7 @@ from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, LostError, RequestError, RscvmError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.definition import edit_diffs
-from provision.verbs.fix.in_guest import Guests, InGuest, guest_mends, guests_of
+from provision.verbs.fix.in_guest import Guests, InGuest, guest_mends, guests_of, is_restarting
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
 from provision.verbs.fix.repair import plan_repair
@@ -113,7 +113,7 @@ def _with_guests(fixed: Fixed, guests: Guests | None, verdicts: Sequence[NicVerd
 def _settled(verdicts: Callable[[], list[NicVerdict]], fixed: Fixed) -> list[NicVerdict]:
     """How every NIC is now; an adapter that was restarted in its guest has its driver again first."""
     restarted = any(isinstance(change, InGuest) for change in fixed.changed)
-    return await_drivers_of(verdicts, Deadline(_RESTARTED)) if restarted else verdicts()
+    return await_drivers_of(verdicts, Deadline(_RESTARTED), is_restarting) if restarted else verdicts()
 
 
 def fix_host(source: MachineSource, edges: Edges, say: Say, look: Look = LOOK, *, dry_run: bool) -> Fixed:

@@ -18,7 +18,9 @@ from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.powershell import pattern
 from provision.verbs.fix.taps import Change, name_of
 from provision.verify.collect.guest_answers import agent_way
+from provision.verify.evidence import Unasked
 from provision.verify.judge.guest_rungs import answered
+from provision.verify.judge.ladder import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,6 +169,12 @@ class Guests:
             why = "; ".join(fix.troubles) or "it told no reason"
             raise HostError(f"{machine}: the guest changed nothing: {why}")
         return fix
+
+
+def is_restarting(nic: NicEvidence) -> bool:
+    """Whether an adapter that was restarted in its guest has no driver yet, or its guest does not answer yet."""
+    without = not isinstance(nic.virtio, Unasked) and not loaded(nic)
+    return nic.state == "running" and (without or isinstance(nic.guest, Unasked))
 
 
 def guests_of(source: MachineSource, edges: Edges) -> Guests:

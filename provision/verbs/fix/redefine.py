@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from provision.runtime.deadline import Deadline
     from provision.runtime.protocols import Libvirt
     from provision.verbs.fix.domain_edit import Edit
+    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
 
@@ -183,9 +184,14 @@ def _await_answer(libvirt: Libvirt, name: str, deadline: Deadline, why: HostErro
         raise _left_off(name, why) from error
 
 
-def await_drivers_of(verdicts: Callable[[], list[NicVerdict]], deadline: Deadline) -> list[NicVerdict]:
+def await_drivers_of(
+    verdicts: Callable[[], list[NicVerdict]],
+    deadline: Deadline,
+    coming: Callable[[NicEvidence], bool] = may_yet_load,
+) -> list[NicVerdict]:
     """The verdicts once every NIC has its driver, or at the deadline; a libvirt that is silent is asked again.
 
+    :param coming: whether a NIC's is waited for.
     :raise HostError: when it is silent still at the deadline.
     """
     found: list[NicVerdict] = []
@@ -198,7 +204,7 @@ def await_drivers_of(verdicts: Callable[[], list[NicVerdict]], deadline: Deadlin
             if deadline.expired:
                 raise
             return False
-        return not any(may_yet_load(verdict.evidence) for verdict in found)
+        return not any(coming(verdict.evidence) for verdict in found)
 
     try:
         wait_for(settled, deadline, "the guest's drivers", every=0.5)

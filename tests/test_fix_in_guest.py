@@ -1,0 +1,183 @@
+"""fix --guest: changes what of a guest's own settings the finding needs, and nothing else, and says what puts it back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provision.runtime.errors import HostError
+from provision.verbs.check import Look, check
+from provision.verbs.fix.fix import Fixed, Place, fix_domain
+from provision.verbs.fix.in_guest import InGuest, guest_mends, guests_of
+from provision.verify.collect.source import domain_source
+from provision.verify.judge.verdict import judge_nic
+from tests.asked_guests import Guest, GuestEdges, answer, host
+from tests.builders import nic
+from tests.guests import REASONS_NAMED, linux, windows
+
+
+def fix(there: GuestEdges, *, guest: bool = True, dry_run: bool = False) -> Fixed:
+    source = domain_source(there, "local", ("vm",))
+    look = Look(guest=True)
+    guests = guests_of(source, there) if guest else None
+    place = Place(
+        there, "local", "qemu:///x", "vm", lambda: check(source, look), lambda *_: "/backup", guests
+    )
+    return fix_domain(place, lambda _: None, dry_run=dry_run)
+
+
+def changed(kind: str, old: dict[str, Any], new: dict[str, Any], *troubles: dict[str, str]) -> str:
+    said = {
+        "rscvm": "fix/1",
+        "fix": kind,
+        "adapter": "Ethernet 2",
+        "old": old,
+        "new": new,
+        "troubles": list(troubles),
+    }
+    return json.dumps(said)
+
+
+def guest_that(reason: str, script: str, says: str) -> Guest:
+    """It says the reason until the script has run."""
+    return Guest({"rsc": [answer(reason), answer()], script: [says]})
+
+
+DONE = [
+    (
+        "NicPropertyDisabled", "fix-rsc", changed("rsc", {"IPv4": False, "IPv6": True}, {"IPv4": True, "IPv6": True}),
+        "Enable-NetAdapterRsc -Name 'Ethernet 2' -IPv4 -IPv6", ["Disable-NetAdapterRsc -Name 'Ethernet 2' -IPv4"],
+    ),
+    (
+        "NetOffloadGlobalDisabled", "fix-global",
+        changed("global", {"ReceiveSegmentCoalescing": "Disabled"}, {"ReceiveSegmentCoalescing": "Enabled"}),
+        "Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled",
+        ["Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing 'Disabled'"],
+    ),
+    (
+        "ForwardingEnabled", "fix-forwarding",
+        changed("forwarding", {"IPv4": "Enabled", "IPv6": "Disabled"}, {"IPv4": "Disabled", "IPv6": "Disabled"}),
+        "; ".join(f"Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -AddressFamily {family} -Forwarding Disabled" for family in ("IPv4", "IPv6")),
+        ["Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -AddressFamily 'IPv4' -Forwarding 'Enabled'"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "script", "says", "what", "restore"), DONE, ids=[row[0] for row in DONE])
+def test_what_the_finding_needs_is_changed_and_what_puts_it_back_is_told(
+    reason: str, script: str, says: str, what: str, restore: list[str]
+) -> None:
+    guest = guest_that(reason, script, says)
+    there = host()
+    there.guests = {"the guest agent": guest}
+
+    fixed = fix(there)
+
+    [change] = fixed.changed
+    assert isinstance(change, InGuest)
+    assert (change.what, list(change.restore)) == (what, restore)
+    assert [note for note in fixed.notes if "puts it back" in note] == [
+        f"vm.net0: `{command}` in the guest puts it back as it was" for command in restore
+    ]
+    assert {each.name for each in guest.scripts} == {"rsc", script}
+    assert fixed.error is None
+    assert {
+        rung.states["ipv4"] for v in fixed.verdicts for rung in v.ladder if rung.name == "operational"
+    } == {"pass"}
+
+
+@pytest.mark.parametrize(("reason", "script", "says", "what", "restore"), DONE, ids=[row[0] for row in DONE])
+def test_a_dry_run_says_the_same_and_changes_nothing(
+    reason: str, script: str, says: str, what: str, restore: list[str]
+) -> None:
+    guest = guest_that(reason, script, says)
+    there = host()
+    there.guests = {"the guest agent": guest}
+
+    fixed = fix(there, dry_run=True)
+
+    assert [change.what for change in fixed.changed] == [what]
+    assert {each.name for each in guest.scripts} == {"rsc"}
+    assert restore
+
+
+def test_without_being_asked_for_it_nothing_in_a_guest_is_changed_and_it_is_said_how() -> None:
+    guest = guest_that("NicPropertyDisabled", "fix-rsc", "")
+    there = host()
+    there.guests = {"the guest agent": guest}
+
+    fixed = fix(there, guest=False)
+
+    assert not fixed.changed
+    assert {each.name for each in guest.scripts} == {"rsc"}
+    assert any("`fix --guest` does it" in note for note in fixed.notes)
+
+
+@pytest.mark.parametrize("reason", ["WFPCompatibility", "NDISCompatibility", "Capability", "Unknown"])
+def test_what_would_have_to_be_uninstalled_is_told_and_left(reason: str) -> None:
+    guest = Guest(answer(reason))
+    there = host()
+    there.guests = {"the guest agent": guest}
+
+    fixed = fix(there)
+
+    assert not fixed.changed
+    assert {each.name for each in guest.scripts} == {"rsc"}
+
+
+def test_a_guest_that_changed_nothing_is_an_error_with_its_own_words() -> None:
+    trouble = {
+        "asked": "Enable-NetAdapterRsc",
+        "type": "CimException",
+        "code": "0x80041003",
+        "words": "Access denied",
+    }
+    there = host()
+    there.guests = {
+        "the guest agent": guest_that("NicPropertyDisabled", "fix-rsc", changed("rsc", {}, {}, trouble))
+    }
+
+    fixed = fix(there)
+
+    assert not fixed.changed
+    assert (
+        str(fixed.error)
+        == "vm: the guest changed nothing: Enable-NetAdapterRsc: Access denied (CimException 0x80041003)"
+    )
+
+
+def test_a_guest_that_is_lost_while_it_is_changed_is_an_error_and_nothing_is_claimed() -> None:
+    class Lost(Guest):
+        def run(self, script: Any, *, timeout: float) -> Any:
+            if script.name != "rsc":
+                raise HostError("the guest agent is gone")
+            return super().run(script, timeout=timeout)
+
+    there = host()
+    there.guests = {"the guest agent": Lost(answer("NicPropertyDisabled"))}
+
+    fixed = fix(there)
+
+    assert (fixed.changed, str(fixed.error)) == ((), "the guest agent is gone")
+
+
+def test_what_concerns_the_whole_guest_is_changed_once_for_its_nics() -> None:
+    both = [judge_nic(nic(nic=name, guest=windows("NetOffloadGlobalDisabled"))) for name in ("net0", "net1")]
+
+    assert len(guest_mends(both)) == 1
+
+
+@pytest.mark.parametrize("reason", REASONS_NAMED)
+def test_a_guest_whose_nic_is_as_it_is_meant_is_left_alone(reason: str) -> None:
+    off = nic(rsc="false", guest=windows(reason, reason))
+
+    assert not [mend for mend in guest_mends([judge_nic(off)]) if judge_nic(off).verdict == "ready"]
+
+
+def test_a_linux_guest_gets_its_switch_back() -> None:
+    [mend] = guest_mends([judge_nic(nic(guest=linux(on=False)))])
+
+    assert mend.change.what == "ethtool -K eth0 rx-gro-hw on"
+    assert mend.script.shell == "sh"

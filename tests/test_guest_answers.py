@@ -1,0 +1,188 @@
+"""Guests are asked by their ways in, in their order; what they tell is joined by MAC address, kept, and judged again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provision.api.saved import judged_from, recorded
+from provision.lab.load import parse_lab
+from provision.runtime.errors import HostError, RequestError
+from provision.runtime.guest_channel import GuestWay
+from provision.verbs.check import Look, check
+from provision.verify.collect.asked_ways import named_ways
+from provision.verify.collect.guest_answers import Told, agent_way, ask_guests, with_guest
+from provision.verify.collect.source import domain_source
+from provision.verify.evidence import AskedGuest, Owner, Unasked
+from provision.verify.judge.verdict import NicVerdict
+from provision.verify.saved.files import Request
+from tests.asked_guests import BY_AGENT, MAC, Guest, GuestEdges, answer, edges, host
+from tests.builders import FakeHost, nic
+
+
+def test_the_first_way_that_answers_is_taken_and_the_next_are_left_alone() -> None:
+    ssh, winrm = GuestWay("ssh", "windows"), GuestWay("winrm", "windows", address="w", user="u")
+    last = Guest(answer())
+    ways = GuestEdges(guests={"ssh": Guest(answer("WFPCompatibility")), "winrm u@w": last})
+
+    told = ask_guests(ways, "local", {"vm": [BY_AGENT, ssh, winrm]})["vm"]
+
+    assert isinstance(told, Told)
+    assert told.channel == "ssh"
+    assert told.facts.adapters[0].rsc["ipv4"].reason == "WFPCompatibility"
+    assert not last.scripts
+
+
+def test_of_a_guest_that_answers_by_no_way_every_ways_own_error_is_told() -> None:
+    ways = GuestEdges(guests={"ssh": Guest(HostError("it hung up"))})
+    password = Guest(RequestError("WIN_PW is not set"))
+    ways.guests = {**ways.guests, "winrm u@w": password}
+
+    told = ask_guests(
+        ways,
+        "local",
+        {"vm": [BY_AGENT, GuestWay("ssh", "windows"), GuestWay("winrm", "windows", address="w", user="u")]},
+    )["vm"]
+
+    assert isinstance(told, Unasked)
+    assert told.reason == (
+        "the guest agent: the guest agent leads nowhere (build it); ssh: it hung up; winrm u@w: WIN_PW is not set"
+    )
+
+
+@pytest.mark.parametrize(
+    "said", ["", "no JSON", '{"rscvm":"windows/2"}', '{"rscvm":"windows/1","adapters":{}', "\x00" * 5000]
+)
+def test_an_answer_that_cannot_be_read_is_that_ways_error(said: str) -> None:
+    told = ask_guests(GuestEdges(guests={"the guest agent": Guest(said)}), "local", {"vm": [BY_AGENT]})["vm"]
+
+    assert isinstance(told, Unasked)
+    assert "cannot read" in told.reason
+
+
+def test_a_machine_without_a_way_in_says_so() -> None:
+    told = ask_guests(GuestEdges(), "local", {"vm": []})["vm"]
+
+    assert isinstance(told, Unasked)
+    assert "no way in" in told.reason
+
+
+def test_adapters_are_matched_by_mac_whatever_they_are_called() -> None:
+    [told] = ask_guests(edges(), "local", {"vm": [BY_AGENT]}).values()
+
+    mine = with_guest(nic(machine="vm", mac=MAC.upper()), {"vm": told}, must=False)
+    other = with_guest(nic(machine="vm", mac="52:54:00:00:00:99"), {"vm": told}, must=False)
+
+    assert isinstance(mine.guest, AskedGuest)
+    assert mine.guest.adapter is not None
+    assert isinstance(other.guest, AskedGuest)
+    assert other.guest.adapter is None
+
+
+LAB = """\
+version: 1
+machines:
+  win:
+    guest: windows
+    memory: 1GiB
+    nics: [{bridge: br0, mac: "52:54:00:12:34:56"}]
+    ask:
+      - winrm: {address: 10.0.0.2, user: Administrator, password_env: WIN_PW, tls: false}
+      - agent
+      - ssh: {address: 10.0.0.2, user: Administrator, port: 2222, identity: /k}
+  mute: {guest: linux, memory: 1GiB}
+"""
+
+
+def test_the_ways_of_a_lab_file_are_in_its_order() -> None:
+    lab = parse_lab(LAB, "lab.yaml", "/srv", {})
+    machine = nic(machine="win", owner=Owner(domain="win"))
+
+    winrm, agent, ssh = named_ways(lab, machine)
+
+    assert (winrm.kind, winrm.address, winrm.user, winrm.password_env, winrm.tls) == (
+        "winrm",
+        "10.0.0.2",
+        "Administrator",
+        "WIN_PW",
+        False,
+    )
+    assert (agent.kind, agent.domain, agent.system) == ("agent", "win", "windows")
+    assert ssh.target is not None
+    assert (ssh.target.address, ssh.target.user, ssh.target.port, ssh.target.identity) == (
+        "10.0.0.2",
+        "Administrator",
+        2222,
+        "/k",
+    )
+    assert named_ways(lab, replace(machine, machine="mute")) == ()
+
+
+def test_the_agent_of_a_machine_that_no_libvirt_has_is_at_its_socket_of_its_own_process() -> None:
+    [way] = agent_way(nic(owner=Owner(7, agent="/run/qga", uid=64055)))
+
+    assert way.socket == "/run/qga"
+    assert way.listener is not None
+    assert (way.listener.pid, way.listener.uid) == (7, 64055)
+    assert agent_way(nic()) == ()
+
+
+def verdict_of(look: Look, there: GuestEdges) -> NicVerdict:
+    [verdict] = check(domain_source(there, "local", ("vm",)), look)
+    return verdict
+
+
+def test_domains_are_asked_by_their_agents_only_where_guests_must_answer() -> None:
+    there = edges("NDISCompatibility")
+
+    assert verdict_of(Look(), there).evidence.guest is None
+    asked = verdict_of(Look(guest=True), there)
+
+    assert asked.finding.cause is not None
+    assert asked.finding.cause.id == "ndis-compatibility"
+
+
+def test_what_a_guest_told_is_kept_and_judged_again_elsewhere(tmp_path: Path) -> None:
+    there = edges("ForwardingEnabled")
+    request = Request(connect="qemu:///system", names=("vm",), guest=True)
+    with recorded(there, str(tmp_path / "kept"), request) as kept:
+        [before] = check(domain_source(kept, "local", ("vm",)), Look(guest=True))
+
+    [outcome] = judged_from(str(tmp_path / "kept"), None)
+
+    assert outcome.value is not None
+    [after] = outcome.value
+    assert after.finding == before.finding
+    assert after.evidence.guest == before.evidence.guest
+    assert after.finding.cause is not None
+    assert after.finding.cause.id == "forwarding-enabled"
+    assert [path.name for path in (tmp_path / "kept" / "local").iterdir() if "rsc" in path.name]
+
+
+def test_that_a_guest_did_not_answer_is_kept_too(tmp_path: Path) -> None:
+    there = host()
+    request = Request(connect="qemu:///system", names=("vm",), guest=True)
+    with recorded(there, str(tmp_path / "kept"), request) as kept:
+        [before] = check(domain_source(kept, "local", ("vm",)), Look(guest=True))
+
+    [outcome] = judged_from(str(tmp_path / "kept"), None)
+
+    assert outcome.value is not None
+    assert outcome.value[0].evidence.guest == before.evidence.guest
+    assert isinstance(before.evidence.guest, Unasked)
+
+
+def test_many_guests_are_asked_side_by_side_and_one_that_leads_astray_costs_its_own_answer_alone() -> None:
+    there = GuestEdges(FakeHost(), guests={"the guest agent": Guest(answer())})
+    ways = {f"vm{i}": [BY_AGENT] for i in range(40)}
+    broken = Guest(ValueError("an error of ours"))
+    there.guests = {**there.guests, "ssh": broken}
+
+    found = ask_guests(there, "local", {**ways, "odd": [GuestWay("ssh", "linux")]})
+
+    assert sum(isinstance(each, Told) for each in found.values()) == 40
+    odd = found["odd"]
+    assert isinstance(odd, Unasked)
+    assert "internal error" in odd.reason
