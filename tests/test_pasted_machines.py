@@ -215,15 +215,11 @@ def test_what_the_kernel_says_of_large_segments_is_told() -> None:
     ("text", "hint"),
     [
         (
-            "PS C:\\> Get-NetAdapterRsc | fl\nIPv4FailureReason    : Capability\n",
-            "`rscvm explain Capability`",
-        ),
-        (
             "IPv4FailureReason\nEthernet 3 NDISCompatibility NDISCompa...\n",
             "`rscvm explain NDISCompatibility`",
         ),
-        ("Get-NetAdapterRsc\nEthernet  True  NoFailure\n", "Get-NetAdapterRsc is not judged yet"),
-        ("hello", "`virsh dumpxml` and `qm config` can be read"),
+        ("Get-NetAdapterRsc\nEthernet  True  NoFailure\n", "`Get-NetAdapterRsc | Format-List` can be read"),
+        ("hello", "`virsh dumpxml`, `qm config` and `Get-NetAdapterRsc` can be read"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_helps(text: str, hint: str) -> None:

@@ -25,12 +25,17 @@ def _tag(found: re.Match[str]) -> str:
 
 def plain_lines(text: str) -> list[str]:
     """The lines as a terminal showed them: without a page's tags and escapes, quote marks, colours and margins."""
+    return [line.strip() for line in placed_lines(text)]
+
+
+def placed_lines(text: str) -> list[str]:
+    """The same lines with what stands before them: where columns are, counts."""
     if "<" in text:
         text = _TAG.sub(_tag, text)
     if "&" in text:
         text = unescape(text)
     text = text.translate(_LETTERS)
-    return [_QUOTE.sub("", _ESCAPE.sub("", line)).strip() for line in _NEWLINE.split(text)]
+    return [_QUOTE.sub("", _ESCAPE.sub("", line)).rstrip() for line in _NEWLINE.split(text)]
 
 
 def said_lines(line: str) -> list[str]:

@@ -28,6 +28,8 @@ class Reason:
     source: str
     cause: str
     """The id under which it is a cause; empty where it is none."""
+    of_netkvm: bool = False
+    """Whether what to do is of use to NetKVM's adapters alone."""
 
 
 def _shown(name: str, code: int, more: str = "") -> str:
@@ -137,6 +139,7 @@ REASONS = (
         ),
         "NetKVM Common/ParaNdis_Common.cpp (InitializeRSCState) and ParaNdis6_FillOffloadCapabilities; the name: Get-NetAdapterRsc",
         "capability",
+        of_netkvm=True,
     ),
     Reason(
         "Unknown",

@@ -1,4 +1,4 @@
-"""Evidence out of pasted output of ethtool, and what can be said beside it. Pure."""
+"""Evidence out of pasted output of ethtool, and all other evidence that was pasted with it. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from provision.runtime.errors import RequestError
 from provision.tables.failure_reasons import REASONS
 from provision.tables.kernel_messages import KERNEL_MESSAGES
 from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
+from provision.verify.collect.pasted_guests import guest_nics, joined, untold
 from provision.verify.collect.pasted_machines import domain_nics, proxmox_nics
 from provision.verify.collect.pasted_notes import (
     ABSENT,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 _UNNAMED = "unnamed"
 _MOST_NICS = 2000
-_WINDOWS = re.compile(r"Get-NetAdapterRsc|IPv[46]FailureReason", re.IGNORECASE)
+_WINDOWS = re.compile(r"Get-NetAdapterRsc|IPv[46]FailureReason|\bRTO\b", re.IGNORECASE)
 
 
 def pasted(texts: Mapping[str, str]) -> list[NicEvidence]:
@@ -48,7 +49,7 @@ def pasted(texts: Mapping[str, str]) -> list[NicEvidence]:
 
     :raise RequestError: when none has anything in it that can be recognised.
     """
-    nics = [nic for source, text in texts.items() for nic in _of_one(source, text)]
+    nics = joined([nic for source, text in texts.items() for nic in _of_one(source, text)])
     if len(nics) > _MOST_NICS:
         raise RequestError(f"there are more than {_MOST_NICS} NICs in it", hint="paste less at a time")
     if not nics:
@@ -61,15 +62,21 @@ def pasted(texts: Mapping[str, str]) -> list[NicEvidence]:
 
 def _hint(texts: Iterable[str]) -> str:
     """What could be read, or what there is to say of what cannot."""
-    windows = "\n".join(text for text in texts if _WINDOWS.search(text))
+    windows = [text for text in texts if _WINDOWS.search(text)]
+    if troubles := [trouble for text in windows for trouble in untold(text)]:
+        return troubles[0]
     if windows:
-        told = [each.name for each in REASONS if each.cause and re.search(rf"\b{each.name}\b", windows)]
+        told = [
+            row.name
+            for row in REASONS
+            if row.cause and any(re.search(rf"\b{row.name}\b", text) for text in windows)
+        ]
         reasons = " and ".join(f"`rscvm explain {name}`" for name in told)
         more = f"; {reasons} tells what its FailureReason means" if reasons else ""
-        return f"Get-NetAdapterRsc is not judged yet{more}"
+        return f"whose line is whose cannot be told: `Get-NetAdapterRsc | Format-List` can be read in every form{more}"
     return (
-        "`ethtool -k DEV`, `ethtool --json -k DEV`, `ethtool -c DEV`, `virsh dumpxml` and `qm config` can be read, with "
-        "what a terminal puts around them"
+        "`ethtool -k DEV`, `ethtool --json -k DEV`, `ethtool -c DEV`, `virsh dumpxml`, `qm config` and `Get-NetAdapterRsc` can "
+        "be read, with what a terminal puts around them"
     )
 
 
@@ -79,6 +86,7 @@ def _of_one(source: str, text: str) -> list[NicEvidence]:
     machines = [*domain_nics(source, text), *proxmox_nics(source, lines)]
     taps = listed_taps(lines) | {nic.tap for nic in machines if nic.tap and nic.kind != "direct"}
     devices = [*_devices(source, text, taps), *_logged(source, text)]
+    guests = guest_nics(source, text)
     by_tap: dict[str, list[NicEvidence]] = {}
     for each in devices:
         by_tap.setdefault(each.tap or "", []).append(each)
@@ -90,7 +98,7 @@ def _of_one(source: str, text: str) -> list[NicEvidence]:
         else nic
         for nic in machines
     ]
-    return [*told, *(each for each in devices if each.tap not in shown)]
+    return [*told, *(each for each in devices if each.tap not in shown), *guests]
 
 
 def _logged(source: str, text: str) -> Iterator[NicEvidence]:

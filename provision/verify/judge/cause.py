@@ -9,7 +9,7 @@ from typing import Literal
 
 from provision.tables.failure_reasons import BY_REASON
 from provision.verify.evidence import Family, NicEvidence
-from provision.verify.judge.guest_rungs import when_windows
+from provision.verify.judge.guest_rungs import when_netkvm, when_windows
 
 Verdict = Literal["ready", "not-ready", "unknown"]
 Scope = Literal["family", "nic", "beside"]
@@ -107,7 +107,7 @@ def cause(
 def windows_reason(name: str, *fix: Fix) -> Callable[[Rule], Cause]:
     """Make a cause of a rule about one of Windows' FailureReasons, whose words the table has; what else to do comes last."""
     row = BY_REASON[name]
-    fixes = [Fix(words, "guest", when_windows) for words in row.fix]
+    fixes = [Fix(words, "guest", when_netkvm if row.of_netkvm else when_windows) for words in row.fix]
 
     def of(rule: Rule) -> Cause:
         rule.__doc__ = row.meaning

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.guest import NO_FAILURE, FamilyRsc
 from provision.tables.failure_reasons import UNNAMED
-from provision.tables.guests import FIRST_WITH_RSC
+from provision.tables.guests import FIRST_WITH_RSC, NETKVM_ADAPTER
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.rung import Rung, as_state, same
 
@@ -44,6 +44,18 @@ def when_linux(nic: NicEvidence) -> bool:
 def when_windows(nic: NicEvidence) -> bool:
     """Whether its guest may be a Windows."""
     return not when_linux(nic)
+
+
+def when_netkvm(nic: NicEvidence) -> bool:
+    """Whether its adapter in a Windows may be one of NetKVM's, as far as that is known."""
+    guest = answered(nic)
+    described = guest.adapter.description if guest and guest.adapter else ""
+    return when_windows(nic) and (not described or described.startswith(NETKVM_ADAPTER))
+
+
+def when_other_driver(nic: NicEvidence) -> bool:
+    """Whether its adapter in a Windows is known to be another's."""
+    return when_windows(nic) and not when_netkvm(nic)
 
 
 def told(nic: NicEvidence, family: Family) -> FamilyRsc:

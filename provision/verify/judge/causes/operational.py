@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 from provision.verify.judge.blockers import culprits, suspects
 from provision.verify.judge.cause import Fix, always, cause, windows_reason
-from provision.verify.judge.guest_rungs import incapable, named_reason, told, unanswered
+from provision.verify.judge.guest_rungs import incapable, named_reason, told, unanswered, when_other_driver
 
 if TYPE_CHECKING:
     from provision.verify.evidence import Family, NicEvidence
 
 
-@windows_reason("Capability")
+@windows_reason(
+    "Capability",
+    Fix(
+        "its own driver decides: a newer one may have RSC, where the device can do it",
+        "guest",
+        when_other_driver,
+    ),
+)
 def capability(nic: NicEvidence, family: Family) -> str:
     """The driver declares no RSC."""
     if not incapable(nic, family):

@@ -1,0 +1,139 @@
+"""Evidence out of what somebody pasted of a Windows guest: one NIC for each adapter, as often as it is there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provision.facts.guest import NO_FAILURE, Adapter, GuestFacts
+from provision.facts.pasted_windows import PastedAdapter, PastedWindows, parse_windows
+from provision.tables.guests import NETKVM_ADAPTER
+from provision.verify.collect.pasted_notes import ABSENT
+from provision.verify.evidence import AskedGuest, NicEvidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.facts.guest import FamilyRsc
+
+_UNNAMED = "unnamed"
+_EVERY = "every adapter"
+_MICROSOFT = ("ms_", "vms_")
+_LISTED = 6
+_WORKS = (
+    "Windows has nothing against RSC here (NoFailure); whether the host hands large frames on is not in what was pasted: "
+    "`rscvm check` on the host tells, or paste `virsh dumpxml` and `ethtool -k TAP` too"
+)
+_JOINS = (
+    "which of the host's NICs it is a MAC address would tell: `Get-NetAdapter | Format-List Name, MacAddress`"
+)
+
+
+def guest_nics(source: str, text: str) -> list[NicEvidence]:
+    """The adapters that a text tells of, or, where it tells but of all of a Windows, one NIC for all."""
+    windows = parse_windows(text)
+    nics: list[NicEvidence] = []
+    asked: dict[str, int] = {}
+    for each in windows.adapters:
+        name = each.adapter.name or _UNNAMED
+        asked[name] = asked.get(name, 0) + 1
+        again = f" ({asked[name]})" if asked[name] > 1 else ""
+        facts, more = _facts(each.adapter, windows)
+        notes = [*_notes(each), *more, *windows.troubles]
+        nics.append(_nic(source, f"{name}{again}", AskedGuest(facts, each.adapter), notes))
+    if not nics and windows.global_rsc is not None:
+        every = Adapter("")
+        facts, _ = _facts(every, windows)
+        nics.append(_nic(source, _EVERY, AskedGuest(facts, every), []))
+    return nics
+
+
+def untold(text: str) -> tuple[str, ...]:
+    """What a text says of a Windows that cannot be told, each in a line."""
+    return parse_windows(text).troubles
+
+
+def joined(nics: Sequence[NicEvidence]) -> list[NicEvidence]:
+    """The NICs, and a guest's adapter with the machine's NIC whose it is, where a MAC address of both, and of no others, proves it."""
+    macs: dict[str, tuple[list[NicEvidence], list[NicEvidence]]] = {}
+    for nic in nics:
+        if nic.mac:
+            macs.setdefault(nic.mac.lower(), ([], []))[nic.guest is not None].append(nic)
+    pairs = [(of_host[0], guest[0]) for of_host, guest in macs.values() if len(of_host) == len(guest) == 1]
+    told = {id(nic): guest for nic, guest in pairs}
+    taken = {id(guest) for _, guest in pairs}
+    beside = any(nic.guest is None for nic in nics)
+    return [_told(nic, told.get(id(nic)), beside=beside) for nic in nics if id(nic) not in taken]
+
+
+def _told(nic: NicEvidence, guest: NicEvidence | None, *, beside: bool) -> NicEvidence:
+    """A NIC with what its guest says of it; an adapter whose NIC is not known with what that leaves open."""
+    if guest is not None:
+        return replace(nic, guest=guest.guest, notes=(*nic.notes, *guest.notes))
+    if not isinstance(nic.guest, AskedGuest) or nic.guest.adapter is None:
+        return nic
+    works = [_WORKS] if _works(nic.guest.adapter) else []
+    return replace(nic, notes=(*nic.notes, *works, *([_JOINS] if beside and not nic.mac else [])))
+
+
+def _nic(source: str, name: str, guest: AskedGuest, notes: Sequence[str]) -> NicEvidence:
+    return NicEvidence(
+        host="pasted",
+        machine=source,
+        nic=name,
+        mac=guest.adapter.mac if guest.adapter else "",
+        tap=None,
+        rsc=None,
+        purpose=None,
+        state="unknown",
+        kind="ethernet",
+        model="virtio",
+        properties=ABSENT,
+        virtio=ABSENT,
+        features=ABSENT,
+        notes=tuple(notes),
+        guest=guest,
+    )
+
+
+def _facts(adapter: Adapter, windows: PastedWindows) -> tuple[GuestFacts, list[str]]:
+    """What the guest says of an adapter and of itself, as far as the two go together, and that they do not."""
+    facts = GuestFacts("windows", adapters=(adapter,), global_rsc=windows.global_rsc)
+    if facts.global_rsc is False and any(rsc.operational for rsc in adapter.rsc.values()):
+        return replace(facts, global_rsc=None), [
+            "RSC is off for the whole guest, and operational on this adapter: the two are not of one moment"
+        ]
+    return facts, []
+
+
+def _works(adapter: Adapter) -> bool:
+    return bool(adapter.rsc) and all(map(_family_works, adapter.rsc.values()))
+
+
+def _family_works(rsc: FamilyRsc) -> bool:
+    return rsc.enabled is not False and (
+        rsc.operational or (rsc.operational is None and rsc.reason == NO_FAILURE)
+    )
+
+
+def _notes(pasted: PastedAdapter) -> Iterator[str]:
+    """What is to be known beside it, and what cannot be told."""
+    adapter = pasted.adapter
+    yield from pasted.untold
+    if adapter.description and not adapter.description.startswith(NETKVM_ADAPTER):
+        yield (
+            f"it is {adapter.description}, and no VirtIO adapter: what is said of NetKVM, guest_csum and guest_tso is not about it"
+        )
+    software = [family for family, rsc in adapter.rsc.items() if rsc.operational and rsc.supported is False]
+    if software:
+        yield (
+            f"operational though the driver declares none ({', '.join(software)}): it is Windows' own RSC, in software, as of "
+            "Windows 10 1703 and later"
+        )
+    bound = [each.component for each in adapter.bindings if not each.component.startswith(_MICROSOFT)]
+    if bound:
+        more = f" and {len(bound) - _LISTED} more" if len(bound) > _LISTED else ""
+        yield (
+            f"bound to it, and not Windows' own: {', '.join(bound[:_LISTED])}{more}; which of them are filters, and of which NDIS, "
+            "is not in what was pasted"
+        )
