@@ -1,0 +1,1 @@
+"""A guest itself, by every way into it: its agent, SSH, WinRM."""
