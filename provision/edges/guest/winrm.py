@@ -1,0 +1,162 @@
+"""A Windows guest that runs scripts by WinRM, with PowerShell's remoting (pypsrp); NTLM, over TLS or encrypted by itself."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+import traceback
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from provision.runtime.command import Result
+from provision.runtime.deadline import Deadline, within_limit
+from provision.runtime.errors import DeadlineError, HostError, LostError
+from provision.runtime.interrupt import shield
+from provision.runtime.masked import MARK
+from provision.runtime.safe_text import quoted, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from provision.edges.guest.psrp_session import Session
+    from provision.runtime.guest_channel import GuestWay, Script, System
+
+_LIBRARIES = ("pypsrp", "spnego")
+_LOADING = threading.Lock()
+
+# wsmerror.h and winerror.h: a fault's number says what it is, whatever the guest's language.
+_ALLOW = "in the guest, make it a member of Administrators or of Remote Management Users"
+_NO_POWERSHELL = ("has no PowerShell for us", "in the guest, as Administrator: Enable-PSRemoting -Force")
+_FAULTS: dict[int | None, tuple[str, str]] = {
+    5: ("does not allow that", _ALLOW),  # ERROR_ACCESS_DENIED
+    0x8033803B: _NO_POWERSHELL,  # ERROR_WSMAN_INVALID_RESOURCE_URI
+    0x80338002: _NO_POWERSHELL,  # the same, as some of Windows' code says it
+}
+
+
+class WinrmGuest:
+    """A guest that is asked by WinRM; each script has a session of its own, which is gone from the guest at its end."""
+
+    def __init__(self, way: GuestWay) -> None:
+        """`way`: of kind `winrm`."""
+        self._way = way
+        self._password = ""
+
+    def __enter__(self) -> WinrmGuest:
+        """Have what it takes; the guest is not asked yet.
+
+        :raise HostError: when pypsrp is not there, or the password is not.
+        """
+        _load(self._way)
+        name = self._way.password_env
+        self._password = os.environ.get(name, "")
+        if not self._password:
+            raise HostError(
+                f"{self._way}: no password: {name} is not set in the environment, or is empty",
+                hint=f"put it there without writing it down: read -rs {name}; export {name}",
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget the password."""
+        self._password = ""
+
+    def system(self) -> System:
+        """What runs there: nothing else has WinRM."""
+        return "windows"
+
+    def run(self, script: Script, *, timeout: float) -> Result:
+        """Run a script of PowerShell's and return how it ended; all that it says is 4 MiB at most.
+
+        Its status is 0, or 1 where an error ended it; its output is what it put out, each object a line.
+
+        :raise DeadlineError: when it does not end in time; it has been ended then, if the guest still answers.
+        :raise HostError: when the guest does not answer, does not let us in, or does not run it.
+        """
+        from provision.edges.guest.psrp_session import Session  # noqa: PLC0415 - loads pypsrp
+        from provision.edges.guest.winrm_line import WinrmLine  # noqa: PLC0415
+
+        if script.shell != "powershell":
+            raise HostError(f"{self._way} runs PowerShell alone, and {script.name} is for {script.shell}")
+        whole = Deadline(within_limit(timeout))
+        line = WinrmLine(self._way, self._password, whole)
+        session = Session(self._way, line)
+        try:
+            with self._told(script, session, whole):
+                status, out, err = session.perform(script.text)
+        finally:
+            with shield():
+                session.end()
+                line.close()
+        return Result(str(self._way), ("powershell", script.name), status, out, self._unspoken(err))
+
+    @contextmanager
+    def _told(self, script: Script, session: Session, whole: Deadline) -> Iterator[None]:
+        """Let what goes wrong be told as what it is.
+
+        :raise HostError: then.
+        """
+        try:
+            yield
+        except DeadlineError as error:
+            if not session.begun:
+                raise
+            late = f"{script.name} did not end within {whole.seconds:.3g} s in {self._way}"
+            raise DeadlineError(late, whole=False) from error
+        except HostError as error:
+            from provision.edges.guest.winrm_stream import NotHeardError  # noqa: PLC0415
+
+            if not (session.begun and isinstance(error, NotHeardError)):
+                raise
+            lost = f"{script.name} was not seen to end in {self._way}: {error}"
+            raise LostError(lost, hint=error.hint, whole=False) from error
+        except Exception as error:
+            # A fault, or whatever pypsrp stumbles over in what the guest says.
+            quotes = self._password in "".join(traceback.format_exception(error))
+            raise self._fault(error) from (None if quotes else error)
+
+    def _fault(self, error: Exception) -> HostError:
+        """Why a guest does not do what it was asked, by a fault's number."""
+        from pypsrp.exceptions import WinRMTransportError, WSManFaultError  # noqa: PLC0415
+
+        if isinstance(error, WSManFaultError):
+            code = error.code if isinstance(error.code, int) else None
+            what, hint = _FAULTS.get(code, ("says no", ""))
+            number = "" if code is None else f" (0x{code:08X})"
+            words = self._unspoken(quoted(str(error.reason or "it does not say why")))
+            return HostError(f"{self._way} {what}{number}: {words}", hint=hint)
+        if isinstance(error, WinRMTransportError):
+            return HostError(f"{self._way} says no: HTTP {error.code}, without words that can be read")
+        words = self._unspoken(short(f"{type(error).__name__}: {error}", 300))
+        return HostError(f"{self._way} does not answer as PowerShell does: {words}")
+
+    def _unspoken(self, words: str) -> str:
+        """Words without the password, if they quote it."""
+        return words.replace(self._password, MARK)
+
+
+def _load(way: GuestWay) -> None:
+    """Load what is needed here alone, and keep it quiet: it logs what it sends and receives, and warns of versions.
+
+    :raise HostError: when it is not there.
+    """
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for library in _LIBRARIES:
+                importlib.import_module(library)
+            importlib.import_module("provision.edges.guest.psrp_session")
+            importlib.import_module("provision.edges.guest.winrm_line")
+        except ImportError as error:
+            raise HostError(f"{way} cannot be asked: {error}", hint="pip install 'rscvm[winrm]'") from error
+    for library in _LIBRARIES:
+        logger = logging.getLogger(library)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+        logger.propagate = False
