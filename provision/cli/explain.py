@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
 @click.command(short_help="What a cause or FailureReason means, how it is seen and mended.")
 @click.argument("name", required=False, metavar="[CAUSE]")
+@click.option(
+    "--script",
+    "script",
+    metavar="NAME",
+    shell_complete=lambda *given: _script_names(given[-1]),
+    help="What is run in a guest: rsc, linux, fix-rsc, fix-global, fix-keyword or fix-forwarding.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
-def explain(output: Output, name: str | None, *, as_json: bool) -> int:
+def explain(output: Output, name: str | None, script: str | None, *, as_json: bool) -> int:
     """What a cause that `check` names means, how it is seen, what to do, and where that is known from.
 
     CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: what of a
@@ -34,6 +41,9 @@ def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     from provision.tables.topics import TOPICS, told
     from provision.verify.judge.causes.catalogue import CATALOGUE
 
+    if script is not None:
+        _show_script(output, script, name, as_json=as_json)
+        return 0
     causes: Iterable[Cause] = CATALOGUE
     reasons: Iterable[Reason] = REASONS
     topics: Mapping[str, str] = TOPICS
@@ -51,6 +61,36 @@ def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     else:
         _show(output, causes, reasons, topics)
     return 0
+
+
+def _script_names(begun: str) -> list[str]:
+    from provision.render.guest_scripts import GUEST_SCRIPTS
+
+    return [name for name in GUEST_SCRIPTS if name.startswith(begun)]
+
+
+def _show_script(output: Output, script: str, name: str | None, *, as_json: bool) -> None:
+    """A script as it is run, and nothing else, so that it can be piped into a shell; as JSON with how it is handed over."""
+    from provision.render.guest_scripts import GUEST_SCRIPTS
+    from provision.runtime.guest_words import as_run
+
+    if name is not None:
+        raise RequestError("--script NAME and CAUSE are two questions", hint="ask one of them")
+    if script not in GUEST_SCRIPTS:
+        raise RequestError(f"no script {short(script, 60)}", hint=f"there are {', '.join(GUEST_SCRIPTS)}")
+    row = GUEST_SCRIPTS[script]
+    run = row.example()
+    if as_json:
+        told = {
+            "name": script,
+            "does": row.does,
+            "shell": run.shell,
+            "argv": list(as_run(run).argv),
+            "text": run.text,
+        }
+        output.json({"schema": "rscvm/explain/1", "script": told})
+    else:
+        output.text(run.text)
 
 
 def _plain(name: str) -> str:

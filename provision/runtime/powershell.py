@@ -12,7 +12,11 @@ _SPECIAL = re.compile(r"[`*?\[\]]")
 
 
 def literal(text: str) -> str:
-    """A text as a single-quoted literal, in which nothing but the quotation marks means anything."""
+    """A text as a single-quoted literal, in which nothing but the quotation marks means anything.
+
+    A NUL, which is in no name of Windows', becomes U+FFFD: what reads PowerShell may take it for the end.
+    """
+    text = text.replace("\0", "\ufffd")
     return f"'{_QUOTES.sub(lambda mark: mark[0] * 2, text)}'"
 
 
