@@ -41,7 +41,6 @@ def test_a_guest_whose_rsc_works_tells_all_there_is() -> None:
     assert (guest.version, guest.processors, guest.global_rsc) == ((10, 0, 20348), 4, True)
     assert (guest.nat, guest.defender, guest.throttling) == (False, True, 0xFFFFFFFF)
     assert guest.resent == 100 / 1_000_000
-    assert guest.retransmitted is None
     assert guest.callouts == ()
     assert guest.troubles == ()
     adapter = guest.adapter("52:54:00:12:34:56")

@@ -70,7 +70,13 @@ def start(authority: Authority) -> Iterator[Start]:
 def way(server: WinrmServer, **more: object) -> GuestWay:
     tls = server.certificate is not None
     return GuestWay(
-        "winrm", "windows", address=server.address, user="Administrator", password_env="WIN_PW", tls=tls, **more
+        "winrm",
+        "windows",
+        address=server.address,
+        user="Administrator",
+        password_env="WIN_PW",
+        tls=tls,
+        **more,
     )
 
 
@@ -81,7 +87,9 @@ def ask(server: WinrmServer, script: Script = SCRIPT, timeout: float = 10) -> Re
 
 @pytest.mark.parametrize("tls", [True, False])
 def test_a_script_is_run_and_its_output_returned(start: Start, tls: bool) -> None:
-    said = json.dumps([{"Name": "Ethernet ä \U0001f600", "IPv4FailureReason": "NoFailure"}], ensure_ascii=False)
+    said = json.dumps(
+        [{"Name": "Ethernet ä \U0001f600", "IPv4FailureReason": "NoFailure"}], ensure_ascii=False
+    )
     server = start(says(said), tls=tls)
 
     result = ask(server)
@@ -149,7 +157,9 @@ def test_errors_of_a_script_are_told_and_alone_do_not_fail_it(start: Start) -> N
 
 def test_a_script_that_an_error_ends_has_status_1(start: Start) -> None:
     def answer(pipeline: ServerPipeline, _script: str) -> None:
-        error = ErrorRecord(NETException(Message="no such cmdlet"), ErrorCategoryInfo(), FullyQualifiedErrorId="x")
+        error = ErrorRecord(
+            NETException(Message="no such cmdlet"), ErrorCategoryInfo(), FullyQualifiedErrorId="x"
+        )
         pipeline._change_state(PSInvocationState.Failed, error)
 
     result = ask(start(answer))
@@ -241,7 +251,9 @@ def test_objects_in_place_of_texts_are_refused(start: Start, what: object) -> No
 )
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("action", ["Create", "Receive"])
-def test_hostile_documents_are_refused(start: Start, action: str, status: int, body: bytes, words: str) -> None:
+def test_hostile_documents_are_refused(
+    start: Start, action: str, status: int, body: bytes, words: str
+) -> None:
     server = start()
     server.spoil = at(action, lambda handler: handler.say(body, status))
 
@@ -283,7 +295,10 @@ NEST = b"<Obj RefId='0'><MS>" * 200 + b"</MS></Obj>" * 200
         (fragment(message(0x41005, NEST)), "nests too deeply"),
         (fragment(message(0x41005, b"<a>" + b"<b/>" * 6000 + b"</a>")), "too many elements"),
         (fragment(message(0x21005, b"<Obj RefId='0'/>")), "Mandatory"),
-        (fragment(b"", place=1) + b"".join(fragment(b"", part=n, place=0) for n in range(1, 11_000)), "10000 pieces"),
+        (
+            fragment(b"", place=1) + b"".join(fragment(b"", part=n, place=0) for n in range(1, 11_000)),
+            "10000 pieces",
+        ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
@@ -386,7 +401,9 @@ def test_a_service_that_does_not_let_us_in_is_told_by_how(
     assert not server.service.asked
 
 
-def test_a_wrong_password_is_refused_and_told_where_it_came_from(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_refused_and_told_where_it_came_from(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WIN_PW", "wrong-horse")
 
     error = refusal(start())
@@ -407,7 +424,9 @@ def test_a_wrong_password_is_refused_and_told_where_it_came_from(start: Start, m
 )
 def test_a_fault_is_told_by_its_number_with_its_words_escaped(start: Start, code: int, words: str) -> None:
     server = start()
-    server.spoil = at("Create", lambda handler: handler.say(fault(code, "no\x1b[31m".replace("\x1b", "\u009b")), 500))
+    server.spoil = at(
+        "Create", lambda handler: handler.say(fault(code, "no\x1b[31m".replace("\x1b", "\u009b")), 500)
+    )
 
     assert words.replace("\\x1b", "\\x9b") in str(refusal(server))
     assert "Delete" not in server.service.asked
@@ -462,7 +481,9 @@ def test_over_http_an_answer_in_the_clear_is_nobodys(start: Start) -> None:
 
 def test_over_http_a_fault_in_the_clear_is_told_without_its_words(start: Start) -> None:
     server = start(tls=False)
-    server.spoil = at("Create", lambda handler: handler.reply(500, fault(5, "anybody's words"), {"Content-Type": PLAIN}))
+    server.spoil = at(
+        "Create", lambda handler: handler.reply(500, fault(5, "anybody's words"), {"Content-Type": PLAIN})
+    )
 
     assert "anybody's words" not in str(refusal(server))
 
@@ -475,7 +496,9 @@ def test_over_http_a_fault_in_the_clear_is_told_without_its_words(start: Start) 
         (DAY, "127.0.0.9", "is for another name"),
     ],
 )
-def test_a_certificate_that_does_not_count_is_told_by_why(authority: Authority, until: timedelta, name: str, words: str) -> None:
+def test_a_certificate_that_does_not_count_is_told_by_why(
+    authority: Authority, until: timedelta, name: str, words: str
+) -> None:
     address = loopback()
     file = authority.certified(name or address, until=until)
     with WinrmServer(address, file) as server:
@@ -499,16 +522,22 @@ def test_a_strangers_certificate_is_not_trusted(
     assert "REQUESTS_CA_BUNDLE" in error.hint
 
 
-def test_without_a_bundle_the_systems_authorities_count_alone(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_bundle_the_systems_authorities_count_alone(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     server = start(says("ok"))
     assert "is not trusted" in str(refusal(server))
 
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate and server.certificate.parent / "A test's authority.pem"))
+    monkeypatch.setenv(
+        "SSL_CERT_FILE", str(server.certificate and server.certificate.parent / "A test's authority.pem")
+    )
     assert ask(server).out == "ok\n"
 
 
-def test_a_certificate_that_certifies_itself_can_be_named(tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_certifies_itself_can_be_named(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = loopback()
     both, shown = alone(tmp_path, address)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(shown))
@@ -533,7 +562,10 @@ def test_what_speaks_no_tls_is_told(start: Start) -> None:
 
 def test_a_guest_that_is_not_reached_is_told_with_how_to_set_it_up(authority: Authority) -> None:
     nobody = GuestWay("winrm", address=loopback(), user="Administrator", password_env="WIN_PW")
-    with WinrmGuest(nobody) as guest, pytest.raises(NotHeardError, match="is not reached at port 5986: Connection refused") as caught:
+    with (
+        WinrmGuest(nobody) as guest,
+        pytest.raises(NotHeardError, match="is not reached at port 5986: Connection refused") as caught,
+    ):
         guest.run(SCRIPT, timeout=5)
 
     assert "docs/" in caught.value.hint
@@ -553,7 +585,9 @@ def test_no_proxy_of_the_environments_is_gone_by(start: Start, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_without_a_password_nobody_is_asked(start: Start, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_without_a_password_nobody_is_asked(
+    start: Start, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
     monkeypatch.delenv("WIN_PW")
     if value is not None:
         monkeypatch.setenv("WIN_PW", value)
@@ -567,7 +601,9 @@ def test_without_a_password_nobody_is_asked(start: Start, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("library", ["pypsrp", "spnego"])
-def test_where_pypsrp_is_missing_it_is_told_how_to_have_it(start: Start, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+def test_where_pypsrp_is_missing_it_is_told_how_to_have_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
     monkeypatch.setitem(sys.modules, library, None)
 
     error = refusal(start())

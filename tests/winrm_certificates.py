@@ -35,16 +35,24 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self._signed(own))
 
-    def certified(self, address: str, *, since: datetime.timedelta = -DAY, until: datetime.timedelta = DAY) -> Path:
+    def certified(
+        self, address: str, *, since: datetime.timedelta = -DAY, until: datetime.timedelta = DAY
+    ) -> Path:
         """A file with a key and a certificate for an IP address or a name, valid from then to then."""
         key = ec.generate_private_key(ec.SECP256R1())
         file = self._folder / f"{address}-{since.days}-{until.days}.pem"
-        builder = self._builder(_name(address), key, since, until).add_extension(_for(address), critical=False)
+        builder = self._builder(_name(address), key, since, until).add_extension(
+            _for(address), critical=False
+        )
         file.write_bytes(_pem(key) + self._signed(builder))
         return file
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, since: datetime.timedelta, until: datetime.timedelta
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        since: datetime.timedelta,
+        until: datetime.timedelta,
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())

@@ -30,7 +30,9 @@ from spnego.exceptions import SpnegoError
 from tests.winrm_soap import Answer, FaultError, Service, WrongError, fault
 
 PLAIN = "application/soap+xml;charset=UTF-8"
-_SEALED = 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+_SEALED = (
+    'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+)
 _BOUNDARY = re.compile(r'boundary="([^"]+)"')
 
 Spoil = Callable[["Handler", str], bool]

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 _PATH = "/wsman"
 _SCHEME = "negotiate"
-_SEALED = 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+_SEALED = (
+    'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+)
 _PLAIN = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = re.compile(r'boundary="([^"\r\n]{1,70})"')
 _MOST = 1 << 20
@@ -65,7 +67,10 @@ class WinrmLine:
 
     def __init__(self, way: GuestWay, password: str, whole: Deadline) -> None:
         """`whole`: by when all has to have ended."""
-        scheme, host = ("https" if way.tls else "http"), f"[{way.address}]" if ":" in way.address else way.address
+        scheme, host = (
+            ("https" if way.tls else "http"),
+            f"[{way.address}]" if ":" in way.address else way.address,
+        )
         self.endpoint = f"{scheme}://{host}:{PORTS[way.tls]}{_PATH}"
         self.handed = 0
         """How many messages the guest may have seen."""
@@ -77,9 +82,7 @@ class WinrmLine:
         self._seal: WinRMEncryption | None = None
         self._asking = False
 
-    def send(
-        self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None
-    ) -> str:
+    def send(self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None) -> str:
         """The answer to a message; one that may be asked again is, when nothing is heard: the guest keeps its answer.
 
         `timeout` is how long the answer may take.
@@ -220,7 +223,9 @@ class WinrmLine:
         stream.expect_within(seconds)
         self._asking = True
         try:
-            http.request("POST", _PATH, body, {"User-Agent": "rscvm", "Accept-Encoding": "identity", **headers})
+            http.request(
+                "POST", _PATH, body, {"User-Agent": "rscvm", "Accept-Encoding": "identity", **headers}
+            )
             response = http.getresponse()
             data = response.read(_MOST + 1)
             if len(data) > _MOST:
@@ -228,7 +233,9 @@ class WinrmLine:
             if response.length:
                 raise IncompleteRead(data, response.length)
         except (OSError, HTTPException) as error:
-            raise NotHeardError(f"{self._way} hung up in the middle: {short(said(error), 200)}", hint=SET_UP) from error
+            raise NotHeardError(
+                f"{self._way} hung up in the middle: {short(said(error), 200)}", hint=SET_UP
+            ) from error
         self._asking = False
         offers = tuple(response.headers.get_all("WWW-Authenticate", ()))
         return _Answer(response.status, response.headers.get("Content-Type", ""), offers, data)
