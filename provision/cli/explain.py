@@ -1,9 +1,9 @@
-"""`rscvm explain`: what a cause, a FailureReason or a topic means."""
+"""`rscvm explain`: what a cause, a FailureReason, a known issue or a topic means."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +16,25 @@ if TYPE_CHECKING:
 
     from provision.cli.output import Output
     from provision.tables.failure_reasons import Reason
+    from provision.tables.known_issues import KnownIssue
     from provision.verify.judge.cause import Cause
+
+
+ISSUES = "issues"
+"""By this name all known issues are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What goes by a name."""
+
+    causes: Iterable[Cause]
+    reasons: Iterable[Reason]
+    issues: Iterable[KnownIssue]
+    topics: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return any((self.causes, self.reasons, self.issues, self.topics))
 
 
 @click.command(short_help="What a cause or FailureReason means, how it is seen and mended.")
@@ -26,30 +44,43 @@ if TYPE_CHECKING:
 def explain(output: Output, name: str | None, *, as_json: bool) -> int:
     """What a cause that `check` names means, how it is seen, what to do, and where that is known from.
 
-    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: what of a
-    TAP lasts and how to keep it, how a physical NIC's settings are kept, and the run-book for HLK's RSC test (`hck`).
-    Without CAUSE, a list.
+    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; a known issue, by its
+    number, such as 1131, or all of them (`issues`); or a topic: what of a TAP lasts and how to keep it, how a physical
+    NIC's settings are kept, and the run-book for HLK's RSC test (`hck`). Without CAUSE, a list.
+    """
+    found = _found(name)
+    if as_json:
+        output.json(_document(found))
+    elif name is None:
+        _list(output, found)
+    else:
+        _show(output, found)
+    return 0
+
+
+def _found(name: str | None) -> _Found:
+    """What goes by a name, or everything.
+
+    :raise RequestError: when nothing does.
     """
     from provision.tables.failure_reasons import REASONS
+    from provision.tables.known_issues import KNOWN_ISSUES
     from provision.tables.topics import TOPICS, told
     from provision.verify.judge.causes.catalogue import CATALOGUE
 
-    causes: Iterable[Cause] = CATALOGUE
-    reasons: Iterable[Reason] = REASONS
-    topics: Mapping[str, str] = TOPICS
-    if name is not None:
-        causes = [cause for cause in CATALOGUE if _plain(cause.id) == _plain(name)]
-        reasons = [reason for reason in REASONS if _plain(name) in _names(reason)]
-        topics = {topic: told(topic) for topic in TOPICS if _plain(topic) == _plain(name)}
-        if not (causes or reasons or topics):
-            raise _nothing(name, [*(c.id for c in CATALOGUE), *(r.name for r in REASONS), *TOPICS])
-    if as_json:
-        output.json(_document(causes, reasons, topics))
-    elif name is None:
-        _list(output, causes, reasons, topics)
-    else:
-        _show(output, causes, reasons, topics)
-    return 0
+    if name is None:
+        return _Found(CATALOGUE, REASONS, KNOWN_ISSUES, TOPICS)
+    wanted = _plain(name)
+    found = _Found(
+        [cause for cause in CATALOGUE if _plain(cause.id) == wanted],
+        [reason for reason in REASONS if wanted in _names(reason)],
+        [issue for issue in KNOWN_ISSUES if wanted in map(_plain, (ISSUES, issue.id, *issue.also))],
+        {topic: told(topic) for topic in TOPICS if _plain(topic) == wanted},
+    )
+    if not found:
+        causes, reasons = (each.id for each in CATALOGUE), (each.name for each in REASONS)
+        raise _nothing(name, [*causes, *reasons, ISSUES, *(each.id for each in KNOWN_ISSUES), *TOPICS])
+    return found
 
 
 def _plain(name: str) -> str:
@@ -70,13 +101,12 @@ def _nothing(name: str, known: Iterable[str]) -> RequestError:
     close = [by_plain[each] for each in get_close_matches(_plain(name), by_plain, n=3, cutoff=0.6)]
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     return RequestError(
-        f"no cause, FailureReason or topic {short(name, 60)}", hint=f"{meant}`rscvm explain` lists them"
+        f"no cause, FailureReason, known issue or topic {short(name, 60)}",
+        hint=f"{meant}`rscvm explain` lists them",
     )
 
 
-def _document(
-    causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
-) -> dict[str, object]:
+def _document(found: _Found) -> dict[str, object]:
     rows = [
         {
             "id": c.id,
@@ -86,50 +116,70 @@ def _document(
             "fix": [*map(str, c.fix)],
             "source": c.source,
         }
-        for c in causes
+        for c in found.causes
     ]
     return {
         "schema": "rscvm/explain/1",
         "causes": rows,
-        "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in reasons],
-        "topics": dict(topics),
+        "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in found.reasons],
+        "issues": [{name: getattr(issue, name) for name in _TOLD} for issue in found.issues],
+        "topics": dict(found.topics),
     }
 
 
-def _list(
-    output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
-) -> None:
+_TOLD = ("id", "title", "applies", "symptom", "workaround", "lasts", "until", "source", "read")
+"""What a document has of a known issue; by what it is found is the program's own."""
+
+
+def _list(output: Output, found: _Found) -> None:
     """Everything by its name and reason, rung by rung as the ladder has them."""
     from provision.verify.judge.ladder import ORDER
 
     for rung in ORDER:
-        own = [(cause.id, cause.why) for cause in causes if cause.rung == rung]
-        own += [(f"{r.name}, by Windows", r.meaning) for r in reasons if r.rung == rung]
+        own = [(cause.id, cause.why) for cause in found.causes if cause.rung == rung]
+        own += [(f"{r.name}, by Windows", r.meaning) for r in found.reasons if r.rung == rung]
         if own:
             output.text(f"{rung}\n")
         for name, words in own:
             output.text(f"  {name}\n    {words}\n")
+    output.text(f"{ISSUES}\n")
+    for issue in found.issues:
+        output.text(f"  {issue.id}\n    {issue.title}\n")
     output.text("topics\n")
-    for topic, text in topics.items():
+    for topic, text in found.topics.items():
         output.text(f"  {topic}\n    {text.partition('. ')[0].partition(': ')[0]}\n")
 
 
-def _show(
-    output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
-) -> None:
+def _show(output: Output, found: _Found) -> None:
     """All that is known of what goes by one name."""
-    for cause in causes:
+    for cause in found.causes:
         output.text(f"{cause.id} ({cause.rung})\n  {cause.why}\n")
         _rest(output, cause.seen, map(_generic, map(str, cause.fix)), cause.source)
-    for reason in reasons:
+    for reason in found.reasons:
         number = "of no documented number" if reason.code is None else f"number {reason.code}"
         becomes = f", {reason.cause}" if reason.cause else ""
         output.text(
             f"{reason.name} ({reason.rung}{becomes})\n  Windows' FailureReason, {number}. {reason.meaning}\n"
         )
         _rest(output, reason.seen, reason.fix, reason.source)
-    for topic, text in topics.items():
+    for issue in found.issues:
+        _issue(output, issue)
+    for topic, text in found.topics.items():
         output.text(f"{topic}\n  {text}\n")
+
+
+def _issue(output: Output, issue: KnownIssue) -> None:
+    output.text(f"{issue.id} (known issue, as of {issue.read})\n  {issue.title}\n")
+    told = {
+        "applies to": issue.applies,
+        "symptom": issue.symptom,
+        "workaround": issue.workaround,
+        "lasts": issue.lasts,
+        "mended by": issue.until,
+        "source": issue.source,
+    }
+    for name, words in told.items():
+        output.text(f"  {name}: {words}\n")
 
 
 def _generic(words: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import Unasked
+from provision.verify.judge.known import matches
 from provision.verify.judge.ladder import loaded, wire_like
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def remarks(nic: NicEvidence) -> Iterator[str]:
             "no machine that offers them), so what arrives is like a wire all the same"
         )
     yield from _of_the_driver(nic)
+    yield from (match.words for match in matches(nic))
     if nic.rsc in PROFILES and PROFILES[nic.rsc].warning:
         yield PROFILES[nic.rsc].warning
 
