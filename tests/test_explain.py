@@ -10,6 +10,7 @@ import pytest
 
 from provision.cli import run
 from provision.tables.failure_reasons import REASONS
+from provision.tables.known_issues import KNOWN_ISSUES
 from provision.tables.topics import TOPICS
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.ladder import ORDER
@@ -164,11 +165,12 @@ def test_the_list_goes_up_the_ladder(capsys: pytest.CaptureFixture[str]) -> None
     lines = explained(capsys).splitlines()
 
     heads = [line for line in lines if not line.startswith(" ")]
-    assert heads == [*(rung for rung in ORDER if rung in heads), "topics"]
+    assert heads == [*(rung for rung in ORDER if rung in heads), "issues", "topics"]
     assert heads[:4] == ["configured", "offered", "negotiated", "passed"]
     names = {line.strip() for line in lines if re.fullmatch(r"  \S.*", line)}
     reasons = {f"{r.name}, by Windows" for r in REASONS if not r.cause}
-    assert {cause.id for cause in CATALOGUE} | reasons | set(TOPICS) == names
+    of_rungs = {cause.id for cause in CATALOGUE} | reasons
+    assert of_rungs | {issue.id for issue in KNOWN_ISSUES} | set(TOPICS) == names
 
 
 def test_as_json_everything_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,4 +179,33 @@ def test_as_json_everything_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert {cause["id"] for cause in found["causes"]} == {cause.id for cause in CATALOGUE}
     assert all(cause["seen"] and cause["source"] and cause["fix"] for cause in found["causes"])
     assert [reason["code"] for reason in found["reasons"]] == [0, 1, 2, 3, 4, 5, None, None]
+    assert [issue["id"] for issue in found["issues"]] == [issue.id for issue in KNOWN_ISSUES]
     assert found["topics"] == TOPICS
+
+
+@pytest.mark.parametrize("issue", KNOWN_ISSUES, ids=lambda issue: issue.id)
+def test_every_known_issue_is_shown_whole_and_dated(issue: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [explained(capsys, name) for name in (issue.id, *issue.also)]
+
+    assert set(texts) == {texts[0]}
+    for words in (
+        f"{issue.id} (known issue, as of {issue.read})",
+        issue.title,
+        issue.applies,
+        issue.symptom,
+        issue.workaround,
+        issue.lasts,
+        issue.until,
+        issue.source,
+    ):
+        assert words in texts[0]
+    assert texts[0] in explained(capsys, "issues")
+
+
+def test_a_known_issue_is_found_alone_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "1312")
+
+    assert [(issue["id"], issue["read"]) for issue in found["issues"]] == [("1360", "2026-11-29")]
+    assert (found["causes"], found["reasons"], found["topics"]) == ([], [], {})
+    assert len(document(capsys, "ISSUES")["issues"]) == len(KNOWN_ISSUES)
+    assert document(capsys, "WFPCompatibility")["issues"] == []

@@ -208,7 +208,22 @@ def test_what_the_kernel_says_of_large_segments_is_told() -> None:
     )
 
     assert causes(found.values()) == [("unknown", "")]
-    assert "run a newer kernel" in found["x.ens3"].notes[0]
+    [note] = found["x.ens3"].notes
+    assert "run a newer kernel" in note
+    assert "known issue 1131" in note
+
+
+def test_the_kernel_that_was_pasted_beside_it_is_held_against_the_known_issues() -> None:
+    uname = "Linux hv1 RELEASE #1 SMP PREEMPT_DYNAMIC x86_64 GNU/Linux\n"
+    tap = FEATURES.replace("DEVICE", "vnet21").replace("WORD", "on")
+
+    for text, name in ((tap, "x.vnet21"), ("ens3: bad gso: type: 1, size: 1432\n", "x.ens3")):
+        notes = {
+            release: " ".join(told(text + uname.replace("RELEASE", release))[name].notes)
+            for release in ("6.6.45", "6.6.46")
+        }
+        assert "known issue 1131 fits the pasted kernel 6.6.45" in notes["6.6.45"]
+        assert "fits" not in notes["6.6.46"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""`rscvm explain`: what a cause, a FailureReason or a topic means."""
+"""`rscvm explain`: what a cause, a FailureReason, a known issue or a topic means."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +16,25 @@ if TYPE_CHECKING:
 
     from provision.cli.output import Output
     from provision.tables.failure_reasons import Reason
+    from provision.tables.known_issues import KnownIssue
     from provision.verify.judge.cause import Cause
+
+
+ISSUES = "issues"
+"""By this name all known issues are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What goes by a name."""
+
+    causes: Iterable[Cause]
+    reasons: Iterable[Reason]
+    issues: Iterable[KnownIssue]
+    topics: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return any((self.causes, self.reasons, self.issues, self.topics))
 
 
 @click.command(short_help="What a cause or FailureReason means, how it is seen and mended.")
@@ -26,41 +44,55 @@ if TYPE_CHECKING:
     "script",
     metavar="NAME",
     shell_complete=lambda *given: _script_names(given[-1]),
-    help="What is run in a guest: rsc, linux, fix-rsc, fix-global, fix-keyword or fix-forwarding.",
+    help="What is run in a guest: rsc, linux, fix-rsc, fix-global, fix-keyword, fix-forwarding or fix-linux.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def explain(output: Output, name: str | None, script: str | None, *, as_json: bool) -> int:
     """What a cause that `check` names means, how it is seen, what to do, and where that is known from.
 
-    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; or a topic: what of a
-    TAP lasts and how to keep it, how a physical NIC's settings are kept, and the run-book for HLK's RSC test (`hck`).
-    Without CAUSE, a list.
+    CAUSE may also be Windows' FailureReason, by its name or number, such as WFPCompatibility; a known issue, by its
+    number, such as 1131, or all of them (`issues`); or a topic: what of a TAP lasts and how to keep it, how a physical
+    NIC's settings are kept, and the run-book for HLK's RSC test (`hck`). Without CAUSE, a list.
     """
-    from provision.tables.failure_reasons import REASONS
-    from provision.tables.topics import TOPICS, told
-    from provision.verify.judge.causes.catalogue import CATALOGUE
-
     if script is not None:
         _show_script(output, script, name, as_json=as_json)
         return 0
-    causes: Iterable[Cause] = CATALOGUE
-    reasons: Iterable[Reason] = REASONS
-    topics: Mapping[str, str] = TOPICS
-    if name is not None:
-        reasons = [reason for reason in REASONS if _plain(name) in _names(reason)]
-        wanted = {_plain(name), *(_plain(reason.cause) for reason in reasons)}
-        causes = [cause for cause in CATALOGUE if _plain(cause.id) in wanted]
-        topics = {topic: told(topic) for topic in TOPICS if _plain(topic) == _plain(name)}
-        if not (causes or reasons or topics):
-            raise _nothing(name, [*(c.id for c in CATALOGUE), *(r.name for r in REASONS), *TOPICS])
+    found = _found(name)
     if as_json:
-        output.json(_document(causes, reasons, topics))
+        output.json(_document(found))
     elif name is None:
-        _list(output, causes, reasons, topics)
+        _list(output, found)
     else:
-        _show(output, causes, reasons, topics)
+        _show(output, found)
     return 0
+
+
+def _found(name: str | None) -> _Found:
+    """What goes by a name, or everything.
+
+    :raise RequestError: when nothing does.
+    """
+    from provision.tables.failure_reasons import REASONS
+    from provision.tables.known_issues import KNOWN_ISSUES
+    from provision.tables.topics import TOPICS, told
+    from provision.verify.judge.causes.catalogue import CATALOGUE
+
+    if name is None:
+        return _Found(CATALOGUE, REASONS, KNOWN_ISSUES, TOPICS)
+    wanted = _plain(name)
+    reasons = [reason for reason in REASONS if wanted in _names(reason)]
+    ids = {wanted, *(_plain(reason.cause) for reason in reasons)}
+    found = _Found(
+        [cause for cause in CATALOGUE if _plain(cause.id) in ids],
+        reasons,
+        [issue for issue in KNOWN_ISSUES if wanted in map(_plain, (ISSUES, issue.id, *issue.also))],
+        {topic: told(topic) for topic in TOPICS if _plain(topic) == wanted},
+    )
+    if not found:
+        known = [*(each.id for each in CATALOGUE), *(each.name for each in REASONS)]
+        raise _nothing(name, [*known, ISSUES, *(each.id for each in KNOWN_ISSUES), *TOPICS])
+    return found
 
 
 def _script_names(begun: str) -> list[str]:
@@ -111,13 +143,12 @@ def _nothing(name: str, known: Iterable[str]) -> RequestError:
     close = [by_plain[each] for each in get_close_matches(_plain(name), by_plain, n=3, cutoff=0.6)]
     meant = f"did you mean {' or '.join(close)}? " if close else ""
     return RequestError(
-        f"no cause, FailureReason or topic {short(name, 60)}", hint=f"{meant}`rscvm explain` lists them"
+        f"no cause, FailureReason, known issue or topic {short(name, 60)}",
+        hint=f"{meant}`rscvm explain` lists them",
     )
 
 
-def _document(
-    causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
-) -> dict[str, object]:
+def _document(found: _Found) -> dict[str, object]:
     rows = [
         {
             "id": c.id,
@@ -127,54 +158,74 @@ def _document(
             "fix": [*map(str, c.fix)],
             "source": c.source,
         }
-        for c in causes
+        for c in found.causes
     ]
     return {
         "schema": "rscvm/explain/1",
         "causes": rows,
-        "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in reasons],
-        "topics": dict(topics),
+        "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in found.reasons],
+        "issues": [{name: getattr(issue, name) for name in _TOLD} for issue in found.issues],
+        "topics": dict(found.topics),
     }
 
 
-def _list(
-    output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
-) -> None:
+_TOLD = ("id", "title", "applies", "symptom", "workaround", "lasts", "until", "source", "read")
+"""What a document has of a known issue; by what it is found is the program's own."""
+
+
+def _list(output: Output, found: _Found) -> None:
     """Everything by its name and reason, rung by rung as the ladder has them."""
     from provision.verify.judge.ladder import ORDER
 
     for rung in ORDER:
-        own = [(cause.id, cause.why) for cause in causes if cause.rung == rung]
-        own += [(f"{r.name}, by Windows", r.meaning) for r in reasons if r.rung == rung and not r.cause]
+        own = [(cause.id, cause.why) for cause in found.causes if cause.rung == rung]
+        own += [(f"{r.name}, by Windows", r.meaning) for r in found.reasons if r.rung == rung and not r.cause]
         if own:
             output.text(f"{rung}\n")
         for name, words in own:
             output.text(f"  {name}\n    {words}\n")
+    output.text(f"{ISSUES}\n")
+    for issue in found.issues:
+        output.text(f"  {issue.id}\n    {issue.title}\n")
     output.text("topics\n")
-    for topic, text in topics.items():
+    for topic, text in found.topics.items():
         output.text(f"  {topic}\n    {text.partition('. ')[0].partition(': ')[0]}\n")
 
 
-def _show(
-    output: Output, causes: Iterable[Cause], reasons: Iterable[Reason], topics: Mapping[str, str]
-) -> None:
+def _show(output: Output, found: _Found) -> None:
     """All that is known of what goes by one name."""
-    by_cause = {reason.cause: reason for reason in reasons if reason.cause}
-    for cause in causes:
+    by_cause = {reason.cause: reason for reason in found.reasons if reason.cause}
+    for cause in found.causes:
         reason = f" Windows' FailureReason {_numbered(by_cause[cause.id])}." if cause.id in by_cause else ""
         output.text(f"{cause.id} ({cause.rung})\n  {cause.why}{reason}\n")
         _rest(output, cause.seen, map(_generic, map(str, cause.fix)), cause.source)
-    for each in reasons:
+    for each in found.reasons:
         if not each.cause:
             output.text(f"{_numbered(each)} ({each.rung})\n  Windows' FailureReason. {each.meaning}\n")
             _rest(output, each.seen, each.fix, each.source)
-    for topic, text in topics.items():
+    for issue in found.issues:
+        _issue(output, issue)
+    for topic, text in found.topics.items():
         output.text(f"{topic}\n  {text}\n")
 
 
 def _numbered(reason: Reason) -> str:
     """A reason by its name and number."""
     return f"{reason.name}, {'of no documented number' if reason.code is None else f'number {reason.code}'}"
+
+
+def _issue(output: Output, issue: KnownIssue) -> None:
+    output.text(f"{issue.id} (known issue, as of {issue.read})\n  {issue.title}\n")
+    told = {
+        "applies to": issue.applies,
+        "symptom": issue.symptom,
+        "workaround": issue.workaround,
+        "lasts": issue.lasts,
+        "mended by": issue.until,
+        "source": issue.source,
+    }
+    for name, words in told.items():
+        output.text(f"  {name}: {words}\n")
 
 
 def _generic(words: str) -> str:

@@ -48,7 +48,9 @@ class DomainNic:
     link_down: bool = False
     """Whether the guest is shown an unplugged cable."""
     tx_queue_size: int | None = None
-    """As the XML asks for it."""
+    """As the XML asks for it, and so the next two."""
+    rx_queue_size: int | None = None
+    queues: int | None = None
     standby: bool = False
     """Whether it is the standby of a failover pair."""
     vhost_asked: bool = False
@@ -84,6 +86,8 @@ class DomainFacts:
     """What its `<qemu:commandline>` hands to QEMU past libvirt."""
     vcpus: int | None = None
     """As many as it may have; None where that is not told."""
+    threads: int = 1
+    """Of a core."""
     machine: str = ""
     """Its machine type, which libvirt spells out when it is defined."""
     keeps_state: bool = False
@@ -108,6 +112,8 @@ def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
         mtu=number(element, "mtu", "size"),
         link_down=attribute(element, "link", "state") == "down",
         tx_queue_size=number(element, "driver", "tx_queue_size"),
+        rx_queue_size=number(element, "driver", "rx_queue_size"),
+        queues=number(element, "driver", "queues"),
         vhost_asked=attribute(element, "driver", "name") == "vhost",
         standby=attribute(element, "teaming", "type") == "persistent",
         address=_pci_address(element),
@@ -161,6 +167,7 @@ def parse_domain(text: str) -> DomainFacts:
         mark=_mark(root),
         arguments=tuple(str(arg.get("value", "")) for arg in root.iterfind(f"{QEMU}commandline/{QEMU}arg")),
         vcpus=_vcpus(root),
+        threads=number(root, "cpu/topology", "threads") or 1,
         nics=_lost_override(nics, overridden - {nic.alias for nic in nics}),
         machine=attribute(root, "os/type", "machine"),
         kvm=root.get("type") == "kvm",

@@ -75,6 +75,8 @@ def properties(text: str, first: str) -> Mapping[str, str]:
     return found
 
 
+QUEUE_SIZE = 256
+"""Descriptors of a virtio NIC's queue where nothing is said (hw/net/virtio-net.c)."""
 MOST_NICS = 256
 """Of one process that are looked at; whoever says to have more is hostile."""
 
@@ -191,6 +193,10 @@ class ArgumentNic:
     vhost: bool = False
     standby: bool = False
     """Whether it is the standby of a failover pair."""
+    queues: int = 1
+    """Pairs of them that its guest can use."""
+    rx_queue_size: int = QUEUE_SIZE
+    """Descriptors."""
 
 
 def nics_of(argv: tuple[str, ...]) -> list[ArgumentNic]:
@@ -237,7 +243,18 @@ def _nic(
         vnet_header=backend.get("vnet_hdr", "on").lower() not in FALSE,
         vhost=backend.get("vhost", "off").lower() in TRUE,
         standby=device.get("failover", "off").lower() in TRUE,
+        queues=_queues(backend) if device.get("mq", "off").lower() in TRUE else 1,
+        rx_queue_size=int(size) if _NUMBER.fullmatch(size := device.get("rx_queue_size", "")) else QUEUE_SIZE,
     )
+
+
+_NUMBER = re.compile("[1-9][0-9]{0,4}")
+
+
+def _queues(backend: Mapping[str, str]) -> int:
+    """How many pairs of queues a netdev has: a number, or a descriptor each."""
+    said = backend.get("queues", "")
+    return int(said) if _NUMBER.fullmatch(said) else backend.get("fds", "").count(":") + 1
 
 
 _ALIASES = {"virtio": "virtio-net-pci", "virtio-net": "virtio-net-pci"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.tables.guests import GUESTS
+from provision.tables.known_issues import BY_ID
 from provision.tables.offloads import TSO
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from provision.lab.spec import Lab, Machine, Nic
 
 
+_HANG = BY_ID["1360"]
 _QEMUS_SIZE = 256
 """Descriptors of a receive queue where nothing is said."""
 
@@ -29,7 +31,7 @@ def _too_many(machine: Machine, nic: Nic) -> str:
         laid = f"{vcpus} vCPUs" if cores == vcpus else f"{cores} core{'s' * (cores > 1)} ({vcpus} vCPUs)"
         return (
             f"{nic.queues} queues and {laid}: in Windows Server 2025 and 11 NetKVM 0.1.266 and 0.1.271 hang where two queues "
-            "get one processor (virtio-win issue 1360; mended in mm312, 2025-10): no more queues than cores"
+            f"get one processor (virtio-win issue {_HANG.id}; mended by {_HANG.until}): no more queues than cores"
         )
     if nic.queues > vcpus:
         return f"{nic.queues} queues and {vcpus} vCPUs: a guest uses no more than one a vCPU"

@@ -26,10 +26,6 @@ class Guest:
     """Whether a NIC at another PCI address is a new one to it, without its settings."""
 
 
-CHECKSUMS_LOST_FROM = 60
-"""Processors of a Windows guest with which NetKVM drops frames whose checksum the sender has left to it; `tx off` on the TAP
-is the way round that which its report confirms (virtio-win/kvm-guest-drivers-windows issue 1630)."""
-
 FIRST_WITH_RSC = (6, 2)
 """Windows 8 and Server 2012: NDIS 6.30, with which RSC came (learn.microsoft.com, Overview of Receive Segment Coalescing)."""
 

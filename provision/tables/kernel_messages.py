@@ -1,11 +1,14 @@
-"""TABLE: lines of a host's kernel log that tell of large segments it has refused."""
+"""TABLE: lines of a kernel's log that tell of large segments it has refused."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+from provision.tables.known_issues import BY_ID
+
 _DEVICE = r"(?<![\w.-])(?P<device>[A-Za-z0-9_][A-Za-z0-9_.-]{0,14})"
+_REFUSED = BY_ID["1131"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,9 @@ class KernelMessage:
 KERNEL_MESSAGES = (
     KernelMessage(
         re.compile(rf"{_DEVICE}: bad gso: type: [0-9]{{1,10}}, size: [0-9]{{1,10}}"),
-        "the kernel refused large segments (`bad gso`): some of 2024, as 6.10.3 and the stable ones of the same weeks, take good "
-        "ones for bad, and a guest then gets 100 kb/s to 15 Mb/s; run a newer kernel on the host, and do not leave TSO off for it",
-        "Linux: net: drop bad gso csum_start and offset in virtio_net_hdr; kvm-guest-drivers-windows, issue 1131",
+        "`bad gso`: the kernel whose log this is dropped large frames that came in by this virtio NIC. Some of August 2024 take good "
+        f"ones for bad (known issue {_REFUSED.id}; mended in {_REFUSED.until}; `rscvm explain {_REFUSED.id}`): run a newer kernel on that "
+        "machine, and on its host, where what guests send is dropped without a line; do not leave TSO off for it",
+        "Linux drivers/net/virtio_net.c (receive_buf) alone says it; what guests send by a TAP is refused by the same check",
     ),
 )

@@ -227,6 +227,18 @@ class NicEvidence:
 
     vcpus: int | None = None
     """Of its machine, as many as it may have; None: not known."""
+    cores: int | None = None
+    """Of its machine, each of one thread or more; None: not known."""
+    queues: int | None = None
+    """Pairs of them that the device has."""
+    rx_queue_size: int | None = None
+    """Descriptors of a receive queue."""
+    machine_type: str = ""
+    """As `pc-q35-10.2`; empty where it is not known."""
+    qemu: str = ""
+    """The version of the QEMU that runs it, as `10.2.1`; empty where nobody told."""
+    kernel: str = ""
+    """The release of its host's kernel, as `uname -r` has it; empty where it is not known."""
     guest: AskedGuest | Unasked | None = None
     """None where nobody asked the guest."""
     guest_must: bool = False

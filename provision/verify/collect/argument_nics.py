@@ -14,6 +14,7 @@ from provision.tables.models import is_qemus_virtio
 from provision.tables.offloads import RSC_OFFLOADS
 from provision.verify.collect.monitor import BESIDES, PERIPHERAL
 from provision.verify.collect.next_start import SAVED, as_started
+from provision.verify.collect.own_machine import of_domain
 from provision.verify.evidence import Definition, NicEvidence, Unasked
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def nic_by_arguments(machine: Machine, nic: ArgumentNic, index: int, unasked: Un
         path=f"{PERIPHERAL}/{nic.id}" if nic.id else "",
         by_fd=nic.by_fd,
         standby=nic.standby,
+        queues=nic.queues,
+        rx_queue_size=nic.rx_queue_size,
     )
 
 
@@ -56,7 +59,7 @@ def _started(machine: Machine, facts: DomainFacts) -> dict[str, tuple[NicEvidenc
     found: dict[str, tuple[NicEvidence, NicEvidence]] = {}
     for index, nic in enumerate(nics_of(("", *facts.arguments))):
         there = nic_by_arguments(machine, nic, len(facts.nics) + index, Unasked("not asked"))
-        there = replace(there, vcpus=facts.vcpus)
+        there = of_domain(there, facts)
         made = as_started(there, DefinedDevice(nic.switches, nic.vhost, nic.vnet_header))
         found[there.nic] = replace(there, notes=(BESIDES,)), made
     return found

@@ -51,10 +51,14 @@ class TapsRead:
     """The ways that `ways_to` has found by now, by network namespace and bridge."""
 
     @property
+    def release(self) -> str:
+        """The release of the host's kernel; empty where nobody looked."""
+        return self.qemus.noted.get(RELEASE, "").strip() if self.qemus else ""
+
+    @property
     def gathers_lists(self) -> bool:
         """Whether the host's kernel gathers TCP into lists where it is told to (since Linux 6.10)."""
-        release = self.qemus.noted.get(RELEASE, "") if self.qemus else ""
-        version = [int(word) for word in release.split(".")[:2] if word.isdecimal()]
+        version = [int(word) for word in self.release.split(".")[:2] if word.isdecimal()]
         return len(version) < 2 or version >= [6, 10]
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.qemu import switches_on
+from provision.facts.qemu_arguments import QUEUE_SIZE
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
@@ -23,6 +24,7 @@ from provision.verify.collect.argument_nics import nics_past_libvirt, with_argum
 from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
+from provision.verify.collect.own_machine import VERSION, of_domain, qemu_version
 from provision.verify.evidence import UNKNOWN, Cut, Machine, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 
 def _lab_nics(lab: Lab, machine: Machine) -> Iterator[NicEvidence]:
     """A machine's NICs as the lab file has them."""
-    for nic in lab.machines[machine.name].nics:
+    spec = lab.machines[machine.name]
+    for nic in spec.nics:
         row = BACKENDS[nic.kind]
         tap = nic.ifname if row.device else None
         running = machine.state != "off"
@@ -57,7 +60,10 @@ def _lab_nics(lab: Lab, machine: Machine) -> Iterator[NicEvidence]:
             bridge=nic.bridge or "",
             mtu=nic.mtu,
             vhost_asked=nic.vhost == "true",
-            vcpus=lab.machines[machine.name].vcpus,
+            vcpus=spec.vcpus,
+            cores=spec.topology.sockets * spec.topology.cores,
+            queues=nic.queues,
+            rx_queue_size=nic.rx_queue_size or QUEUE_SIZE,
         )
 
 
@@ -66,7 +72,7 @@ def _domain_nic(machine: Machine, facts: DomainFacts, index: int, nic: DomainNic
     name, rsc = ours.get(nic.alias, (nic.alias or f"net{index}", None))
     tap = (nic.target or None) if machine.state != "off" else None
     misnamed = nic.model if nic.model not in LIBVIRTS_VIRTIO and is_qemus_virtio(nic.model) else ""
-    return NicEvidence(
+    made = NicEvidence(
         machine.host,
         machine.name,
         name,
@@ -86,9 +92,11 @@ def _domain_nic(machine: Machine, facts: DomainFacts, index: int, nic: DomainNic
         misnamed=misnamed,
         standby=nic.standby,
         vhost_asked=nic.vhost_asked,
-        vcpus=facts.vcpus,
+        queues=nic.queues or 1,
+        rx_queue_size=nic.rx_queue_size or QUEUE_SIZE,
         cuts=(Cut("xml", "<link state='down'/> in its live XML"),) if nic.link_down else (),
     )
+    return of_domain(made, facts)
 
 
 def nics_in_xml(host: str, name: str, text: str) -> list[NicEvidence]:
@@ -211,10 +219,11 @@ def _collect_process(edges: ReadingEdges, lab: Lab, machine: Machine, *, monitor
         return [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in _lab_nics(lab, machine)]
     try:
         with edges.monitor(machine.host, socket, Listener(machine.owner.pid)) as qemu:
-            status = qemu.execute("query-status")
+            qemu.ahead([("query-status", {}), VERSION])
+            status, version = qemu.execute("query-status"), qemu_version(qemu)
             if isinstance(status, dict) and status.get("running") is False:
                 machine = replace(machine, state="paused")
-            return [with_monitor(nic, qemu) for nic in _lab_nics(lab, machine)]
+            return [with_monitor(replace(nic, qemu=version), qemu) for nic in _lab_nics(lab, machine)]
     except HostError as error:
         return [without_monitor(nic, error) for nic in _lab_nics(lab, machine)]
 

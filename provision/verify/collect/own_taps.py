@@ -13,6 +13,7 @@ from provision.facts.qemu_arguments import netdevs, nics_of
 from provision.host.read.processes import domain_processes
 from provision.runtime.safe_text import escaped
 from provision.tables.backends import INTERFACES
+from provision.verify.collect.own_machine import of_process
 from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def with_own_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     process = find_process(nic.owner, read.qemus)
     if isinstance(process, str):
         return _by_name(nic, read, process)
-    nic = _with_arguments(nic, process)
+    nic = of_process(_with_arguments(nic, process), process.argv)
     network = process.namespaces.get("net", "")
     there = read.of(network)
     name = _held(nic, process, there.links)

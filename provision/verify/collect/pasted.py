@@ -11,6 +11,7 @@ from provision.facts.ethtool_features import Feature
 from provision.facts.ethtool_pasted import parse_pasted
 from provision.facts.pasted_domain import listed_taps
 from provision.facts.pasted_features import Shown
+from provision.facts.pasted_kernel import pasted_kernel
 from provision.facts.pasted_lines import plain_lines
 from provision.runtime.errors import RequestError
 from provision.tables.failure_reasons import REASONS
@@ -98,7 +99,9 @@ def _of_one(source: str, text: str) -> list[NicEvidence]:
         else nic
         for nic in machines
     ]
-    return [*told, *(each for each in devices if each.tap not in shown), *guests]
+    kernel = pasted_kernel(lines)
+    found = [*told, *(each for each in devices if each.tap not in shown)]
+    return [*(replace(each, kernel=kernel) if kernel else each for each in found), *guests]
 
 
 def _logged(source: str, text: str) -> Iterator[NicEvidence]:

@@ -29,7 +29,7 @@ _BESIDES = frozenset({"bridge", "tun", "dummy", "veth"})
 
 def with_tap(nic: NicEvidence, read: TapsRead) -> NicEvidence:
     """The NIC with what its TAP tells, and with notes on what stands in the way though RSC itself may be ready."""
-    nic = with_own_tap(nic, read)
+    nic = replace(with_own_tap(nic, read), kernel=read.release)
     whole, read = read, read.of(nic.network)
     link = read.links.get(nic.tap or "")
     if link is not None and link.kind in MACVTAPS:  # also where libvirt was handed it as an ordinary TAP

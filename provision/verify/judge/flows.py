@@ -27,6 +27,8 @@ _SHARE = 3
 _ACK, _PSH = 0x10, 0x08
 _32_BITS = 0xFFFFFFFF
 _HALF = 1 << 31
+MANY_AGAIN = 0.01
+"""Share of a sample's frames from which on they are called out that came again; RSC itself loses none."""
 _16_BITS = 0xFFFF
 
 
@@ -109,6 +111,12 @@ def sampled(nic: NicEvidence) -> TapSample:
     """The sample of a NIC's traffic; an empty one where there is none."""
     traffic = nic.traffic
     return (traffic.sample if isinstance(traffic, Traffic) else None) or TapSample()
+
+
+def came_again(nic: NicEvidence, families: Sequence[Family]) -> tuple[int, int]:
+    """Of the frames of a NIC's sample, of these families, how many came again or out of order, and how many there are."""
+    flows = [flow for flow in sampled(nic).flows or () if flow.family in families]
+    return sum(map(sent_again, flows)), sum(len(flow.frames) for flow in flows)
 
 
 def seen(nic: NicEvidence, family: Family) -> Seen:

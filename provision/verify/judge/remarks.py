@@ -8,8 +8,9 @@ from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.blockers import to_come
-from provision.verify.judge.flows import coalesced, sampled, sent_again
+from provision.verify.judge.flows import MANY_AGAIN, came_again, coalesced
 from provision.verify.judge.guest_rungs import FAMILY_NAMES, answered, told
+from provision.verify.judge.known import matches
 from provision.verify.judge.ladder import loaded, wire_like
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
-MANY_AGAIN = 0.01
-"""Share of a sample's frames from which on they are called out; RSC itself loses none."""
 _SWITCH = BY_NAME["ctrl_guest_offloads"].virtio
 
 
@@ -33,6 +32,7 @@ def remarks(nic: NicEvidence) -> Iterator[str]:
         )
     yield from _of_the_driver(nic)
     yield from _of_the_guest(nic)
+    yield from (match.words for match in matches(nic))
     if nic.rsc in PROFILES and PROFILES[nic.rsc].warning:
         yield PROFILES[nic.rsc].warning
 
@@ -67,8 +67,7 @@ def _though_it_works(nic: NicEvidence, guest: AskedGuest) -> Iterator[str]:
         yield f"the guest says NoFailure, and TCP over {_both(cut)} comes to it in frames of one segment: the fault lies before it"
     elif guest.adapter.coalesced_host == guest.adapter.coalesced_win == 0:
         yield "the guest says NoFailure, and its driver has not had one coalesced frame since its start"
-    flows = [flow for flow in sampled(nic).flows or () if flow.family in fine]
-    again, frames = sum(map(sent_again, flows)), sum(len(flow.frames) for flow in flows)
+    again, frames = came_again(nic, fine)
     if again >= MANY_AGAIN * frames > 0:
         yield (
             f"the guest says NoFailure, and {again} of {frames} frames of a sample came to it again or out of order: look for "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.tables.guests import CHECKSUMS_LOST_FROM
+from provision.tables.known_issues import BY_ID
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import (
@@ -20,6 +20,8 @@ from provision.verify.judge.guest_rungs import told
 from provision.verify.judge.ladder import engine_dropped, loaded, standby, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
+_LOST = BY_ID["1630"]
+"""Checksums that do not reach a Windows of many processors; `tx off` is the known way round that."""
 
 
 @cause(
@@ -56,15 +58,15 @@ def tap_unreadable(nic: NicEvidence, _family: Family) -> str:
 
 def loses_checksums(nic: NicEvidence) -> bool:
     """Whether its machine has so many processors that a Windows guest may need the TAP's checksum off."""
-    return nic.vcpus is not None and nic.vcpus >= CHECKSUMS_LOST_FROM
+    return nic.vcpus is not None and nic.vcpus >= _LOST.when.processors
 
 
 @cause(
     "passed",
     Fix(
-        f"first see whether it is off on purpose: with {CHECKSUMS_LOST_FROM} or more processors a Windows guest's NetKVM drops frames "
-        "that come without a checksum, DHCP's first, and `tx off` is the known way round that (virtio-win/kvm-guest-drivers-windows "
-        "issue 1630): then leave it, or give the guest fewer processors",
+        f"first see whether it is off on purpose: with {_LOST.when.processors} or more processors frames can reach a Windows guest without "
+        "a checksum, DHCP's first, and `tx off` is the known way round that (virtio-win/kvm-guest-drivers-windows issue "
+        f"{_LOST.id}): then leave it, or give the guest fewer processors",
         when=loses_checksums,
     ),
     "ethtool -K {tap} tx on",
