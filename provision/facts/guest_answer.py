@@ -31,7 +31,10 @@ def answer_of(text: str, schema: str) -> Mapping[str, Any]:
 
 def rows_of(said: object, most: int) -> list[Mapping[str, Any]]:
     """The objects of a list, the first so many; of nothing none."""
-    return [row for row in said if isinstance(row, dict)][:most] if isinstance(said, list) else []
+    rows: list[Mapping[str, Any]] = []
+    if isinstance(said, list):
+        rows += [row for row in said if isinstance(row, dict)][:most]
+    return rows
 
 
 def text_of(said: object, most: int = 200) -> str:
