@@ -31,11 +31,10 @@ def answer_of(text: str, schema: str) -> Mapping[str, Any]:
 
 def rows_of(said: object, most: int) -> list[Mapping[str, Any]]:
     """The objects of a list, the first so many; of nothing none."""
-    found: list[Mapping[str, Any]] = []
-    for row in said if isinstance(said, list) else ():
-        if isinstance(row, dict) and len(found) < most:
-            found.append(row)
-    return found
+    rows: list[Mapping[str, Any]] = []
+    if isinstance(said, list):
+        rows += [row for row in said if isinstance(row, dict)][:most]
+    return rows
 
 
 def text_of(said: object, most: int = 200) -> str:

@@ -38,8 +38,9 @@ def as_run(script: Script) -> Run:
 
 
 def encoded_command(text: str) -> str:
-    """A command as PowerShell's -EncodedCommand takes it: base64 of UTF-16, of whole threes so that it ends in no `=`."""
-    return b64encode(text.ljust(-(-len(text) // 3) * 3).encode("utf-16-le")).decode("ascii")
+    """A command as PowerShell's -EncodedCommand takes it: base64 of UTF-16, with blanks so that it ends in no `=`."""
+    octets = text.encode("utf-16-le")
+    return b64encode(octets + b" \0" * (len(octets) % 3)).decode("ascii")
 
 
 _POWERSHELL = (
