@@ -16,6 +16,7 @@ from typing import Any
 from provision.edges.wiring import RealEdges
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import LostError, RscvmError
+from provision.runtime.guest_channel import GuestWay, Script
 from provision.runtime.places import Listener, Target
 from provision.runtime.protocols import Domain
 
@@ -35,6 +36,8 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
     if "monitor" in step:
         with edges.monitor(name, step["monitor"], Listener(*step.get("listener", ()))) as monitor:
             return {"said": [monitor.execute(command) for command in step["execute"]], "peer": monitor.peer}
+    if "guest" in step:
+        return of_guest(edges, name, step)
     if "interrupt" in step:
         os.killpg(0, signal.SIGINT)
         return {"said": interrupted}
@@ -44,6 +47,18 @@ def taken(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:
         runs = [Run(tuple(argv), stdin) for argv, stdin in step["runs"]]
         options = {key: step[key] for key in ("timeout", "until_failure") if key in step}
         return {"results": [*before, *told(host.run_all(runs, **options))]}
+
+
+def of_guest(edges: RealEdges, name: str, step: dict[str, Any]) -> dict[str, Any]:
+    """What a guest of the host's says: the system, or how a script ended."""
+    way = dict(step["guest"])
+    if "target" in way:
+        way["target"] = Target(**way["target"])
+    with edges.guest(name, GuestWay(**way)) as guest:
+        if "script" not in step:
+            return {"said": guest.system()}
+        script = Script(step.get("shell", "sh"), "words", step["script"])
+        return {"results": told([guest.run(script, timeout=step["timeout"])])}
 
 
 def answered(edges: RealEdges, step: dict[str, Any]) -> dict[str, Any]:

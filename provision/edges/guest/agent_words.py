@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHANNEL = "org.qemu.guest_agent.0"
 """The name of its port, in libvirt's XML and in QEMU."""
 LONGEST_ANSWER = 4 << 20
-"""Bytes of an answer; libvirt hands on no longer text (REMOTE_STRING_MAX of remote_protocol.x)."""
+"""Bytes of an answer; libvirt hands on no longer one (remote_protocol.x: REMOTE_STRING_MAX), which is 3 MiB of output."""
 INSTALL = "is qemu-guest-agent installed in the guest, and does its service run?"
 _MOST_VALUES = 100_000
 """Of an answer; a qemu-ga that tells of its 60 commands has 300."""

@@ -21,6 +21,9 @@ _SYNC = 5
 _LATE, _REFUSED = 112, 113
 """VIR_ERR_AGENT_COMMAND_TIMEOUT and _FAILED of newer ones; libvirt 9 has no names for them, and other codes."""
 _ADD = f"add <channel type='unix'><target type='virtio' name='{CHANNEL}'/></channel> to it, and start it anew"
+_MUCH = "libvirt hands on no answer of more than 4 MiB, which is 3 MiB of output"
+_RESTART = "in the guest: systemctl restart qemu-guest-agent (Windows: Restart-Service QEMU-GA)"
+"""libvirt gives up on an agent that has answered with more than 10 MiB, until that opens its port anew (measured, 9.0)."""
 
 
 class LibvirtAgent:
@@ -72,10 +75,13 @@ class LibvirtAgent:
         if code == libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED:
             return HostError(f"{self._name} has no channel for a guest agent", hint=_ADD)
         if code not in (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, _LATE):
-            return HostError(f"libvirt could not ask {self._name}'s guest agent {command}: {words}")
+            hint = {libvirt.VIR_ERR_RPC: _MUCH, libvirt.VIR_ERR_SYSTEM_ERROR: _RESTART}.get(code, "")
+            return HostError(
+                f"libvirt could not ask {self._name}'s guest agent {command}: {words}", hint=hint
+            )
         if self._is_connected():
             late = f"the guest agent of {self._name} did not answer {command}: {words}"
-            return DeadlineError(late, whole=False)
+            return DeadlineError(late, hint=_RESTART, whole=False)
         return HostError(f"no guest agent runs in {self._name}", hint=INSTALL)
 
     def _is_connected(self) -> bool:
