@@ -59,7 +59,9 @@ class Shell:
 
     def take(self, data: str, pipeline: uuid.UUID | None = None) -> list[Any]:
         """What the client says, as events."""
-        self.pool.receive_data(PSRPPayload(base64.b64decode(data, validate=True), StreamType.default, pipeline))
+        self.pool.receive_data(
+            PSRPPayload(base64.b64decode(data, validate=True), StreamType.default, pipeline)
+        )
         events = []
         while (event := self.pool.next_event()) is not None:
             events.append(event)
@@ -154,7 +156,9 @@ class Service:
             raise FaultError(TIMED_OUT, "the operation has timed out")
         which = f" CommandId='{name}'" if name else ""
         data = base64.b64encode(b"".join(said)).decode()
-        return f"<rsp:ReceiveResponse><rsp:Stream Name='stdout'{which}>{data}</rsp:Stream></rsp:ReceiveResponse>"
+        return (
+            f"<rsp:ReceiveResponse><rsp:Stream Name='stdout'{which}>{data}</rsp:Stream></rsp:ReceiveResponse>"
+        )
 
     def _signal(self, request: _Request) -> str:
         signal = request.one("s:Body/rsp:Signal")

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 _PATH = "/wsman"
 _SCHEME = "negotiate"
-_SEALED = 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+_SEALED = (
+    'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+)
 _PLAIN = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = re.compile(r'boundary="([^"\r\n]{1,70})"')
 _MOST = 1 << 20
@@ -65,7 +67,10 @@ class WinrmLine:
 
     def __init__(self, way: GuestWay, password: str, whole: Deadline) -> None:
         """`whole`: by when all has to have ended."""
-        scheme, host = ("https" if way.tls else "http"), f"[{way.address}]" if ":" in way.address else way.address
+        scheme, host = (
+            ("https" if way.tls else "http"),
+            f"[{way.address}]" if ":" in way.address else way.address,
+        )
         self.endpoint = f"{scheme}://{host}:{PORTS[way.tls]}{_PATH}"
         self.handed = 0
         """How many messages the guest may have seen."""
@@ -77,9 +82,7 @@ class WinrmLine:
         self._seal: WinRMEncryption | None = None
         self._asking = False
 
-    def send(
-        self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None
-    ) -> str:
+    def send(self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None) -> str:
         """The answer to a message; one that may be asked again is, when nothing is heard: the guest keeps its answer.
 
         `timeout` is how long the answer may take.
@@ -120,7 +123,11 @@ class WinrmLine:
     def _sent(self, message: bytes, seconds: float) -> str:
         if self._http is None or self._http.sock is None:
             self.close()
-            self._log_in()
+            try:
+                self._log_in()
+            except BaseException:
+                self.close()  # nothing is said where we are not logged in
+                raise
         self.handed += 1
         kind = _PLAIN
         if self._seal is not None:
@@ -137,25 +144,29 @@ class WinrmLine:
     def _read(self, answer: _Answer) -> str:
         """An answer's document, seen to be one that may be parsed; as text, so that nobody goes by an encoding that it names.
 
-        :raise HostError: when it is not.
+        :raise HostError: when it is not; a no is told all the same, without its words.
         """
-        body = answer.body
         try:
-            if self._seal is not None:
-                found = _BOUNDARY.search(answer.kind)
-                if not answer.kind.startswith("multipart/encrypted") or not found:
-                    if answer.status >= _FAULT:
-                        return ""  # anybody on the way may have said it
-                    raise ValueError("it is not encrypted")
-                body = self._seal.unwrap_message(body, found[1])
-            text = body.decode("utf-8-sig")
+            text = self._opened(answer).decode("utf-8-sig")
             read_xml(text)
         except Exception as error:
-            # Whatever pypsrp and pyspnego stumble over in what was said.
             if answer.status >= _FAULT:
                 return ""
-            raise HostError(f"{self._way}: its answer cannot be read: {short(str(error), 200)}") from error
+            # Whatever pypsrp and pyspnego stumble over in what was said.
+            raise HostError(f"{self._way}: its answer cannot be read: {self.unspoken(str(error))}") from error
         return text
+
+    def _opened(self, answer: _Answer) -> bytes:
+        """What is in an answer. Where it has to be encrypted, anybody on the way may have said one that is not.
+
+        :raise ValueError: then.
+        """
+        if self._seal is None:
+            return answer.body
+        found = _BOUNDARY.search(answer.kind)
+        if not answer.kind.startswith("multipart/encrypted") or not found:
+            raise ValueError("it is not encrypted")
+        return self._seal.unwrap_message(answer.body, found[1])
 
     def _log_in(self) -> None:
         """Connect, and prove to have the password without telling it.
@@ -165,7 +176,7 @@ class WinrmLine:
         self._stream = PatientStream(self._way, self._whole)
         self._http = HTTPConnection(self._way.address, PORTS[self._way.tls])
         self._http.auto_open = 0  # a connection is logged in, or none
-        self._http.sock = self._stream  # type: ignore[assignment] # all of a socket that it uses
+        self._http.sock = self._stream  # all of a socket that it uses
         context = self._context(self._stream.certificate)
         token = self._stepped(context, None)
         while token:
@@ -187,9 +198,10 @@ class WinrmLine:
         :raise HostError: when it can make nothing of what the guest said.
         """
         try:
-            return context.step(challenge)  # type: ignore[no-any-return]
+            token: bytes | None = context.step(challenge)
         except Exception as error:
             raise HostError(f"{self._way}: no login by NTLM: {self.unspoken(str(error))}") from error
+        return token
 
     def _context(self, certificate: bytes) -> Any:
         """NTLM by itself: Kerberos would ask name servers and others, for as long as they like.
@@ -220,7 +232,9 @@ class WinrmLine:
         stream.expect_within(seconds)
         self._asking = True
         try:
-            http.request("POST", _PATH, body, {"User-Agent": "rscvm", "Accept-Encoding": "identity", **headers})
+            http.request(
+                "POST", _PATH, body, {"User-Agent": "rscvm", "Accept-Encoding": "identity", **headers}
+            )
             response = http.getresponse()
             data = response.read(_MOST + 1)
             if len(data) > _MOST:
@@ -228,7 +242,9 @@ class WinrmLine:
             if response.length:
                 raise IncompleteRead(data, response.length)
         except (OSError, HTTPException) as error:
-            raise NotHeardError(f"{self._way} hung up in the middle: {short(said(error), 200)}", hint=SET_UP) from error
+            raise NotHeardError(
+                f"{self._way} hung up in the middle: {short(said(error), 200)}", hint=SET_UP
+            ) from error
         self._asking = False
         offers = tuple(response.headers.get_all("WWW-Authenticate", ()))
         return _Answer(response.status, response.headers.get("Content-Type", ""), offers, data)

@@ -25,7 +25,9 @@ _PATIENCE = 10.0
 _PULSE = 0.2
 """Seconds between two looks whether we are to end."""
 _PIECE = 1 << 14
-SET_UP = "in the guest, set up WinRM's HTTPS listener, and let its firewall pass TCP port 5986 (docs/guests.md)"
+SET_UP = (
+    "in the guest, set up WinRM's HTTPS listener, and let its firewall pass TCP port 5986 (docs/guests.md)"
+)
 
 # OpenSSL's numbers (x509_vfy.h), as its words change.
 _EXPIRED, _NOT_YET, _NAMES = (10,), (9,), (62, 64)
@@ -113,7 +115,9 @@ class PatientStream:
         except ssl.SSLCertVerificationError as error:
             raise _untrusted(self._way, error) from error
         except (OSError, ValueError) as error:
-            raise HostError(f"{self._way} does not speak TLS at port {PORTS[True]}: {said(error)}", hint=SET_UP) from error
+            raise HostError(
+                f"{self._way} does not speak TLS at port {PORTS[True]}: {said(error)}", hint=SET_UP
+            ) from error
         self._line = secure
         return secure.getpeercert(binary_form=True) or b""
 
@@ -172,5 +176,7 @@ def _context() -> ssl.SSLContext:
 
 def _untrusted(way: GuestWay, error: ssl.SSLCertVerificationError) -> HostError:
     code = error.verify_code
-    what, hint = next((words for codes, words in _UNTRUSTED.items() if code in codes), ("is not trusted", _TRUST))
+    what, hint = next(
+        (words for codes, words in _UNTRUSTED.items() if code in codes), ("is not trusted", _TRUST)
+    )
     return HostError(f"{way}: its certificate {what}: {error.verify_message}", hint=hint)
