@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-DAY = datetime.timedelta(days=1)
+DAY = timedelta(days=1)
 
 
 def _name(text: str) -> x509.Name:
@@ -35,9 +35,7 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self._signed(own))
 
-    def certified(
-        self, address: str, *, since: datetime.timedelta = -DAY, until: datetime.timedelta = DAY
-    ) -> Path:
+    def certified(self, address: str, *, since: timedelta = -DAY, until: timedelta = DAY) -> Path:
         """A file with a key and a certificate for an IP address or a name, valid from then to then."""
         key = ec.generate_private_key(ec.SECP256R1())
         file = self._folder / f"{address}-{since.days}-{until.days}.pem"
@@ -51,10 +49,10 @@ class Authority:
         self,
         subject: x509.Name,
         key: ec.EllipticCurvePrivateKey,
-        since: datetime.timedelta,
-        until: datetime.timedelta,
+        since: timedelta,
+        until: timedelta,
     ) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+        now = datetime.now(UTC)
         builder = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
         return builder.not_valid_before(now + since).not_valid_after(now + until)
 
@@ -65,7 +63,7 @@ class Authority:
 def alone(folder: Path, address: str) -> tuple[Path, Path]:
     """A file with a key and a certificate that certifies itself, as Windows makes them; and the certificate alone."""
     key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder(_name(address), _name(address), key.public_key(), x509.random_serial_number())
         .not_valid_before(now - DAY)

@@ -6,9 +6,8 @@ NTLM is pyspnego's, its accepting half; what is said within is winrm_soap's. A t
 from __future__ import annotations
 
 import base64
-import os
-import random
 import re
+import secrets
 import socketserver
 import ssl
 import sys
@@ -16,7 +15,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import spnego
 from cryptography import x509
@@ -189,7 +188,7 @@ class WinrmServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         if error is not None and not isinstance(error, OSError):
             self.complaints.append(error)
 
-    def __enter__(self) -> WinrmServer:
+    def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
@@ -203,5 +202,5 @@ class WinrmServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 
 def loopback() -> str:
-    """An address of this machine's own that no other test has."""
-    return f"127.{random.randint(1, 250)}.{random.randint(0, 250)}.{os.getpid() % 250 + 1}"
+    """An address of this machine's own, of 15 million, that no other test has."""
+    return f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(250)}.{secrets.randbelow(250) + 1}"

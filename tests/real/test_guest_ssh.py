@@ -12,7 +12,7 @@ import pytest
 
 from provision.runtime.guest_channel import Script
 from provision.runtime.guest_words import as_run
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from tests.real.hypervisor import Hypervisor
 from tests.real.physical import physical_host
 from tests.real.remote import DRIVER, REMOTE

@@ -17,7 +17,7 @@ SOCKET = "/run/someone.sock"
 LOOK = """
 import json, sys
 from provision.edges.wiring import RealEdges
-from provision.runtime.protocols import Target
+from provision.runtime.places import Target
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import bare_source, every_source
 

@@ -75,8 +75,8 @@ class Messages(Fragmenter):
             at += _HEADER.size + length
             if at > len(data):
                 raise ValueError("it ends in the middle of a fragment")
-            if message := self._put(number, part, place, data[at - length : at]):
-                whole.append(message)
+            if put := self._put(number, part, place, data[at - length : at]):
+                whole.append(put)
         return [message for each in whole if (message := self._read(each))]
 
     def _put(self, number: int, part: int, place: int, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A Windows guest that runs scripts by WinRM, with PowerShell's remoting (pypsrp); NTLM, over TLS or encrypted by itself."""
+"""A Windows guest that runs scripts by WinRM and PowerShell's remoting (pypsrp)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import traceback
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from provision.runtime.command import Result
 from provision.runtime.deadline import Deadline, within_limit
@@ -46,7 +46,7 @@ class WinrmGuest:
         self._way = way
         self._password = ""
 
-    def __enter__(self) -> WinrmGuest:
+    def __enter__(self) -> Self:
         """Have what it takes; the guest is not asked yet.
 
         :raise HostError: when pypsrp is not there, or the password is not.
@@ -116,8 +116,7 @@ class WinrmGuest:
                 raise
             lost = f"{script.name} was not seen to end in {self._way}: {error}"
             raise LostError(lost, hint=error.hint, whole=False) from error
-        except Exception as error:
-            # A fault, or whatever pypsrp stumbles over in what the guest says.
+        except Exception as error:  # noqa: BLE001 - a fault, or whatever pypsrp stumbles over in what the guest says
             quotes = self._password in "".join(traceback.format_exception(error))
             raise self._fault(error) from (None if quotes else error)
 

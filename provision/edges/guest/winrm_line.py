@@ -123,7 +123,11 @@ class WinrmLine:
     def _sent(self, message: bytes, seconds: float) -> str:
         if self._http is None or self._http.sock is None:
             self.close()
-            self._log_in()
+            try:
+                self._log_in()
+            except BaseException:
+                self.close()  # nothing is said where we are not logged in
+                raise
         self.handed += 1
         kind = _PLAIN
         if self._seal is not None:
@@ -140,25 +144,29 @@ class WinrmLine:
     def _read(self, answer: _Answer) -> str:
         """An answer's document, seen to be one that may be parsed; as text, so that nobody goes by an encoding that it names.
 
-        :raise HostError: when it is not.
+        :raise HostError: when it is not; a no is told all the same, without its words.
         """
-        body = answer.body
         try:
-            if self._seal is not None:
-                found = _BOUNDARY.search(answer.kind)
-                if not answer.kind.startswith("multipart/encrypted") or not found:
-                    if answer.status >= _FAULT:
-                        return ""  # anybody on the way may have said it
-                    raise ValueError("it is not encrypted")
-                body = self._seal.unwrap_message(body, found[1])
-            text = body.decode("utf-8-sig")
+            text = self._opened(answer).decode("utf-8-sig")
             read_xml(text)
         except Exception as error:
-            # Whatever pypsrp and pyspnego stumble over in what was said.
             if answer.status >= _FAULT:
                 return ""
-            raise HostError(f"{self._way}: its answer cannot be read: {short(str(error), 200)}") from error
+            # Whatever pypsrp and pyspnego stumble over in what was said.
+            raise HostError(f"{self._way}: its answer cannot be read: {self.unspoken(str(error))}") from error
         return text
+
+    def _opened(self, answer: _Answer) -> bytes:
+        """What is in an answer. Where it has to be encrypted, anybody on the way may have said one that is not.
+
+        :raise ValueError: then.
+        """
+        if self._seal is None:
+            return answer.body
+        found = _BOUNDARY.search(answer.kind)
+        if not answer.kind.startswith("multipart/encrypted") or not found:
+            raise ValueError("it is not encrypted")
+        return self._seal.unwrap_message(answer.body, found[1])
 
     def _log_in(self) -> None:
         """Connect, and prove to have the password without telling it.
@@ -168,7 +176,7 @@ class WinrmLine:
         self._stream = PatientStream(self._way, self._whole)
         self._http = HTTPConnection(self._way.address, PORTS[self._way.tls])
         self._http.auto_open = 0  # a connection is logged in, or none
-        self._http.sock = self._stream  # type: ignore[assignment] # all of a socket that it uses
+        self._http.sock = self._stream  # all of a socket that it uses
         context = self._context(self._stream.certificate)
         token = self._stepped(context, None)
         while token:
@@ -190,9 +198,10 @@ class WinrmLine:
         :raise HostError: when it can make nothing of what the guest said.
         """
         try:
-            return context.step(challenge)  # type: ignore[no-any-return]
+            token: bytes | None = context.step(challenge)
         except Exception as error:
             raise HostError(f"{self._way}: no login by NTLM: {self.unspoken(str(error))}") from error
+        return token
 
     def _context(self, certificate: bytes) -> Any:
         """NTLM by itself: Kerberos would ask name servers and others, for as long as they like.
