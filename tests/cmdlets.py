@@ -31,6 +31,7 @@ UTILITY, MANAGEMENT, CORE = (
 CMDLETS = {
     # PowerShell 1.0 and 2.0, here as of the 3.0 that Server 2012 comes with.
     "Get-Command": Cmdlet(CORE, SERVER_2012, ("-Name", "-ErrorAction")),
+    "ForEach-Object": Cmdlet(CORE, SERVER_2012),
     "Where-Object": Cmdlet(CORE, SERVER_2012),
     "New-Object": Cmdlet(UTILITY, SERVER_2012),
     "Start-Sleep": Cmdlet(UTILITY, SERVER_2012, ("-Milliseconds",)),

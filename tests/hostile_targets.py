@@ -28,6 +28,7 @@ from provision.facts.domain_tree import paths_in
 from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.frames import parse_samples
+from provision.facts.guest_change import parse_guest_change
 from provision.facts.hyperv import (
     parse_cpu_expansion,
     parse_domain_capabilities,
@@ -36,6 +37,7 @@ from provision.facts.hyperv import (
 )
 from provision.facts.ip import parse_links
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
+from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.network import parse_network
 from provision.facts.ovs import parse_ovs
 from provision.facts.pci import parse_pci
@@ -44,6 +46,7 @@ from provision.facts.qdisc import parse_queueing
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.facts.qemu_arguments import globals_of, monitors, netdevs, nics_of, taps_in
 from provision.facts.virtio import parse_virtio_status
+from provision.facts.windows_guest import parse_windows_guest
 from provision.host.journal import parse_journal, written_journal
 from provision.host.read.processes import LISTENING, QEMUS
 from provision.lab.load import parse_lab
@@ -164,6 +167,9 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "features": (parse_features, texts("ethtool-*/tap-*.json")),
     "frames": (parse_samples, texts("frames-*/*.json")),
     "image": (parse_image_info, texts("qemu-*/image-info.json")),
+    "guest, changed": (parse_guest_change, ('{"rscvm":"fix/1","fix":"rsc","adapter":"e","old":{"IPv4":false},"new":{"IPv4":true},"troubles":[]}',)),
+    "guest, Linux": (parse_linux_guest, texts("linux-6.1/guest.json")),
+    "guest, Windows": (parse_windows_guest, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/windows-guest-*.json"))),
     "Hyper-V by libvirt": (parse_domain_capabilities, texts("domcaps/*.xml") + texts("domcaps/composed/*.xml")),
     "Hyper-V by QEMU": (parse_cpu_expansion, tuple(monitor_text(f"composed/cpu-expansion-kvm-{vendor}.json") for vendor in ("intel", "amd"))),
     "import": (_imported, DOMAINS),

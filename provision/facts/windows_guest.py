@@ -39,7 +39,7 @@ def parse_windows_guest(text: str) -> GuestFacts:
         switches = rows_of(said.get("switches"), _MOST_ROWS)
         return GuestFacts(
             "windows",
-            release=text_of(system.get("caption"), 120),
+            release=text_of(system.get("caption"), 120).strip(),
             version=_version(text_of(system.get("version"), 40)),
             adapters=tuple(_adapter(row, switches) for row in rows_of(said.get("adapters"), _MOST_ADAPTERS)),
             global_rsc=_SETTINGS.get(text_of(said.get("global"))),

@@ -1,6 +1,8 @@
-$ErrorActionPreference = 'Stop'
-$ProgressPreference = 'SilentlyContinue'
+# What a cmdlet says before and after an error counts; cmdlets of modules look at the global preference alone.
+$global:ErrorActionPreference = 'Continue'
+$global:ProgressPreference = 'SilentlyContinue'
 $troubles = New-Object System.Collections.ArrayList
+$failed = @{}
 
 function Short($value, $most = 200) {
     $text = [string]$value
@@ -20,21 +22,27 @@ function First($rows, $most) {
     }
 }
 
+# The first error of each question, by what it is in every language, and in Windows' own words.
+function Trouble($asked, $failure) {
+    if ($failed.ContainsKey($asked) -or $troubles.Count -ge 32) { return }
+    $failed[$asked] = $true
+    $code = [Runtime.InteropServices.Marshal]::GetHRForException($failure.Exception)
+    [void]$troubles.Add([ordered]@{
+        asked = $asked
+        id = Short $failure.FullyQualifiedErrorId 100
+        type = Short ($failure.Exception.GetType().FullName) 100
+        code = '0x{0:x8}' -f $code
+        words = Short $failure.Exception.Message
+    })
+}
+
 # What a question answers; one that fails is told among the troubles and ends nothing else.
 function Ask($asked, [scriptblock]$question) {
-    try { & $question }
-    catch {
-        $code = [Runtime.InteropServices.Marshal]::GetHRForException($_.Exception)
-        if ($troubles.Count -lt 32) {
-            [void]$troubles.Add([ordered]@{
-                asked = $asked
-                id = Short $_.FullyQualifiedErrorId 100
-                type = Short ($_.Exception.GetType().FullName) 100
-                code = '0x{0:x8}' -f $code
-                words = Short $_.Exception.Message
-            })
+    try {
+        & $question 2>&1 | ForEach-Object {
+            if ($_ -is [Management.Automation.ErrorRecord]) { Trouble $asked $_ } else { $_ }
         }
-    }
+    } catch { Trouble $asked $_ }
 }
 
 # The same of one value: nothing is $null, which ConvertTo-Json of 5.1 makes of no other nothing.
