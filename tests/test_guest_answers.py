@@ -48,7 +48,7 @@ def test_of_a_guest_that_answers_by_no_way_every_ways_own_error_is_told() -> Non
 
     assert isinstance(told, Unasked)
     assert told.reason == (
-        "the guest agent: the guest agent leads nowhere (build it); ssh: it hung up; winrm u@w: WIN_PW is not set"
+        "the guest agent leads nowhere (build it); ssh: it hung up; winrm u@w: WIN_PW is not set"
     )
 
 

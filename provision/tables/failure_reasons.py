@@ -57,7 +57,8 @@ REASONS = (
         "NicPropertyDisabled",
         1,
         "enabled",
-        "RSC is switched off on the adapter: Disable-NetAdapterRsc, or its keyword *RscIPv4 or *RscIPv6 is 0.",
+        "RSC is switched off on the adapter: in Windows by Disable-NetAdapterRsc, or by its keyword *RscIPv4 or *RscIPv6; in Linux by "
+        "`ethtool -K DEVICE rx-gro-hw off`.",
         _shown("NicPropertyDisabled", 1, "IPv4Enabled or IPv6Enabled False"),
         ("Enable-NetAdapterRsc -Name {adapter}; it restarts the adapter, unless told -NoRestart",),
         f"{_CMDLET}; NetKVM's netkvm.inf (the keywords)",

@@ -81,7 +81,8 @@ def _first_answer(edges: ReadingEdges, host: str, ways: Sequence[GuestWay]) -> T
             return Told(read_guest(edges, host, way), str(way))
         except RscvmError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            errors.append(f"{way}: {error}{hint}")
+            named = "" if str(error).startswith(str(way)) else f"{way}: "
+            errors.append(f"{named}{error}{hint}")
     return Unasked("; ".join(errors), final=True) if errors else NO_WAY
 
 
