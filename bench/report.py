@@ -216,6 +216,7 @@ class Found:
     hosts: Sequence[Remote] = ()
     taps: Taps | None = None
     domains: Sequence[Figure] = ()
+    guests: Sequence[Figure] = ()
     fleet: Sequence[OnFleet] = ()
 
     def figures(self) -> list[Figure]:
@@ -223,7 +224,7 @@ class Found:
         figures = [*self.cold.figures] if self.cold else []
         figures += [self.up.figure] if self.up else []
         figures += [figure for one in self.hosts for figure in one.figures]
-        figures += [*(self.taps.figures if self.taps else ()), *self.domains]
+        figures += [*(self.taps.figures if self.taps else ()), *self.domains, *self.guests]
         return [*figures, *(figure for one in self.fleet for figure in one.figures)]
 
 

@@ -14,6 +14,7 @@ from bench.cold import measure_cold
 from bench.domains import measure_domains
 from bench.fleet import SIZES as FLEETS
 from bench.fleet import measure_fleet
+from bench.guests import measure_guests
 from bench.many import measure_many
 from bench.plot import plot
 from bench.remote import BIN, SIZES, measure_remote
@@ -58,6 +59,10 @@ def _domains(found: Found, _: Path, times: int) -> None:
     found.domains = measure_domains(max(_LEAST, times * 2 // 3))
 
 
+def _guests(found: Found, _: Path, times: int) -> None:
+    found.guests = measure_guests(max(_LEAST, times * 2 // 3))
+
+
 def _fleet(found: Found, directory: Path, _: int) -> None:
     found.fleet = [measure_fleet(directory, size, times) for size, times in FLEETS.items()]
 
@@ -69,13 +74,14 @@ PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
     "hosts": _hosts,
     "taps": _taps,
     "domains": _domains,
+    "guests": _guests,
     "fleet": _fleet,
 }
 """What each part measures is in README.md."""
 
 
 def _lacking(parts: list[str]) -> str:
-    if "up" in parts and not (GUEST / "vmlinuz").exists():
+    if {"up", "guests"} & {*parts} and not (GUEST / "vmlinuz").exists():
         return "the demo guest is not built: run `make guest`"
     if not all((BIN / name).exists() for name in ("pyinfra", "ansible-playbook", "rscvm")):
         return "the peers are not installed: run `make bench-peers`"

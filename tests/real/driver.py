@@ -57,7 +57,7 @@ def of_guest(edges: RealEdges, name: str, step: dict[str, Any]) -> dict[str, Any
     with edges.guest(name, GuestWay(**way)) as guest:
         if "script" not in step:
             return {"said": guest.system()}
-        script = Script(step.get("shell", "sh"), "words", step["script"])
+        script = Script(step.get("by", "sh"), "words", step["script"])
         return {"results": told([guest.run(script, timeout=step["timeout"])])}
 
 

@@ -59,7 +59,7 @@ def test_powershell_is_started_by_plain_words_and_reads_the_script(site: Site, s
     script = Script("powershell", "words", "'ü'" + "#" * 20_000)
     wanted = as_run(script)
 
-    (ran,) = site.ask(over_ssh(site.as_user("alice", port=2222), script.text, shell="powershell"))
+    (ran,) = site.ask(over_ssh(site.as_user("alice", port=2222), script.text, by="powershell"))
 
     assert ran["results"] == [{"status": 7, "out": "\n".join((*wanted.argv[1:], wanted.stdin)), "err": ""}]
 

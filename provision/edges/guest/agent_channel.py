@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _ANSWER = 10.0
 """Seconds for one answer: an agent that lives gives each at once, whatever the guest is busy with."""
-_ENDING = 5.0
+_ENDING = 15.0
 """Seconds in which a script that did not end is ended, and its end seen."""
 _FIRST, _SLOWEST = 0.01, 0.5
 """Seconds between two looks whether a script has ended, at first and at last."""
