@@ -59,7 +59,7 @@ class PastedWindows:
 
 def parse_windows(text: str) -> PastedWindows:
     """All that Windows says of RSC in a text; of other text nothing."""
-    lines = _single_spaced([line.replace("\xa0", " ") for line in placed_lines(text)])
+    lines = _single_spaced([line.replace("\xa0", " ") for line in placed_lines(_once(text))])
     if not any(map(_MARKS.search, lines)):
         return PastedWindows()
     objects, rest = json_in("\n".join(lines))
@@ -72,6 +72,12 @@ def parse_windows(text: str) -> PastedWindows:
     named = {each.adapter.name for each in adapters}
     adapters += [PastedAdapter(more.of(name)) for name in more.switched() if name not in named]
     return PastedWindows(tuple(adapters), switch, troubles)
+
+
+def _once(text: str) -> str:
+    """The text without what Ansible has in it a second time, line by line."""
+    first, *more = text.split('"stdout_lines"') if '"stdout"' in text else [text]
+    return first + "".join(each.partition("]")[2] if "]" in each else each for each in more)
 
 
 def _said(line: str) -> list[str]:

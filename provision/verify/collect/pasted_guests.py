@@ -1,4 +1,4 @@
-"""Evidence out of what somebody pasted of a Windows guest: one NIC for each adapter, as often as it is there. Pure."""
+"""Evidence out of what somebody pasted of a Windows guest: one NIC for each time an adapter is there. Pure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _WORKS = (
     "Windows has nothing against RSC here (NoFailure); whether the host hands large frames on is not in what was pasted: "
     "`rscvm check` on the host tells, or paste `virsh dumpxml` and `ethtool -k TAP` too"
 )
+_NO_ADAPTER = "of its adapters nothing was pasted: Get-NetAdapterRsc | Format-List tells of each"
 _JOINS = (
     "which of the host's NICs it is a MAC address would tell: `Get-NetAdapter | Format-List Name, MacAddress`"
 )
@@ -44,7 +45,7 @@ def guest_nics(source: str, text: str) -> list[NicEvidence]:
     if not nics and windows.global_rsc is not None:
         every = Adapter("")
         facts, _ = _facts(every, windows)
-        nics.append(_nic(source, _EVERY, AskedGuest(facts, every), []))
+        nics.append(_nic(source, _EVERY, AskedGuest(facts, every), [_NO_ADAPTER]))
     return nics
 
 
