@@ -51,7 +51,7 @@ def netsh(*lines: str) -> str:
         ("host1 | 接收段合并状态                : enabled\n", True),
     ],
 )
-def test_netsh_is_read_by_a_label_or_else_by_its_place(text: str, right: bool) -> None:  # noqa: FBT001
+def test_netsh_is_read_by_a_label_or_else_by_its_place(text: str, *, right: bool) -> None:
     assert parse_windows(text) == PastedWindows(global_rsc=right)
 
 
@@ -179,6 +179,16 @@ def test_another_vendors_adapter_is_judged_the_same_but_not_told_of_netkvm() -> 
     assert not any("guest_csum" in line or "virtio-win" in line for line in other.fix)
     assert any("its own driver decides" in line for line in other.fix)
     assert "no VirtIO adapter" in " ".join(other.notes)
+
+
+@pytest.mark.parametrize(("described", "tells"), [("Google VirtIO Ethernet Adapter #2", True), ("Red Hat VirtIO Eth...", True), ("Red H...", True), ("Intel(R) X710", False)])  # fmt: skip
+def test_a_description_that_does_not_tell_whose_driver_it_is_excludes_none(
+    described: str, *, tells: bool
+) -> None:
+    verdict = only(saved("rsc-list").replace(NETKVM, described))
+
+    assert any("guest_csum" in line for line in verdict.fix) is tells
+    assert ("no VirtIO adapter" in " ".join(verdict.notes)) is not tells
 
 
 def test_what_works_though_the_driver_declares_none_is_windows_own() -> None:

@@ -78,6 +78,7 @@ CUT = (
         ("NDISCompa…", "ndis-compatibility", "IPv6FailureReason is not in what was pasted"),
         ("Ca...", "capability", ""),
         ("N", "", "N is cut off, and may be NoFailure or NicPropertyDisabled or NDISCompatibility or NetOffloadGlobalDisabled"),
+        ("No", "", "No is cut off, and may be NoFailure"),
         ("NicProperties", "", "NicProperties is none that is known"),
         ("3", "ndis-compatibility", ""),
         ("6", "", "6 is a number that no document names"),
@@ -175,3 +176,15 @@ def test_what_is_not_told_is_none_and_not_false() -> None:
     assert [judge_nic(nic).verdict for nic in pasted({"x": "IPv4FailureReason : WFPCompatibility\n"})] == [
         "not-ready"
     ]
+
+
+def test_what_follows_a_table_is_no_part_of_a_name() -> None:
+    text = saved("rsc-cut").rstrip() + "\nEthernet is slow\n"
+
+    assert causes(text) == [("Ethernet 3", "not-ready", "ndis-compatibility")]
+
+
+def test_a_name_that_was_wrapped_is_put_together() -> None:
+    text = "Name       IPv4OperationalState IPv4FailureReason\n----       -------------------- -----------------\nEthernet   False                WFPCompatibility\nInstance 2\n"
+
+    assert causes(text) == [("Ethernet Instance 2", "not-ready", "wfp-compatibility")]

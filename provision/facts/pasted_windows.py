@@ -12,8 +12,9 @@ from provision.facts.pasted_lines import placed_lines, said_lines
 from provision.facts.pasted_netsh import netsh_globals
 from provision.facts.printed_lists import json_in, lists_in
 from provision.facts.printed_tables import tables_in
-from provision.facts.printed_values import Printed, reason, truth
+from provision.facts.printed_values import Printed, reason, truth, whole
 from provision.runtime.safe_text import short
+from provision.tables.guests import NETKVM_ADAPTER
 from provision.tables.netsh_labels import NETSH_LABELS
 from provision.tables.powershell_properties import ONLY_OF_RSC
 
@@ -154,7 +155,7 @@ class _More:
         return _alike(_mac(word) for word, _ in self._told(name, "MacAddress"))
 
     def _description(self, name: str) -> str:
-        return _alike(short(word, _NAME) for word, _ in self._told(name, "InterfaceDescription"))
+        return _alike(_description(each) for _, each in self._told(name, "InterfaceDescription"))
 
     def _keywords(self, name: str) -> dict[str, str]:
         said: dict[str, set[str]] = {}
@@ -188,6 +189,12 @@ def _name(values: Mapping[str, str]) -> str:
     return short(next(filter(None, found), ""), _NAME)
 
 
+def _description(values: Mapping[str, str]) -> str:
+    """Windows' description; of one that is cut off before it tells whose driver it is, nothing."""
+    text = values.get("InterfaceDescription") or values.get("ifDesc", "")
+    return short(text, _NAME) if whole(text) or NETKVM_ADAPTER in text else ""
+
+
 def _mac(text: str) -> str:
     return text.replace("-", ":").lower() if _MAC.fullmatch(text) else ""
 
@@ -207,7 +214,7 @@ def _adapter(values: Mapping[str, str], more: _More) -> PastedAdapter:
         untold += (
             [] if f"{begin}FailureReason" in values else [f"{begin}FailureReason is not in what was pasted"]
         )
-    described = short(values.get("InterfaceDescription") or values.get("ifDesc", ""), _NAME)
+    described = _description(values)
     known = more.of(_name(values))
     adapter = replace(
         known,

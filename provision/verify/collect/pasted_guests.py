@@ -121,7 +121,7 @@ def _notes(pasted: PastedAdapter) -> Iterator[str]:
     """What is to be known beside it, and what cannot be told."""
     adapter = pasted.adapter
     yield from pasted.untold
-    if adapter.description and not adapter.description.startswith(NETKVM_ADAPTER):
+    if adapter.description and NETKVM_ADAPTER not in adapter.description:
         yield (
             f"it is {adapter.description}, and no VirtIO adapter: what is said of NetKVM, guest_csum and guest_tso is not about it"
         )
