@@ -1,4 +1,4 @@
-"""What Windows says of adapters, in the forms in which PowerShell prints it and people paste it; composed, no Windows runs here."""
+"""What Windows says of adapters, in the forms that PowerShell prints and people paste; all of it composed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from provision.facts.pasted_windows import parse_windows
+from provision.verify.judge.verdict import NicVerdict
+from tests.builders import FIXTURES
+from tests.pastes import verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +19,28 @@ if TYPE_CHECKING:
 NAMED = ("NoFailure", "NicPropertyDisabled", "WFPCompatibility", "NDISCompatibility", "ForwardingEnabled", "NetOffloadGlobalDisabled")  # fmt: skip
 REASONS = (*NAMED, "Capability", "Unknown")
 NETKVM = "Red Hat VirtIO Ethernet Adapter"
+SAVED = FIXTURES / "pasted-windows"
+
+
+def saved(name: str) -> str:
+    return (SAVED / f"{name}.txt").read_text()
+
+
+def causes(text: str) -> list[tuple[str, str, str]]:
+    """Each NIC's name, verdict and cause."""
+    return [
+        (each.evidence.nic, each.verdict, each.finding.cause.id if each.finding.cause else "")
+        for each in verdicts(text)
+    ]
+
+
+def rungs(verdict: NicVerdict) -> dict[str, str]:
+    return {rung.name: f"{rung.states['ipv4']} {rung.states['ipv6']}" for rung in verdict.ladder}
+
+
+def only(text: str) -> NicVerdict:
+    [verdict] = verdicts(text)
+    return verdict
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,7 @@ OWN_JSON = {
     "provision.cli.export": "what render has just written",
     "provision.cli.render": "what render has just written",
     "provision.facts.ethtool_pasted": "documents within a text of at most 4 MiB",
+    "provision.facts.printed_lists": "documents within a text of at most 4 MiB",
     "provision.host.apply.execute": "what this run has noted",
     "provision.host.plan.down": "of a journal that has been read",
     "provision.host.plan.readback": "of a journal that has been read",

@@ -33,7 +33,7 @@ RULE = "all on one line"
 
 
 def named_like_a_ruler(adapters: Sequence[Rsc]) -> bool:
-    return any(each.name.startswith("-") for each in adapters)
+    return any("--" in each.name or each.name.startswith("-") for each in adapters)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -116,7 +116,7 @@ _FILE = click.Path(dir_okay=False)
     "--from",
     "source",
     metavar="PATH",
-    help="Judge what --save kept, or pasted `ethtool -k` and `-c`, `Get-NetAdapterRsc`, `virsh dumpxml`, `qm config` (a file, a directory, - for stdin).",
+    help="Judge what --save kept, or pasted `ethtool -k` and `-c`, `virsh dumpxml`, `qm config`, Get-NetAdapterRsc (a file, a directory, - for stdin).",
 )
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON; with --watch a line a tick.")
 @click.pass_obj

@@ -1,4 +1,4 @@
-"""Finds in pasted `netsh int tcp show global` whether RSC is on for all of a Windows, in whatever language it is."""
+"""Finds in pasted `netsh int tcp show global`, in whatever language, whether RSC is on for all of a Windows."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from provision.facts.pasted_lines import placed_lines, said_lines
 from provision.facts.pasted_netsh import netsh_globals
 from provision.facts.printed_lists import json_in, lists_in
 from provision.facts.printed_tables import tables_in
-from provision.facts.printed_values import Printed, reason, truth
+from provision.facts.printed_values import Printed, reason, truth, whole
 from provision.runtime.safe_text import short
+from provision.tables.guests import NETKVM_ADAPTER
 from provision.tables.netsh_labels import NETSH_LABELS
 from provision.tables.powershell_properties import ONLY_OF_RSC
 
@@ -59,7 +60,7 @@ class PastedWindows:
 
 def parse_windows(text: str) -> PastedWindows:
     """All that Windows says of RSC in a text; of other text nothing."""
-    lines = _single_spaced([line.replace("\xa0", " ") for line in placed_lines(text)])
+    lines = _single_spaced([line.replace("\xa0", " ") for line in placed_lines(_once(text))])
     if not any(map(_MARKS.search, lines)):
         return PastedWindows()
     objects, rest = json_in("\n".join(lines))
@@ -72,6 +73,12 @@ def parse_windows(text: str) -> PastedWindows:
     named = {each.adapter.name for each in adapters}
     adapters += [PastedAdapter(more.of(name)) for name in more.switched() if name not in named]
     return PastedWindows(tuple(adapters), switch, troubles)
+
+
+def _once(text: str) -> str:
+    """The text without what Ansible has in it a second time, line by line."""
+    first, *more = text.split('"stdout_lines"') if '"stdout"' in text else [text]
+    return first + "".join(each.partition("]")[2] if "]" in each else each for each in more)
 
 
 def _said(line: str) -> list[str]:
@@ -148,7 +155,7 @@ class _More:
         return _alike(_mac(word) for word, _ in self._told(name, "MacAddress"))
 
     def _description(self, name: str) -> str:
-        return _alike(short(word, _NAME) for word, _ in self._told(name, "InterfaceDescription"))
+        return _alike(_description(each) for _, each in self._told(name, "InterfaceDescription"))
 
     def _keywords(self, name: str) -> dict[str, str]:
         said: dict[str, set[str]] = {}
@@ -182,6 +189,12 @@ def _name(values: Mapping[str, str]) -> str:
     return short(next(filter(None, found), ""), _NAME)
 
 
+def _description(values: Mapping[str, str]) -> str:
+    """Windows' description; of one that is cut off before it tells whose driver it is, nothing."""
+    text = values.get("InterfaceDescription") or values.get("ifDesc", "")
+    return short(text, _NAME) if whole(text) or NETKVM_ADAPTER in text else ""
+
+
 def _mac(text: str) -> str:
     return text.replace("-", ":").lower() if _MAC.fullmatch(text) else ""
 
@@ -201,7 +214,7 @@ def _adapter(values: Mapping[str, str], more: _More) -> PastedAdapter:
         untold += (
             [] if f"{begin}FailureReason" in values else [f"{begin}FailureReason is not in what was pasted"]
         )
-    described = short(values.get("InterfaceDescription") or values.get("ifDesc", ""), _NAME)
+    described = _description(values)
     known = more.of(_name(values))
     adapter = replace(
         known,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _NAMES = "|".join(sorted(PROPERTIES, key=len, reverse=True))
 _PROPERTY = re.compile(
-    rf"(?<![\w.$@-])(?P<name>{_NAMES})(?P<close>[\"'*]{{0,3}})[ \t]{{0,60}}[:=][*]{{0,2}}(?![=:\\/])[ \t]{{0,20}}"
+    rf"(?<![\w.$@-])(?P<open>[\"']?)(?P<name>{_NAMES})(?P<close>[\"'*]{{0,3}})[ \t]{{0,60}}[:=][*]{{0,2}}(?![=:\\/])[ \t]{{0,20}}"
 )
 _ANOTHER = re.compile(r"\s[A-Za-z]\w{1,50}[ \t]{0,60}:(?=\s|$)")
 """A property that is not read, on the same line."""
@@ -52,10 +52,10 @@ def lists_in(lines: Sequence[str]) -> Iterator[Printed]:
 def _value(found: re.Match[str], rest: str) -> str:
     """The value that begins a rest of a line; a name may have spaces, and what others have in it is not told apart."""
     kept = rest[: other.start()] if (other := _ANOTHER.search(rest)) else rest
-    kept = kept.strip(' \t*`|"<>')
-    if "'" in found["close"] or '"' in found["close"] or "=" in found[0]:
-        kept = kept.strip(" \t,;'\"}{@()")
-    kept = kept.strip("{}")
+    quote = found["open"] or found["close"].strip("*")
+    if quote or "=" in found[0]:
+        kept = kept.strip(f" \t,;}}]{quote}")
+    kept = kept.strip(' \t*`|"<>').strip("{}")
     if PROPERTIES[found["name"]] == "text":
         return kept
     return kept.split(maxsplit=1)[0].strip(",;'\"`}") if kept else ""
@@ -73,13 +73,11 @@ def json_in(text: str) -> tuple[list[Printed], str]:
         line += text.count("\n", at, begin.start())
         rest.append(text[at : begin.start()])
         document, length = _document(text[begin.start() : begin.start() + _LARGEST])
-        at = begin.start() + length
-        if length:
-            found += [Printed(line, values) for values in _objects(document)]
-            rest.append("\n" * text.count("\n", begin.start(), at))
-        else:
-            at = begin.start() + 1
-            rest.append(text[begin.start() : at])
+        objects = [values for values in _objects(document) if values]
+        found += [Printed(line, values) for values in objects]
+        # Of other documents the text may tell: what a program printed is in their strings.
+        at = begin.start() + (length if objects else 1)
+        rest.append("\n" * text.count("\n", begin.start(), at) if objects else text[begin.start() : at])
         line += text.count("\n", begin.start(), at)
     return found, "".join((*rest, text[at:]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
@@ -127,7 +128,7 @@ def _rows(lines: Sequence[str], begin: int, table: _Table) -> tuple[list[_Row], 
         placed = _placed(line, table)
         if placed and all(map(may_be, table.kinds, placed)) and any(placed):
             rows.append(_Row(at, placed, placed=True))
-        elif not (placed and rows and rows[-1].placed and _goes_on(rows[-1], placed, table.kinds)):
+        elif not (placed and rows and rows[-1].placed and _goes_on(rows[-1], placed, table)):
             cells = _by_words(_without(line, table.before), table)
             if cells is None:
                 return rows, at
@@ -148,13 +149,19 @@ def _placed(line: str, table: _Table) -> list[str] | None:
     ]
 
 
-def _goes_on(row: _Row, more: Sequence[str], kinds: Sequence[ValueKind]) -> bool:
+def _goes_on(row: _Row, more: Sequence[str], table: _Table) -> bool:
     """Take what a line adds to the row above it, where that can be: values that were wrapped."""
+    kinds = table.kinds
     whole = [
         f"{cell} {piece}".strip() if kind == "text" else f"{cell}{piece}"
         for kind, cell, piece in zip(kinds, row.cells, more, strict=True)
     ]
-    if not any(more) or not all(map(may_be, kinds, whole)):
+    widths = [end - start - 1 for start, end in pairwise((*table.starts, _LINE))]
+    full = all(
+        kind != "text" or not piece or len(_cells(f"{cell} {piece.split()[0]}")) > width
+        for kind, cell, piece, width in zip(kinds, row.cells, more, widths, strict=True)
+    )
+    if not any(more) or not full or not all(map(may_be, kinds, whole)):
         return False
     row.cells = whole
     return True

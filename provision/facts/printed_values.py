@@ -48,11 +48,16 @@ def reason(text: str) -> tuple[str, str]:
         return (named, "") if named else (UNNAMED, f"{text} is a number that no document names")
     begun = _CUT.sub("", text)
     found = _beginning_with(begun, BY_REASON)
-    if len(found) == 1:
+    if len(found) == 1 and (begun != text or len(begun) >= _SURE):
         return found[0], ""
     if found:
         return "", f"{short(text, 40)} is cut off, and may be {' or '.join(found)}"
     return "", f"{short(text, 40)} is none that is known"
+
+
+def whole(text: str) -> bool:
+    """Whether nothing was cut off, as far as that shows."""
+    return _CUT.search(text) is None
 
 
 def may_be(kind: ValueKind, text: str) -> bool:

@@ -29,8 +29,9 @@ class Guest:
 FIRST_WITH_RSC = (6, 2)
 """Windows 8 and Server 2012: NDIS 6.30, with which RSC came (learn.microsoft.com, Overview of Receive Segment Coalescing)."""
 
-NETKVM_ADAPTER = "Red Hat VirtIO Ethernet Adapter"
-"""How Windows describes an adapter of NetKVM's (netkvm.inf); further ones have a number behind it."""
+NETKVM_ADAPTER = "VirtIO"
+"""What is in Windows' description of an adapter of NetKVM's: `Red Hat VirtIO Ethernet Adapter #2` (netkvm.inf); who builds the
+driver puts his own name first."""
 
 GUESTS = {
     row.name: row

@@ -1,4 +1,4 @@
-"""TABLE: properties by which PowerShell's network cmdlets tell of RSC and its adapter, and what their values are."""
+"""TABLE: properties by which PowerShell's cmdlets tell of RSC and of adapters, and what their values are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence out of what somebody pasted of a Windows guest: one NIC for each adapter, as often as it is there. Pure."""
+"""Evidence out of what somebody pasted of a Windows guest: one NIC for each time an adapter is there. Pure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _WORKS = (
     "Windows has nothing against RSC here (NoFailure); whether the host hands large frames on is not in what was pasted: "
     "`rscvm check` on the host tells, or paste `virsh dumpxml` and `ethtool -k TAP` too"
 )
+_NO_ADAPTER = "of its adapters nothing was pasted: Get-NetAdapterRsc | Format-List tells of each"
 _JOINS = (
     "which of the host's NICs it is a MAC address would tell: `Get-NetAdapter | Format-List Name, MacAddress`"
 )
@@ -44,7 +45,7 @@ def guest_nics(source: str, text: str) -> list[NicEvidence]:
     if not nics and windows.global_rsc is not None:
         every = Adapter("")
         facts, _ = _facts(every, windows)
-        nics.append(_nic(source, _EVERY, AskedGuest(facts, every), []))
+        nics.append(_nic(source, _EVERY, AskedGuest(facts, every), [_NO_ADAPTER]))
     return nics
 
 
@@ -120,7 +121,7 @@ def _notes(pasted: PastedAdapter) -> Iterator[str]:
     """What is to be known beside it, and what cannot be told."""
     adapter = pasted.adapter
     yield from pasted.untold
-    if adapter.description and not adapter.description.startswith(NETKVM_ADAPTER):
+    if adapter.description and NETKVM_ADAPTER not in adapter.description:
         yield (
             f"it is {adapter.description}, and no VirtIO adapter: what is said of NetKVM, guest_csum and guest_tso is not about it"
         )

@@ -50,7 +50,7 @@ def when_netkvm(nic: NicEvidence) -> bool:
     """Whether its adapter in a Windows may be one of NetKVM's, as far as that is known."""
     guest = answered(nic)
     described = guest.adapter.description if guest and guest.adapter else ""
-    return when_windows(nic) and (not described or described.startswith(NETKVM_ADAPTER))
+    return when_windows(nic) and (not described or NETKVM_ADAPTER in described)
 
 
 def when_other_driver(nic: NicEvidence) -> bool:
