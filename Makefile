@@ -61,7 +61,7 @@ test-lowest: build/lowest-venv/.installed
 	build/lowest-venv/bin/python -m pytest -n 4 --dist loadfile --ignore tests/real --ignore tests/test_linters.py \
 	    --deselect tests/test_hostile_inputs.py::test_10000_hostile_inputs_end_in_no_traceback_and_below_512_mib
 
-LOWEST := hypothesis jsonschema pytest pytest-xdist tree-sitter tree-sitter-powershell
+LOWEST := hypothesis jsonschema psrpcore pypsrp pytest pytest-xdist tree-sitter tree-sitter-powershell
 
 build/lowest-venv/.installed: pyproject.toml constraints-lowest.txt | test-packages
 	$(PYTHON) -m venv --clear build/lowest-venv

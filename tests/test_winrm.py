@@ -8,7 +8,9 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from psrpcore import ServerPipeline
@@ -17,7 +19,9 @@ from psrpcore.types import ErrorCategoryInfo, ErrorRecord, NETException, PSInvoc
 from provision.edges.guest.winrm import WinrmGuest
 from provision.runtime.errors import DeadlineError, HostError
 from provision.runtime.guest_channel import Script
+from provision.runtime.interrupt import _arrived, begin, workers
 from tests.winrm_guests import (  # the fixtures by other names than their tests' arguments have
+    PASSWORD,
     SCRIPT,
     Start,
     a_start,  # noqa: F401
@@ -133,6 +137,42 @@ def test_an_interruption_ends_the_script_in_the_guest(start: Start) -> None:
 
     assert server.service.asked[-2:] == ["Signal", "Delete"]
     assert not server.service.shells
+
+
+def test_whoever_asks_in_a_thread_of_its_own_is_interrupted_too(start: Start) -> None:
+    """Signals reach the main thread alone, which waits for the others."""
+    server = start(never)
+
+    def asked() -> None:
+        begin()
+        ask(server, timeout=30)
+
+    def interrupted() -> None:
+        with ThreadPoolExecutor(1) as pool, workers():
+            ended.append(pool.submit(asked))
+            while not server.service.scripts or server.service.asked[-1] != "Receive":
+                time.sleep(0.01)
+            _arrived(signal.SIGINT, None)
+            wait(ended, 20)
+
+    ended: list[Future[None]] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert isinstance(ended[0].exception(0), KeyboardInterrupt)
+    assert server.service.asked[-2:] == ["Signal", "Delete"]
+
+
+def test_an_account_of_a_domain_logs_in_by_its_whole_name(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text(f"CORP:ops:{PASSWORD}\n")
+    server = start(says("ok"))
+    with WinrmGuest(replace(way(server), user="CORP\\ops")) as guest:
+        assert guest.run(SCRIPT, timeout=10).out == "ok\n"
+    with (
+        WinrmGuest(replace(way(server), user="ops")) as guest,
+        pytest.raises(HostError, match="login refused"),
+    ):
+        guest.run(SCRIPT, timeout=10)
 
 
 def test_a_guest_that_is_lost_ends_the_session_by_itself(start: Start) -> None:

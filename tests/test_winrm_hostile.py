@@ -8,6 +8,7 @@ import socket
 import struct
 import traceback
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from psrpcore import ServerPipeline

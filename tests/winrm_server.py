@@ -57,6 +57,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: WinrmServer
     _context: Any = None
     _logged_in = False

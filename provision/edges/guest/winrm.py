@@ -29,7 +29,7 @@ _LIBRARIES = ("pypsrp", "spnego")
 _LOADING = threading.Lock()
 
 # wsmerror.h and winerror.h: a fault's number says what it is, whatever the guest's language.
-_ALLOW = "in the guest, make it a member of Administrators or of Remote Management Users"
+_ALLOW = "in the guest, make it a member of Administrators; in a workgroup UAC holds all but the built-in Administrator back"
 _NO_POWERSHELL = ("has no PowerShell for us", "in the guest, as Administrator: Enable-PSRemoting -Force")
 _FAULTS: dict[int | None, tuple[str, str]] = {
     5: ("does not allow that", _ALLOW),  # ERROR_ACCESS_DENIED
@@ -125,7 +125,7 @@ class WinrmGuest:
         from pypsrp.exceptions import WinRMTransportError, WSManFaultError  # noqa: PLC0415
 
         if isinstance(error, WSManFaultError):
-            code = error.code if isinstance(error.code, int) else None
+            code = error.code if isinstance(error.code, int) and 0 <= error.code < 1 << 32 else None
             what, hint = _FAULTS.get(code, ("says no", ""))
             number = "" if code is None else f" (0x{code:08X})"
             words = self._unspoken(quoted(str(error.reason or "it does not say why")))

@@ -208,7 +208,9 @@ class WinrmLine:
 
         With TLS it is bound to the certificate (RFC 5929), so that nobody hands it on to somebody else's service.
         """
-        options = spnego.NegotiateOptions.none if self._way.tls else spnego.NegotiateOptions.wrapping_winrm
+        options = spnego.NegotiateOptions.use_ntlm
+        if not self._way.tls:
+            options |= spnego.NegotiateOptions.wrapping_winrm
         bindings = GssChannelBindings(application_data=_end_point(certificate)) if certificate else None
         return spnego.client(
             self._way.user,
@@ -242,9 +244,7 @@ class WinrmLine:
             if response.length:
                 raise IncompleteRead(data, response.length)
         except (OSError, HTTPException) as error:
-            raise NotHeardError(
-                f"{self._way} hung up in the middle: {short(said(error), 200)}", hint=SET_UP
-            ) from error
+            raise NotHeardError(f"{self._way} hung up in the middle: {short(said(error), 200)}") from error
         self._asking = False
         offers = tuple(response.headers.get_all("WWW-Authenticate", ()))
         return _Answer(response.status, response.headers.get("Content-Type", ""), offers, data)
@@ -266,7 +266,7 @@ class WinrmLine:
             )
         return HostError(
             f"{way}: login refused",
-            hint=f"is ${way.password_env} the password of {way.user} (a domain's as DOMAIN\\NAME), and may it log in: a member of Administrators or of Remote Management Users?",
+            hint=f"is ${way.password_env} the password of {way.user} (a domain's as DOMAIN\\NAME), and may that account log in over the network?",
         )
 
     def unspoken(self, words: str) -> str:

@@ -25,9 +25,7 @@ _PATIENCE = 10.0
 _PULSE = 0.2
 """Seconds between two looks whether we are to end."""
 _PIECE = 1 << 14
-SET_UP = (
-    "in the guest, set up WinRM's HTTPS listener, and let its firewall pass TCP port 5986 (docs/guests.md)"
-)
+SET_UP = "in the guest, set up WinRM, and let its firewall pass it (docs/guests.md)"
 
 # OpenSSL's numbers (x509_vfy.h), as its words change.
 _EXPIRED, _NOT_YET, _NAMES = (10,), (9,), (62, 64)
@@ -152,13 +150,16 @@ def _connected(way: GuestWay, whole: Deadline) -> socket.socket:
     if whole.expired:
         raise late(way, whole)
     try:
-        return socket.create_connection((way.address, port), min(_PATIENCE, whole.remaining or _PULSE))
-    except socket.gaierror as error:
+        line = socket.create_connection((way.address, port), min(_PATIENCE, whole.remaining or _PULSE))
+    except (socket.gaierror, UnicodeError) as error:  # a name that is none, too
         raise HostError(f"{way}: nobody knows its address: {said(error)}") from error
     except OSError as error:
         if whole.expired:
             raise late(way, whole) from error
         raise NotHeardError(f"{way} is not reached at port {port}: {said(error)}", hint=SET_UP) from error
+    # A request goes in two pieces, of which the second would wait for the first's acknowledgement (Nagle's rule).
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return line
 
 
 def _context() -> ssl.SSLContext:
