@@ -44,7 +44,8 @@ from provision.facts.pci import parse_pci
 from provision.facts.processes import parse_processes
 from provision.facts.qdisc import parse_queueing
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
-from provision.facts.qemu_arguments import globals_of, monitors, netdevs, nics_of, taps_in
+from provision.facts.qemu_arguments import globals_of, netdevs, nics_of, taps_in
+from provision.facts.qemu_sockets import monitors
 from provision.facts.virtio import parse_virtio_status
 from provision.facts.windows_guest import parse_windows_guest
 from provision.host.journal import parse_journal, written_journal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.facts.qemu_arguments import agent_socket
+from provision.facts.qemu_sockets import agent_socket
 
 PATH = "/var/run/qemu-server/100.qga"
 PORT = "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.processes import Network
-from provision.facts.qemu_arguments import MOST_NICS, agent_socket, monitors, nics_of, taps_in
+from provision.facts.qemu_arguments import MOST_NICS, nics_of, taps_in
+from provision.facts.qemu_sockets import agent_socket, monitors
 from provision.host.read.processes import LEFT_OUT, LIBVIRT, LISTENING
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.parallel import side_by_side
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.processes import Process, Processes
-    from provision.facts.qemu_arguments import ListeningMonitor
+    from provision.facts.qemu_sockets import ListeningMonitor
     from provision.runtime.protocols import Domain, ReadingEdges, SocketMonitor
 
 _MOST_QEMUS = 2000
