@@ -45,7 +45,8 @@ from provision.facts.processes import parse_processes
 from provision.facts.qdisc import parse_queueing
 from provision.facts.qemu import parse_device_help, parse_image_info, parse_version
 from provision.facts.qemu_arguments import globals_of, netdevs, nics_of, taps_in
-from provision.facts.qemu_sockets import monitors
+from provision.facts.qemu_machine import parse_machine
+from provision.facts.qemu_sockets import agent_socket, monitors
 from provision.facts.virtio import parse_virtio_status
 from provision.facts.windows_guest import parse_windows_guest
 from provision.host.journal import parse_journal, written_journal
@@ -111,9 +112,10 @@ def _imported(text: str) -> None:
 
 def _arguments(text: str) -> None:
     argv = tuple(text.split("\0"))
-    for read in (nics_of, monitors, netdevs, taps_in, globals_of):
+    for read in (nics_of, monitors, agent_socket, netdevs, taps_in, globals_of):
         made = read(argv)
         _ = made if isinstance(made, int | frozenset) else list(made)
+    parse_machine(argv)
 
 
 def _known_hosts(text: str) -> None:
@@ -184,7 +186,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "network": (parse_network, (_NETWORK,)),
     "OVS": (parse_ovs, texts("ovs-*/*.json")),
     "name of a device": (lambda name: device_kind(name, features("no-driver"), ()), ("tap0", "vnet1", "macvtap2", "fwpr100p0")),
-    "paste": (_judged_paste, texts("ethtool-*/features-*.txt") + texts("pasted/*.txt") + DOMAINS),
+    "paste": (_judged_paste, texts("ethtool-*/features-*.txt") + texts("pasted/*.txt") + texts("pasted-windows/*.txt") + DOMAINS),
     "PCI": (_answer(parse_pci), (PCI,)),
     "processes": (parse_processes, texts("evidence-every/local/sh-c-*.txt")),
     "queueing": (parse_queueing, texts("iproute2-6.1/qdisc*.json")),

@@ -60,7 +60,7 @@ def test_a_machine_whose_monitor_is_held_is_judged_by_its_arguments() -> None:
         "t0",
         "ethernet",
     )
-    assert nic.owner == Owner(42, started=100)
+    assert nic.owner == Owner(42, started=100, uid=0)
     assert nic.properties["guest_tso4"] is True
     assert "/run/vm.qmp of 42, 0 is somebody else's; judged by its arguments and its TAP" in reason(nic)
 
@@ -224,7 +224,7 @@ def test_one_qemu_whose_monitor_is_held_is_judged_by_its_arguments_and_no_other_
     holds = proc_text({42: ("qemu", *QMP, *NIC)}, more=OWN, files={HERE: HELD})
     [nic] = at_socket(holds)
 
-    assert (nic.machine, nic.owner) == ("42", Owner(42, started=100))
+    assert (nic.machine, nic.owner) == ("42", Owner(42, started=100, uid=0))
     assert "somebody else's; judged by its arguments" in reason(nic)
     with pytest.raises(HostError, match="somebody else's"):
         at_socket(proc_text({42: ("qemu", *NIC)}, files={HERE: LISTENS}))
@@ -235,7 +235,7 @@ def test_the_process_that_the_kernel_says_listens_is_the_machine_whatever_its_pa
 
     [nic] = at_socket(text, peer=43)
 
-    assert nic.owner == Owner(43, started=100)
+    assert nic.owner == Owner(43, started=100, uid=0)
 
 
 def test_another_users_monitor_is_asked_only_by_a_socket_that_is_that_users() -> None:

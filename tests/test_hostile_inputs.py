@@ -61,7 +61,7 @@ def test_every_parser_of_facts_is_tried() -> None:
     )
     within = {
         "parse_json": "links", "parse_qm_configs": "paste", "parse_pasted": "paste", "read_domain": "domain",
-        "parse_processor": "domain",
+        "parse_processor": "domain", "parse_windows": "paste",
     }  # fmt: skip
     found = {
         node.name
