@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from provision.edges.libvirt.connection import Libvirt
+from provision.runtime.deadline import Deadline, limited
 from provision.runtime.errors import DeadlineError, HostError, LostError, RefusedError, UnreadableError
 from tests.lying_libvirt import BOLD, INTERNAL, Lie, Silent, Told, lying, refuses, xdr_string, xml
 
@@ -110,6 +112,17 @@ def test_a_call_at_which_libvirt_hangs_ends_and_is_made_once(place: Path) -> Non
         libvirt.close()
 
     assert len(calls) == 1
+
+
+def test_an_answer_just_after_the_deadline_is_waited_for_as_libvirt_itself_ends_its_wait(place: Path) -> None:
+    waited = threading.Event()
+
+    def late(_: bytes) -> bytes:
+        waited.wait(0.5)
+        return says(b'{"return": {}}')(b"")
+
+    with limited(Deadline(0.2)):
+        assert asked(place, late) == {}
 
 
 def test_a_domain_that_is_not_there_has_no_agent(place: Path) -> None:

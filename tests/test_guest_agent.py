@@ -9,6 +9,7 @@ import base64
 import os
 import signal
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,30 +147,54 @@ def test_what_does_not_end_in_time_is_ended_there_with_all_that_it_started(tmp_p
     assert not living(marker)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Handlers as the command line has them, for the time of the test."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    listen(lambda: None)
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_what_runs_there(tmp_path: Path) -> None:
     marker = f"20{os.getpid()}.25"
-    before = (
-        signal.getsignal(signal.SIGINT),
-        signal.getsignal(signal.SIGTERM),
-        signal.getsignal(signal.SIGHUP),
-    )
-    listen(lambda: None)
 
     def interrupt() -> None:
         wait_for(lambda: living(marker), Deadline(LONG), "the script")
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    try:
-        with guest_with(tmp_path / "agent") as (guest, there):
-            thread.start()
-            with pytest.raises(KeyboardInterrupt):
-                guest.run(sh(f"sleep {marker}; true"), timeout=LONG)
-            assert not there.programs
-    finally:
+    with guest_with(tmp_path / "agent") as (guest, there):
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            guest.run(sh(f"sleep {marker}; true"), timeout=LONG)
         thread.join()
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before, strict=True):
-            signal.signal(number, handler)
+        assert not there.programs
+
+    assert not living(marker)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_while_a_script_is_started_ends_it_too(tmp_path: Path) -> None:
+    marker, taken = f"30{os.getpid()}.25", threading.Event()
+
+    with guest_with(tmp_path / "agent") as (guest, there):
+
+        def interrupts(asked: Mapping[str, Any]) -> object:
+            if not taken.is_set():
+                taken.set()
+                os.kill(os.getpid(), signal.SIGINT)
+                threading.Event().wait(0.5)  # longer than until the next look for one
+            return there._exec(asked)
+
+        there._says = {"guest-exec": interrupts}
+        with pytest.raises(KeyboardInterrupt):
+            guest.run(sh(f"sleep {marker}; true"), timeout=LONG)
+        assert there.commands().count("guest-exec") == 2
+        assert not there.programs
 
     assert not living(marker)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.edges.guest.agent_words import CHANNEL, INSTALL, returned
 from provision.edges.libvirt.monitor import binding, within
-from provision.runtime.deadline import within_limit
+from provision.runtime.deadline import limited, within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError, RefusedError
 from provision.runtime.safe_text import quoted
 from provision.runtime.untrusted import read_xml
@@ -48,7 +48,9 @@ class LibvirtAgent:
             raise HostError(self._silent)
         patience = max(1, math.ceil(within_limit(seconds)))
         try:
-            answer = within(patience + _SYNC, lambda: self._ask(command, dict(arguments), patience))
+            # libvirt ends its own wait: to leave it a moment before would cost the connection, and the script its end.
+            with limited(None):
+                answer = within(patience + _SYNC, lambda: self._ask(command, dict(arguments), patience))
         except TimeoutError as error:
             self._dropped()
             self._silent = f"libvirt did not ask {self._name}'s guest agent within {patience + _SYNC} s"
