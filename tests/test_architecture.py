@@ -61,7 +61,18 @@ NAMESAKES = {
     "taps": "TAPs: made, asked, and given back",
 }
 """File names that stand in several rooms, and the one subject that they are about."""
-EDGE_MODULES = {"subprocess", "socket", "paramiko", "libvirt", "libvirt_qemu", "qemu", "asyncio"}
+EDGE_MODULES = {
+    "subprocess",
+    "socket",
+    "paramiko",
+    "libvirt",
+    "libvirt_qemu",
+    "qemu",
+    "asyncio",
+    "http",
+    "pypsrp",
+    "spnego",
+}
 
 
 def module_name(path: Path) -> str:

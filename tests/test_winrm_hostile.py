@@ -122,6 +122,26 @@ def test_hostile_fragments_are_refused(start: Start, data: bytes, words: str) ->
     assert not server.service.shells
 
 
+def test_errors_that_take_long_to_read_have_no_more_time(start: Start) -> None:
+    within = b"".join(b"<Obj N='a' RefId='%d'><MS>" % each for each in range(1, 14))
+    record = (
+        b"<Obj RefId='0'><MS>%b%b%b<B N='SerializeExtendedInfo'>false</B><S N='FullyQualifiedErrorId'>x</S>"
+        b"<I32 N='ErrorCategory_Category'>0</I32></MS></Obj>"
+    ) % (within.replace(b"'a'", b"'TargetObject'", 1), b"<S N='x'>a</S>" * 2400, b"</MS></Obj>" * 13)
+    many = b"".join(fragment(message(0x41005, record), number=each) for each in range(1, 18))
+    server = start()
+
+    def spoil(handler: Handler, action: str) -> bool:
+        if action != "Receive" or not server.service.scripts:
+            return False
+        stream(handler, many)
+        return True
+
+    server.spoil = spoil
+
+    refusal(server, DeadlineError, timeout=1)
+
+
 def test_messages_that_nobody_needs_are_not_even_read(start: Start) -> None:
     server = start(says("ok"))
     unread = b"".join(fragment(message(kind, BOMB), number=kind) for kind in (0x41010, 0x21100, 0x99999))

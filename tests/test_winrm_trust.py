@@ -52,6 +52,14 @@ def test_a_service_that_does_not_let_us_in_is_told_by_how(
     assert not server.service.asked
 
 
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 two hundred\r\n\r\n"])
+def test_what_speaks_no_http_is_told(start: Start, said: bytes) -> None:
+    server = start()
+    server.spoil = at("login", lambda handler: handler.wfile.write(said))
+
+    assert "says what is no HTTP" in str(refusal(server))
+
+
 def test_a_wrong_password_is_refused_and_told_where_it_came_from(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

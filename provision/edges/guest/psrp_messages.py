@@ -15,6 +15,8 @@ from pypsrp.powershell import Fragmenter
 from provision.runtime.untrusted import read_xml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pypsrp.serializer import Serializer
 
 _HEADER = struct.Struct(">QQBI")
@@ -50,8 +52,10 @@ class TooMuchError(ValueError):
 class Messages(Fragmenter):
     """Puts messages together of what a session says, in the place of pypsrp's."""
 
-    def __init__(self, most: int, serializer: Serializer) -> None:
+    def __init__(self, most: int, serializer: Serializer, look: Callable[[], None]) -> None:
+        """`most`: bytes of a fragment of ours; `look` raises when it is time to end."""
         super().__init__(most, serializer)
+        self._look = look
         self._parts: dict[int, list[bytes]] = {}
         self._octets = self._fragments = 0
 
@@ -96,6 +100,7 @@ class Messages(Fragmenter):
         (kind,) = _KIND.unpack_from(data)
         if kind not in _NEEDED:
             return None
+        self._look()  # pypsrp may take half a second over the worst
         _examine(data[_TEXT_AT:].removeprefix(_BOM).decode(), plain=kind == MessageType.PIPELINE_OUTPUT)
         return Message.unpack(data, self.serializer)
 

@@ -37,7 +37,9 @@ class Session:
         service.transport = line  # type: ignore[assignment] # in the place of requests
         self._line = line
         self._pool = RunspacePool(service, idle_timeout=_IDLE)
-        self._pool._fragmenter = Messages(service.max_payload_size, self._pool._serializer)  # noqa: SLF001 - pypsrp has no other way
+        # pypsrp has no other way to have them read.
+        messages = Messages(service.max_payload_size, self._pool._serializer, line.look)  # noqa: SLF001
+        self._pool._fragmenter = messages  # noqa: SLF001
         self._script = PowerShell(self._pool)
         self._wanted = True
         self.begun = False

@@ -124,6 +124,8 @@ class WinrmGuest:
         """Why a guest does not do what it was asked, by a fault's number."""
         from pypsrp.exceptions import WinRMTransportError, WSManFaultError  # noqa: PLC0415
 
+        from provision.edges.guest.psrp_messages import TooMuchError  # noqa: PLC0415
+
         if isinstance(error, WSManFaultError):
             code = error.code if isinstance(error.code, int) and 0 <= error.code < 1 << 32 else None
             what, hint = _FAULTS.get(code, ("says no", ""))
@@ -132,6 +134,8 @@ class WinrmGuest:
             return HostError(f"{self._way} {what}{number}: {words}", hint=hint)
         if isinstance(error, WinRMTransportError):
             return HostError(f"{self._way} says no: HTTP {error.code}, without words that can be read")
+        if isinstance(error, TooMuchError):
+            return HostError(f"{self._way}: {error}, and no more is taken")
         words = self._unspoken(short(f"{type(error).__name__}: {error}", 300))
         return HostError(f"{self._way} does not answer as PowerShell does: {words}")
 
