@@ -25,7 +25,7 @@ _PATIENCE = 10.0
 _PULSE = 0.2
 """Seconds between two looks whether we are to end."""
 _PIECE = 1 << 14
-SET_UP = "in the guest, set up WinRM, and let its firewall pass it (docs/guests.md)"
+SET_UP = "in the guest, set up WinRM, and let its firewall pass it (docs/winrm.md)"
 
 # OpenSSL's numbers (x509_vfy.h), as its words change.
 _EXPIRED, _NOT_YET, _NAMES = (10,), (9,), (62, 64)
