@@ -11,6 +11,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 DAY = timedelta(days=1)
+_CERTIFIES = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _name(text: str) -> x509.Name:
@@ -32,6 +43,7 @@ class Authority:
         self._name = _name(name)
         own = self._builder(self._name, self._key, -DAY, DAY)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        own = own.add_extension(_CERTIFIES, critical=True)
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self._signed(own))
 
@@ -54,7 +66,15 @@ class Authority:
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
-        return builder.not_valid_before(now + since).not_valid_after(now + until)
+        # As RFC 5280 has it, and Python 3.13 and later want it.
+        subject_key = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            builder.not_valid_before(now + since)
+            .not_valid_after(now + until)
+            .add_extension(subject_key, critical=False)
+            .add_extension(issuer_key, critical=False)
+        )
 
     def _signed(self, builder: x509.CertificateBuilder) -> bytes:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

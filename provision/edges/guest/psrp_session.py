@@ -6,13 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pypsrp.complex_objects import PSInvocationState
-from pypsrp.exceptions import WinRMError, WinRMTransportError, WSManFaultError
+from pypsrp.exceptions import WinRMTransportError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import SelectorSet, WSMan
 
 from provision.edges.guest.psrp_messages import Messages
 from provision.runtime.deadline import Deadline
-from provision.runtime.errors import HostError
 
 if TYPE_CHECKING:
     from provision.edges.guest.winrm_line import WinrmLine
@@ -68,11 +67,11 @@ class Session:
             return
         if self._script.state == PSInvocationState.RUNNING:
             self._line.begin_anew(Deadline(_STOPPING))
-            with suppress(HostError, WinRMError):
+            with suppress(Exception):  # whatever it says to that, its session is ended next
                 self._script.stop()
         self._line.begin_anew(Deadline(_ENDING))
         which = SelectorSet()
         # By our name for it, where we have not heard the guest's: it may have begun all the same.
         which.add_option("ShellId", self._pool.shell.id or self._pool.id)
-        with suppress(HostError, WinRMError):  # the guest ends it by itself
+        with suppress(Exception):  # else the guest ends it by itself
             self._pool.connection.delete(self._pool.shell.resource_uri, selector_set=which)
