@@ -53,7 +53,8 @@ class _Asked:
         """
         if not all(map(math.isfinite, (self.observe, self.watch or 0))):
             raise RequestError("--observe and --watch take a number of seconds")
-        if self.watch is not None and (self.observe or self.junit or self.html or self.save or self.source):
+        others = (self.observe, self.guest, self.junit, self.html, self.save, self.source)
+        if self.watch is not None and any(others):
             raise RequestError(
                 "--watch only shows: of the other options those go with it that say what is looked at"
             )
