@@ -176,6 +176,18 @@ def test_a_guest_whose_nic_is_as_it_is_meant_is_left_alone(reason: str) -> None:
     assert not [mend for mend in guest_mends([judge_nic(off)]) if judge_nic(off).verdict == "ready"]
 
 
+def test_a_keyword_is_set_a_family_at_a_time_where_windows_says_that_it_is_on() -> None:
+    guest = windows(keywords={"*RscIPv4": "0", "*RscIPv6": "0"})
+
+    mends = guest_mends([judge_nic(nic(guest=guest))])
+
+    assert [mend.change.what for mend in mends] == [
+        f"Set-NetAdapterAdvancedProperty -Name 'Ethernet 2' -RegistryKeyword '*Rsc{family}' -RegistryValue 1"
+        for family in ("IPv4", "IPv6")
+    ]
+    assert {mend.script.name for mend in mends} == {"fix-keyword"}
+
+
 def test_a_linux_guest_gets_its_switch_back() -> None:
     [mend] = guest_mends([judge_nic(nic(guest=linux(on=False)))])
 

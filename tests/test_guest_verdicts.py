@@ -223,6 +223,37 @@ def test_the_engine_of_an_hck_machine_is_off_where_the_guest_says_so() -> None:
     }
 
 
+def notes(**guest: Any) -> str:
+    return "\n".join(judge_nic(nic(guest=windows(**guest))).notes)
+
+
+def test_windows_own_software_rsc_is_told_from_the_nics() -> None:
+    assert "Windows' own, by software" in notes(declared={"ipv4": False, "ipv6": True})
+    assert "off for IPv4:" in notes(declared={"ipv4": False, "ipv6": True})
+    assert "by software" not in notes(declared={"ipv4": True, "ipv6": True})
+    assert "part of the Hyper-V switch ext, which gathers by software itself" in notes(
+        switch="the Hyper-V switch ext", software_rsc=True
+    )
+
+
+def test_a_keyword_that_is_off_is_named_though_windows_does_not_follow_it_yet() -> None:
+    verdict = judge_nic(nic(guest=windows(keywords={"*RscIPv4": "0", "*RscIPv6": "1"})))
+
+    assert {f: found.verdict for f, found in verdict.families.items()} == {
+        "ipv4": "not-ready",
+        "ipv6": "ready",
+    }
+    assert "*RscIPv4 is 0" in verdict.finding.seen
+
+
+def test_what_may_be_worth_knowing_of_a_guest_is_said_where_it_is_so() -> None:
+    assert "WinNAT" in notes(nat=True)
+    assert "WinNAT" not in notes(nat=False)
+    assert "NetworkThrottlingIndex is 10" in notes(throttling=10)
+    assert "Throttling" not in notes(throttling=0xFFFFFFFF)
+    assert "could not tell Get-VMSwitch: not there" in notes(troubles=("Get-VMSwitch: not there",))
+
+
 def test_rsc_that_is_not_wanted_needs_no_guest() -> None:
     off = nic(
         rsc="false",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,24 +13,25 @@ from provision.render.guest_scripts import (
     enable_offload_globally,
     enable_rsc,
     restoring,
+    set_keyword,
     stop_forwarding,
 )
 from provision.runtime.errors import HostError, RscvmError
-from provision.runtime.powershell import pattern
+from provision.runtime.powershell import literal, pattern
 from provision.verbs.fix.taps import Change, name_of
 from provision.verify.collect.guest_answers import agent_way
-from provision.verify.evidence import Unasked
-from provision.verify.judge.guest_rungs import answered
+from provision.verify.evidence import Family, Unasked
+from provision.verify.judge.guest_rungs import KEYWORDS, answered, told
 from provision.verify.judge.ladder import loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from provision.runtime.command import Say
     from provision.runtime.guest_channel import GuestWay, Script
     from provision.runtime.protocols import Edges
     from provision.verify.collect.source import MachineSource
-    from provision.verify.evidence import Family, NicEvidence
+    from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
 _PATIENCE = 60.0
@@ -67,7 +69,7 @@ def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
     nic, guest = verdict.evidence, answered(verdict.evidence)
     if guest is None or guest.adapter is None or verdict.verdict != "not-ready":
         return
-    rows = _ROWS[guest.facts.system]
+    rows, adapter = _ROWS[guest.facts.system], guest.adapter
     by_cause: dict[str, list[Family]] = {}
     seen: dict[str, str] = {}
     for family, finding in verdict.families.items():
@@ -75,10 +77,10 @@ def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
             by_cause.setdefault(finding.cause.id, []).append(family)
             seen.setdefault(finding.cause.id, finding.seen)
     for cause, families in by_cause.items():
-        row = rows[cause]
-        words = row.words(guest.adapter.name, [_NAMES[family] for family in families])
-        change = InGuest(nic.machine, name_of(verdict), cause, words, seen[cause])
-        yield GuestMend(nic, change, row.script(nic.mac, families))
+        for row, of in rows[cause](nic, families):
+            words = row.words(adapter.name, [_NAMES[family] for family in of])
+            change = InGuest(nic.machine, name_of(verdict), cause, words, seen[cause])
+            yield GuestMend(nic, change, row.script(nic.mac, of))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +102,41 @@ def _stop(adapter: str, families: Sequence[str]) -> str:
     return "; ".join(f"{named} {family} -Forwarding Disabled" for family in families)
 
 
-_ROWS: Mapping[str, Mapping[str, _Row]] = {
+def _keyword(adapter: str, families: Sequence[str]) -> str:
+    keyword = literal(f"*Rsc{families[0]}")
+    return (
+        f"Set-NetAdapterAdvancedProperty -Name {pattern(adapter)} -RegistryKeyword {keyword} -RegistryValue 1"
+    )
+
+
+_SWITCH = _Row(_enable, enable_rsc)
+_KEYWORD = _Row(_keyword, lambda mac, families: set_keyword(mac, KEYWORDS[families[0]], "1"))
+_GLOBAL = _Row(
+    lambda *_: "Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled",
+    lambda *_: enable_offload_globally(),
+)
+_FORWARDING = _Row(_stop, stop_forwarding)
+_LINUX = _Row(
+    lambda adapter, _: f"ethtool -K {shlex.quote(adapter)} rx-gro-hw on", lambda mac, _: enable_linux(mac)
+)
+
+Rows = Iterable[tuple[_Row, Sequence[Family]]]
+
+
+def _on_adapter(nic: NicEvidence, families: Sequence[Family]) -> Rows:
+    """By Windows' own switch where it says that it is off; else by the keyword, a family at a time."""
+    off = [family for family in families if told(nic, family).enabled is not True]
+    yield from [(_SWITCH, off)] if off else []
+    yield from ((_KEYWORD, [family]) for family in families if family not in off)
+
+
+_ROWS: Mapping[str, Mapping[str, Callable[[NicEvidence, Sequence[Family]], Rows]]] = {
     "windows": {
-        "nic-property-disabled": _Row(_enable, enable_rsc),
-        "offload-globally-disabled": _Row(
-            lambda *_: "Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled",
-            lambda *_: enable_offload_globally(),
-        ),
-        "forwarding-enabled": _Row(_stop, stop_forwarding),
+        "nic-property-disabled": _on_adapter,
+        "offload-globally-disabled": lambda _, families: [(_GLOBAL, families)],
+        "forwarding-enabled": lambda _, families: [(_FORWARDING, families)],
     },
-    "linux": {
-        "nic-property-disabled": _Row(
-            lambda adapter, _: f"ethtool -K {shlex.quote(adapter)} rx-gro-hw on",
-            lambda mac, _: enable_linux(mac),
-        )
-    },
+    "linux": {"nic-property-disabled": lambda _, families: [(_LINUX, families)]},
 }
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOT_ASKED = "the guest was not asked"
 FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+KEYWORDS = {"ipv4": "*RscIPv4", "ipv6": "*RscIPv6"}
+"""NetKVM's keywords in the registry, as every driver's with RSC (netkvm.inf)."""
 _NOTHING = FamilyRsc()
 
 
@@ -86,7 +88,13 @@ def globally_off(nic: NicEvidence, family: Family) -> bool:
 def adapter_off(nic: NicEvidence, family: Family) -> bool:
     """Whether RSC of a family is off on the adapter."""
     rsc = told(nic, family)
-    return rsc.enabled is False or rsc.reason == "NicPropertyDisabled"
+    return rsc.enabled is False or rsc.reason == "NicPropertyDisabled" or keyword_off(nic, family)
+
+
+def keyword_off(nic: NicEvidence, family: Family) -> bool:
+    """Whether the driver's own keyword has RSC of a family off; what Windows says follows it at the adapter's next start."""
+    guest = answered(nic)
+    return bool(guest and guest.adapter and guest.adapter.keywords.get(KEYWORDS[family]) == "0")
 
 
 def incapable(nic: NicEvidence, family: Family) -> bool:

@@ -16,8 +16,11 @@ from provision.verify.judge.ladder import loaded, wire_like
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from provision.facts.guest import Adapter
     from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
+UNTHROTTLED = 0xFFFFFFFF
+_SOFTWARE = {True: ", which gathers by software itself", False: ", which does not gather by software"}
 _SWITCH = BY_NAME["ctrl_guest_offloads"].virtio
 
 
@@ -49,12 +52,35 @@ def _of_the_guest(nic: NicEvidence) -> Iterator[str]:
     for words, families in by_words.items():
         yield f"once that is gone, the guest has more against RSC ({' and '.join(families)}): {words}"
     yield from _though_it_works(nic, guest)
+    yield from _by_software(nic, guest.adapter)
     if guest.facts.nat:
         yield (
             "the guest has a WinNAT network: what it hands on to its containers or machines should not be coalesced "
             "(microsoft/hcsshim issue 371)"
         )
+    if guest.facts.throttling not in (None, UNTHROTTLED):
+        yield (
+            f"NetworkThrottlingIndex is {guest.facts.throttling} in the guest: while something plays media there, Windows takes in so "
+            "many packets a millisecond; ffffffff and a restart end that, and it is no part of RSC"
+        )
     yield from (f"the guest could not tell {trouble}" for trouble in guest.facts.troubles)
+
+
+def _by_software(nic: NicEvidence, adapter: Adapter) -> Iterator[str]:
+    """What gathers in Windows itself, and is no RSC of the NIC's."""
+    own = [
+        family
+        for family in FAMILIES
+        if told(nic, family).operational and adapter.declared.get(family) is False
+    ]
+    if own:
+        yield (
+            f"Windows says that RSC is operational, and NetKVM says that it is off for {_both(own)}: then it is Windows' own, by software, "
+            "and segments come to the guest one by one"
+        )
+    if adapter.switch:
+        how = "" if adapter.software_rsc is None else _SOFTWARE[adapter.software_rsc]
+        yield f"the guest's adapter is part of {adapter.switch}{how}: what is said of the NIC is not said of what is behind it"
 
 
 def _though_it_works(nic: NicEvidence, guest: AskedGuest) -> Iterator[str]:

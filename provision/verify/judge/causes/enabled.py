@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from provision.verify.judge.cause import Fix, cause, windows_reason
 from provision.verify.judge.guest_rungs import (
+    KEYWORDS,
     adapter_off,
     answered,
     globally_off,
+    keyword_off,
     told,
     too_old,
     when_linux,
@@ -46,8 +48,8 @@ def nic_property_disabled(nic: NicEvidence, family: Family) -> str:
         return ""
     if when_linux(nic):
         return f"rx-gro-hw is off on {_name(nic)} in the guest"
-    reason = told(nic, family).reason
-    return f"RSC is off on the guest's adapter {_name(nic)}{f' ({reason})' if reason else ''}"
+    why = f"{KEYWORDS[family]} is 0" if keyword_off(nic, family) else told(nic, family).reason
+    return f"RSC is off on the guest's adapter {_name(nic)}{f' ({why})' if why else ''}"
 
 
 def _name(nic: NicEvidence) -> str:
