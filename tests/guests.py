@@ -30,7 +30,8 @@ def windows(ipv4: str = "NoFailure", ipv6: str = "NoFailure", **more: Any) -> As
     """A Windows guest that gives these reasons; further words go to the adapter, or to the guest."""
     of_adapter = {name: more.pop(name) for name in list(more) if name in Adapter.__dataclass_fields__}
     rsc: Mapping[str, FamilyRsc] = {"ipv4": says(ipv4), "ipv6": says(ipv6)}
-    adapter = Adapter("Ethernet 2", MAC, "Red Hat VirtIO Ethernet Adapter", **{"rsc": rsc, **of_adapter})
+    usual = {"name": "Ethernet 2", "mac": MAC, "description": "Red Hat VirtIO Ethernet Adapter", "rsc": rsc}
+    adapter = Adapter(**{**usual, **of_adapter})
     said = {"release": "Microsoft Windows Server 2022 Standard", "version": SERVER_2022, **more}
     return AskedGuest(GuestFacts("windows", adapters=(adapter,), **said), adapter, "the guest agent")
 
