@@ -110,18 +110,25 @@ def test_a_guest_that_is_restarted_while_a_script_runs_is_told_so(anew: AskedGue
     """Whether its agent is back by the deadline is the guest's affair: it has forgotten the script, or does not answer."""
     lost = anew.failure("echo b >/proc/sysrq-trigger; sleep 1000", timeout=40)
 
-    assert lost["error"] in ("HostError", "LostError", "DeadlineError")
     assert (
-        "restarted" in lost["message"]
-        or "did not answer" in lost["message"]
-        or "no guest agent" in lost["message"]
+        "was restarted while words ran" in lost["message"] or "words was not seen to end" in lost["message"]
     )
 
 
 def test_sixteen_mebibytes_of_output_are_an_error_and_leave_nothing_hanging(anew: AskedGuest) -> None:
-    much = anew.failure(f"yes 0123456789abcde | head -c {20 << 20}", timeout=60)
+    much, after = anew.steps(
+        {"script": f"yes 0123456789abcde | head -c {20 << 20}", "timeout": LONG},
+        {"script": "pidof yes head || echo none", "timeout": 10},
+    )
 
-    assert much["error"] in ("HostError", "LostError")
+    assert much["error"] == "HostError"
+    assert "words was not seen to end" in much["message"]
+    if "domain" in anew.way:  # libvirt gives up on such an agent until it opens its port anew
+        assert "No complete agent response found" in much["message"]
+        assert "restart qemu-guest-agent" in after["hint"]
+    else:
+        assert "says more than 4 MiB" in much["message"]
+        assert after["results"][0]["out"] == "none\n"
 
 
 def test_an_agent_on_another_host_is_asked_over_ssh(site: Site, guest: Path) -> None:

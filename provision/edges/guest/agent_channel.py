@@ -125,16 +125,16 @@ class AgentGuest:
         info = self._ask("guest-info")
         rows = info.get("supported_commands") if isinstance(info, dict) else None
         if not isinstance(rows, list):
-            raise UnreadableError(f"what the guest agent of {self._name} may do", repr(info), hint="")
+            raise UnreadableError(f"what its guest agent may do in {self._name}", repr(info), hint="")
         known = {str(row.get("name")): row.get("enabled") is True for row in rows if isinstance(row, dict)}
         for command in _NEEDED:
             if command not in known:
                 version = short(
                     str(info.get("version", "of no version")) if isinstance(info, dict) else "", 40
                 )
-                raise HostError(f"the guest agent of {self._name} ({version}) has no {command}", hint=INSTALL)
+                raise HostError(f"{self._name}: its guest agent ({version}) has no {command}", hint=INSTALL)
             if not known[command]:
-                raise HostError(f"the guest agent of {self._name} may not run programs: {command} is forbidden", hint=_ALLOW)  # fmt: skip
+                raise HostError(f"{self._name}: its guest agent may not run programs: {command} is forbidden", hint=_ALLOW)  # fmt: skip
         self._may = True
 
     def _start(self, script: Script, run: Run) -> int:
@@ -148,7 +148,7 @@ class AgentGuest:
             raise LostError(f"{error}; whether {script.name} runs there nobody knows", whole=False) from error
         pid = said.get("pid") if isinstance(said, dict) else None
         if not isinstance(pid, int) or isinstance(pid, bool):
-            raise UnreadableError(f"what the guest agent of {self._name} started", repr(said), hint="")
+            raise UnreadableError(f"what its guest agent started in {self._name}", repr(said), hint="")
         return pid
 
     def _ended(self, script: Script, pid: int, deadline: Deadline) -> Mapping[str, Any]:
@@ -164,6 +164,12 @@ class AgentGuest:
             raise HostError(
                 f"{self._name} was restarted while {script.name} ran: its agent knows of no process {pid}",
                 hint="ask again",
+            ) from error
+        except (LostError, WaitedError, UnreadableError):
+            raise
+        except HostError as error:
+            raise HostError(
+                f"{script.name} was not seen to end in {self._name}: {error}", hint=error.hint
             ) from error
 
     def _status(self, pid: object) -> Mapping[str, Any] | None:

@@ -106,7 +106,7 @@ class AgentSocket:
             what = "says nothing that was asked of it" if heard else "does not answer"
             raise DeadlineError(
                 f"the guest agent at {self._place} {what} within {deadline.seconds:.3g} s",
-                hint="" if heard else f"{INSTALL} (or is another client connected to the socket?)",
+                hint="" if heard else f"{INSTALL} (if so it hangs, or another client is connected there)",
                 whole=False,
             ) from error
 
