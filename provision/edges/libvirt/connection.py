@@ -216,7 +216,7 @@ class Libvirt:
         return LibvirtMonitor(name, found, self._left_hanging, self._bounds.asking)
 
     def agent(self, name: str) -> LibvirtAgent:
-        """The domain's guest agent.
+        """The domain's guest agent; libvirt marks the domain as tainted by its use (custom-ga-command).
 
         :raise HostError: when there is no such domain.
         """
