@@ -153,13 +153,15 @@ def test_whoever_asks_in_a_thread_of_its_own_is_interrupted_too(start: Start) ->
             while not server.service.scripts or server.service.asked[-1] != "Receive":
                 time.sleep(0.01)
             _arrived(signal.SIGINT, None)
-            wait(ended, 20)
+            left.extend(wait(ended, 20).not_done)
 
     ended: list[Future[None]] = []
+    left: list[Future[None]] = []
     with pytest.raises(KeyboardInterrupt):
         interrupted()
 
     assert isinstance(ended[0].exception(0), KeyboardInterrupt)
+    assert not left
     assert server.service.asked[-2:] == ["Signal", "Delete"]
 
 
