@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
+from provision.runtime.guest_channel import GuestWay
 from provision.tables.failure_reasons import UNNAMED
 from provision.verify.evidence import AskedGuest
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAC = "52:54:00:00:00:01"
+BY_AGENT = GuestWay("agent", domain="vm")
 SERVER_2022 = (10, 0, 20348)
 WORKS = FamilyRsc(enabled=True, supported=True, operational=True, reason="NoFailure")
 
@@ -33,14 +35,14 @@ def windows(ipv4: str = "NoFailure", ipv6: str = "NoFailure", **more: Any) -> As
     usual = {"name": "Ethernet 2", "mac": MAC, "description": "Red Hat VirtIO Ethernet Adapter", "rsc": rsc}
     adapter = Adapter(**{**usual, **of_adapter})
     said = {"release": "Microsoft Windows Server 2022 Standard", "version": SERVER_2022, **more}
-    return AskedGuest(GuestFacts("windows", adapters=(adapter,), **said), adapter, "the guest agent")
+    return AskedGuest(GuestFacts("windows", adapters=(adapter,), **said), adapter, BY_AGENT)
 
 
 def linux(*, on: bool = True) -> AskedGuest:
     """A Linux guest with rx-gro-hw on or off."""
-    rsc = dict.fromkeys(("ipv4", "ipv6"), FamilyRsc(enabled=on, supported=True))
+    rsc = dict.fromkeys(("ipv4", "ipv6"), FamilyRsc(enabled=on, supported=True, switch="rx-gro-hw"))
     adapter = Adapter("eth0", MAC, rsc=rsc)
-    return AskedGuest(GuestFacts("linux", "6.12.0", (6, 12, 0), (adapter,)), adapter, "the guest agent")
+    return AskedGuest(GuestFacts("linux", "6.12.0", (6, 12, 0), (adapter,)), adapter, BY_AGENT)
 
 
 REASONS_NAMED = ("NicPropertyDisabled", "WFPCompatibility", "NDISCompatibility", "ForwardingEnabled", "NetOffloadGlobalDisabled")  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 from provision.runtime.errors import HostError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.fix import Fixed, Place, fix_domain
-from provision.verbs.fix.in_guest import InGuest, guest_mends, guests_of
+from provision.verbs.fix.in_guest import _ROWS, Guests, InGuest, guest_mends
+from provision.verbs.fix.repair import IN_GUEST
 from provision.verify.collect.source import domain_source
 from provision.verify.judge.verdict import judge_nic
 from tests.asked_guests import Guest, GuestEdges, answer, host
@@ -21,7 +22,7 @@ from tests.guests import REASONS_NAMED, linux, windows
 def fix(there: GuestEdges, *, guest: bool = True, dry_run: bool = False) -> Fixed:
     source = domain_source(there, "local", ("vm",))
     look = Look(guest=True)
-    guests = guests_of(source, there) if guest else None
+    guests = Guests(there, "local") if guest else None
     place = Place(
         there, "local", "qemu:///x", "vm", lambda: check(source, look), lambda *_: "/backup", guests
     )
@@ -170,10 +171,39 @@ def test_what_concerns_the_whole_guest_is_changed_once_for_its_nics() -> None:
 
 
 @pytest.mark.parametrize("reason", REASONS_NAMED)
-def test_a_guest_whose_nic_is_as_it_is_meant_is_left_alone(reason: str) -> None:
-    off = nic(rsc="false", guest=windows(reason, reason))
+def test_a_guest_of_a_nic_without_rsc_is_left_alone(reason: str) -> None:
+    """Also where another fault makes it not ready: what its families lack is as it is meant."""
+    off = judge_nic(nic(rsc="false", guest=windows(reason, reason)))
 
-    assert not [mend for mend in guest_mends([judge_nic(off)]) if judge_nic(off).verdict == "ready"]
+    assert off.verdict == "not-ready"
+    assert guest_mends([off]) == []
+
+
+def test_what_is_mended_in_a_guest_is_said_nowhere_else_to_be_nobodys() -> None:
+    assert {cause for rows in _ROWS.values() for cause in rows} == IN_GUEST
+
+
+def test_a_change_that_was_not_read_back_is_not_called_none_and_what_undoes_it_is_told() -> None:
+    there = host()
+    trouble = {"asked": "Enable-NetAdapterRsc", "type": "Timeout", "code": "0x1", "words": "not back yet"}
+    said = json.loads(changed("rsc", {"IPv4": False}, {}, trouble))
+    del said["new"]
+    there.guests = {"the guest agent": guest_that("NicPropertyDisabled", "fix-rsc", json.dumps(said))}
+
+    fixed = fix(there)
+
+    assert fixed.error is not None
+    assert str(fixed.error).startswith(
+        "vm: whether the guest changed it was not read back: Enable-NetAdapterRsc: not back yet"
+    )
+    assert "Disable-NetAdapterRsc -Name 'Ethernet 2' -IPv4" in fixed.error.hint
+
+
+def test_a_guest_that_said_nothing_of_what_it_found_has_changed_nothing_that_is_known() -> None:
+    there = host()
+    there.guests = {"the guest agent": guest_that("NicPropertyDisabled", "fix-rsc", changed("rsc", {}, {}))}
+
+    assert "the guest changed nothing: it told no reason" in str(fix(there).error)
 
 
 def test_a_keyword_is_set_a_family_at_a_time_where_windows_says_that_it_is_on() -> None:

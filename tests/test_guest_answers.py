@@ -11,6 +11,7 @@ from provision.api.saved import judged_from, recorded
 from provision.lab.load import parse_lab
 from provision.runtime.errors import HostError, RequestError
 from provision.runtime.guest_channel import GuestWay
+from provision.runtime.places import Target
 from provision.verbs.check import Look, check
 from provision.verify.collect.asked_ways import named_ways
 from provision.verify.collect.guest_answers import Told, agent_way, ask_guests, with_guest
@@ -18,6 +19,8 @@ from provision.verify.collect.source import domain_source
 from provision.verify.evidence import AskedGuest, Owner, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.saved.files import Request
+from provision.verify.saved.record import Recorder
+from provision.verify.saved.replay import Replay
 from tests.asked_guests import BY_AGENT, MAC, Guest, GuestEdges, answer, edges, host
 from tests.builders import FakeHost, nic
 
@@ -30,9 +33,26 @@ def test_the_first_way_that_answers_is_taken_and_the_next_are_left_alone() -> No
     told = ask_guests(ways, "local", {"vm": [BY_AGENT, ssh, winrm]})["vm"]
 
     assert isinstance(told, Told)
-    assert told.channel == "ssh"
+    assert told.way == ssh
     assert told.facts.adapters[0].rsc["ipv4"].reason == "WFPCompatibility"
     assert not last.scripts
+
+
+def test_two_guests_at_one_address_are_told_apart_by_their_ports_also_in_evidence() -> None:
+    ways = {
+        name: GuestWay("ssh", "windows", target=Target(name, "127.0.0.1", port, "root"))
+        for name, port in (("a", 2222), ("b", 2223))
+    }
+    there = GuestEdges(
+        guests={str(ways["a"]): Guest(answer("WFPCompatibility")), str(ways["b"]): Guest(answer())}
+    )
+    recorder = Recorder(there)
+    before = ask_guests(recorder, "local", {name: [way] for name, way in ways.items()})
+
+    after = ask_guests(Replay(recorder.rows, "x"), "local", {"b": [ways["b"]], "a": [ways["a"]]})
+
+    assert after == before
+    assert before["a"] != before["b"]
 
 
 def test_of_a_guest_that_answers_by_no_way_every_ways_own_error_is_told() -> None:

@@ -200,7 +200,8 @@ def test_a_name_for_a_cmdlet_matches_itself_alone() -> None:
             ],
         ),
         (GuestChange("rsc", "e", {"IPv4": "True"}, {"IPv4": "True"}), []),
-        (GuestChange("rsc", "e", {"IPv4": "False"}, {}), []),
+        (GuestChange("rsc", "e", {"IPv4": "False"}, {}), ["Disable-NetAdapterRsc -Name 'e' -IPv4"]),
+        (GuestChange("linux", "a b", {"rx-gro-hw": "off"}, {"rx-gro-hw": "on"}), ["ethtool -K 'a b' rx-gro-hw off"]),
     ],
 )  # fmt: skip
 def test_what_was_changed_can_be_taken_back(change: GuestChange, commands: list[str]) -> None:

@@ -107,7 +107,7 @@ def test_a_guest_that_must_answer_and_was_not_asked_is_unknown() -> None:
 
 
 def test_a_guest_that_does_not_know_the_nic_has_not_answered_for_it() -> None:
-    stranger = AskedGuest(windows().facts, None, "the guest agent")
+    stranger = AskedGuest(windows().facts, None)
 
     assert cause(nic(guest=stranger, guest_must=True)) == "guest-unreachable"
     assert judge_nic(nic(guest=stranger)).verdict == "ready"
@@ -265,6 +265,6 @@ def test_rsc_that_is_not_wanted_needs_no_guest() -> None:
 
 
 def test_an_adapter_of_which_nothing_is_told_is_unknown_at_its_rungs() -> None:
-    bare = AskedGuest(windows().facts, Adapter("Ethernet"), "the guest agent")
+    bare = AskedGuest(windows().facts, Adapter("Ethernet"))
 
     assert states(nic(guest=bare), "enabled") == states(nic(guest=bare), "operational") == {"unknown"}

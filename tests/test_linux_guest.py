@@ -43,7 +43,7 @@ def test_the_demo_guest_tells_what_each_nic_has_taken() -> None:
 
     assert (guest.system, guest.release, guest.version) == ("linux", "6.1.0-57-cloud-amd64", (6, 1, 0))
     assert guest.processors == 1
-    assert rsc(guest, WHOLE) == FamilyRsc(enabled=True, supported=True)
+    assert rsc(guest, WHOLE) == FamilyRsc(enabled=True, supported=True, switch="rx-gro-hw")
     assert rsc(guest, CUT).enabled is False
     assert guest.troubles == ()
     assert guest.adapters[0].forwarding == {"ipv4": False, "ipv6": False}
@@ -52,13 +52,28 @@ def test_the_demo_guest_tells_what_each_nic_has_taken() -> None:
 @pytest.mark.parametrize(
     ("plain", "wanted"),
     [
-        ("rx-gro-hw: on\nlarge-receive-offload: off [fixed]", FamilyRsc(enabled=True, supported=True)),
-        ("rx-gro-hw: off\nlarge-receive-offload: off [fixed]", FamilyRsc(enabled=False, supported=True)),
-        ("rx-gro-hw: off [requested on]", FamilyRsc(enabled=False, supported=True)),
-        ("rx-gro-hw: on [fixed]", FamilyRsc(enabled=True, supported=True)),
-        ("large-receive-offload: on\nrx-gro-hw: off [fixed]", FamilyRsc(enabled=True, supported=True)),
-        ("large-receive-offload: off\n\trx-gro-hw: off [fixed]", FamilyRsc(enabled=False, supported=True)),
-        ("large-receive-offload: on", FamilyRsc(enabled=True, supported=True)),
+        (
+            "rx-gro-hw: on\nlarge-receive-offload: off [fixed]",
+            FamilyRsc(enabled=True, supported=True, switch="rx-gro-hw"),
+        ),
+        (
+            "rx-gro-hw: off\nlarge-receive-offload: off [fixed]",
+            FamilyRsc(enabled=False, supported=True, switch="rx-gro-hw"),
+        ),
+        ("rx-gro-hw: off [requested on]", FamilyRsc(enabled=False, supported=True, switch="rx-gro-hw")),
+        ("rx-gro-hw: on [fixed]", FamilyRsc(enabled=True, supported=True, switch="rx-gro-hw")),
+        (
+            "large-receive-offload: on\nrx-gro-hw: off [fixed]",
+            FamilyRsc(enabled=True, supported=True, switch="large-receive-offload"),
+        ),
+        (
+            "large-receive-offload: off\n\trx-gro-hw: off [fixed]",
+            FamilyRsc(enabled=False, supported=True, switch="large-receive-offload"),
+        ),
+        (
+            "large-receive-offload: on",
+            FamilyRsc(enabled=True, supported=True, switch="large-receive-offload"),
+        ),
         ("large-receive-offload: off [fixed]", FamilyRsc()),
         ("large-receive-offload: off [fixed]\nrx-gro-hw: off [fixed]", FamilyRsc()),
         ("", FamilyRsc()),

@@ -129,13 +129,13 @@ def _fix_domain(
     from provision.runtime.parallel import Outcome
     from provision.verbs.check import check
     from provision.verbs.fix.fix import Place, fix_domain
-    from provision.verbs.fix.in_guest import guests_of
+    from provision.verbs.fix.in_guest import Guests
     from provision.verify.collect.source import domain_source
 
     uri, named, name = which
     with reached(output, uri, named) as (host, edges):
         source = domain_source(edges, host, (name,))
-        guests = guests_of(source, edges) if look.guest else None
+        guests = Guests(edges, host) if look.guest else None
         place = Place(edges, host, uri, name, lambda: check(source, look), keep, guests)
         fixed = fix_domain(place, output.say, dry_run=dry_run, restart=restart)
     return [Outcome(host, fixed)]

@@ -23,6 +23,8 @@ class FamilyRsc:
     """Windows' OperationalState."""
     reason: str = ""
     """Windows' FailureReason by its name in tables/failure_reasons.py; empty where none was told."""
+    switch: str = ""
+    """Linux' feature that it is switched by; empty of Windows."""
 
 
 @dataclass(frozen=True, slots=True)

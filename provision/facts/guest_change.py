@@ -1,9 +1,9 @@
-"""Parses what a script of `fix --guest` says that it changed in a Windows guest."""
+"""Parses what a script of `fix --guest` says that it changed in a guest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from provision.facts.guest_answer import answer_of, flag_of, rows_of, text_of
 from provision.facts.windows_guest import trouble_of
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "fix/1"
 Kind = Literal["rsc", "global", "keyword", "forwarding", "linux"]
-KINDS: tuple[Kind, ...] = ("rsc", "global", "keyword", "forwarding", "linux")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _MOST = 8
 
 
@@ -33,8 +33,13 @@ class GuestChange:
 
     @property
     def changed(self) -> dict[str, str]:
-        """The old values of what is not any more as it was."""
+        """The old values of what is not any more as it was, by what was read."""
         return {name: value for name, value in self.old.items() if self.new.get(name, value) != value}
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """The old values of what was not read again, and so may be otherwise by now."""
+        return {name: value for name, value in self.old.items() if name not in self.new}
 
 
 def parse_guest_change(text: str) -> GuestChange:

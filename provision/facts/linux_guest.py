@@ -67,12 +67,7 @@ def _share(part: int, whole: int | None) -> float | None:
 
 
 def _adapter(row: Mapping[str, Any]) -> Adapter:
-    switch = _switch(row)
-    rsc = (
-        FamilyRsc(enabled=switch.active, supported=switch.active or not switch.fixed)
-        if switch
-        else FamilyRsc()
-    )
+    rsc = _switch(row)
     return Adapter(
         name=text_of(row.get("name"), 40),
         mac=mac_of(text_of(row.get("permanent")).rpartition(" ")[2]) or mac_of(row.get("mac")),
@@ -82,14 +77,15 @@ def _adapter(row: Mapping[str, Any]) -> Adapter:
     )  # fmt: skip
 
 
-def _switch(row: Mapping[str, Any]) -> Feature | None:
-    """The feature that RSC is in this kernel, of either family; None where it has none, or none could be read."""
+def _switch(row: Mapping[str, Any]) -> FamilyRsc:
+    """RSC of either family, by the feature that it is in this kernel; nothing where it has none, or none could be read."""
     try:
         features = _features(row)
     except UnreadableError:
-        return None
-    found = [features[name] for name in _SWITCHES if name in features]
-    return next((each for each in found if each.active or not each.fixed), None)
+        return FamilyRsc()
+    found = [(name, features[name]) for name in _SWITCHES if name in features]
+    free = [(name, each) for name, each in found if each.active or not each.fixed]
+    return FamilyRsc(enabled=free[0][1].active, supported=True, switch=free[0][0]) if free else FamilyRsc()
 
 
 def _features(row: Mapping[str, Any]) -> Mapping[str, Feature]:

@@ -14,7 +14,7 @@ from provision.runtime.powershell import literal, pattern
 from provision.runtime.templates import shipped_text, template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from provision.facts.guest_change import GuestChange, Kind
 
@@ -112,40 +112,40 @@ GUEST_SCRIPTS = {
 
 
 def restoring(change: GuestChange) -> list[str]:
-    """The commands that set again, in the guest, what a script changed there; each is one of PowerShell's."""
-    return list(_RESTORING[change.kind](change))
+    """The commands that set again, in the guest, what a script has changed there or may have; PowerShell's, or a shell's."""
+    return list(_RESTORING[change.kind](change.adapter, {**change.unread, **change.changed}))
 
 
-def _of_rsc(change: GuestChange) -> Iterator[str]:
-    for family, old in change.changed.items():
+def _of_rsc(adapter: str, was: Mapping[str, str]) -> Iterator[str]:
+    for family, old in was.items():
         verb = "Enable" if old == "True" else "Disable"
         if family in _FAMILIES.values():
-            yield f"{verb}-NetAdapterRsc -Name {pattern(change.adapter)} -{family}"
+            yield f"{verb}-NetAdapterRsc -Name {pattern(adapter)} -{family}"
 
 
-def _of_global(change: GuestChange) -> Iterator[str]:
-    for old in change.changed.values():
+def _of_global(_adapter: str, was: Mapping[str, str]) -> Iterator[str]:
+    for old in was.values():
         yield f"Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing {literal(old)}"
 
 
-def _of_keyword(change: GuestChange) -> Iterator[str]:
-    for keyword, old in change.changed.items():
-        named = f"-Name {pattern(change.adapter)} -RegistryKeyword {pattern(keyword)}"
+def _of_keyword(adapter: str, was: Mapping[str, str]) -> Iterator[str]:
+    for keyword, old in was.items():
+        named = f"-Name {pattern(adapter)} -RegistryKeyword {pattern(keyword)}"
         yield f"Set-NetAdapterAdvancedProperty {named} -RegistryValue {literal(old)}"
 
 
-def _of_forwarding(change: GuestChange) -> Iterator[str]:
-    for family, old in change.changed.items():
-        named = f"-InterfaceAlias {pattern(change.adapter)} -AddressFamily {literal(family)}"
+def _of_forwarding(adapter: str, was: Mapping[str, str]) -> Iterator[str]:
+    for family, old in was.items():
+        named = f"-InterfaceAlias {pattern(adapter)} -AddressFamily {literal(family)}"
         yield f"Set-NetIPInterface {named} -Forwarding {literal(old)}"
 
 
-def _of_linux(change: GuestChange) -> Iterator[str]:
-    for feature, old in change.changed.items():
-        yield shlex.join(("ethtool", "-K", change.adapter, feature, old))
+def _of_linux(adapter: str, was: Mapping[str, str]) -> Iterator[str]:
+    for feature, old in was.items():
+        yield shlex.join(("ethtool", "-K", adapter, feature, old))
 
 
-_RESTORING: dict[Kind, Callable[[GuestChange], Iterator[str]]] = {
+_RESTORING: dict[Kind, Callable[[str, Mapping[str, str]], Iterator[str]]] = {
     "rsc": _of_rsc,
     "global": _of_global,
     "keyword": _of_keyword,

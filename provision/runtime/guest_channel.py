@@ -50,7 +50,8 @@ class GuestWay:
             case "agent":
                 return "the guest agent"
             case "ssh":
-                return f"ssh {self.target.user}@{self.target.address}" if self.target else "ssh"
+                port = f":{self.target.port}" if self.target and self.target.port else ""
+                return f"ssh {self.target.user}@{self.target.address}{port}" if self.target else "ssh"
             case "winrm":
                 return f"winrm {self.user}@{self.address}"
 

@@ -155,5 +155,14 @@ REASONS = (
 )
 
 BY_REASON = {row.name: row for row in REASONS}
+DECIDED = (
+    "NetOffloadGlobalDisabled",
+    "NicPropertyDisabled",
+    "Capability",
+    "NDISCompatibility",
+    "WFPCompatibility",
+    "ForwardingEnabled",
+)
+"""The reasons in the order in which Windows decides: of several the first is told (Programming Considerations for RSC Drivers)."""
 UNNAMED = "Unknown"
 """The reason of a Windows that does not say why."""

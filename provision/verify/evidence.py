@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from provision.facts.frames import TapSample
     from provision.facts.guest import Adapter, GuestFacts
     from provision.facts.virtio import VirtioFacts
+    from provision.runtime.guest_channel import GuestWay
 
 Family = Literal["ipv4", "ipv6"]
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
@@ -149,8 +150,8 @@ class AskedGuest:
     facts: GuestFacts
     adapter: Adapter | None
     """None where it knows no adapter of that MAC address."""
-    channel: str = ""
-    """By which way it told that; empty where it was pasted."""
+    way: GuestWay | None = None
+    """By which it told that; None where it was pasted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_a_linux_guest_tells_its_nics_and_what_each_has_taken(host: Hypervisor) 
     assert guest.version[:2] >= (6, 1)
     assert guest.processors == 1
     assert guest.troubles == ()
-    assert rsc(guest, WHOLE) == FamilyRsc(enabled=True, supported=True)
+    assert rsc(guest, WHOLE) == FamilyRsc(enabled=True, supported=True, switch="rx-gro-hw")
     assert rsc(guest, CUT).enabled is False
     assert {each.description for each in guest.adapters} == {"virtio_net"}
     found = guest.adapter(WHOLE)
@@ -116,7 +116,7 @@ def test_what_was_switched_off_there_is_told(host: Hypervisor) -> None:
             ),
         )
 
-    assert rsc(guest, WHOLE) == FamilyRsc(enabled=False, supported=True)
+    assert rsc(guest, WHOLE) == FamilyRsc(enabled=False, supported=True, switch="rx-gro-hw")
     found = guest.adapter(WHOLE)
     assert found is not None
     assert found.forwarding == {"ipv4": True, "ipv6": False}

@@ -1,6 +1,7 @@
 """`fix`: do what the findings say, for a lab's machines or for one domain, and check again.
 
-Nothing but ethtool on a NIC's own TAP touches what runs, and a power cycle where it was asked for.
+Nothing but ethtool on a NIC's own TAP touches what runs, and where they were asked for a power cycle, and the guest's own
+settings.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, LostError, RequestError, RscvmError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.definition import edit_diffs
-from provision.verbs.fix.in_guest import Guests, InGuest, guest_mends, guests_of, is_restarting
+from provision.verbs.fix.in_guest import Guests, InGuest, guest_mends, is_restarting
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
 from provision.verbs.fix.repair import plan_repair
@@ -74,7 +75,7 @@ def fix_lab(
     :raise HostError: when a TAP cannot be asked, or somebody else works on the lab.
     """
     source = lab_source(session.edges, session.lab, session.host, names)
-    guests = guests_of(source, session.edges) if look.guest else None
+    guests = Guests(session.edges, session.host) if look.guest else None
 
     def planned() -> tuple[list[Repair], Fixed]:
         verdicts = check(source, look)

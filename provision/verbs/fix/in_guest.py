@@ -18,8 +18,8 @@ from provision.render.guest_scripts import (
 )
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.powershell import literal, pattern
+from provision.verbs.fix.repair import causes_of
 from provision.verbs.fix.taps import Change, name_of
-from provision.verify.collect.guest_answers import agent_way
 from provision.verify.evidence import Family, Unasked
 from provision.verify.judge.guest_rungs import KEYWORDS, answered, told
 from provision.verify.judge.ladder import loaded
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from provision.runtime.command import Say
-    from provision.runtime.guest_channel import GuestWay, Script
+    from provision.runtime.guest_channel import Script
     from provision.runtime.protocols import Edges
-    from provision.verify.collect.source import MachineSource
     from provision.verify.evidence import NicEvidence
     from provision.verify.judge.verdict import NicVerdict
 
@@ -67,19 +66,13 @@ def guest_mends(verdicts: Sequence[NicVerdict]) -> list[GuestMend]:
 
 def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
     nic, guest = verdict.evidence, answered(verdict.evidence)
-    if guest is None or guest.adapter is None or verdict.verdict != "not-ready":
+    if guest is None or guest.adapter is None:
         return
     rows, adapter = _ROWS[guest.facts.system], guest.adapter
-    by_cause: dict[str, list[Family]] = {}
-    seen: dict[str, str] = {}
-    for family, finding in verdict.families.items():
-        if finding.cause is not None and finding.cause.id in rows:
-            by_cause.setdefault(finding.cause.id, []).append(family)
-            seen.setdefault(finding.cause.id, finding.seen)
-    for cause, families in by_cause.items():
-        for row, of in rows[cause](nic, families):
+    for cause, families, seen in causes_of(verdict):
+        for row, of in rows[cause.id](nic, families) if cause.id in rows else ():
             words = row.words(adapter.name, [_NAMES[family] for family in of])
-            change = InGuest(nic.machine, name_of(verdict), cause, words, seen[cause])
+            change = InGuest(nic.machine, name_of(verdict), cause.id, words, seen)
             yield GuestMend(nic, change, row.script(nic.mac, of))
 
 
@@ -116,10 +109,6 @@ _GLOBAL = _Row(
     lambda *_: enable_offload_globally(),
 )
 _FORWARDING = _Row(_stop, stop_forwarding)
-_LINUX = _Row(
-    lambda adapter, _: f"ethtool -K {shlex.quote(adapter)} rx-gro-hw on", lambda mac, _: enable_linux(mac)
-)
-
 Rows = Iterable[tuple[_Row, Sequence[Family]]]
 
 
@@ -130,13 +119,25 @@ def _on_adapter(nic: NicEvidence, families: Sequence[Family]) -> Rows:
     yield from ((_KEYWORD, [family]) for family in families if family not in off)
 
 
+def _on_linux(nic: NicEvidence, families: Sequence[Family]) -> Rows:
+    """By the feature that it is in that kernel, for both families at once."""
+    switch = told(nic, families[0]).switch
+    yield (
+        _Row(
+            lambda adapter, _: shlex.join(("ethtool", "-K", adapter, switch, "on")),
+            lambda mac, _: enable_linux(mac),
+        ),
+        families,
+    )
+
+
 _ROWS: Mapping[str, Mapping[str, Callable[[NicEvidence, Sequence[Family]], Rows]]] = {
     "windows": {
         "nic-property-disabled": _on_adapter,
         "offload-globally-disabled": lambda _, families: [(_GLOBAL, families)],
         "forwarding-enabled": lambda _, families: [(_FORWARDING, families)],
     },
-    "linux": {"nic-property-disabled": lambda _, families: [(_LINUX, families)]},
+    "linux": {"nic-property-disabled": _on_linux},
 }
 
 
@@ -152,11 +153,10 @@ class Mended:
 
 @dataclass(frozen=True, slots=True)
 class Guests:
-    """The guests of a host's machines, and the ways into them."""
+    """The guests of a host's machines, which are changed by the ways by which they answered."""
 
     edges: Edges
     host: str
-    ways: Callable[[NicEvidence], Sequence[GuestWay]]
 
     def mend(self, mends: Sequence[GuestMend], say: Say) -> Mended:
         """Change what keeps RSC off in guests, each by the way in by which it answered."""
@@ -181,14 +181,18 @@ class Guests:
         :raise RscvmError: when the guest does not answer, or nothing was changed.
         """
         guest, machine = answered(mend.nic), mend.nic.machine
-        way = next((way for way in self.ways(mend.nic) if guest and str(way) == guest.channel), None)
-        if way is None:
+        if guest is None or guest.way is None:
             raise HostError(f"{machine}: its guest cannot be reached again")
-        with self.edges.guest(self.host, way) as channel:
+        with self.edges.guest(self.host, guest.way) as channel:
             result = channel.run(mend.script, timeout=_PATIENCE)
         fix = parse_guest_change(result.check().out)
+        why = "; ".join(fix.troubles) or "it told no reason"
+        if fix.unread:
+            raise HostError(
+                f"{machine}: whether the guest changed it was not read back: {why}",
+                hint=f"in the guest, this puts it back: {'; '.join(restoring(fix))}",
+            )
         if not fix.changed:
-            why = "; ".join(fix.troubles) or "it told no reason"
             raise HostError(f"{machine}: the guest changed nothing: {why}")
         return fix
 
@@ -197,8 +201,3 @@ def is_restarting(nic: NicEvidence) -> bool:
     """Whether an adapter that was restarted in its guest has no driver yet, or its guest does not answer yet."""
     without = not isinstance(nic.virtio, Unasked) and not loaded(nic)
     return nic.state == "running" and (without or isinstance(nic.guest, Unasked))
-
-
-def guests_of(source: MachineSource, edges: Edges) -> Guests:
-    """The guests of a source's machines: by the ways that their lab file names, else by their agents."""
-    return Guests(edges, source.host, lambda nic: source.ways(nic) or agent_way(nic))

@@ -43,7 +43,7 @@ class Told:
     """What a guest told, and by which way."""
 
     facts: GuestFacts
-    channel: str
+    way: GuestWay
 
 
 Answers = Mapping[str, Told | Unasked]
@@ -78,7 +78,7 @@ def _first_answer(edges: ReadingEdges, host: str, ways: Sequence[GuestWay]) -> T
     errors: list[str] = []
     for way in ways:
         try:
-            return Told(read_guest(edges, host, way), str(way))
+            return Told(read_guest(edges, host, way), way)
         except RscvmError as error:
             hint = f" ({error.hint})" if error.hint else ""
             named = "" if str(error).startswith(str(way)) else f"{way}: "
@@ -102,7 +102,7 @@ def with_guest(nic: NicEvidence, answers: Answers, *, must: bool) -> NicEvidence
     told = answers.get(nic.machine)
     if isinstance(told, Told):
         return replace(
-            nic, guest=AskedGuest(told.facts, told.facts.adapter(nic.mac), told.channel), guest_must=must
+            nic, guest=AskedGuest(told.facts, told.facts.adapter(nic.mac), told.way), guest_must=must
         )
     return replace(nic, guest=told, guest_must=must)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.tables.failure_reasons import DECIDED
 from provision.verify.judge.guest_rungs import adapter_off, answered, globally_off, named_reason
 
 if TYPE_CHECKING:
@@ -72,19 +73,12 @@ def to_come(nic: NicEvidence, family: Family) -> Iterator[str]:
     guest, reason = answered(nic), named_reason(nic, family)
     if guest is None or guest.adapter is None or guest.facts.system != "windows" or not reason:
         return
-    order = (
-        "NetOffloadGlobalDisabled",
-        "NicPropertyDisabled",
-        "Capability",
-        "NDISCompatibility",
-        "WFPCompatibility",
-    )
-    later = order[order.index(reason) + 1 :] if reason in order else ()
+    later = DECIDED[DECIDED.index(reason) + 1 :] if reason in DECIDED else ()
     if "NicPropertyDisabled" in later and adapter_off(nic, family) and globally_off(nic, family):
         yield "the adapter's own switch"
     if "NDISCompatibility" in later and (found := culprits(nic)):
         yield f"what is bound to the adapter: {found}"
     if "WFPCompatibility" in later and (found := suspects(nic)):
         yield f"perhaps a WFP callout: {found}"
-    if reason != "ForwardingEnabled" and guest.adapter.forwarding.get(family):
+    if "ForwardingEnabled" in later and guest.adapter.forwarding.get(family):
         yield "the interface forwards"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from provision.tables.failure_reasons import BY_REASON
@@ -110,7 +110,7 @@ def windows_reason(name: str, *fix: Fix) -> Callable[[Rule], Cause]:
     fixes = [Fix(words, "guest", when_netkvm if row.of_netkvm else when_windows) for words in row.fix]
 
     def of(rule: Rule) -> Cause:
-        rule.__doc__ = row.meaning
-        return cause(row.rung, *fixes, *fix, seen=row.seen, source=row.source)(rule)
+        made = cause(row.rung, *fixes, *fix, seen=row.seen, source=row.source)(rule)
+        return replace(made, why=row.meaning)
 
     return of

@@ -12,7 +12,7 @@ from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS
 from provision.verify.judge.fold import blamed
-from provision.verify.judge.guest_rungs import answered
+from provision.verify.judge.guest_rungs import answered, told
 from provision.verify.judge.ladder import OF_THE_GUEST, ORDER, engine_dropped, ladder, standby, unreadable
 from provision.verify.judge.remarks import remarks
 
@@ -87,7 +87,10 @@ class NicVerdict:
             "device": hop.device if hop is not None else None,
         }
         quoted = {name: shlex.quote(value or name.upper()) for name, value in names.items()}
-        return tuple(_named(str(fix), {**quoted, "adapter": _adapter(nic)}) for fix in theirs)
+        return tuple(
+            _named(str(fix), {**quoted, "adapter": _adapter(nic), "switch": told(nic, "ipv4").switch})
+            for fix in theirs
+        )
 
 
 def _named(words: str, names: Mapping[str, str]) -> str:

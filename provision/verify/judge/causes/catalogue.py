@@ -6,6 +6,7 @@ nothing. Within a rung the order of its file is the order of asking.
 
 from __future__ import annotations
 
+from provision.tables.failure_reasons import BY_REASON, DECIDED
 from provision.verify.judge.cause import Cause
 from provision.verify.judge.causes import (
     configured,
@@ -28,11 +29,13 @@ CATALOGUE = tuple(
 )
 """Every cause, in the order of asking."""
 
-GUEST_REASONS = (
-    enabled.offload_globally_disabled,
-    enabled.nic_property_disabled,
-    operational.ndis_compatibility,
-    operational.wfp_compatibility,
-    operational.forwarding_enabled,
+_HOST_SIDE = "Capability"
+"""Says no more than that a rung below fails."""
+GUEST_REASONS = tuple(
+    cause
+    for name in DECIDED
+    if name != _HOST_SIDE
+    for cause in CATALOGUE
+    if cause.id == BY_REASON[name].cause
 )
 """Reasons for which a guest itself drops its offloads, in the order in which Windows decides."""

@@ -40,14 +40,14 @@ def offload_globally_disabled(nic: NicEvidence, family: Family) -> str:
 
 @windows_reason(
     "NicPropertyDisabled",
-    Fix("in the guest: ethtool -K {adapter} rx-gro-hw on", "guest", when_linux),
+    Fix("in the guest: ethtool -K {adapter} {switch} on", "guest", when_linux),
 )
 def nic_property_disabled(nic: NicEvidence, family: Family) -> str:
     """RSC is off on the adapter."""
     if not adapter_off(nic, family):
         return ""
     if when_linux(nic):
-        return f"rx-gro-hw is off on {_name(nic)} in the guest"
+        return f"{told(nic, family).switch} is off on {_name(nic)} in the guest"
     why = f"{KEYWORDS[family]} is 0" if keyword_off(nic, family) else told(nic, family).reason
     return f"RSC is off on the guest's adapter {_name(nic)}{f' ({why})' if why else ''}"
 
