@@ -14,7 +14,7 @@ from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, virtio
 from tests.causes import CASES
 from tests.frames import WHOLE_WAY, recorded, traffic
-from tests.guests import ALL_REASONS, REASONS_NAMED, linux, windows
+from tests.guests import ALL_REASONS, REASONS_NAMED, WORKS, linux, windows
 
 CAUSE_OF = {
     "NoFailure": None,
@@ -117,6 +117,72 @@ def test_what_is_broken_below_is_told_before_that_the_guest_is_unreachable() -> 
     broken = replace(CASES["gro-off"][0], guest=Unasked("-"), guest_must=True)
 
     assert cause(broken) == "gro-off"
+
+
+OTHERS = {
+    "a virtual switch's": Adapter("vEthernet (External)", "", "52:54:00:00:00:01", "Hyper-V Virtual Ethernet Adapter", dict.fromkeys(FAMILIES, WORKS)),
+    "a team's": Adapter("Team", "", "52:54:00:00:00:01", "Microsoft Network Adapter Multiplexor Driver"),
+    "a failover's VF": Adapter("VF", "52:54:00:00:00:01", "", "Mellanox ConnectX-5 Virtual Adapter", dict.fromkeys(FAMILIES, WORKS)),
+}  # fmt: skip
+"""What has the MAC address of a NIC of NetKVM's, too."""
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("first", [True, False])
+def test_of_several_adapters_with_one_mac_netkvms_answers_for_the_nic(other: str, first: bool) -> None:  # noqa: FBT001
+    guest = windows("NDISCompatibility", "NDISCompatibility")
+    assert guest.adapter is not None
+    there = (OTHERS[other], guest.adapter) if first else (guest.adapter, OTHERS[other])
+    facts = replace(guest.facts, adapters=there)
+
+    assert facts.adapter("52:54:00:00:00:01") is guest.adapter
+
+
+def test_adapters_that_nothing_tells_apart_answer_for_no_nic_and_that_is_said() -> None:
+    guest = windows()
+    assert guest.adapter is not None
+    twice = AskedGuest(replace(guest.facts, adapters=(guest.adapter, guest.adapter)), None)
+    evidence = nic(guest=twice, guest_must=True, mac="52:54:00:00:00:01")
+
+    assert cause(evidence) == "guest-unreachable"
+    assert "several adapters, which nothing tells apart" in judge_nic(evidence).finding.seen
+    assert not [words for words in judge_nic(evidence).fix if "guest agent" in words]
+
+
+def test_a_guest_too_old_for_rsc_is_told_so_though_it_tells_of_no_adapter() -> None:
+    old = AskedGuest(replace(windows().facts, adapters=(), version=(6, 1, 7601), release=""), None)
+
+    assert cause(nic(guest=old)) == "guest-too-old"
+    assert "6.1.7601" in judge_nic(nic(guest=old)).finding.seen
+
+
+def test_what_a_guest_without_the_nic_could_not_tell_is_said() -> None:
+    broken = AskedGuest(
+        replace(windows().facts, adapters=(), troubles=("Get-NetAdapter: load failure",)), None
+    )
+
+    assert (
+        "could not tell Get-NetAdapter: load failure"
+        in judge_nic(nic(guest=broken, guest_must=True)).finding.seen
+    )
+
+
+def test_windows_own_software_rsc_does_not_blame_the_host() -> None:
+    below = CASES["tap-segmentation-off"][0]
+
+    assert cause(replace(below, guest=windows())) == "host-disabled-segmentation"
+    assert (
+        cause(replace(below, guest=windows(declared={"ipv4": False, "ipv6": False})))
+        == "tap-segmentation-off"
+    )
+
+
+@pytest.mark.parametrize("below", ["driver-declined", "tap-segmentation-off", "guest-disabled-rsc"])
+def test_a_linux_guest_gets_no_advice_for_windows(below: str) -> None:
+    told = judge_nic(replace(CASES[below][0], guest=linux())).fix
+
+    assert told
+    assert not [words for words in told if "Windows" in words or "NetAdapter" in words]
 
 
 def test_linux_tells_whether_it_is_on_and_that_does_for_a_guest_that_must_answer() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from provision.tables.guests import NETKVM_ADAPTER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,7 +50,9 @@ class Adapter:
 
     name: str
     mac: str = ""
-    """As lower-case pairs with colons; empty where it was not told."""
+    """The one that it was made with, as lower-case pairs with colons; empty where that was not told."""
+    mac_now: str = ""
+    """The one that it has now."""
     description: str = ""
     rsc: Mapping[str, FamilyRsc] = field(default_factory=dict)
     """By `ipv4` and `ipv6`."""
@@ -73,6 +77,11 @@ class Adapter:
     """Whether that switch coalesces by itself (Get-VMSwitch SoftwareRscEnabled, since Windows 10 1809 and Server 2019)."""
     declared: Mapping[str, bool] = field(default_factory=dict)
     """By `ipv4` and `ipv6`, what NetKVM itself declares to be on (NetKvm_Config): Windows may coalesce without the NIC."""
+
+    @property
+    def is_virtio(self) -> bool:
+        """Whether it is a virtio NIC, by its driver in Linux and by its description in Windows."""
+        return self.description == "virtio_net" or NETKVM_ADAPTER in self.description
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,5 +124,16 @@ class GuestFacts:
     """What it was asked and could not tell, each in a line."""
 
     def adapter(self, mac: str) -> Adapter | None:
-        """The adapter that has a MAC address."""
-        return next((each for each in self.adapters if each.mac and each.mac == mac.lower()), None)
+        """The adapter that is a NIC of this MAC address; None where there is none, or several that nothing tells apart."""
+        found = self.of(mac)
+        return found[0] if len(found) == 1 else None
+
+    def of(self, mac: str) -> tuple[Adapter, ...]:
+        """The adapters that may be a NIC of this MAC address, as a virtual switch, a team or a failover's VF have it, too.
+
+        virtio's go before all others, and those whose own address it is before those that have it now and none of their own.
+        """
+        wanted = mac.lower()
+        there = [each for each in self.adapters if wanted and wanted == (each.mac or each.mac_now)]
+        best = min(((not each.is_virtio, not each.mac) for each in there), default=None)
+        return tuple(each for each in there if (not each.is_virtio, not each.mac) == best)

@@ -70,7 +70,8 @@ def _adapter(row: Mapping[str, Any]) -> Adapter:
     rsc = _switch(row)
     return Adapter(
         name=text_of(row.get("name"), 40),
-        mac=mac_of(text_of(row.get("permanent")).rpartition(" ")[2]) or mac_of(row.get("mac")),
+        mac=mac_of(text_of(row.get("permanent")).rpartition(" ")[2]),
+        mac_now=mac_of(row.get("mac")),
         description=text_of(row.get("driver"), 40),
         rsc={"ipv4": rsc, "ipv6": rsc},
         forwarding=dict(_forwarding(row)),

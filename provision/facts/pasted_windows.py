@@ -136,8 +136,8 @@ class _More:
             self._found[name] = Adapter(
                 name,
                 self._mac(name),
-                self._description(name),
-                {
+                description=self._description(name),
+                rsc={
                     family: FamilyRsc(enabled=_ON.get(keywords[word]))
                     for family, word in _KEYWORDS.items()
                     if word in keywords

@@ -81,7 +81,8 @@ def _adapter(row: Mapping[str, Any], switches: list[Mapping[str, Any]]) -> Adapt
     own = row.get("netkvm") or {}
     return Adapter(
         name=text_of(row.get("name"), 120),
-        mac=mac_of(row.get("mac")) or mac_of(row.get("mac_now")),
+        mac=mac_of(row.get("mac")),
+        mac_now=mac_of(row.get("mac_now")),
         description=description,
         rsc={family: _family(row[family]) for family in _FAMILIES if isinstance(row.get(family), dict)},
         driver_version=text_of(row.get("driver_version"), 40),

@@ -86,12 +86,12 @@ REASONS = (
         "NDISCompatibility",
         3,
         "operational",
-        "A filter driver of NDIS 6.20 or older, or a MUX driver of any version that forbids it, is bound to the adapter; NIC "
-        "teaming (LBFO) is one, and a NIC that a Hyper-V virtual switch is bound to has no RSC of its own.",
+        "A filter driver of NDIS 6.20 or older is bound to the adapter, or a MUX driver that forbids it (a team's may); and a NIC "
+        "that a Hyper-V virtual switch is bound to has no RSC of its own.",
         _shown("NDISCompatibility", 3, "Get-NetAdapterBinding lists what is bound"),
         (
             "upgrade a filter driver to one of NDIS 6.30; old packet capture and VPN drivers are known for it",
-            "take the NIC out of the team, or from the virtual switch, where large frames are to come to it",
+            "where it is a virtual switch, or a team's driver: take the NIC out of it, where large frames are to come to it",
             "or unbind it: Disable-NetAdapterBinding -Name {adapter} -ComponentID ID",
         ),
         f"{_DRIVERS}; {_CMDLET}",

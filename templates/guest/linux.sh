@@ -21,6 +21,10 @@ told() {
     for path in /sys/class/net/*; do
         # What has no device behind it is a bridge, a bond or the like, and may have the MAC address of a NIC.
         [ -e "$path/device" ] || continue
+        # A failover's master has its standby's device and address, and none of its own.
+        for lower in "$path"/lower_*; do
+            [ ! -e "$lower" ] || continue 2
+        done
         [ "$count" -lt 256 ] || break
         name=${path##*/}
         [ "$count" -gt 0 ] && printf ,

@@ -11,6 +11,7 @@ from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.rung import Rung, as_state, same
 
 if TYPE_CHECKING:
+    from provision.facts.guest import GuestFacts
     from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
 NOT_ASKED = "the guest was not asked"
@@ -18,6 +19,13 @@ FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 KEYWORDS = {"ipv4": "*RscIPv4", "ipv6": "*RscIPv6"}
 """NetKVM's keywords in the registry, as every driver's with RSC (netkvm.inf)."""
 _NOTHING = FamilyRsc()
+_SHOWN = 3
+"""Of a guest's troubles."""
+
+
+def facts_of(nic: NicEvidence) -> GuestFacts | None:
+    """What the guest says of itself, whether it knows the NIC or not."""
+    return nic.guest.facts if nic.guest is not None and not isinstance(nic.guest, Unasked) else None
 
 
 def answered(nic: NicEvidence) -> AskedGuest | None:
@@ -32,15 +40,25 @@ def unanswered(nic: NicEvidence) -> str:
         return NOT_ASKED
     if isinstance(nic.guest, Unasked):
         return nic.guest.reason
-    return (
-        "" if nic.guest.adapter else f"the guest has no adapter of the MAC address {nic.mac or 'that it has'}"
-    )
+    if nic.guest.adapter:
+        return ""
+    several = len(nic.guest.facts.of(nic.mac)) > 1
+    there = "several adapters, which nothing tells apart," if several else "no adapter"
+    troubles = "; ".join(nic.guest.facts.troubles[:_SHOWN])
+    more = f"; it could not tell {troubles}" if troubles else ""
+    return f"the guest has {there} of the MAC address {nic.mac or 'that it has'}{more}"
 
 
 def when_linux(nic: NicEvidence) -> bool:
     """Whether its guest is a Linux, as it says."""
     guest = answered(nic)
     return guest is not None and guest.facts.system == "linux"
+
+
+def may_be_linux(nic: NicEvidence) -> bool:
+    """Whether its guest may be a Linux."""
+    guest = answered(nic)
+    return guest is None or guest.facts.system == "linux"
 
 
 def when_windows(nic: NicEvidence) -> bool:
@@ -66,6 +84,13 @@ def told(nic: NicEvidence, family: Family) -> FamilyRsc:
     return guest.adapter.rsc.get(family, _NOTHING) if guest and guest.adapter else _NOTHING
 
 
+def has_it_on(nic: NicEvidence, family: Family) -> bool:
+    """Whether the guest says that RSC of the NIC is operational; Windows may say so of RSC by software, which is not the NIC's."""
+    guest, rsc = answered(nic), told(nic, family)
+    declared = guest.adapter.declared.get(family) if guest and guest.adapter else None
+    return bool(rsc.operational) and rsc.supported is not False and declared is not False
+
+
 def named_reason(nic: NicEvidence, family: Family) -> str:
     """Windows' FailureReason where it is one that says why; empty otherwise."""
     reason = told(nic, family).reason
@@ -74,8 +99,8 @@ def named_reason(nic: NicEvidence, family: Family) -> str:
 
 def too_old(nic: NicEvidence) -> bool:
     """Whether it is a Windows from before RSC."""
-    guest = answered(nic)
-    return guest is not None and guest.facts.system == "windows" and () < guest.facts.version < FIRST_WITH_RSC
+    facts = facts_of(nic)
+    return facts is not None and facts.system == "windows" and () < facts.version < FIRST_WITH_RSC
 
 
 def globally_off(nic: NicEvidence, family: Family) -> bool:
@@ -105,10 +130,10 @@ def incapable(nic: NicEvidence, family: Family) -> bool:
 
 def enabled(nic: NicEvidence) -> Rung:
     """Whether RSC is on in the guest."""
-    if silent := _silent("enabled", nic):
-        return silent
     if too_old(nic):
         return same("enabled", "fail", _release(nic))
+    if silent := _silent("enabled", nic):
+        return silent
     states = {family: as_state(_is_enabled(nic, family)) for family in FAMILIES}
     more = ["off for the whole guest"] if any(globally_off(nic, family) for family in FAMILIES) else []
     words = [f"{FAMILY_NAMES[family]} {_WORDS[told(nic, family).enabled]}" for family in FAMILIES]
@@ -155,8 +180,8 @@ def _silent(name: str, nic: NicEvidence) -> Rung | None:
 
 
 def _release(nic: NicEvidence) -> str:
-    guest = answered(nic)
-    return f"{guest.facts.release or '.'.join(map(str, guest.facts.version))}" if guest else ""
+    facts = facts_of(nic)
+    return f"{facts.release or '.'.join(map(str, facts.version))}" if facts else ""
 
 
 _WORDS = {True: "on", False: "off", None: "not told"}

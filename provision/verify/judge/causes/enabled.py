@@ -9,6 +9,7 @@ from provision.verify.judge.guest_rungs import (
     KEYWORDS,
     adapter_off,
     answered,
+    facts_of,
     globally_off,
     keyword_off,
     told,
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 )
 def guest_too_old(nic: NicEvidence, _family: Family) -> str:
     """Windows has RSC since Windows 8 and Server 2012."""
-    guest = answered(nic)
-    return f"the guest is {guest.facts.release or 'older'}" if guest and too_old(nic) else ""
+    facts = facts_of(nic)
+    release = facts and (facts.release or ".".join(map(str, facts.version)))
+    return f"the guest is a Windows from before RSC: {release}" if too_old(nic) else ""
 
 
 @windows_reason("NetOffloadGlobalDisabled")

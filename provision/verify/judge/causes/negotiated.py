@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import INITIALIZE_RSC_STATE, VIRTIO_STATUS, Fix, cause
+from provision.verify.judge.guest_rungs import when_linux, when_windows
 from provision.verify.judge.ladder import loaded, missing_features
 
 
@@ -33,7 +34,9 @@ def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
         "in a Windows guest: Set-NetAdapterAdvancedProperty -Name NAME -RegistryKeyword '*RscIPv4' -RegistryValue 1 "
         "(and '*RscIPv6'); update NetKVM",
         "guest",
+        when_windows,
     ),
+    Fix("a Linux guest's driver takes all that it knows: a newer kernel", "guest", when_linux),
     seen=f"{VIRTIO_STATUS}: in host-features and not in guest-features: VIRTIO_NET_F_GUEST_CSUM, GUEST_TSO4 or GUEST_TSO6",
     source=f"{INITIALIZE_RSC_STATE}: TSO is taken where checksum was, and *RscIPv4 or *RscIPv6 is 1",
 )

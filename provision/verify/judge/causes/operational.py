@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from provision.verify.judge.blockers import culprits, suspects
 from provision.verify.judge.cause import Fix, always, cause, windows_reason
-from provision.verify.judge.guest_rungs import incapable, named_reason, told, unanswered, when_other_driver
+from provision.verify.judge.guest_rungs import (
+    facts_of,
+    incapable,
+    named_reason,
+    told,
+    unanswered,
+    when_other_driver,
+)
 
 if TYPE_CHECKING:
     from provision.verify.evidence import Family, NicEvidence
@@ -52,15 +59,23 @@ def forwarding_enabled(nic: NicEvidence, family: Family) -> str:
     return "Windows says ForwardingEnabled" if named_reason(nic, family) == "ForwardingEnabled" else ""
 
 
+def _is_silent(nic: NicEvidence) -> bool:
+    return facts_of(nic) is None
+
+
 @cause(
     "operational",
-    Fix("install the QEMU guest agent there (virtio-win has it), and let it run guest-exec", "guest"),
-    Fix("the machine's `ask` may name other ways: ssh, winrm", "lab"),
+    Fix(
+        "install the QEMU guest agent there (virtio-win has it), and let it run guest-exec",
+        "guest",
+        _is_silent,
+    ),
+    Fix("the machine's `ask` may name other ways: ssh, winrm", "lab", _is_silent),
     "or see there yourself: Get-NetAdapterRsc | Format-List, and `rscvm check --from` its output",
     unknown=always,
     seen="`rscvm check --guest`: each way into the guest with its own error",
     source="the guest was to be asked, and did not answer",
 )
 def guest_unreachable(nic: NicEvidence, _family: Family) -> str:
-    """The guest had to be asked, and no way into it led to an answer; whether it lets RSC work is not known."""
+    """The guest had to answer, and told nothing of this NIC; whether it lets RSC work is not known."""
     return unanswered(nic) if nic.guest_must else ""

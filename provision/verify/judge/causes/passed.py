@@ -16,7 +16,7 @@ from provision.verify.judge.cause import (
     cause,
 )
 from provision.verify.judge.fold import tap_cuts
-from provision.verify.judge.guest_rungs import told
+from provision.verify.judge.guest_rungs import has_it_on, may_be_linux, when_windows
 from provision.verify.judge.ladder import engine_dropped, loaded, standby, unreadable, wire_like
 
 _CSUM = BY_NAME["guest_csum"]
@@ -44,7 +44,7 @@ def failover_standby(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "passed",
-    Fix("ask a Windows guest itself: Get-NetAdapterRsc | Format-List", "guest"),
+    Fix("ask a Windows guest itself: Get-NetAdapterRsc | Format-List", "guest", when_windows),
     "on a TAP (not on macvtap): `rscvm check … --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
     "a TAP that has gone comes back with a power cycle of its machine",
     unknown=always,
@@ -99,7 +99,7 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
     if gather is not None and not gather.active:
         return "tx-scatter-gather is off on the TAP"
     tap = BY_NAME[TSO[family]].tap
-    works = told(nic, family).operational and not nic.features[tap].requested  # else the guest refuses it
+    works = has_it_on(nic, family) and not nic.features[tap].requested  # else the guest refuses it
     return (
         f"{tap} is {nic.features[tap]} on the TAP, and the guest says that RSC is operational"
         if works
@@ -112,8 +112,9 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
     Fix(
         "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
         "guest",
+        when_windows,
     ),
-    Fix("in a Linux guest: ethtool -K DEVICE rx-gro-hw on", "guest"),
+    Fix("in a Linux guest: ethtool -K DEVICE rx-gro-hw on", "guest", may_be_linux),
     Fix(
         "`ethtool -K TAP tso off` by hand leaves the same: ethtool -K {tap} tx on tso on; TSO stays off where the guest dropped it; "
         "then ethtool -K {tap} tx off",
@@ -146,7 +147,9 @@ def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
 @cause(
     "passed",
     "ethtool -K {tap} tx on sg on tso on: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
-    Fix("in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)", "guest"),
+    Fix(
+        "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)", "guest", when_windows
+    ),
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off` or `tx-tcp6-segmentation: off`, whatever tcp-segmentation-offload says",
     source=f"{TUN_C}; the lines are the same after `ethtool -K TAP tso off` and after the guest dropped TSO (measured, kernel 6.18)",
 )
