@@ -218,6 +218,31 @@ def test_a_keyword_is_set_a_family_at_a_time_where_windows_says_that_it_is_on() 
     assert {mend.script.name for mend in mends} == {"fix-keyword"}
 
 
+def test_a_guest_with_containers_behind_nat_is_left_alone_and_that_is_said() -> None:
+    there = host()
+    there.guests = {"the guest agent": Guest(answer("ForwardingEnabled", nat=True))}
+
+    fixed = fix(there)
+
+    assert not fixed.changed
+    assert [note for note in fixed.notes if "WinNAT network" in note]
+
+
+def test_a_guest_that_fails_keeps_no_other_from_being_mended() -> None:
+    fails, works = (
+        judge_nic(nic(machine="a", guest=windows("NicPropertyDisabled"))),
+        judge_nic(nic(machine="b", guest=windows("NetOffloadGlobalDisabled"))),
+    )
+    both = GuestEdges(
+        guests={"the guest agent": Guest({"fix-rsc": [changed("rsc", {}, {})], "fix-global": [DONE[1][2]]})}
+    )
+
+    mended = Guests(both, "local").mend(guest_mends([fails, works]), lambda _: None)
+
+    assert [change.machine for change in mended.changed] == ["b"]
+    assert str(mended.error).startswith("a: the guest changed nothing")
+
+
 def test_a_linux_guest_gets_its_switch_back() -> None:
     [mend] = guest_mends([judge_nic(nic(guest=linux(on=False)))])
 

@@ -312,6 +312,25 @@ def test_a_keyword_that_is_off_is_named_though_windows_does_not_follow_it_yet() 
     assert "*RscIPv4 is 0" in verdict.finding.seen
 
 
+@pytest.mark.parametrize(
+    "host", ["host-disabled-checksum", "host-disabled-segmentation", "segment-limit", "queueing-segments"]
+)
+def test_what_the_host_does_beside_a_guests_veto_is_told_as_what_comes_next(host: str) -> None:
+    both = judge_nic(replace(CASES[host][0], guest=windows("WFPCompatibility", "WFPCompatibility")))
+    veto = judge_nic(
+        replace(CASES["guest-disabled-rsc"][0], guest=windows("WFPCompatibility", "WFPCompatibility"))
+    )
+
+    assert both.finding.cause is not None
+    assert both.finding.cause.id == "wfp-compatibility"
+    assert [note for note in both.notes if f"the host has more against RSC: {host}:" in note]
+    assert not [note for note in veto.notes if "the host has more" in note]
+
+
+def test_a_windows_that_does_not_say_why_is_told_what_is_left_to_do() -> None:
+    assert "go through the others by hand" in notes(ipv4="Unknown")
+
+
 def test_what_may_be_worth_knowing_of_a_guest_is_said_where_it_is_so() -> None:
     assert "WinNAT" in notes(nat=True)
     assert "WinNAT" not in notes(nat=False)

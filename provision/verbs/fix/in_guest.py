@@ -21,7 +21,7 @@ from provision.runtime.powershell import literal, pattern
 from provision.verbs.fix.repair import causes_of
 from provision.verbs.fix.taps import Change, name_of
 from provision.verify.evidence import Family, Unasked
-from provision.verify.judge.guest_rungs import KEYWORDS, answered, told
+from provision.verify.judge.guest_rungs import KEYWORDS, answered, has_nat, told
 from provision.verify.judge.ladder import loaded
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def guest_mends(verdicts: Sequence[NicVerdict]) -> list[GuestMend]:
 
 def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
     nic, guest = verdict.evidence, answered(verdict.evidence)
-    if guest is None or guest.adapter is None:
+    if guest is None or guest.adapter is None or has_nat(nic):
         return
     rows, adapter = _ROWS[guest.facts.system], guest.adapter
     for cause, families, seen in causes_of(verdict):
@@ -148,7 +148,7 @@ class Mended:
     changed: tuple[InGuest, ...] = ()
     notes: tuple[str, ...] = ()
     error: RscvmError | None = None
-    """Of a guest that did not do it, or did not say whether."""
+    """The first of guests that did not do it, or did not say whether; the others' are among the notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +162,21 @@ class Guests:
         """Change what keeps RSC off in guests, each by the way in by which it answered."""
         changed: list[InGuest] = []
         notes: list[str] = []
+        errors: list[RscvmError] = []
         for mend in mends:
             nic = mend.change.nic
             say(f"in the guest of {mend.nic.machine}: {mend.change.what}")
             try:
                 fix = self._run(mend)
             except RscvmError as error:
-                return Mended(tuple(changed), tuple(notes), error)
+                errors.append(error)
+                continue
             restore = tuple(restoring(fix))
             changed.append(replace(mend.change, restore=restore))
             notes += [f"{nic}: `{command}` in the guest puts it back as it was" for command in restore]
             notes += [f"{nic}: in the guest: {trouble}" for trouble in fix.troubles]
-        return Mended(tuple(changed), tuple(notes))
+        notes += [f"{error}{f' ({error.hint})' if error.hint else ''}" for error in errors[1:]]
+        return Mended(tuple(changed), tuple(notes), next(iter(errors), None))
 
     def _run(self, mend: GuestMend) -> GuestChange:
         """Run a mend's script.

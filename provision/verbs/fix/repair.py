@@ -15,6 +15,7 @@ from provision.tables.offloads import MANGLEID, TSO
 from provision.verbs.fix.definition import EDITED, Found, Mend, Pending, definition_rows
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.causes.passed import loses_checksums
+from provision.verify.judge.guest_rungs import has_nat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ PRINTED = frozenset({"link-down", "segment-limit", "queueing-segments", "gro-off
 
 IN_GUEST = frozenset({"nic-property-disabled", "offload-globally-disabled", "forwarding-enabled"})
 """Causes that are a setting of the guest's, which `--guest` changes."""
+
+LEFT_FOR_NAT = "left alone: the guest has a WinNAT network, whose containers do badly with RSC (microsoft/hcsshim issue 371)"
 
 ONE_NUMBER = "fixed-id-sender"
 """What a feature of the TAP mends that nobody has taken from it."""
@@ -102,6 +105,7 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None, *, guest: bool = Fal
         of_taps = {*BACK_ON, ONE_NUMBER}
         if cause.id not in {*EDITED, *of_taps, _WIRE_LIKE} or (cause.id in of_taps and not asking.switched):
             if guest and cause.id in IN_GUEST:
+                told += [f"{cause.id}: {LEFT_FOR_NAT}"] if has_nat(verdict.evidence) else []
                 continue
             how = "for you to run" if cause.id in PRINTED else "nothing that can be changed from here"
             how = "`fix --guest` does it" if cause.id in IN_GUEST else how

@@ -28,6 +28,12 @@ def facts_of(nic: NicEvidence) -> GuestFacts | None:
     return nic.guest.facts if nic.guest is not None and not isinstance(nic.guest, Unasked) else None
 
 
+def has_nat(nic: NicEvidence) -> bool:
+    """Whether its guest has a WinNAT network, for which RSC off and forwarding on are as they should be."""
+    facts = facts_of(nic)
+    return facts is not None and bool(facts.nat)
+
+
 def answered(nic: NicEvidence) -> AskedGuest | None:
     """What the guest says of a NIC that it knows; None where it was not asked, did not answer, or knows no such NIC."""
     guest = nic.guest

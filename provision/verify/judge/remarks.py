@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.tables.failure_reasons import BY_REASON, UNNAMED
 from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Unasked
@@ -45,6 +46,8 @@ def _of_the_guest(nic: NicEvidence) -> Iterator[str]:
     guest = answered(nic)
     if guest is None or guest.adapter is None:
         return
+    if UNNAMED in {told(nic, family).reason for family in FAMILIES}:
+        yield f"Windows does not say why RSC does not work: {BY_REASON[UNNAMED].fix[0]}"
     by_words: dict[str, list[str]] = {}
     for family in FAMILIES:
         for words in to_come(nic, family):

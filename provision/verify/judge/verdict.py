@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from provision.runtime.powershell import literal
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
-from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS
+from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS, OF_THE_HOST
 from provision.verify.judge.fold import blamed
 from provision.verify.judge.guest_rungs import answered, told
 from provision.verify.judge.ladder import OF_THE_GUEST, ORDER, engine_dropped, ladder, standby, unreadable
 from provision.verify.judge.remarks import remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.verify.judge.cause import Cause, Verdict
     from provision.verify.judge.rung import Rung
@@ -178,7 +178,19 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
         finding = _meant_off(nic)
     else:
         finding = own or _worst([families[family] for family in FAMILIES])
-    return NicVerdict(nic, families, finding, rungs, (*nic.notes, *remarks(nic)), _next_start(nic))
+    notes = (*nic.notes, *_besides(nic, families), *remarks(nic))
+    return NicVerdict(nic, families, finding, rungs, notes, _next_start(nic))
+
+
+def _besides(nic: NicEvidence, families: Mapping[Family, Finding]) -> Iterator[str]:
+    """What the host has against RSC beside the guest, whose reason comes first: it would come up next."""
+    found: dict[str, str] = {}
+    for family, finding in families.items():
+        if finding.cause in GUEST_REASONS and (host := _held(nic, OF_THE_HOST, family)) and host.cause:
+            found.setdefault(host.cause.id, host.seen)
+    yield from (
+        f"once that is gone, the host has more against RSC: {cause}: {seen}" for cause, seen in found.items()
+    )
 
 
 def _next_start(nic: NicEvidence) -> Finding | None:

@@ -39,3 +39,10 @@ GUEST_REASONS = tuple(
     if cause.id == BY_REASON[name].cause
 )
 """Reasons for which a guest itself drops its offloads, in the order in which Windows decides."""
+OF_THE_HOST = (
+    passed.host_disabled_checksum,
+    passed.host_disabled_segmentation,
+    passed.segment_limit,
+    passed.queueing_segments,
+)
+"""What the host does to a TAP, and no guest's veto explains."""
