@@ -157,22 +157,9 @@ def test_linux_guests_whose_tunnels_have_wrong_checksums(kernel: tuple[int, ...]
     tunnels = replace(LINUXS, negotiated=LINUXS.negotiated | {"VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO"})
     evidence = nic(virtio=tunnels, guest=replace(guest, facts=replace(guest.facts, version=kernel)))
 
-    assert ("host-tunnel" in found(evidence)) is has
-    assert ("host-tunnel" in sure(replace(evidence, qemu="10.2.0", machine_type="pc-q35-10.2"))) is has
+    assert ("host-tunnel" in sure(evidence)) is has
     assert "host-tunnel" not in found(replace(evidence, virtio=LINUXS))
     assert "host-tunnel" not in found(replace(evidence, guest=None))
-    assert "host-tunnel" not in found(replace(evidence, qemu="10.1.3"))
-    assert "host-tunnel" not in found(replace(evidence, machine_type="pc-i440fx-10.1"))
-
-
-def test_a_machine_type_without_a_version_tells_nothing() -> None:
-    tunnels = replace(LINUXS, negotiated=LINUXS.negotiated | {"VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO"})
-    guest = replace(linux().facts, version=(6, 18, 0))
-    evidence = nic(virtio=tunnels, qemu="10.2.0", guest=replace(linux(), facts=guest))
-
-    for told in ("", "q35", "pc-q35-rhel9.6.0", "virt-10.2"):
-        [match] = matches(replace(evidence, machine_type=told))
-        assert match.untold == ("its machine type's version",)
 
 
 def test_winnat_is_known_while_rsc_is_on() -> None:

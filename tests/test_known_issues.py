@@ -132,9 +132,7 @@ def test_what_a_guest_says_of_itself_does_not_get_into_a_note() -> None:
         release=hostile,
         nat=True,
     )
-    notes = judge_nic(
-        machine(guest=guest, kernel=f"6.6.45{hostile}", machine_type=hostile, qemu=hostile)
-    ).notes
+    notes = judge_nic(machine(guest=guest, kernel=f"6.6.45{hostile}")).notes
 
     assert len(notes) >= 4
     assert not any("\x1b" in note or "reboot" in note for note in notes)

@@ -32,9 +32,6 @@ class When:
 
     kernels: tuple[Span, ...] = ()
     """Of the host; it is in one of them."""
-    qemu: Span | None = None
-    machine: Span | None = None
-    """Its machine type's version."""
     system: Literal["", "windows", "linux"] = ""
     """The guest's."""
     windows: Span | None = None
@@ -260,13 +257,10 @@ KNOWN_ISSUES = (
         source="bugzilla.proxmox.com 7627, as that commit names it; QEMU hw/core/machine.c (hw_compat_10_1)",
         read=_READ,
         when=When(
-            qemu=Span((10, 2)),
-            machine=Span((10, 2)),
             system="linux",
             linux=Span((6, 17), (7, 2)),
             taken=frozenset({BY_NAME["host_tunnel"].virtio}),
         ),
-        enough=("linux", "taken"),
     ),
     KnownIssue(
         "hcsshim-371",

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from provision.verify.evidence import NicEvidence
 
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
-_MACHINE = re.compile(r"pc-(?:q35|i440fx)-([0-9]{1,3})\.([0-9]{1,3})(?![0-9])")
 _BUILD = re.compile(r"[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}\.([1-9][0-9]{2})[0-9]{2}")
 _BUFFER = 72
 """KiB that a receive descriptor of NetKVM's takes: 18 pages (its pull request 1446)."""
@@ -60,17 +59,6 @@ def _kernels(nic: NicEvidence, when: When) -> Seen:
     if version is None:
         return Seen(None, whose)
     return Seen(any(span.has(version) for span in when.kernels), f"{whose} {_dotted(version)}")
-
-
-def _qemu(nic: NicEvidence, when: When) -> Seen:
-    version = _version(nic.qemu)
-    return _in(version, when.qemu, f"QEMU {_dotted(version)}", "QEMU's version")
-
-
-def _machine(nic: NicEvidence, when: When) -> Seen:
-    found = _MACHINE.match(nic.machine_type)
-    version = (int(found[1]), int(found[2])) if found else None
-    return _in(version, when.machine, f"a machine type of {_dotted(version)}", "its machine type's version")
 
 
 def _guest(nic: NicEvidence) -> GuestFacts | None:
@@ -222,8 +210,6 @@ def _rsc_on(nic: NicEvidence, _when: When) -> Seen:
 
 CONDITIONS: Mapping[str, Callable[[NicEvidence, When], Seen]] = {
     "kernels": _kernels,
-    "qemu": _qemu,
-    "machine": _machine,
     "system": _system,
     "windows": _windows,
     "linux": _linux,
