@@ -9,10 +9,11 @@ import pytest
 
 from provision.facts.frames import Flow, Frame
 from provision.facts.guest import Binding
+from provision.lab.queue_notes import queue_notes
 from provision.tables.offloads import BY_NAME
 from provision.verify.evidence import NicEvidence, Traffic
 from provision.verify.judge.known import matches
-from tests.builders import nic
+from tests.builders import lab_of, nic
 from tests.frames import sample_of, traffic
 from tests.guests import WORKS, linux, says, windows
 from tests.issues import LINUXS, NETKVMS, SERVER_2025, driver, found, machine, sure
@@ -130,6 +131,15 @@ def test_receive_buffers_have_their_price(queues: int, size: int, vcpus: int, ha
 
     assert ("861" in found(evidence)) is has
     assert ("861" in sure(replace(evidence, guest=windows()))) is has
+
+
+def test_a_check_and_a_plan_say_the_same_of_what_receive_buffers_take() -> None:
+    text = "version: 1\nmachines: {vm: {guest: windows, memory: 4GiB, vcpus: 8, nics: [{tap: on, queues: 4, rx_queue_size: 1024}]}}\n"
+    [planned] = queue_notes(lab_of(text), ["vm"])
+    [match] = matches(machine(queues=4, rx_queue_size=1024, vcpus=8, guest=windows()))
+
+    assert match.by == ("256 MiB or more for 4096 descriptors",)
+    assert "256 MiB or more of the guest's memory (4096 descriptors" in planned
 
 
 def test_buffers_that_are_not_large_have_no_price() -> None:
