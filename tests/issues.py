@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from provision.verify.judge.known import known_issues, matches
+from provision.verify.judge.known import matches
 from tests.builders import nic, virtio
 from tests.guests import windows
 
@@ -28,7 +28,7 @@ def machine(**changes: Any) -> NicEvidence:
 
 
 def found(evidence: NicEvidence) -> list[str]:
-    return [issue.id for issue in known_issues(evidence)]
+    return [match.issue.id for match in matches(evidence)]
 
 
 def sure(evidence: NicEvidence) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from provision.cli import run
 from provision.tables.failure_reasons import REASONS
-from provision.tables.known_issues import KNOWN_ISSUES
+from provision.tables.known_issues import BY_ID, KNOWN_ISSUES
 from provision.tables.topics import TOPICS
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.ladder import ORDER
@@ -205,7 +205,7 @@ def test_every_known_issue_is_shown_whole_and_dated(issue: Any, capsys: pytest.C
 def test_a_known_issue_is_found_alone_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "1312")
 
-    assert [(issue["id"], issue["read"]) for issue in found["issues"]] == [("1360", "2026-11-29")]
+    assert [(issue["id"], issue["read"]) for issue in found["issues"]] == [("1360", BY_ID["1360"].read)]
     assert (found["causes"], found["reasons"], found["topics"]) == ([], [], {})
     assert len(document(capsys, "ISSUES")["issues"]) == len(KNOWN_ISSUES)
     assert document(capsys, "WFPCompatibility")["issues"] == []

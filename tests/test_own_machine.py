@@ -1,4 +1,4 @@
-"""What a NIC's machine is: processors, queues, machine type and QEMU's version, by XML, arguments and monitor."""
+"""What a NIC's machine is: its processors and queues by XML and arguments, and its host's kernel."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from provision.facts.domain import parse_domain
 from provision.facts.pasted_kernel import pasted_kernel
 from provision.facts.qemu_arguments import nics_of
 from provision.facts.qemu_machine import ArgumentMachine, parse_machine
-from provision.runtime.errors import HostError, RefusedError
-from provision.verify.collect.own_machine import of_domain, of_process, qemu_version
+from provision.verify.collect.own_machine import of_domain, of_process
 from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import NicEvidence
-from tests.builders import FakeMonitor, nic
+from tests.builders import nic
 from tests.topologies import BRIDGE, NIC, TAP, read
 
 DEVICE = "virtio-net-pci,netdev=n0,id=net0"
@@ -32,20 +31,16 @@ def bare(**changes: Any) -> NicEvidence:
 @pytest.mark.parametrize(
     ("words", "machine"),
     [
-        ((), ArgumentMachine("", 1, 1)),
-        (("-machine", "pc-q35-10.2,usb=off,smm=on"), ArgumentMachine("pc-q35-10.2", 1, 1)),
-        (("-M", "q35"), ArgumentMachine("q35", 1, 1)),
-        (("-machine", "usb=off,type=pc-i440fx-7.2"), ArgumentMachine("pc-i440fx-7.2", 1, 1)),
-        (("-machine", '{"type":"pc-q35-9.0"}'), ArgumentMachine("pc-q35-9.0", 1, 1)),
-        (("-smp", "8"), ArgumentMachine("", 8, 8)),
-        (("-smp", "8,sockets=8,cores=1,threads=1"), ArgumentMachine("", 8, 8)),
-        (("-smp", "cpus=8,sockets=1,cores=4,threads=2"), ArgumentMachine("", 8, 4)),
-        (("-smp", "2,maxcpus=64,sockets=1,dies=1,cores=32,threads=2"), ArgumentMachine("", 64, 32)),
-        (("-smp", "sockets=2,cores=3,threads=2"), ArgumentMachine("", 12, 6)),
-        (("-smp", "4", "-smp", "threads=2"), ArgumentMachine("", 4, 2)),
-        (("-smp", "no,threads=2"), ArgumentMachine("", None, None)),
-        (("-smp", "0"), ArgumentMachine("", None, None)),
-        (("-smp", "4,threads=0"), ArgumentMachine("", 4, 4)),
+        ((), ArgumentMachine(1, 1)),
+        (("-smp", "8"), ArgumentMachine(8, 8)),
+        (("-smp", "8,sockets=8,cores=1,threads=1"), ArgumentMachine(8, 8)),
+        (("-smp", "cpus=8,sockets=1,cores=4,threads=2"), ArgumentMachine(8, 4)),
+        (("-smp", "2,maxcpus=64,sockets=1,dies=1,cores=32,threads=2"), ArgumentMachine(64, 32)),
+        (("-smp", "sockets=2,cores=3,threads=2"), ArgumentMachine(12, 6)),
+        (("-smp", "4", "-smp", "threads=2"), ArgumentMachine(4, 2)),
+        (("-smp", "no,threads=2"), ArgumentMachine(None, None)),
+        (("-smp", "0"), ArgumentMachine(None, None)),
+        (("-smp", "4,threads=0"), ArgumentMachine(4, 4)),
     ],
 )
 def test_a_machine_by_its_arguments(words: tuple[str, ...], machine: ArgumentMachine) -> None:
@@ -82,18 +77,12 @@ def test_queues_by_arguments(netdev: str, device: str, queues: int, size: int) -
 
 
 def test_arguments_tell_only_what_nothing_else_has_told() -> None:
-    words = argv("-machine", "pc-q35-10.0", "-smp", "8,threads=2", "-netdev", "tap,id=n0", "-device", DEVICE)
+    words = argv("-smp", "8,threads=2", "-netdev", "tap,id=n0", "-device", DEVICE)
 
     told = of_process(bare(), words)
-    assert (told.machine_type, told.vcpus, told.cores, told.queues) == ("pc-q35-10.0", 8, 4, 1)
-    told = of_process(bare(machine_type="pc-q35-9.0", vcpus=2, cores=1, queues=2, rx_queue_size=512), words)
-    assert (told.machine_type, told.vcpus, told.cores, told.queues, told.rx_queue_size) == (
-        "pc-q35-9.0",
-        2,
-        1,
-        2,
-        512,
-    )
+    assert (told.vcpus, told.cores, told.queues) == (8, 4, 1)
+    told = of_process(bare(vcpus=2, cores=1, queues=2, rx_queue_size=512), words)
+    assert (told.vcpus, told.cores, told.queues, told.rx_queue_size) == (2, 1, 2, 512)
     assert of_process(nic(), words).queues is None  # no telling which device it is
 
 
@@ -104,30 +93,13 @@ def test_arguments_tell_only_what_nothing_else_has_told() -> None:
 )  # fmt: skip
 def test_a_machine_by_its_xml(topology: str, cores: int) -> None:
     facts = parse_domain(
-        f"<domain type='kvm'><name>d</name><vcpu>8</vcpu>{topology}<os><type machine='pc-q35-10.2'>hvm</type></os><devices>"
+        f"<domain type='kvm'><name>d</name><vcpu>8</vcpu>{topology}<devices>"
         "<interface type='bridge'><model type='virtio'/><driver queues='4' rx_queue_size='1024'/></interface></devices></domain>"
     )
 
     told = of_domain(nic(), facts)
-    assert (told.vcpus, told.cores, told.machine_type) == (8, cores, "pc-q35-10.2")
+    assert (told.vcpus, told.cores) == (8, cores)
     assert (facts.nics[0].queues, facts.nics[0].rx_queue_size) == (4, 1024)
-
-
-@pytest.mark.parametrize(
-    ("answer", "version"),
-    [
-        ({"qemu": {"major": 10, "minor": 2, "micro": 1}, "package": "Debian 1:10.2.1+ds-1"}, "10.2.1"),
-        ({"qemu": {"major": 7, "minor": 2}}, ""),
-        ({"qemu": {"major": "\x1b[31m", "minor": 2, "micro": 1}}, ""),
-        ({"qemu": {"major": 10**5000, "minor": 2, "micro": 1}}, ""),
-        ({"qemu": []}, ""),
-        ([], ""),
-        (RefusedError("no", "CommandNotFound"), ""),
-        (HostError("the evidence does not have it"), ""),
-    ],
-)
-def test_qemus_version_is_told_or_left_open(answer: object, version: str) -> None:
-    assert qemu_version(FakeMonitor({"query-version": answer})) == version
 
 
 def test_the_hosts_kernel_comes_with_its_taps() -> None:

@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from provision.cli import rscvm
 from provision.host.plan.up import plan_up
 from provision.lab.queue_notes import queue_notes
+from provision.tables.known_issues import BY_ID
 from tests.builders import lab_of
 from tests.hosts import EMPTY
 
 TEXT = "version: 1\nmachines: {vm: {guest: GUEST, backend: qemu, memory: 4GiB, MACHINE, nics: [{tap: on, NIC}]}}\n"
-HANG = "in Windows Server 2025 and 11 NetKVM 0.1.266 and 0.1.271 hang where two queues get one processor (virtio-win issue 1360; "
+HANG = f"Windows hangs with NDIS poll mode where two queues share a processor (known issue 1360: {BY_ID['1360'].applies})"
 
 
 def text(guest: str, machine: str, nic: str) -> str:

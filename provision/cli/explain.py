@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from provision.cli.output import Output
     from provision.tables.failure_reasons import Reason
-    from provision.tables.known_issues import KnownIssue
+    from provision.tables.issue_conditions import KnownIssue
     from provision.verify.judge.cause import Cause
 
 
@@ -164,13 +164,22 @@ def _document(found: _Found) -> dict[str, object]:
         "schema": "rscvm/explain/1",
         "causes": rows,
         "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in found.reasons],
-        "issues": [{name: getattr(issue, name) for name in _TOLD} for issue in found.issues],
+        "issues": [
+            {name: getattr(issue, name) for name in ("id", "title", *_TOLD, "read")} for issue in found.issues
+        ],
         "topics": dict(found.topics),
     }
 
 
-_TOLD = ("id", "title", "applies", "symptom", "workaround", "lasts", "until", "source", "read")
-"""What a document has of a known issue; by what it is found is the program's own."""
+_TOLD = {
+    "applies": "applies to",
+    "symptom": "symptom",
+    "workaround": "workaround",
+    "lasts": "lasts",
+    "until": "mended by",
+    "source": "source",
+}
+"""What is told of a known issue, and under which name; by what it is found is the program's own."""
 
 
 def _list(output: Output, found: _Found) -> None:
@@ -216,16 +225,8 @@ def _numbered(reason: Reason) -> str:
 
 def _issue(output: Output, issue: KnownIssue) -> None:
     output.text(f"{issue.id} (known issue, as of {issue.read})\n  {issue.title}\n")
-    told = {
-        "applies to": issue.applies,
-        "symptom": issue.symptom,
-        "workaround": issue.workaround,
-        "lasts": issue.lasts,
-        "mended by": issue.until,
-        "source": issue.source,
-    }
-    for name, words in told.items():
-        output.text(f"  {name}: {words}\n")
+    for name, shown in _TOLD.items():
+        output.text(f"  {shown}: {getattr(issue, name)}\n")
 
 
 def _generic(words: str) -> str:

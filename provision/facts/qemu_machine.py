@@ -1,4 +1,4 @@
-"""Parses what QEMU's command line says of the machine as a whole: its type and its processors."""
+"""Parses what QEMU's command line says of the machine's processors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ _LEVELS = ("sockets", "dies", "clusters", "cores", "threads")
 class ArgumentMachine:
     """A machine as the command line has it."""
 
-    type: str = ""
-    """As `pc-q35-10.2`; empty where nothing is said."""
     vcpus: int | None = None
     """As many as it may have; None where that cannot be told."""
     cores: int | None = None
@@ -30,14 +28,11 @@ def parse_machine(argv: Sequence[str]) -> ArgumentMachine:
     """The machine out of a QEMU's arguments; nothing of a process whose arguments are not seen."""
     if not argv:
         return ArgumentMachine()
-    said: dict[str, str] = {}
-    for text in options(argv, "machine", "M"):
-        said |= properties(text, "type")
     laid: dict[str, str] = {}
     for text in options(argv, "smp"):
         laid |= properties(text, "cpus")
     vcpus = _vcpus(laid)
-    return ArgumentMachine(said.get("type", ""), vcpus, vcpus // _count(laid, "threads") if vcpus else None)
+    return ArgumentMachine(vcpus, vcpus // _count(laid, "threads") if vcpus else None)
 
 
 def _vcpus(laid: Mapping[str, str]) -> int | None:

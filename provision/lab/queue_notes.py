@@ -30,8 +30,8 @@ def _too_many(machine: Machine, nic: Nic) -> str:
     if GUESTS[machine.guest].queues_by_core and nic.queues > cores:
         laid = f"{vcpus} vCPUs" if cores == vcpus else f"{cores} core{'s' * (cores > 1)} ({vcpus} vCPUs)"
         return (
-            f"{nic.queues} queues and {laid}: in Windows Server 2025 and 11 NetKVM 0.1.266 and 0.1.271 hang where two queues "
-            f"get one processor (virtio-win issue {_HANG.id}; mended by {_HANG.until}): no more queues than cores"
+            f"{nic.queues} queues and {laid}: {_HANG.title} (known issue {_HANG.id}: {_HANG.applies}). "
+            f"What helps: {_HANG.workaround}"
         )
     if nic.queues > vcpus:
         return f"{nic.queues} queues and {vcpus} vCPUs: a guest uses no more than one a vCPU"

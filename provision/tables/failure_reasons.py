@@ -77,7 +77,7 @@ REASONS = (
         ),
         (
             "remove or upgrade the product whose filter it is",
-            "switching the firewall off may not be enough: kvm-guest-drivers-windows issue 1026 tells of Windows Defender",
+            "switching the firewall off may not be enough where Windows Defender is installed",
         ),
         f"{_DRIVERS}; {_CMDLET}",
         "wfp-compatibility",

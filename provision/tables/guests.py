@@ -42,7 +42,7 @@ GUESTS = {
             display=True,
             hyperv=True,
             queues_by_core=True,
-            buffer=64,  # and up to 8 more, by the driver's version (ParaNdis_Common.cpp)
+            buffer=64,  # and a part of a page; 72 before mm288 of 2024-12 (ParaNdis_Common.cpp, PrepareRXLayout)
             mergeable_buffer=4,
             knows_nics_by_place=True,
         ),

@@ -2,97 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
+from provision.tables.issue_conditions import KnownIssue, Span, When
 from provision.tables.offloads import BY_NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Version = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Versions from the first that has an issue up to the first that has it no more."""
-
-    first: Version
-    mended: Version = ()
-    """Empty: none was known on the day."""
-
-    def has(self, version: Version) -> bool:
-        """Whether a version has it."""
-        return version >= self.first and (not self.mended or version < self.mended)
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """What a NIC, its machine, host and guest must be for an issue to be theirs; what is left at its default does not matter."""
-
-    kernels: tuple[Span, ...] = ()
-    """Of the host; it is in one of them."""
-    qemu: Span | None = None
-    machine: Span | None = None
-    """Its machine type's version."""
-    system: Literal["", "windows", "linux"] = ""
-    """The guest's."""
-    windows: Span | None = None
-    """As (10, 0, 26100)."""
-    linux: Span | None = None
-    """The guest's kernel."""
-    netkvm: Span | None = None
-    """Builds: (285,) is virtio-win 0.1.285, whose drivers are versions such as 100.101.104.28500."""
-    processors: int = 0
-    """Logical ones of the guest, and more."""
-    more_queues: bool = False
-    """Whether it has more queues than the guest has cores."""
-    buffers: int = 0
-    """MiB that NetKVM's receive buffers take, and more."""
-    taken: frozenset[str] = frozenset()
-    """Features of virtio that the guest's driver took, all of them."""
-    tap_checksum: bool = False
-    """Whether its TAP's checksum is on."""
-    reason: str = ""
-    """Windows' FailureReason, of either family."""
-    tells: Literal["", "defender", "nat"] = ""
-    """What the guest says that there is, by its name among the guest's facts."""
-    bound: str = ""
-    """Part of the name of what is bound to the adapter, in small letters."""
-    bound_mended: Version = ()
-    """From this version on it has nothing to do with it; of an older one that is not known."""
-    keywords: Mapping[str, str] = field(default_factory=dict)
-    """What the driver's keywords are set to."""
-    but: Mapping[str, str] = field(default_factory=dict)
-    """To what a keyword must not be set, where it is told at all."""
-    again: bool = False
-    """Whether segments of a sample of its traffic came again."""
-    rsc_on: bool = False
-    """Whether RSC is on in the guest for a family."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownIssue:
-    """An issue that others have found, as it was known on a day."""
-
-    id: str
-    title: str
-    applies: str
-    symptom: str
-    workaround: str
-    lasts: str
-    """Whether the workaround does."""
-    until: str
-    """Which version mends it."""
-    source: str
-    read: str
-    """The day on which as much of that was read as could be had."""
-    when: When
-    enough: tuple[str, ...] = ()
-    """By which of these, once they hold, it may be told though the others are not known; none: all must be known."""
-    also: tuple[str, ...] = ()
-    """Other names that it goes by."""
-
 
 _NETKVM = "virtio-win/kvm-guest-drivers-windows"
 _READ = "2026-11-29"
@@ -146,13 +57,13 @@ KNOWN_ISSUES = (
     KnownIssue(
         "1360",
         "Windows hangs with NDIS poll mode where two queues share a processor",
-        applies="Windows 11 and Server 2025 with NetKVM 0.1.262 to 0.1.284, *NdisPoll on (the default), and more queues than cores; 0.1.266 was "
-        "reported, 0.1.271 named by the maintainer. NetKVM for Windows 10 and Server 2022 has no poll mode",
+        applies="Windows 11 and Server 2025 with NetKVM 0.1.262 to 0.1.284, *NdisPoll on (the default), and more queues than cores; "
+        "NetKVM for Windows 10 and Server 2022 has no poll mode",
         symptom="the guest hangs as soon as its driver starts or traffic comes in",
         workaround="no more queues than cores; or virtio-win 0.1.285 or later; or *NdisPoll 0; or the driver for Windows 10",
         lasts="all of them do",
         until="NetKVM of 2025-03-31 (mm296), in virtio-win 0.1.285",
-        source=f"{_NETKVM} issues 1360 and 1312 (both closed), commit c02c2df9 and status.txt; that 0.1.262 has poll mode, 0.1.285 the "
+        source=f"{_NETKVM} issues 1360 (closed: reported of 0.1.266, the maintainer names 0.1.271) and 1312 (closed), commit c02c2df9 and status.txt; that 0.1.262 has poll mode, 0.1.285 the "
         "mending and 0.1.271 not is by their drivers' dates",
         read=_READ,
         when=When(
@@ -218,13 +129,15 @@ KNOWN_ISSUES = (
     KnownIssue(
         "861",
         "receive buffers of 64 KiB and more take much of a Windows guest's memory",
-        applies="NetKVM with TSO and without mergeable buffers, which are off by default: 18 pages (72 KiB) a descriptor, for each queue",
-        symptom="the price of RSC: 1,024 descriptors in each of 4 queues take 288 MiB",
+        applies="NetKVM with TSO and without mergeable buffers, which are off by default: 64 KiB and a part of a page a descriptor, for each "
+        "queue; 72 KiB before mm288 (2024-12)",
+        symptom="the price of RSC: 1,024 descriptors in each of 4 queues take 256 MiB and more",
         workaround="fewer queues, or a smaller rx_queue_size; MergeableBuffers 1 takes 4 KiB a descriptor, but see issue 1641",
         lasts="they do",
         until="where the device offers no guest TSO NetKVM takes less since issue 861; with RSC mergeable buffers alone help, which it has "
         "since mm317 (2026-02)",
-        source=f"{_NETKVM} issue 861 (closed), pull requests 1446 and 1561",
+        source=f"{_NETKVM} issue 861 (closed), pull requests 1446 (its 18 pages are the older drivers') and 1561, commit 88604754, status.txt, and "
+        "ParaNdis_Common.cpp of mm322 (PrepareRXLayout)",
         read=_READ,
         when=When(
             system="windows",
@@ -260,13 +173,10 @@ KNOWN_ISSUES = (
         source="bugzilla.proxmox.com 7627, as that commit names it; QEMU hw/core/machine.c (hw_compat_10_1)",
         read=_READ,
         when=When(
-            qemu=Span((10, 2)),
-            machine=Span((10, 2)),
             system="linux",
             linux=Span((6, 17), (7, 2)),
             taken=frozenset({BY_NAME["host_tunnel"].virtio}),
         ),
-        enough=("linux", "taken"),
     ),
     KnownIssue(
         "hcsshim-371",
@@ -292,7 +202,7 @@ KNOWN_ISSUES = (
         until="npcap 0.9995 (2020-07-10), 1.50 (2021-06-22) on Windows 8, 8.1 and Server 2012",
         source="nmap/npcap issues 70, 196 and 198, and its CHANGELOG.md",
         read=_READ,
-        when=When(system="windows", reason="NDISCompatibility", bound="npcap", bound_mended=(1, 50)),
+        when=When(system="windows", reason="NDISCompatibility", bound=("npcap", (1, 50))),
         enough=("reason",),
     ),
 )

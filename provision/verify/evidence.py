@@ -234,10 +234,6 @@ class NicEvidence:
     """Pairs of them that the device has."""
     rx_queue_size: int | None = None
     """Descriptors of a receive queue."""
-    machine_type: str = ""
-    """As `pc-q35-10.2`; empty where it is not known."""
-    qemu: str = ""
-    """The version of the QEMU that runs it, as `10.2.1`; empty where nobody told."""
     kernel: str = ""
     """The release of its host's kernel, as `uname -r` has it; empty where it is not known."""
     guest: AskedGuest | Unasked | None = None

@@ -1,10 +1,9 @@
-"""What a machine is (QEMU, its type, processors, queues, the host's kernel), as a real QEMU and kernel tell it."""
+"""What a machine is (processors, queues, the host's kernel), as a real QEMU and kernel tell it."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 
 import pytest
@@ -24,7 +23,7 @@ from provision.verify.collect.source import bare_source, every_source
 with RealEdges({"local": Target("local")}) as edges:
     for source in (bare_source(edges, "local", sys.argv[1]), every_source(edges, "local", monitor=False)):
         [nic] = [verdict.evidence for verdict in check(source, Look())]
-        print(json.dumps([nic.kernel, nic.qemu, nic.machine_type, nic.vcpus, nic.cores, nic.queues, nic.rx_queue_size]))
+        print(json.dumps([nic.kernel, nic.vcpus, nic.cores, nic.queues, nic.rx_queue_size]))
 """
 
 
@@ -56,8 +55,5 @@ def test_a_real_qemu_is_told_by_its_monitor_and_its_arguments() -> None:
         by_monitor, by_arguments = map(
             json.loads, host.output([sys.executable, "-c", LOOK, SOCKET]).splitlines()
         )
-        version = re.search(r"version ([0-9.]+)", host.output(["qemu-system-x86_64", "--version"]))
 
-    assert version
-    assert by_monitor == [os.uname().release, version[1], "q35", 4, 2, 3, 512]
-    assert by_arguments == [os.uname().release, "", "q35", 4, 2, 3, 512]
+    assert by_monitor == by_arguments == [os.uname().release, 4, 2, 3, 512]

@@ -13,7 +13,6 @@ from provision.runtime.errors import HostError, RefusedError, UnreadableError
 from provision.tables.backends import NETDEVS
 from provision.tables.models import is_qemus_virtio
 from provision.verify.collect.monitor import BESIDES, with_monitor
-from provision.verify.collect.own_machine import VERSION, qemu_version
 from provision.verify.evidence import Machine, NicEvidence, named_apart
 
 if TYPE_CHECKING:
@@ -41,11 +40,10 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
 
     :raise HostError: when no QEMU answers.
     """
-    monitor.ahead([("query-name", {}), ("query-status", {}), VERSION, _NETWORK, *map(_listing, _PLACES)])
+    monitor.ahead([("query-name", {}), ("query-status", {}), _NETWORK, *map(_listing, _PLACES)])
     name = _name(monitor) or PurePosixPath(owner.socket).stem
     status = monitor.execute("query-status")
     state = "running" if isinstance(status, dict) and status.get("running") else "paused"
-    version = qemu_version(monitor)
     netdevs = _netdevs(monitor)
     found = list(islice(_devices(monitor), MOST_NICS + 1))
     if len(found) > MOST_NICS:
@@ -53,7 +51,7 @@ def collect_bare(monitor: Monitor, host: str, owner: Owner) -> list[NicEvidence]
     machine = Machine(host, name, state, owner=owner)
     monitor.ahead([_property(path, name) for path, _ in found for name in ("netdev", "mac")])
     nics = [_nic(monitor, machine, i, device, netdevs) for i, device in enumerate(found)]
-    return [with_monitor(replace(nic, qemu=version), monitor) for nic in named_apart(nics)]
+    return [with_monitor(nic, monitor) for nic in named_apart(nics)]
 
 
 def nics_besides(monitor: Monitor, machine: Machine, paths: Collection[str]) -> list[NicEvidence] | None:

@@ -24,7 +24,7 @@ from provision.verify.collect.argument_nics import nics_past_libvirt, with_argum
 from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
-from provision.verify.collect.own_machine import VERSION, of_domain, qemu_version
+from provision.verify.collect.own_machine import of_domain
 from provision.verify.evidence import UNKNOWN, Cut, Machine, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -219,11 +219,10 @@ def _collect_process(edges: ReadingEdges, lab: Lab, machine: Machine, *, monitor
         return [replace(nic, properties=UNWANTED, virtio=UNWANTED) for nic in _lab_nics(lab, machine)]
     try:
         with edges.monitor(machine.host, socket, Listener(machine.owner.pid)) as qemu:
-            qemu.ahead([("query-status", {}), VERSION])
-            status, version = qemu.execute("query-status"), qemu_version(qemu)
+            status = qemu.execute("query-status")
             if isinstance(status, dict) and status.get("running") is False:
                 machine = replace(machine, state="paused")
-            return [with_monitor(replace(nic, qemu=version), qemu) for nic in _lab_nics(lab, machine)]
+            return [with_monitor(nic, qemu) for nic in _lab_nics(lab, machine)]
     except HostError as error:
         return [without_monitor(nic, error) for nic in _lab_nics(lab, machine)]
 

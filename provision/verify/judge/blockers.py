@@ -54,7 +54,7 @@ def suspects(nic: NicEvidence) -> str:
         return ""
     found = [_callout(each) for each in guest.facts.callouts]
     if guest.facts.defender:
-        found.append("Windows Defender's network inspection (WdNisDrv; kvm-guest-drivers-windows issue 1026)")
+        found.append("Windows Defender's network inspection (WdNisDrv)")
     return _listed(list(dict.fromkeys(found)))
 
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.facts.guest import GuestFacts
 from provision.tables.backends import INTERFACES
+from provision.tables.guests import GUESTS
 from provision.tables.offloads import BY_NAME, TAP_CHECKSUM
 from provision.verify.evidence import FAMILIES, AskedGuest, Unasked
 from provision.verify.judge.flows import MANY_AGAIN, came_again
@@ -16,15 +16,12 @@ from provision.verify.judge.guest_rungs import answered, told
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from provision.facts.guest import Adapter
-    from provision.tables.known_issues import Span, Version, When
+    from provision.facts.guest import Adapter, GuestFacts
+    from provision.tables.issue_conditions import Span, Version, When
     from provision.verify.evidence import NicEvidence
 
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
-_MACHINE = re.compile(r"pc-(?:q35|i440fx)-([0-9]{1,3})\.([0-9]{1,3})(?![0-9])")
 _BUILD = re.compile(r"[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}\.([1-9][0-9]{2})[0-9]{2}")
-_BUFFER = 72
-"""KiB that a receive descriptor of NetKVM's takes: 18 pages (its pull request 1446)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +59,9 @@ def _kernels(nic: NicEvidence, when: When) -> Seen:
     return Seen(any(span.has(version) for span in when.kernels), f"{whose} {_dotted(version)}")
 
 
-def _qemu(nic: NicEvidence, when: When) -> Seen:
-    version = _version(nic.qemu)
-    return _in(version, when.qemu, f"QEMU {_dotted(version)}", "QEMU's version")
-
-
-def _machine(nic: NicEvidence, when: When) -> Seen:
-    found = _MACHINE.match(nic.machine_type)
-    version = (int(found[1]), int(found[2])) if found else None
-    return _in(version, when.machine, f"a machine type of {_dotted(version)}", "its machine type's version")
-
-
 def _guest(nic: NicEvidence) -> GuestFacts | None:
     """What the guest says of itself, whichever NIC it knows."""
     return nic.guest.facts if isinstance(nic.guest, AskedGuest) else None
-
-
-_UNASKED = GuestFacts("windows")
-"""A guest that tells nothing."""
 
 
 def _adapter(nic: NicEvidence) -> Adapter | None:
@@ -97,14 +79,10 @@ def _system(nic: NicEvidence, when: When) -> Seen:
     return Seen(None, "whether Windows runs there" if when.system == "windows" else "what runs there")
 
 
-def _windows(nic: NicEvidence, when: When) -> Seen:
-    version = (_guest(nic) or _UNASKED).version or None
-    return _in(version, when.windows, f"Windows {_dotted(version)}", "which Windows")
-
-
-def _linux(nic: NicEvidence, when: When) -> Seen:
-    version = (_guest(nic) or _UNASKED).version or None
-    return _in(version, when.linux, f"its kernel {_dotted(version)}", "its guest's kernel")
+def _release(nic: NicEvidence, span: Span | None, words: str, unknown: str) -> Seen:
+    guest = _guest(nic)
+    version = guest.version if guest and guest.version else None
+    return _in(version, span, f"{words} {_dotted(version)}", unknown)
 
 
 def _netkvm(nic: NicEvidence, when: When) -> Seen:
@@ -143,8 +121,8 @@ def _buffers(nic: NicEvidence, when: When) -> Seen:
     if nic.queues is None or nic.rx_queue_size is None or count is None:
         return Seen(None, "how large its queues are")
     queues = min(nic.queues, count)
-    size = queues * nic.rx_queue_size * _BUFFER // 1024
-    return Seen(size >= when.buffers, f"{size} MiB for {queues * nic.rx_queue_size} descriptors")
+    size = queues * nic.rx_queue_size * GUESTS["windows"].buffer // 1024
+    return Seen(size >= when.buffers, f"{size} MiB or more for {queues * nic.rx_queue_size} descriptors")
 
 
 def _taken(nic: NicEvidence, when: When) -> Seen:
@@ -174,15 +152,12 @@ _THERE = {"": "", "defender": "Windows Defender's network inspection", "nat": "a
 
 def _bound(nic: NicEvidence, when: When) -> Seen:
     adapter = _adapter(nic)
+    part, mended = when.bound
     for each in adapter.bindings if adapter else ():
-        if when.bound in f"{each.component} {each.driver} {each.name}".casefold():
+        if part in f"{each.component} {each.driver} {each.name}".casefold():
             version = _version(each.version)
-            current = version is not None and when.bound_mended <= version < _OTHERWISE
-            return (
-                Seen(False)
-                if current
-                else Seen(None, f"whether the {when.bound} that is bound is an old one")
-            )
+            current = version is not None and mended <= version < _OTHERWISE
+            return Seen(False) if current else Seen(None, f"whether the {part} that is bound is an old one")
     return Seen(False)
 
 
@@ -222,11 +197,9 @@ def _rsc_on(nic: NicEvidence, _when: When) -> Seen:
 
 CONDITIONS: Mapping[str, Callable[[NicEvidence, When], Seen]] = {
     "kernels": _kernels,
-    "qemu": _qemu,
-    "machine": _machine,
     "system": _system,
-    "windows": _windows,
-    "linux": _linux,
+    "windows": lambda nic, when: _release(nic, when.windows, "Windows", "which Windows"),
+    "linux": lambda nic, when: _release(nic, when.linux, "its kernel", "its guest's kernel"),
     "netkvm": _netkvm,
     "processors": _processors,
     "more_queues": _more_queues,

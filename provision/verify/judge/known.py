@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from provision.tables.known_issues import KNOWN_ISSUES, When
+from provision.tables.issue_conditions import When
+from provision.tables.known_issues import KNOWN_ISSUES
 from provision.verify.judge.conditions import CONDITIONS, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.tables.known_issues import KnownIssue
+    from provision.tables.issue_conditions import KnownIssue
     from provision.verify.evidence import NicEvidence
 
 _NOTHING = When()
 _STATED = {
     issue.id: tuple(
-        each.name
-        for each in fields(When)
-        if each.name in CONDITIONS and getattr(issue.when, each.name) != getattr(_NOTHING, each.name)
+        each.name for each in fields(When) if getattr(issue.when, each.name) != getattr(_NOTHING, each.name)
     )
     for issue in KNOWN_ISSUES
 }
@@ -46,11 +45,6 @@ class Match:
             f"known issue {issue.id} {fits} {', '.join(self.by)}{unknown}: {issue.title}. What helps: {issue.workaround} "
             f"(as of {issue.read}; `rscvm explain {issue.id}`)"
         )
-
-
-def known_issues(nic: NicEvidence) -> tuple[KnownIssue, ...]:
-    """Those that a NIC has, or may have."""
-    return tuple(match.issue for match in matches(nic))
 
 
 def matches(nic: NicEvidence) -> Iterator[Match]:

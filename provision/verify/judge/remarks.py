@@ -56,11 +56,6 @@ def _of_the_guest(nic: NicEvidence) -> Iterator[str]:
         yield f"once that is gone, the guest has more against RSC ({' and '.join(families)}): {words}"
     yield from _though_it_works(nic, guest)
     yield from _by_software(nic, guest.adapter)
-    if guest.facts.nat:
-        yield (
-            "the guest has a WinNAT network: what it hands on to its containers or machines should not be coalesced "
-            "(microsoft/hcsshim issue 371)"
-        )
     if guest.facts.throttling not in (None, UNTHROTTLED):
         yield (
             f"NetworkThrottlingIndex is {guest.facts.throttling} in the guest: while something plays media there, Windows takes in so "
