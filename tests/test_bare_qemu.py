@@ -13,7 +13,8 @@ from provision.verify.collect.bare_qemu import collect_bare
 from provision.verify.collect.host_devices import TapsRead
 from provision.verify.collect.taps import with_tap
 from provision.verify.evidence import Owner, Unasked
-from tests.builders import FIXTURES, FakeMonitor
+from provision.verify.saved.record import Recorder
+from tests.builders import FIXTURES, FakeEdges, FakeMonitor
 
 CAPTURED = json.loads((FIXTURES / "qemu-7.2.22" / "bare.json").read_text())
 NEWER = json.loads((FIXTURES / "qemu-10.0.13" / "bare.json").read_text())
@@ -60,6 +61,15 @@ def test_every_nic_of_a_qemu_is_found_wherever_it_keeps_it(captured: dict[str, A
     assert {nic.machine for nic in nics} == {"bare"}
     assert nics[0].mac == "52:54:00:12:34:57"
     assert {(nic.state, nic.rsc, nic.purpose) for nic in nics} == {("paused", None, None)}
+
+
+def test_a_qemu_whose_answers_are_kept_is_asked_for_its_version_once() -> None:
+    recorder = Recorder(FakeEdges(qmp=monitor()))
+    with recorder.monitor("hv", OWNER.socket) as kept:
+        collect_bare(kept, "hv", OWNER)
+
+    asked = [row.question.words[-1] for row in recorder.rows if row.question.ask == "qmp"]
+    assert asked.count("query-version") == 1
 
 
 def test_a_qemu_without_a_name_is_called_as_its_socket() -> None:
