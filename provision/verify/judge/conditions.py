@@ -190,7 +190,8 @@ def _again(nic: NicEvidence, _when: When) -> Seen:
 
 
 def _rsc_on(nic: NicEvidence, _when: When) -> Seen:
-    states = {told(nic, family).enabled for family in FAMILIES}
+    rsc = [told(nic, family) for family in FAMILIES]
+    states = {each.enabled if each.operational is None else each.operational for each in rsc}
     on = True if True in states else None if None in states else False
     return Seen(on, "RSC that is on" if on else "whether RSC is on")
 
