@@ -155,5 +155,7 @@ REASONS = (
 )
 
 BY_REASON = {row.name: row for row in REASONS}
+BY_CODE = {row.code: row.name for row in REASONS if row.code is not None}
+"""Their names, by the numbers that WMI gives."""
 UNNAMED = "Unknown"
 """The reason of a Windows that does not say why."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.tables.families import FAMILY_NAMES
 from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.blockers import to_come
 from provision.verify.judge.flows import MANY_AGAIN, came_again, coalesced
-from provision.verify.judge.guest_rungs import FAMILY_NAMES, answered, told
+from provision.verify.judge.guest_rungs import answered, told
 from provision.verify.judge.known import matches
 from provision.verify.judge.ladder import loaded, wire_like
 
