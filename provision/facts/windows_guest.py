@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMA = "windows/1"
-_STATISTICS = ("CoalescedPackets", "CoalescedBytes", "CoalescingEvents", "CoalescingExceptions")
 _FILTER = 0x400 | 0x40000
 """NCF_FILTER and NCF_LW_FILTER of netcfgx.h: a component's characteristics."""
 _MICROSOFT = "microsoft"
@@ -92,7 +91,7 @@ def _adapter(row: Mapping[str, Any], switches: list[Mapping[str, Any]]) -> Adapt
         forwarding=dict(_forwarding(row)),
         coalesced_host=number_of(row.get("coalesced_host")),
         coalesced_win=number_of(row.get("coalesced_win")),
-        statistics=_counted(row.get("statistics")),
+        coalesced=number_of(row.get("coalesced")),
         switch=_belongs(row, switch),
         software_rsc=flag_of(switch.get("software_rsc")) if switch else None,
         declared={family: on for family in FAMILY_NAMES if (on := flag_of(own.get(family))) is not None},
@@ -141,8 +140,7 @@ def _binding(row: Mapping[str, Any]) -> Binding:
         name=text_of(row.get("name"), 120),
         driver=text_of(driver.get("service"), 80),
         version=text_of(driver.get("version"), 40),
-        company=text_of(driver.get("company"), 80),
-        is_filter=bool(characteristics and characteristics & _FILTER),
+        is_filter=None if characteristics is None else bool(characteristics & _FILTER),
     )
 
 
@@ -153,11 +151,6 @@ def _forwarding(row: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         on = SETTINGS.get(text_of(each.get("forwarding"), 12))
         if family and on is not None:
             yield family, on
-
-
-def _counted(said: object) -> dict[str, int]:
-    told = said if isinstance(said, dict) else {}
-    return {name: count for name in _STATISTICS if (count := number_of(told.get(name))) is not None}
 
 
 def _suspects(rows: list[Mapping[str, Any]]) -> Iterator[Callout]:
@@ -179,11 +172,9 @@ def _callout(row: Mapping[str, Any]) -> Callout:
     driver = row.get("driver") or {}
     return Callout(
         name=text_of(row.get("name"), 120),
-        layer=text_of(row.get("layer"), 60),
         provider=text_of(row.get("provider"), 120),
         driver=" ".join(
             filter(None, (text_of(driver.get("service"), 80), text_of(driver.get("version"), 40)))
         ),
-        company=text_of(driver.get("company"), 80),
         called=flag_of(row.get("called")),
     )
