@@ -209,6 +209,18 @@ def test_a_fix_names_the_adapter_as_powershell_takes_it() -> None:
     assert "-Name 'a''; Stop-Computer; ''\u2019\u2019'" in judge_nic(nic(guest=hostile)).fix[0]
 
 
+def test_a_driver_that_declares_no_rsc_is_named_by_version_and_date() -> None:
+    told = {"driver_version": "100.95.104.26200", "driver_date": "2024-02-21"}
+
+    assert "driver 100.95.104.26200 of 2024-02-21 declares no RSC" in _seen(**told)
+    assert "driver 100.95.104.26200 declares" in _seen(driver_version="100.95.104.26200")
+    assert "the guest's driver declares" in _seen()
+
+
+def _seen(**adapter: Any) -> str:
+    return judge_nic(nic(guest=windows("Capability", "Capability", **adapter))).finding.seen
+
+
 def test_the_culprits_of_ndis_are_named_with_driver_and_version_and_windows_own_filters_are_not() -> None:
     bindings = (
         Binding("ms_tcpip", "Internet Protocol Version 4 (TCP/IPv4)", "tcpip"),
@@ -255,6 +267,8 @@ def test_what_will_come_up_next_is_told_in_the_order_in_which_windows_decides() 
 SAYS_NOTHING: list[tuple[str, dict[str, Any], str]] = [
     ("cut", {"traffic": traffic(recorded("gro-off")), "ways": WHOLE_WAY}, "in frames of one segment: the fault lies before it"),
     ("nothing counted", {"guest": windows(coalesced_host=0, coalesced_win=0)}, "not had one coalesced frame"),
+    ("nothing counted by NetKVM", {"guest": windows(coalesced_host=0, coalesced_win=0, coalesced=7)}, "not had one coalesced frame"),
+    ("no counts of NetKVM's", {"guest": windows(coalesced=0)}, "not had one coalesced frame"),
 ]  # fmt: skip
 
 
@@ -269,10 +283,11 @@ def test_a_guest_that_says_no_failure_is_told_when_nothing_comes_of_it(
     assert words in note, name
 
 
-def test_a_guest_that_gets_large_frames_is_told_nothing() -> None:
-    fine = nic(
-        guest=windows(coalesced_host=7, coalesced_win=0), traffic=traffic(recorded("outside")), ways=WHOLE_WAY
-    )
+@pytest.mark.parametrize(
+    "counted", [{"coalesced_host": 7, "coalesced_win": 0, "coalesced": 0}, {"coalesced": 7}, {}]
+)
+def test_a_guest_that_gets_large_frames_is_told_nothing(counted: dict[str, Any]) -> None:
+    fine = nic(guest=windows(**counted), traffic=traffic(recorded("outside")), ways=WHOLE_WAY)
 
     assert not [note for note in judge_nic(fine).notes if "NoFailure" in note]
 
@@ -295,7 +310,7 @@ def notes(**guest: Any) -> str:
 
 def test_windows_own_software_rsc_is_told_from_the_nics() -> None:
     assert "Windows' own, by software" in notes(declared={"ipv4": False, "ipv6": True})
-    assert "off for IPv4:" in notes(declared={"ipv4": False, "ipv6": True})
+    assert "off, or declares none, for IPv4:" in notes(declared={"ipv4": False, "ipv6": True})
     assert "by software" not in notes(declared={"ipv4": True, "ipv6": True})
     assert "part of the Hyper-V switch ext, which gathers by software itself" in notes(
         switch="the Hyper-V switch ext", software_rsc=True

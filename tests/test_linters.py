@@ -12,6 +12,7 @@ import pytest
 
 import provision
 from provision.host.apply import lock
+from provision.render.guest_scripts import GUEST_SCRIPTS
 
 MODULES = [
     import_module(each.name)
@@ -19,6 +20,7 @@ MODULES = [
     if "__main__" not in each.name
 ]
 SCRIPTS = {name: text for module in MODULES for name, text in getattr(module, "SCRIPTS", {}).items()}
+IN_GUESTS = {name: row.example().text for name, row in GUEST_SCRIPTS.items() if row.example().shell == "sh"}
 ROOT = Path(__file__).parent.parent
 
 
@@ -63,8 +65,8 @@ def test_shell_scripts_are_clean(path: str, shell: str) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [*SCRIPTS.values(), lock.HOLD],
-    ids=[*SCRIPTS, "lock"],
+    [*SCRIPTS.values(), lock.HOLD, *IN_GUESTS.values()],
+    ids=[*SCRIPTS, "lock", *IN_GUESTS],
 )
 def test_constant_scripts_are_clean(script: str) -> None:
     assert shellcheck(script) == ""

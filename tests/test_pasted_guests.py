@@ -7,6 +7,8 @@ import pytest
 from provision.facts.pasted_windows import PastedWindows, parse_windows
 from provision.runtime.errors import RequestError
 from provision.verify.collect.pasted import pasted
+from provision.verify.judge.verdict import judge_nic
+from tests.builders import nic
 from tests.pastes import TAP, verdicts
 from tests.printed import NETKVM, Rsc, as_list, causes, only, rungs, saved
 
@@ -165,8 +167,8 @@ def test_bindings_and_forwarding_go_to_their_adapter() -> None:
 
     assert [each.component for each in found.adapter.bindings] == ["ms_tcpip", "INSECURE_NPCAP"]
     assert found.adapter.forwarding == {"ipv4": True}
-    assert "bound to it, and not Windows' own: INSECURE_NPCAP; which of them are filters" in " ".join(
-        verdict.notes
+    assert verdict.finding.seen == (
+        "Windows says NDISCompatibility; bound to the adapter: Npcap Packet Driver (NPCAP); which of these are filters is not told"
     )
 
 
@@ -197,4 +199,30 @@ def test_what_works_though_the_driver_declares_none_is_windows_own() -> None:
     )
 
     assert verdict.verdict == "unknown"
-    assert "Windows' own RSC, in software" in " ".join(verdict.notes)
+    assert "declares none, for IPv4 and IPv6: then it is Windows' own, by software" in " ".join(verdict.notes)
+
+
+def test_what_was_pasted_is_told_the_same_as_what_an_agent_says() -> None:
+    bound = "Name        : Ethernet\nDisplayName : Acme Shield\nComponentID : acme\nEnabled     : True\n\n"
+    works = saved("rsc-list").replace("State : False", "State : True").replace("Capability", "NoFailure")
+    unknown = as_list([Rsc("Ethernet", operational=(False, False), reasons=("Unknown", "Unknown"))])
+    texts = {
+        "it is Windows' own, by software": works,
+        "is Intel(R) X710, and no VirtIO adapter": saved("rsc-list").replace(NETKVM, "Intel(R) X710"),
+        "bound to the adapter: Acme Shield": bound + unknown,
+    }
+
+    for words, text in texts.items():
+        [of_paste] = pasted({"x": text})
+        asked = nic(guest=of_paste.guest)
+        assert words in " ".join(judge_nic(of_paste).notes)
+        assert words in " ".join(judge_nic(asked).notes)
+
+
+def test_what_the_host_does_is_asked_for_only_where_nothing_of_it_is_known() -> None:
+    works = as_list([Rsc("Ethernet")])
+    [alone] = pasted({"x": works})
+
+    assert "whether the host hands" in " ".join(judge_nic(alone).notes)
+    assert "whether the host hands" not in " ".join(only(XML + LISTED + works).notes)
+    assert "whether the host hands" not in " ".join(judge_nic(nic(guest=alone.guest)).notes)

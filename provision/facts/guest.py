@@ -39,9 +39,8 @@ class Binding:
     driver: str = ""
     """Its service or file, as `npcap`."""
     version: str = ""
-    company: str = ""
-    is_filter: bool = False
-    """Whether it sits between the adapter and TCP/IP (an NDIS filter, or a MUX driver)."""
+    is_filter: bool | None = None
+    """Whether it sits between the adapter and TCP/IP (an NDIS filter, or a MUX driver); None: not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Adapter:
     """NetKVM's count of frames that came whole from the host (NetKvm_Diag), since its start."""
     coalesced_win: int | None = None
     """The same of QEMU's engine."""
-    statistics: Mapping[str, int] = field(default_factory=dict)
-    """RscStatistics: CoalescedPackets, CoalescedBytes, CoalescingEvents, CoalescingExceptions."""
+    coalesced: int | None = None
+    """The segments that came in frames of several, by RscStatistics' CoalescedPackets, which every driver with RSC counts."""
     switch: str = ""
     """The Hyper-V switch or team that the adapter belongs to."""
     software_rsc: bool | None = None
@@ -89,10 +88,8 @@ class Callout:
     """A WFP callout that sees inbound TCP and is not Microsoft's: a suspect, and no more."""
 
     name: str
-    layer: str = ""
     provider: str = ""
     driver: str = ""
-    company: str = ""
     called: bool | None = None
     """Whether a filter calls it; None: not told."""
 

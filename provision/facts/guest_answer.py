@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from provision.runtime.untrusted import read_json
@@ -58,3 +59,14 @@ def mac_of(said: object) -> str:
     return (
         ":".join(digits[i : i + 2] for i in range(0, 12, 2)) if len(digits) == 12 and int(digits, 16) else ""
     )
+
+
+def version_of(said: str) -> tuple[int, ...]:
+    """The numbers that a version begins with, four at most: of a kernel's release `6.1.0-28-amd64` (6, 1, 0)."""
+    parts = said.split("-", maxsplit=1)[0].split(".")[:4]
+    return tuple(map(int, takewhile(lambda part: part.isascii() and part.isdigit(), parts)))
+
+
+def share_of(part: int, whole: int) -> float | None:
+    """Of a whole, 1 at most; None of nothing."""
+    return min(1.0, part / whole) if whole else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_features import Feature, parse_features
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
-from provision.facts.guest_answer import answer_of, mac_of, rows_of, text_of
+from provision.facts.guest_answer import answer_of, mac_of, rows_of, share_of, text_of, version_of
 from provision.runtime.errors import UnreadableError, reading
 
 if TYPE_CHECKING:
@@ -35,22 +35,12 @@ def parse_linux_guest(text: str) -> GuestFacts:
         return GuestFacts(
             "linux",
             release=release,
-            version=_version(release),
+            version=version_of(release),
             adapters=tuple(map(_adapter, sorted(rows, key=lambda row: row.get("driver") != DRIVER))),
             processors=int(processors) if processors.isascii() and processors.isdigit() else None,
-            resent=_share(tcp.get("RetransSegs", 0), tcp.get("OutSegs")),
+            resent=share_of(tcp.get("RetransSegs", 0), tcp.get("OutSegs", 0)),
             troubles=tuple(_troubles(said, rows)),
         )
-
-
-def _version(release: str) -> tuple[int, ...]:
-    """The numbers that a kernel's release begins with: of `6.1.0-28-amd64` (6, 1, 0)."""
-    numbers = []
-    for part in release.split("-", maxsplit=1)[0].split(".")[:4]:
-        if not (part.isascii() and part.isdigit()):
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
 
 
 def _counters(text: str, name: str) -> dict[str, int]:
@@ -60,10 +50,6 @@ def _counters(text: str, name: str) -> dict[str, int]:
         return {}
     pairs = zip(lines[0][1:], lines[1][1:], strict=False)
     return {key: int(number) for key, number in pairs if number.isascii() and number.isdigit()}
-
-
-def _share(part: int, whole: int | None) -> float | None:
-    return min(1.0, part / whole) if whole else None
 
 
 def _adapter(row: Mapping[str, Any]) -> Adapter:

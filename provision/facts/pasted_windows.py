@@ -14,16 +14,15 @@ from provision.facts.printed_lists import json_in, lists_in
 from provision.facts.printed_tables import tables_in
 from provision.facts.printed_values import Printed, reason, truth, whole
 from provision.runtime.safe_text import short
+from provision.tables.families import FAMILY_NAMES
 from provision.tables.guests import NETKVM_ADAPTER
 from provision.tables.netsh_labels import NETSH_LABELS
-from provision.tables.powershell_properties import ONLY_OF_RSC
+from provision.tables.powershell_properties import ONLY_OF_RSC, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 _KEYWORDS = {"ipv4": "*RscIPv4", "ipv6": "*RscIPv6"}
-_SWITCH = {"Enabled": True, "Disabled": False}
 _ON = {"1": True, "0": False}
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 _MOST_ADAPTERS = 2001
@@ -103,7 +102,7 @@ def _alike(values: Iterable[str]) -> str:
 def _global(printed: Sequence[Printed], lines: Sequence[str]) -> tuple[bool | None, tuple[str, ...]]:
     """Whether RSC is on for the whole of it, and what of that cannot be told."""
     words = (each.values.get("ReceiveSegmentCoalescing", "") for each in printed)
-    found = [_SWITCH[word] for word in words if word in _SWITCH]
+    found = [SETTINGS[word] for word in words if word in SETTINGS]
     netsh = list(netsh_globals(lines))
     found += [each.rsc for each in netsh if each.rsc is not None]
     if len(set(found)) > 1:
@@ -175,9 +174,9 @@ class _More:
     def _forwarding(self, name: str) -> dict[str, bool]:
         said: dict[str, set[bool]] = {}
         for word, each in self._told(name, "Forwarding"):
-            if word in _SWITCH:
-                said.setdefault(each.get("AddressFamily", "").lower(), set()).add(_SWITCH[word])
-        return {family: said[family].pop() for family in _FAMILIES if len(said.get(family, ())) == 1}
+            if word in SETTINGS:
+                said.setdefault(each.get("AddressFamily", "").lower(), set()).add(SETTINGS[word])
+        return {family: said[family].pop() for family in FAMILY_NAMES if len(said.get(family, ())) == 1}
 
 
 _MOST = 100
@@ -202,7 +201,7 @@ def _mac(text: str) -> str:
 def _adapter(values: Mapping[str, str], more: _More) -> PastedAdapter:
     rsc: dict[str, FamilyRsc] = {}
     untold: list[str] = []
-    for family, begin in _FAMILIES.items():
+    for family, begin in FAMILY_NAMES.items():
         named, trouble = reason(values.get(f"{begin}FailureReason", ""))
         rsc[family] = FamilyRsc(
             truth(values.get(f"{begin}Enabled", "")),

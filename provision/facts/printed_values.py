@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.runtime.safe_text import short
-from provision.tables.failure_reasons import BY_REASON, REASONS, UNNAMED
+from provision.tables.failure_reasons import BY_CODE, BY_REASON, UNNAMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _CUT = re.compile(r"(?:…|\.{2,3})$")
 _TRUTHS = {"true": True, "false": False}
-_NUMBERS = {row.code: row.name for row in REASONS if row.code is not None}
 _WORD = re.compile(r"(?:[A-Za-z]{1,40}|[0-9]{1,10})(?:…|\.{2,3})?|…|\.{3}")
 
 
@@ -44,7 +43,7 @@ def reason(text: str) -> tuple[str, str]:
     if text in BY_REASON or not text:
         return text, ""
     if text.isdecimal():
-        named = _NUMBERS.get(int(text))
+        named = BY_CODE.get(int(text))
         return (named, "") if named else (UNNAMED, f"{text} is a number that no document names")
     begun = _CUT.sub("", text)
     found = _beginning_with(begun, BY_REASON)

@@ -6,18 +6,25 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.guest import Adapter, Binding, Callout, FamilyRsc, GuestFacts
-from provision.facts.guest_answer import answer_of, flag_of, mac_of, number_of, rows_of, text_of
+from provision.facts.guest_answer import (
+    answer_of,
+    flag_of,
+    mac_of,
+    number_of,
+    rows_of,
+    share_of,
+    text_of,
+    version_of,
+)
 from provision.runtime.errors import reading
-from provision.tables.failure_reasons import BY_REASON, REASONS, UNNAMED
+from provision.tables.failure_reasons import BY_CODE, BY_REASON, UNNAMED
+from provision.tables.families import FAMILY_NAMES
+from provision.tables.powershell_properties import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMA = "windows/1"
-_FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
-_BY_NUMBER = {row.code: row.name for row in REASONS if row.code is not None}
-_STATISTICS = ("CoalescedPackets", "CoalescedBytes", "CoalescingEvents", "CoalescingExceptions")
-_SETTINGS = {"Enabled": True, "Disabled": False}
 _FILTER = 0x400 | 0x40000
 """NCF_FILTER and NCF_LW_FILTER of netcfgx.h: a component's characteristics."""
 _MICROSOFT = "microsoft"
@@ -40,32 +47,22 @@ def parse_windows_guest(text: str) -> GuestFacts:
         return GuestFacts(
             "windows",
             release=text_of(system.get("caption"), 120).strip(),
-            version=_version(text_of(system.get("version"), 40)),
+            version=version_of(text_of(system.get("version"), 40)),
             adapters=tuple(_adapter(row, switches) for row in rows_of(said.get("adapters"), _MOST_ADAPTERS)),
-            global_rsc=_SETTINGS.get(text_of(said.get("global"))),
+            global_rsc=SETTINGS.get(text_of(said.get("global"))),
             processors=number_of(said.get("processors")),
             callouts=tuple(_suspects(rows_of(said.get("callouts"), _MOST_CALLOUTS))),
             defender=flag_of(said.get("defender")),
             nat=flag_of(said.get("nat")),
             throttling=_double_word(said.get("throttling")),
-            resent=_share([number_of(row.get("again")) for row in tcp], [number_of(row.get("sent")) for row in tcp]),
+            resent=share_of(*(sum(number_of(row.get(name)) or 0 for row in tcp) for name in ("again", "sent"))),
             troubles=tuple(trouble_of(row) for row in rows_of(said.get("troubles"), _MOST_TROUBLES)),
         )  # fmt: skip
-
-
-def _version(said: str) -> tuple[int, ...]:
-    parts = said.split(".")[:4]
-    return tuple(map(int, parts)) if all(part.isascii() and part.isdigit() for part in parts) else ()
 
 
 def _double_word(said: object) -> int | None:
     """A REG_DWORD, which PowerShell 5.1 reads as a signed one."""
     return said & 0xFFFFFFFF if isinstance(said, int) and not isinstance(said, bool) else None
-
-
-def _share(parts: list[int | None], wholes: list[int | None]) -> float | None:
-    whole = sum(filter(None, wholes))
-    return min(1.0, sum(filter(None, parts)) / whole) if whole else None
 
 
 def trouble_of(row: Mapping[str, Any]) -> str:
@@ -84,7 +81,7 @@ def _adapter(row: Mapping[str, Any], switches: list[Mapping[str, Any]]) -> Adapt
         mac=mac_of(row.get("mac")),
         mac_now=mac_of(row.get("mac_now")),
         description=description,
-        rsc={family: _family(row[family]) for family in _FAMILIES if isinstance(row.get(family), dict)},
+        rsc={family: _family(row[family]) for family in FAMILY_NAMES if isinstance(row.get(family), dict)},
         driver_version=text_of(row.get("driver_version"), 40),
         driver_date=_day(text_of(row.get("driver_date"), 40)),
         keywords={
@@ -95,10 +92,10 @@ def _adapter(row: Mapping[str, Any], switches: list[Mapping[str, Any]]) -> Adapt
         forwarding=dict(_forwarding(row)),
         coalesced_host=number_of(row.get("coalesced_host")),
         coalesced_win=number_of(row.get("coalesced_win")),
-        statistics=_counted(row.get("statistics")),
+        coalesced=number_of(row.get("coalesced")),
         switch=_belongs(row, switch),
         software_rsc=flag_of(switch.get("software_rsc")) if switch else None,
-        declared={family: on for family in _FAMILIES if (on := flag_of(own.get(family))) is not None},
+        declared={family: on for family in FAMILY_NAMES if (on := flag_of(own.get(family))) is not None},
     )
 
 
@@ -133,7 +130,7 @@ def _reason(name: str, number: int | None) -> str:
     """By its name, else by its number; what has a name or number that no document has, nobody knows."""
     if name in BY_REASON or (not name and number is None):
         return name
-    return _BY_NUMBER.get(number, UNNAMED) if number is not None else UNNAMED
+    return BY_CODE.get(number, UNNAMED) if number is not None else UNNAMED
 
 
 def _binding(row: Mapping[str, Any]) -> Binding:
@@ -144,23 +141,17 @@ def _binding(row: Mapping[str, Any]) -> Binding:
         name=text_of(row.get("name"), 120),
         driver=text_of(driver.get("service"), 80),
         version=text_of(driver.get("version"), 40),
-        company=text_of(driver.get("company"), 80),
-        is_filter=bool(characteristics and characteristics & _FILTER),
+        is_filter=None if characteristics is None else bool(characteristics & _FILTER),
     )
 
 
 def _forwarding(row: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    of_windows = {words: family for family, words in _FAMILIES.items()}
+    of_windows = {words: family for family, words in FAMILY_NAMES.items()}
     for each in rows_of(row.get("forwarding"), 8):
         family = of_windows.get(text_of(each.get("family"), 8))
-        on = _SETTINGS.get(text_of(each.get("forwarding"), 12))
+        on = SETTINGS.get(text_of(each.get("forwarding"), 12))
         if family and on is not None:
             yield family, on
-
-
-def _counted(said: object) -> dict[str, int]:
-    told = said if isinstance(said, dict) else {}
-    return {name: count for name in _STATISTICS if (count := number_of(told.get(name))) is not None}
 
 
 def _suspects(rows: list[Mapping[str, Any]]) -> Iterator[Callout]:
@@ -182,11 +173,9 @@ def _callout(row: Mapping[str, Any]) -> Callout:
     driver = row.get("driver") or {}
     return Callout(
         name=text_of(row.get("name"), 120),
-        layer=text_of(row.get("layer"), 60),
         provider=text_of(row.get("provider"), 120),
         driver=" ".join(
             filter(None, (text_of(driver.get("service"), 80), text_of(driver.get("version"), 40)))
         ),
-        company=text_of(driver.get("company"), 80),
         called=flag_of(row.get("called")),
     )

@@ -164,5 +164,7 @@ DECIDED = (
     "ForwardingEnabled",
 )
 """The reasons in the order in which Windows decides: of several the first is told (Programming Considerations for RSC Drivers)."""
+BY_CODE = {row.code: row.name for row in REASONS if row.code is not None}
+"""Their names, by the numbers that WMI gives."""
 UNNAMED = "Unknown"
 """The reason of a Windows that does not say why."""

@@ -45,6 +45,9 @@ Sources: learn.microsoft.com, MSFT_NetAdapterRscSettingData, MSFT_NetAdapterRscC
 MSFT_NetAdapterAdvancedPropertySettingData, MSFT_NetAdapterBindingSettingData, MSFT_NetIPInterface, MSFT_NetOffloadGlobalSetting.
 """
 
+SETTINGS = {"Enabled": True, "Disabled": False}
+"""What a setting that is on or off is printed as, ReceiveSegmentCoalescing and Forwarding."""
+
 ONLY_OF_RSC = tuple(name for name in PROPERTIES if name.endswith(("OperationalState", "FailureReason")))
 """What no other cmdlet has: IPv4Enabled is one of Get-NetAdapterLso's and Get-NetAdapterUso's, too."""
 

@@ -29,7 +29,6 @@ function Trouble($asked, $failure) {
     $code = [Runtime.InteropServices.Marshal]::GetHRForException($failure.Exception)
     [void]$troubles.Add([ordered]@{
         asked = $asked
-        id = Short $failure.FullyQualifiedErrorId 100
         type = Short ($failure.Exception.GetType().FullName) 100
         code = '0x{0:x8}' -f $code
         words = Short $failure.Exception.Message

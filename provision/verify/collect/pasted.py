@@ -19,6 +19,7 @@ from provision.tables.kernel_messages import KERNEL_MESSAGES
 from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
 from provision.verify.collect.pasted_guests import guest_nics, joined, untold
 from provision.verify.collect.pasted_machines import domain_nics, proxmox_nics
+from provision.verify.collect.pasted_nic import pasted_nic
 from provision.verify.collect.pasted_notes import (
     ABSENT,
     GRO,
@@ -33,12 +34,13 @@ from provision.verify.collect.pasted_notes import (
     tap_notes,
     unsure,
 )
-from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.evidence import Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.facts.ethtool_features import Features
+    from provision.verify.evidence import NicEvidence
 
 _UNNAMED = "unnamed"
 _MOST_NICS = 2000
@@ -136,22 +138,13 @@ def _devices(source: str, text: str, known: frozenset[str]) -> Iterator[NicEvide
 
 
 def _nic(where: Where, kind: str, features: Features | Unasked, notes: Iterable[str]) -> NicEvidence:
-    return NicEvidence(
-        host="pasted",
-        machine=where.source,
-        nic=f"{where.device or _UNNAMED}{where.again}",
-        mac="",
+    return replace(
+        pasted_nic(where.source, f"{where.device or _UNNAMED}{where.again}", notes),
         tap=where.device or None,
-        rsc=None,
-        purpose=None,
-        state="unknown",
         kind=kind,
-        model="virtio",
         # The first rung's reason is the one that is told.
         properties=features if isinstance(features, Unasked) else ABSENT,
-        virtio=ABSENT,
         features=features,
-        notes=tuple(notes),
     )
 
 

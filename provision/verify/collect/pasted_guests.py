@@ -5,25 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provision.facts.guest import NO_FAILURE, Adapter, GuestFacts
-from provision.facts.pasted_windows import PastedAdapter, PastedWindows, parse_windows
-from provision.tables.guests import NETKVM_ADAPTER
-from provision.verify.collect.pasted_notes import ABSENT
-from provision.verify.evidence import AskedGuest, NicEvidence
+from provision.facts.guest import Adapter, GuestFacts
+from provision.facts.pasted_windows import PastedWindows, parse_windows
+from provision.verify.collect.pasted_nic import pasted_nic
+from provision.verify.evidence import AskedGuest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from provision.facts.guest import FamilyRsc
+    from provision.verify.evidence import NicEvidence
 
 _UNNAMED = "unnamed"
 _EVERY = "every adapter"
-_MICROSOFT = ("ms_", "vms_")
-_LISTED = 6
-_WORKS = (
-    "Windows has nothing against RSC here (NoFailure); whether the host hands large frames on is not in what was pasted: "
-    "`rscvm check` on the host tells, or paste `virsh dumpxml` and `ethtool -k TAP` too"
-)
 _NO_ADAPTER = "of its adapters nothing was pasted: Get-NetAdapterRsc | Format-List tells of each"
 _JOINS = (
     "which of the host's NICs it is a MAC address would tell: `Get-NetAdapter | Format-List Name, MacAddress`"
@@ -40,7 +33,7 @@ def guest_nics(source: str, text: str) -> list[NicEvidence]:
         asked[name] = asked.get(name, 0) + 1
         again = f" ({asked[name]})" if asked[name] > 1 else ""
         facts, more = _facts(each.adapter, windows)
-        notes = [*_notes(each), *more, *windows.troubles]
+        notes = [*each.untold, *more, *windows.troubles]
         nics.append(_nic(source, f"{name}{again}", AskedGuest(facts, each.adapter), notes))
     if not nics and windows.global_rsc is not None:
         every = Adapter("")
@@ -73,28 +66,12 @@ def _told(nic: NicEvidence, guest: NicEvidence | None, *, beside: bool) -> NicEv
         return replace(nic, guest=guest.guest, notes=(*nic.notes, *guest.notes))
     if not isinstance(nic.guest, AskedGuest) or nic.guest.adapter is None:
         return nic
-    works = [_WORKS] if _works(nic.guest.adapter) else []
-    return replace(nic, notes=(*nic.notes, *works, *([_JOINS] if beside and not nic.mac else [])))
+    return replace(nic, notes=(*nic.notes, _JOINS)) if beside and not nic.mac else nic
 
 
-def _nic(source: str, name: str, guest: AskedGuest, notes: Sequence[str]) -> NicEvidence:
-    return NicEvidence(
-        host="pasted",
-        machine=source,
-        nic=name,
-        mac=guest.adapter.mac if guest.adapter else "",
-        tap=None,
-        rsc=None,
-        purpose=None,
-        state="unknown",
-        kind="ethernet",
-        model="virtio",
-        properties=ABSENT,
-        virtio=ABSENT,
-        features=ABSENT,
-        notes=tuple(notes),
-        guest=guest,
-    )
+def _nic(source: str, name: str, guest: AskedGuest, notes: Iterable[str]) -> NicEvidence:
+    mac = guest.adapter.mac if guest.adapter else ""
+    return replace(pasted_nic(source, name, notes), mac=mac, guest=guest)
 
 
 def _facts(adapter: Adapter, windows: PastedWindows) -> tuple[GuestFacts, list[str]]:
@@ -105,36 +82,3 @@ def _facts(adapter: Adapter, windows: PastedWindows) -> tuple[GuestFacts, list[s
             "RSC is off for the whole guest, and operational on this adapter: the two are not of one moment"
         ]
     return facts, []
-
-
-def _works(adapter: Adapter) -> bool:
-    return bool(adapter.rsc) and all(map(_family_works, adapter.rsc.values()))
-
-
-def _family_works(rsc: FamilyRsc) -> bool:
-    return rsc.enabled is not False and (
-        rsc.operational or (rsc.operational is None and rsc.reason == NO_FAILURE)
-    )
-
-
-def _notes(pasted: PastedAdapter) -> Iterator[str]:
-    """What is to be known beside it, and what cannot be told."""
-    adapter = pasted.adapter
-    yield from pasted.untold
-    if adapter.description and NETKVM_ADAPTER not in adapter.description:
-        yield (
-            f"it is {adapter.description}, and no VirtIO adapter: what is said of NetKVM, guest_csum and guest_tso is not about it"
-        )
-    software = [family for family, rsc in adapter.rsc.items() if rsc.operational and rsc.supported is False]
-    if software:
-        yield (
-            f"operational though the driver declares none ({', '.join(software)}): it is Windows' own RSC, in software, as of "
-            "Windows 10 1703 and later"
-        )
-    bound = [each.component for each in adapter.bindings if not each.component.startswith(_MICROSOFT)]
-    if bound:
-        more = f" and {len(bound) - _LISTED} more" if len(bound) > _LISTED else ""
-        yield (
-            f"bound to it, and not Windows' own: {', '.join(bound[:_LISTED])}{more}; which of them are filters, and of which NDIS, "
-            "is not in what was pasted"
-        )

@@ -21,23 +21,21 @@ MUX = {
     "ms_bridge": "a network bridge",
 }
 _SHOWN = 4
+_UNTOLD = "; which of these are filters is not told"
 
 
 def culprits(nic: NicEvidence) -> str:
     """What is bound to the adapter between it and TCP/IP and is no part of an ordinary Windows."""
     guest = answered(nic)
-    found = (
-        [_binding(each) for each in guest.adapter.bindings if is_foreign(each)]
-        if guest and guest.adapter
-        else []
-    )
-    return _listed(found)
+    found = [each for each in guest.adapter.bindings if is_foreign(each)] if guest and guest.adapter else []
+    untold = any(each.is_filter is None and each.component not in MUX for each in found)
+    return f"{_listed([_binding(each) for each in found])}{_UNTOLD if untold else ''}"
 
 
 def is_foreign(binding: Binding) -> bool:
     """Whether a binding may be what NDIS says no for: a MUX driver, or somebody else's filter."""
     return binding.component in MUX or (
-        binding.is_filter and not binding.component.startswith((_MICROSOFT, "vms_"))
+        binding.is_filter is not False and not binding.component.startswith((_MICROSOFT, "vms_"))
     )
 
 

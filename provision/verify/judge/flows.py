@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.frames import TapSample
 from provision.tables.backends import INTERFACES
+from provision.tables.families import FAMILY_NAMES
 from provision.verify.evidence import FAMILIES, Traffic, Unasked
 
 if TYPE_CHECKING:
@@ -187,10 +188,7 @@ def _sample_words(nic: NicEvidence, traffic: Traffic) -> Iterator[str]:
     else:
         yield f"{sample.tcp} of a sample of {sample.seen} TCP"
         for family in FAMILIES:
-            yield f"{_NAMES[family]} {family_words(seen(nic, family))}"
-
-
-_NAMES: dict[Family, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
+            yield f"{FAMILY_NAMES[family]} {family_words(seen(nic, family))}"
 
 
 def family_words(found: Seen) -> str:

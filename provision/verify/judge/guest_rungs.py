@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.guest import NO_FAILURE, FamilyRsc
 from provision.tables.failure_reasons import UNNAMED
+from provision.tables.families import FAMILY_NAMES
 from provision.tables.guests import FIRST_WITH_RSC, NETKVM_ADAPTER
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.rung import Rung, as_state, same
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
 NOT_ASKED = "the guest was not asked"
-FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 KEYWORDS = {"ipv4": "*RscIPv4", "ipv6": "*RscIPv6"}
 """NetKVM's keywords in the registry, as every driver's with RSC (netkvm.inf)."""
 _NOTHING = FamilyRsc()

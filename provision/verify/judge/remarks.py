@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.facts.guest import NO_FAILURE
 from provision.tables.failure_reasons import BY_REASON, UNNAMED
+from provision.tables.families import FAMILY_NAMES
 from provision.tables.offloads import BY_NAME, STANDBY
 from provision.tables.profiles import PROFILES
 from provision.verify.evidence import FAMILIES, Unasked
-from provision.verify.judge.blockers import to_come
+from provision.verify.judge.blockers import culprits, to_come
 from provision.verify.judge.flows import MANY_AGAIN, came_again, coalesced
-from provision.verify.judge.guest_rungs import FAMILY_NAMES, answered, told
+from provision.verify.judge.guest_rungs import answered, told, when_other_driver
 from provision.verify.judge.known import matches
 from provision.verify.judge.ladder import loaded, wire_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provision.facts.guest import Adapter
+    from provision.facts.guest import Adapter, FamilyRsc
     from provision.verify.evidence import AskedGuest, Family, NicEvidence
 
 UNTHROTTLED = 0xFFFFFFFF
@@ -55,6 +57,7 @@ def _of_the_guest(nic: NicEvidence) -> Iterator[str]:
     for words, families in by_words.items():
         yield f"once that is gone, the guest has more against RSC ({' and '.join(families)}): {words}"
     yield from _though_it_works(nic, guest)
+    yield from _of_the_adapter(nic, guest.adapter)
     yield from _by_software(nic, guest.adapter)
     if guest.facts.throttling not in (None, UNTHROTTLED):
         yield (
@@ -64,17 +67,43 @@ def _of_the_guest(nic: NicEvidence) -> Iterator[str]:
     yield from (f"the guest could not tell {trouble}" for trouble in guest.facts.troubles)
 
 
+def _of_the_adapter(nic: NicEvidence, adapter: Adapter) -> Iterator[str]:
+    """Whose adapter it is, and what is open where Windows says that RSC works, or does not say why it does not."""
+    if nic.model == "virtio" and when_other_driver(nic):
+        yield (
+            f"the guest's adapter is {adapter.description}, and no VirtIO adapter: what is said of NetKVM, guest_csum and guest_tso is not "
+            "about it"
+        )
+    said = [told(nic, family) for family in FAMILIES]
+    if any(rsc.operational is False and rsc.reason in ("", UNNAMED) for rsc in said) and (
+        found := culprits(nic)
+    ):
+        yield f"why RSC is not operational is not told; bound to the adapter: {found}"
+    if nic.host == "pasted" and isinstance(nic.properties, Unasked) and all(map(_has_nothing_against, said)):
+        yield (
+            "Windows has nothing against RSC here (NoFailure); whether the host hands large frames on is not in what was pasted: "
+            "`rscvm check` on the host tells, or paste `virsh dumpxml` and `ethtool -k TAP` too"
+        )
+
+
+def _has_nothing_against(rsc: FamilyRsc) -> bool:
+    return rsc.enabled is not False and (
+        rsc.operational or (rsc.operational is None and rsc.reason == NO_FAILURE)
+    )
+
+
 def _by_software(nic: NicEvidence, adapter: Adapter) -> Iterator[str]:
     """What gathers in Windows itself, and is no RSC of the NIC's."""
     own = [
         family
         for family in FAMILIES
-        if told(nic, family).operational and adapter.declared.get(family) is False
+        if told(nic, family).operational
+        and False in (adapter.declared.get(family), told(nic, family).supported)
     ]
     if own:
         yield (
-            f"Windows says that RSC is operational, and NetKVM says that it is off for {_both(own)}: then it is Windows' own, by software, "
-            "and segments come to the guest one by one"
+            f"Windows says that RSC is operational, and the guest's driver has it off, or declares none, for {_both(own)}: then it is "
+            "Windows' own, by software (Windows 10 1703 and later), and segments come to the guest one by one"
         )
     if adapter.switch:
         how = "" if adapter.software_rsc is None else _SOFTWARE[adapter.software_rsc]
@@ -89,7 +118,7 @@ def _though_it_works(nic: NicEvidence, guest: AskedGuest) -> Iterator[str]:
     cut = [family for family in fine if coalesced(nic, family) is False]
     if cut:
         yield f"the guest says NoFailure, and TCP over {_both(cut)} comes to it in frames of one segment: the fault lies before it"
-    elif guest.adapter.coalesced_host == guest.adapter.coalesced_win == 0:
+    elif not _ever_coalesced(guest.adapter):
         yield "the guest says NoFailure, and its driver has not had one coalesced frame since its start"
     again, frames = came_again(nic, fine)
     if again >= MANY_AGAIN * frames > 0:
@@ -99,6 +128,12 @@ def _though_it_works(nic: NicEvidence, guest: AskedGuest) -> Iterator[str]:
         )
     elif guest.facts.resent is not None and guest.facts.resent >= MANY_AGAIN:
         yield f"the guest says NoFailure, and sent {guest.facts.resent:.1%} of its TCP segments again since its start: there is loss"
+
+
+def _ever_coalesced(adapter: Adapter) -> bool:
+    """Whether its driver had a coalesced frame, as far as it tells: by NetKVM's own counts, or else by what every driver counts."""
+    counted = adapter.coalesced_host, adapter.coalesced_win
+    return adapter.coalesced != 0 if None in counted else any(counted)
 
 
 def _both(families: Sequence[Family]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from provision.verify.judge.blockers import culprits, suspects
 from provision.verify.judge.cause import Fix, always, cause, windows_reason
 from provision.verify.judge.guest_rungs import (
+    answered,
     facts_of,
     incapable,
     named_reason,
@@ -32,7 +33,16 @@ def capability(nic: NicEvidence, family: Family) -> str:
     if not incapable(nic, family):
         return ""
     said = told(nic, family).reason or "RscHardwareCapabilities"
-    return f"the guest's driver declares no RSC ({said})"
+    return f"the guest's driver{_which(nic)} declares no RSC ({said})"
+
+
+def _which(nic: NicEvidence) -> str:
+    """Which the driver is, as far as that is told."""
+    guest = answered(nic)
+    if guest is None or guest.adapter is None:
+        return ""
+    dated = f"of {guest.adapter.driver_date}" if guest.adapter.driver_date else ""
+    return "".join(f" {word}" for word in (guest.adapter.driver_version, dated) if word)
 
 
 @windows_reason("NDISCompatibility")
