@@ -120,6 +120,7 @@ def test_the_name_of_a_domain_that_cannot_be_read_is_still_its_own(place: Path) 
         b"",
         b"[]",
         b"null",
+        b"{}",
         b'"error"',
         b'{"error": "x"}',
         b'{"error": null}',
@@ -130,7 +131,7 @@ def test_the_name_of_a_domain_that_cannot_be_read_is_still_its_own(place: Path) 
         b'{"error": {"class": [], "desc": {"a": 1}}}',
         b'{"error": {"class": "' + b"C\\n" * 50_000 + b'", "desc": "' + b"\\u001bx\\n" * 50_000 + b'"}}',
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_a_monitor_says_that_is_no_qmp_is_told_of_it_in_short(place: Path, answer: bytes) -> None:
     with (

@@ -77,9 +77,11 @@ def test_a_host_without_virsh(tmp_path: Path) -> None:
             RefusedError,
             "QEMU refused ask: no ",
         ),
-        ("nothing of JSON", UnreadableError, "vm's monitor"),
-        ("[1]", UnreadableError, "vm's monitor"),
-        ("", UnreadableError, "vm's monitor"),
+        ("nothing of JSON", UnreadableError, "QEMU's answer to ask"),
+        ("[1]", UnreadableError, "QEMU's answer to ask"),
+        ('{"error": 7}', UnreadableError, "QEMU's answer to ask"),
+        ("{}", UnreadableError, "QEMU's answer to ask"),
+        ("", UnreadableError, "QEMU's answer to ask"),
     ],
 )
 def test_what_a_monitor_says(tmp_path: Path, said: str, error: type[Exception] | None, words: str) -> None:

@@ -17,6 +17,7 @@ from psrpcore import ServerPipeline
 from psrpcore.types import ErrorCategoryInfo, ErrorRecord, NETException, PSInvocationState
 
 from provision.edges.guest.winrm import WinrmGuest
+from provision.edges.wiring import RealEdges
 from provision.runtime.errors import DeadlineError, HostError
 from provision.runtime.guest_channel import Script
 from provision.runtime.interrupt import _arrived, begin, workers
@@ -28,9 +29,13 @@ from tests.winrm_guests import (  # the fixtures by other names than their tests
     an_authority,  # noqa: F401
     ask,
     refusal,
+    to,
     way,
 )
 from tests.winrm_server import never, says
+
+OURS = ("provision.edges.guest.winrm", "provision.edges.guest.psrp")
+"""What loads pypsrp; it has been loaded by now."""
 
 
 @pytest.mark.parametrize("tls", [True, False])
@@ -194,14 +199,16 @@ def test_no_proxy_of_the_environments_is_gone_by(start: Start, monkeypatch: pyte
 
 @pytest.mark.parametrize("library", ["pypsrp", "spnego"])
 def test_where_pypsrp_is_missing_it_is_told_how_to_have_it(
-    start: Start, monkeypatch: pytest.MonkeyPatch, library: str
+    monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
+    for name in [name for name in sys.modules if name.startswith((*OURS, f"{library}."))]:
+        monkeypatch.delitem(sys.modules, name)
 
-    error = refusal(start())
+    with pytest.raises(HostError, match=library) as caught:
+        RealEdges({}).guest("local", to("192.0.2.1"))
 
-    assert library in str(error)
-    assert error.hint == "pip install 'rscvm[winrm]'"
+    assert caught.value.hint == "pip install 'rscvm[winrm]'"
 
 
 def test_only_powershell_is_run(start: Start) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.edges.local import local_host
 from provision.edges.shell import ShellHost
 from provision.edges.sockets import connected
+from provision.runtime.errors import HostError
 from provision.runtime.places import ANYBODY
 
 if TYPE_CHECKING:
@@ -116,7 +117,10 @@ class RealEdges:
         return QmpSocket(f"{host}:{socket}", listener, relayed(host, connection.start, socket, listener.uid))
 
     def guest(self, host: str, way: GuestWay) -> AbstractContextManager[Channel]:
-        """A guest of the host's, by one way into it."""
+        """A guest of the host's, by one way into it.
+
+        :raise HostError: when what that takes is not installed.
+        """
         match way.kind:
             case "agent":
                 return self._by_agent(host, way)
@@ -125,8 +129,11 @@ class RealEdges:
 
                 return SshGuest(way)
             case "winrm":
-                from provision.edges.guest.winrm import WinrmGuest  # noqa: PLC0415 - an extra
-
+                try:
+                    from provision.edges.guest.winrm import WinrmGuest  # noqa: PLC0415 - an extra
+                except ImportError as error:
+                    hint = "pip install 'rscvm[winrm]'"
+                    raise HostError(f"{way} cannot be asked: {error}", hint=hint) from error
                 return WinrmGuest(way)
 
     @contextmanager

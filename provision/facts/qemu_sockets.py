@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.facts.qemu import FALSE, TRUE
 from provision.facts.qemu_arguments import WORD, options, properties
+from provision.runtime.guest_channel import AGENT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,14 +57,11 @@ def _socket_chardevs(argv: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
     return {said.get("id", ""): said for said in found if said.get("backend") == "socket"}
 
 
-_AGENT = "org.qemu.guest_agent.0"
-
-
 def agent_socket(argv: Sequence[str]) -> str:
     """The path at which QEMU listens for who asks the guest agent; empty where it does not, or we could not ask there."""
     chardevs = _socket_chardevs(argv)
     for said in (properties(text, "driver") for text in options(argv, "device")):
-        if said.get("driver") == "virtserialport" and said.get("name") == _AGENT:
+        if said.get("driver") == "virtserialport" and said.get("name") == AGENT_PORT:
             found = _monitor(chardevs.get(said.get("chardev", ""), {}), human=False, pretty=False)
             return "" if found.refused else found.path
     return ""

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 System = Literal["windows", "linux"]
 
+AGENT_PORT = "org.qemu.guest_agent.0"
+"""The name of a guest agent's port, in libvirt's XML and in QEMU."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:

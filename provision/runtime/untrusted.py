@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_MOST_VALUES = 2_000_000
+MOST_VALUES = 2_000_000
 """Of a JSON document; the features of 3,000 devices are 750,000, and an empty value takes 72 bytes."""
 _MOST_NODES = 200_000
 """Elements of an XML document, and attributes; a domain with 232 NICs has 5,000."""
@@ -19,7 +19,7 @@ _LONGEST_XML = 32 << 20
 """Characters; a description may have most of them."""
 
 
-def read_json(text: str | bytes, most: int = _MOST_VALUES, **options: Any) -> Any:
+def read_json(text: str | bytes, most: int = MOST_VALUES, **options: Any) -> Any:
     """The document, of at most so many values.
 
     :raise ValueError: when it is no JSON, nests too deeply, or is too large.

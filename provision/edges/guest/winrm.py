@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-import threading
-import traceback
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from provision.edges.guest.unspoken import cause, unspoken, without
+from provision.edges.guest.winrm_stream import NotHeardError
 from provision.runtime.command import Result
 from provision.runtime.deadline import Deadline, within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import shield
-from provision.runtime.masked import MARK
-from provision.runtime.safe_text import quoted, short
+
+with warnings.catch_warnings():  # of versions, by what pypsrp loads
+    warnings.simplefilter("ignore")
+    from pypsrp.exceptions import WinRMTransportError, WSManFaultError
+
+    from provision.edges.guest.psrp_messages import TooMuchError
+    from provision.edges.guest.psrp_session import Session
+    from provision.edges.guest.winrm_line import WinrmLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from provision.edges.guest.psrp_session import Session
     from provision.runtime.guest_channel import GuestWay, Script, System
 
-_LIBRARIES = ("pypsrp", "spnego")
-_LOADING = threading.Lock()
+for _library in ("pypsrp", "spnego"):  # they log what they send and receive
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+    logging.getLogger(_library).propagate = False
 
 # wsmerror.h and winerror.h: a fault's number says what it is, whatever the guest's language.
 _ALLOW = "in the guest, make it a member of Administrators; in a workgroup UAC holds all but the built-in Administrator back"
@@ -47,11 +52,10 @@ class WinrmGuest:
         self._password = ""
 
     def __enter__(self) -> Self:
-        """Have what it takes; the guest is not asked yet.
+        """Have the password; the guest is not asked yet.
 
-        :raise HostError: when pypsrp is not there, or the password is not.
+        :raise HostError: when it is not there.
         """
-        _load(self._way)
         name = self._way.password_env
         self._password = os.environ.get(name, "")
         if not self._password:
@@ -79,9 +83,6 @@ class WinrmGuest:
         :raise DeadlineError: when it does not end in time; it has been ended then, if the guest still answers.
         :raise HostError: when the guest does not answer, does not let us in, or does not run it.
         """
-        from provision.edges.guest.psrp_session import Session  # noqa: PLC0415 - loads pypsrp
-        from provision.edges.guest.winrm_line import WinrmLine  # noqa: PLC0415
-
         if script.shell != "powershell":
             raise HostError(f"{self._way} runs PowerShell alone, and {script.name} is for {script.shell}")
         whole = Deadline(within_limit(timeout))
@@ -94,7 +95,7 @@ class WinrmGuest:
             with shield():
                 session.end()
                 line.close()
-        return Result(str(self._way), ("powershell", script.name), status, out, self._unspoken(err))
+        return Result(str(self._way), ("powershell", script.name), status, out, without(err, self._password))
 
     @contextmanager
     def _told(self, script: Script, session: Session, whole: Deadline) -> Iterator[None]:
@@ -110,56 +111,24 @@ class WinrmGuest:
             late = f"{script.name} did not end within {whole.seconds:.3g} s in {self._way}"
             raise DeadlineError(late, whole=False) from error
         except HostError as error:
-            from provision.edges.guest.winrm_stream import NotHeardError  # noqa: PLC0415
-
             if not (session.begun and isinstance(error, NotHeardError)):
                 raise
             lost = f"{script.name} was not seen to end in {self._way}: {error}"
             raise LostError(lost, hint=error.hint, whole=False) from error
         except Exception as error:  # noqa: BLE001 - a fault, or whatever pypsrp stumbles over in what the guest says
-            quotes = self._password in "".join(traceback.format_exception(error))
-            raise self._fault(error) from (None if quotes else error)
+            raise self._fault(error) from cause(error, self._password)
 
     def _fault(self, error: Exception) -> HostError:
         """Why a guest does not do what it was asked, by a fault's number."""
-        from pypsrp.exceptions import WinRMTransportError, WSManFaultError  # noqa: PLC0415
-
-        from provision.edges.guest.psrp_messages import TooMuchError  # noqa: PLC0415
-
         if isinstance(error, WSManFaultError):
             code = error.code if isinstance(error.code, int) and 0 <= error.code < 1 << 32 else None
             what, hint = _FAULTS.get(code, ("says no", ""))
             number = "" if code is None else f" (0x{code:08X})"
-            words = self._unspoken(quoted(str(error.reason or "it does not say why")))
+            words = unspoken(str(error.reason or "it does not say why"), self._password)
             return HostError(f"{self._way} {what}{number}: {words}", hint=hint)
         if isinstance(error, WinRMTransportError):
             return HostError(f"{self._way} says no: HTTP {error.code}, without words that can be read")
         if isinstance(error, TooMuchError):
             return HostError(f"{self._way}: {error}, and no more is taken")
-        words = self._unspoken(short(f"{type(error).__name__}: {error}", 300))
+        words = unspoken(f"{type(error).__name__}: {error}", self._password)
         return HostError(f"{self._way} does not answer as PowerShell does: {words}")
-
-    def _unspoken(self, words: str) -> str:
-        """Words without the password, if they quote it."""
-        return words.replace(self._password, MARK)
-
-
-def _load(way: GuestWay) -> None:
-    """Load what is needed here alone, and keep it quiet: it logs what it sends and receives, and warns of versions.
-
-    :raise HostError: when it is not there.
-    """
-    with _LOADING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            for library in _LIBRARIES:
-                importlib.import_module(library)
-            importlib.import_module("provision.edges.guest.psrp_session")
-            importlib.import_module("provision.edges.guest.winrm_line")
-        except ImportError as error:
-            raise HostError(f"{way} cannot be asked: {error}", hint="pip install 'rscvm[winrm]'") from error
-    for library in _LIBRARIES:
-        logger = logging.getLogger(library)
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
-        logger.propagate = False

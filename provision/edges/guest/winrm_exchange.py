@@ -5,6 +5,7 @@ from __future__ import annotations
 from http.client import HTTPConnection, HTTPException, IncompleteRead, NotConnected
 from typing import TYPE_CHECKING, NamedTuple
 
+from provision.edges.guest.unspoken import cause, unspoken
 from provision.edges.guest.winrm_stream import PORTS, NotHeardError, PatientStream, said
 from provision.runtime.errors import HostError
 from provision.runtime.safe_text import short
@@ -41,14 +42,15 @@ class Answer(NamedTuple):
 class Exchange:
     """A connection, as which a login counts."""
 
-    def __init__(self, way: GuestWay, whole: Deadline) -> None:
-        """Connect.
+    def __init__(self, way: GuestWay, password: str, whole: Deadline) -> None:
+        """Connect; the password is in no error.
 
         :raise HostError: when nobody listens there, or whoever does is not who was meant.
         """
         self.asking = False
         """Whether an answer is still to come."""
         self._way = way
+        self._password = password
         self._stream = PatientStream(way, whole)
         self._http = HTTPConnection(way.address, PORTS[way.tls])
         self._http.auto_open = 0  # a connection is logged in, or none
@@ -90,8 +92,8 @@ class Exchange:
         except (OSError, IncompleteRead, NotConnected) as error:
             raise NotHeardError(f"{self._way} hung up in the middle: {short(said(error), 200)}") from error
         except HTTPException as error:
-            words = short(f"{type(error).__name__}: {error}", 200)
-            raise HostError(f"{self._way} says what is no HTTP: {words}") from error
+            words = unspoken(f"{type(error).__name__}: {error}", self._password, 200)
+            raise HostError(f"{self._way} says what is no HTTP: {words}") from cause(error, self._password)
         if len(data) > _MOST:
             raise HostError(f"{self._way} answers with more than {_MOST} bytes")
         self.asking = False

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pypsrp.encryption import WinRMEncryption
 from pypsrp.exceptions import WinRMTransportError
 
+from provision.edges.guest.unspoken import cause, unspoken
 from provision.edges.guest.winrm_exchange import ANSWER, ELSEWHERE, MISSING, NO, PATH, UNKNOWN, Exchange
-from provision.edges.guest.winrm_login import log_in, refused, unspoken
+from provision.edges.guest.winrm_login import log_in, refused
 from provision.edges.guest.winrm_stream import PORTS, NotHeardError, late
 from provision.runtime.deadline import pause
 from provision.runtime.errors import HostError
@@ -42,8 +43,8 @@ class WinrmLine:
         """`whole`: by when all has to have ended."""
         host = f"[{way.address}]" if ":" in way.address else way.address
         self.endpoint = f"{'https' if way.tls else 'http'}://{host}:{PORTS[way.tls]}{PATH}"
-        self.handed = 0
-        """How many messages the guest may have seen."""
+        self.handed = False
+        """Whether the guest may have seen a message."""
         self._way = way
         self._password = password
         self._whole = whole
@@ -95,14 +96,14 @@ class WinrmLine:
 
     def _sent(self, message: bytes, seconds: float) -> str:
         exchange = self._logged_in()
-        self.handed += 1
+        self.handed = True
         kind = _PLAIN
         if self._seal is not None:
             _, message = self._seal.wrap_message(message)
             kind = _SEALED
         answer = exchange.ask(message, {"Content-Type": kind}, seconds)
         if answer.status in (UNKNOWN, MISSING) or answer.status in ELSEWHERE:
-            raise refused(self._way, answer)
+            raise refused(self._way, self._password, answer)
         text = self._read(answer)
         if answer.status >= NO:
             raise WinRMTransportError("http", answer.status, text)
@@ -112,7 +113,7 @@ class WinrmLine:
         if self._exchange is not None and self._exchange.is_open:
             return self._exchange
         self.close()
-        exchange = Exchange(self._way, self._whole)
+        exchange = Exchange(self._way, self._password, self._whole)
         try:
             context = log_in(self._way, self._password, exchange)
         except BaseException:
@@ -130,13 +131,12 @@ class WinrmLine:
         try:
             text = self._opened(answer).decode("utf-8-sig")
             read_xml(text)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever pypsrp and pyspnego stumble over in what was said
             if answer.status >= NO:
                 return ""
-            # Whatever pypsrp and pyspnego stumble over in what was said.
             raise HostError(
                 f"{self._way}: its answer cannot be read: {unspoken(str(error), self._password)}"
-            ) from error
+            ) from cause(error, self._password)
         return text
 
     def _opened(self, answer: Answer) -> bytes:

@@ -12,10 +12,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from spnego.channel_bindings import GssChannelBindings
 
+from provision.edges.guest.unspoken import cause, unspoken, without
 from provision.edges.guest.winrm_exchange import ELSEWHERE, MISSING, PATH, UNKNOWN
 from provision.edges.guest.winrm_stream import SET_UP
 from provision.runtime.errors import HostError
-from provision.runtime.masked import MARK
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def log_in(way: GuestWay, password: str, exchange: Exchange) -> Any:
         if challenge is None:
             break
     if not context.complete or answer.status >= ELSEWHERE.start:
-        raise refused(way, answer)
+        raise refused(way, password, answer)
     return context
 
 
@@ -52,9 +52,9 @@ def _stepped(way: GuestWay, password: str, context: Any, challenge: bytes | None
     """
     try:
         token: bytes | None = context.step(challenge)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever pyspnego stumbles over
         words = unspoken(str(error), password)
-        raise HostError(f"{way}: no login by NTLM: {words}") from error
+        raise HostError(f"{way}: no login by NTLM: {words}") from cause(error, password)
     return token or b""
 
 
@@ -78,7 +78,7 @@ def _context(way: GuestWay, password: str, certificate: bytes) -> Any:
     )
 
 
-def refused(way: GuestWay, answer: Answer) -> HostError:
+def refused(way: GuestWay, password: str, answer: Answer) -> HostError:
     """Why a service does not let us in, by its status alone."""
     if answer.status in ELSEWHERE:
         return HostError(f"{way} sends us elsewhere (HTTP {answer.status}), where we do not go")
@@ -87,7 +87,10 @@ def refused(way: GuestWay, answer: Answer) -> HostError:
     if answer.status != UNKNOWN:
         return HostError(f"{way} does not log us in by NTLM (HTTP {answer.status})", hint=SET_UP)
     if not any(_scheme(offer) == _SCHEME for offer in answer.offers):
-        offered = ", ".join(short(_scheme(offer), 20) for offer in answer.offers[:5]) or "nothing"
+        offered = (
+            ", ".join(short(_scheme(without(offer, password)), 20) for offer in answer.offers[:5])
+            or "nothing"
+        )
         return HostError(
             f"{way} does not take a login by Negotiate; it offers {offered}",
             hint="in the guest: winrm set winrm/config/service/auth '@{Negotiate=\"true\"}'; Basic would tell it the password, and is not used",
@@ -96,11 +99,6 @@ def refused(way: GuestWay, answer: Answer) -> HostError:
         f"{way}: login refused",
         hint=f"is ${way.password_env} the password of {way.user} (a domain's as DOMAIN\\NAME), and may that account log in over the network?",
     )
-
-
-def unspoken(words: str, password: str) -> str:
-    """Somebody's words in short, without the password if they quote it."""
-    return short(words.replace(password, MARK), 600)
 
 
 def _scheme(offer: str) -> str:

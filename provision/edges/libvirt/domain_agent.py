@@ -6,10 +6,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from provision.edges.guest.agent_words import CHANNEL, INSTALL, returned
+from provision.edges.guest.agent_words import INSTALL, returned
 from provision.edges.libvirt.monitor import binding, within
 from provision.runtime.deadline import limited, within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError, RefusedError
+from provision.runtime.guest_channel import AGENT_PORT
 from provision.runtime.safe_text import quoted
 from provision.runtime.untrusted import read_xml
 
@@ -20,7 +21,9 @@ _SYNC = 5
 """Seconds in which libvirt itself finds out that an agent does not answer (VIR_DOMAIN_QEMU_AGENT_COMMAND_DEFAULT)."""
 _LATE, _REFUSED = 112, 113
 """VIR_ERR_AGENT_COMMAND_TIMEOUT and _FAILED of newer ones; libvirt 9 has no names for them, and other codes."""
-_ADD = f"add <channel type='unix'><target type='virtio' name='{CHANNEL}'/></channel> to it, and start it anew"
+_ADD = (
+    f"add <channel type='unix'><target type='virtio' name='{AGENT_PORT}'/></channel> to it, and start it anew"
+)
 _MUCH = "libvirt hands on no answer of more than 4 MiB, which is 3 MiB of output"
 _RESTART = "in the guest: systemctl restart qemu-guest-agent (Windows: Restart-Service QEMU-GA)"
 """libvirt gives up on an agent that has answered with more than 10 MiB, until that opens its port anew (measured, 9.0)."""
@@ -92,5 +95,5 @@ class LibvirtAgent:
             root = read_xml(within(_SYNC, lambda: self._domain.XMLDesc(0)))
         except (TimeoutError, ValueError, HostError, binding().libvirtError):
             return True
-        targets = root.iterfind(f"devices/channel/target[@name='{CHANNEL}']")
+        targets = root.iterfind(f"devices/channel/target[@name='{AGENT_PORT}']")
         return all(target.get("state") != "disconnected" for target in targets)

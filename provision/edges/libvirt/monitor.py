@@ -9,11 +9,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from provision.edges.qmp_answer import return_value
 from provision.runtime.deadline import within_limit
-from provision.runtime.errors import DeadlineError, HostError, RefusedError, RequestError, UnreadableError
+from provision.runtime.errors import DeadlineError, HostError, RequestError, UnreadableError
 from provision.runtime.interrupt import look
-from provision.runtime.safe_text import quoted, short
-from provision.runtime.untrusted import read_json
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +28,6 @@ _TIMEOUT = 5.0
 """Seconds for one answer of a monitor."""
 _MOST_HANGING = 12
 """Calls that we leave hanging: libvirtd has 20 workers (max_workers), and others want some, too."""
-_WORDS = 300
-"""Characters of what a monitor says that are handed on in an error."""
 UNDECODED = (UnicodeDecodeError, SystemError)
 """What libvirt-python raises of a text that is not UTF-8; SystemError where it is an error's own."""
 
@@ -160,7 +158,7 @@ class LibvirtMonitor:
             raise HostError(self._silent) from error
         except libvirt.libvirtError as error:
             raise HostError(f"libvirt could not ask {self._name} {command}: {quoted(str(error))}") from error
-        return _returned(answer, command)
+        return return_value(answer, "QEMU", command)
 
     def _see_that_it_is_free(self) -> None:
         """See, once, that no command hangs there from before: another one would keep another of libvirtd's workers.
@@ -180,22 +178,3 @@ class LibvirtMonitor:
 
         question = json.dumps({"execute": command, "arguments": arguments})
         return str(libvirt_qemu.qemuMonitorCommand(self._domain, question, 0))
-
-
-def _returned(text: str, command: str) -> object:
-    """The `return` value of a monitor's answer, whoever wrote that.
-
-    :raise RefusedError: when it is an error.
-    :raise UnreadableError: when it is no QMP.
-    """
-    try:
-        answer = read_json(text)
-    except ValueError as error:
-        why = short(str(error), 100)
-        raise UnreadableError(f"the monitor's answer to {command} ({why})", text, hint="") from error
-    if not isinstance(answer, dict) or not isinstance(answer.get("error", {}), dict):
-        raise UnreadableError(f"the monitor's answer to {command}, which is no QMP", text, hint="")
-    if "error" in answer:
-        kind, words = (str(answer["error"].get(key, ""))[: _WORDS + 1] for key in ("class", "desc"))
-        raise RefusedError(f"QEMU refused {command}: {short(words, _WORDS)}", kind)
-    return answer.get("return")

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from provision.edges.ahead import MOST_AHEAD, AskedAhead
+from provision.edges.qmp_answer import return_value
 from provision.runtime.command import Run
-from provision.runtime.errors import DeadlineError, HostError, RefusedError, UnreadableError
-from provision.runtime.safe_text import quoted, short
-from provision.runtime.untrusted import read_json
+from provision.runtime.errors import DeadlineError, HostError
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +63,7 @@ class VirshMonitor:
         """Return the command's `return` value.
 
         :raise RefusedError: when QEMU answers with an error.
+        :raise UnreadableError: when it answers what is no QMP.
         :raise HostError: when it does not answer.
         """
         if self._silent:
@@ -77,16 +78,4 @@ class VirshMonitor:
             raise HostError(
                 f"libvirt did not ask {self._name}'s monitor: {quoted(answer.err)[:_WORDS] or answer.status}"
             )
-        try:
-            said = read_json(answer.out)
-        except ValueError as error:
-            raise UnreadableError(f"{self._name}'s monitor", answer.out) from error
-        if not isinstance(said, dict) or not ({"return", "error"} & said.keys()):
-            raise UnreadableError(f"{self._name}'s monitor", answer.out)
-        if "error" in said:
-            why = said["error"] if isinstance(said["error"], dict) else {}
-            raise RefusedError(
-                f"QEMU refused {command}: {short(str(why.get('desc', '')), _WORDS)}",
-                str(why.get("class", "")),
-            )
-        return said["return"]
+        return return_value(answer.out, "QEMU", command)
