@@ -119,17 +119,6 @@ def test_features_that_cannot_be_read_are_told_and_cost_nothing_else() -> None:
     assert rsc(guest) == FamilyRsc()
 
 
-def test_segments_that_were_sent_again_are_a_share() -> None:
-    said = {
-        **SAID,
-        "snmp": "Tcp: InSegs OutSegs RetransSegs MaxConn\nTcp: 1000 500 5 -1",
-    }
-
-    guest = parse_linux_guest(json.dumps(said, separators=(",", ":")))
-
-    assert guest.resent == 0.01
-
-
 @pytest.mark.parametrize("text", ["", "sh: not found", '{"rscvm":"windows/1"}', CAPTURED[:-20], '{"rscvm":"linux/1","processors":{"a":1},"devices":{"b":2}'])  # fmt: skip
 def test_what_is_no_answer_is_refused(text: str) -> None:
     with pytest.raises(UnreadableError):

@@ -40,7 +40,6 @@ def test_a_guest_whose_rsc_works_tells_all_there_is() -> None:
     assert (guest.system, guest.release) == ("windows", "Microsoft Windows Server 2022 Standard")
     assert (guest.version, guest.processors, guest.global_rsc) == ((10, 0, 20348), 4, True)
     assert (guest.nat, guest.defender, guest.throttling) == (False, True, 0xFFFFFFFF)
-    assert guest.resent == 100 / 1_000_000
     assert guest.callouts == ()
     assert guest.troubles == ()
     adapter = guest.adapter("52:54:00:12:34:56")
@@ -81,7 +80,6 @@ def test_each_blocker_is_told_with_who_it_is() -> None:
     assert third.rsc == {}
     assert guest.troubles == ("NetKvm_Config: Ungültige Klasse (CimException 0x80131500)",)
     assert guest.throttling is None
-    assert guest.resent is None
 
 
 def test_the_hosts_mac_address_finds_an_adapter_that_was_given_another() -> None:

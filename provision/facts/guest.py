@@ -115,8 +115,6 @@ class GuestFacts:
     """Whether it has a WinNAT network (Get-NetNat)."""
     throttling: int | None = None
     """NetworkThrottlingIndex; None where it is not set."""
-    resent: float | None = None
-    """Share of the TCP segments that it sent and had to send again, since its start; None where it does not count them."""
     troubles: tuple[str, ...] = ()
     """What it was asked and could not tell, each in a line."""
 

@@ -65,8 +65,3 @@ def version_of(said: str) -> tuple[int, ...]:
     """The numbers that a version begins with, four at most: of a kernel's release `6.1.0-28-amd64` (6, 1, 0)."""
     parts = said.split("-", maxsplit=1)[0].split(".")[:4]
     return tuple(map(int, takewhile(lambda part: part.isascii() and part.isdigit(), parts)))
-
-
-def share_of(part: int, whole: int) -> float | None:
-    """Of a whole, 1 at most; None of nothing."""
-    return min(1.0, part / whole) if whole else None

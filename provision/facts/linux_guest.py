@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_features import Feature, parse_features
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
-from provision.facts.guest_answer import answer_of, mac_of, rows_of, share_of, text_of, version_of
+from provision.facts.guest_answer import answer_of, mac_of, rows_of, text_of, version_of
 from provision.runtime.errors import UnreadableError, reading
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def parse_linux_guest(text: str) -> GuestFacts:
         said = answer_of(text, SCHEMA)
         rows = rows_of(said.get("devices"), _MOST_DEVICES)
         release = text_of(said.get("release"))
-        tcp = _counters(text_of(said.get("snmp"), _LONGEST), "Tcp:")
         processors = text_of(said.get("processors"), 20)
         return GuestFacts(
             "linux",
@@ -38,18 +37,8 @@ def parse_linux_guest(text: str) -> GuestFacts:
             version=version_of(release),
             adapters=tuple(map(_adapter, sorted(rows, key=lambda row: row.get("driver") != DRIVER))),
             processors=int(processors) if processors.isascii() and processors.isdigit() else None,
-            resent=share_of(tcp.get("RetransSegs", 0), tcp.get("OutSegs", 0)),
             troubles=tuple(_troubles(said, rows)),
         )
-
-
-def _counters(text: str, name: str) -> dict[str, int]:
-    """A line of names and one of numbers below it, as /proc/net/snmp has them; negative ones are no counters."""
-    lines = [line.split() for line in text.splitlines() if line.startswith(name)]
-    if len(lines) != 2:
-        return {}
-    pairs = zip(lines[0][1:], lines[1][1:], strict=False)
-    return {key: int(number) for key, number in pairs if number.isascii() and number.isdigit()}
 
 
 def _adapter(row: Mapping[str, Any]) -> Adapter:

@@ -12,7 +12,6 @@ from provision.facts.guest_answer import (
     mac_of,
     number_of,
     rows_of,
-    share_of,
     text_of,
     version_of,
 )
@@ -42,7 +41,6 @@ def parse_windows_guest(text: str) -> GuestFacts:
     with reading("what a script said in the guest", text):
         said = answer_of(text, SCHEMA)
         system = said.get("os") or {}
-        tcp = rows_of(said.get("tcp"), 2)
         switches = rows_of(said.get("switches"), _MOST_ROWS)
         return GuestFacts(
             "windows",
@@ -55,7 +53,6 @@ def parse_windows_guest(text: str) -> GuestFacts:
             defender=flag_of(said.get("defender")),
             nat=flag_of(said.get("nat")),
             throttling=_double_word(said.get("throttling")),
-            resent=share_of(*(sum(number_of(row.get(name)) or 0 for row in tcp) for name in ("again", "sent"))),
             troubles=tuple(trouble_of(row) for row in rows_of(said.get("troubles"), _MOST_TROUBLES)),
         )  # fmt: skip
 

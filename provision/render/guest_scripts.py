@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.guest_channel import Script
 from provision.runtime.powershell import literal, pattern
 from provision.runtime.templates import shipped_text, template
+from provision.tables.families import FAMILY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,9 +39,6 @@ KEYWORDS = (
     "OffLoad.TxLSO",
 )
 """NetKVM's registry keywords that are asked for (its netkvm-base.txt, netkvm-add-poll.txt and netkvm-add-uso.txt)."""
-
-_FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
-"""By our names, Windows': of parameters, and of values of -AddressFamily."""
 
 
 def ask_windows() -> Script:
@@ -119,7 +117,7 @@ def restoring(change: GuestChange) -> list[str]:
 def _of_rsc(adapter: str, was: Mapping[str, str]) -> Iterator[str]:
     for family, old in was.items():
         verb = "Enable" if old == "True" else "Disable"
-        if family in _FAMILIES.values():
+        if family in FAMILY_NAMES.values():
             yield f"{verb}-NetAdapterRsc -Name {pattern(adapter)} -{family}"
 
 
@@ -165,4 +163,4 @@ def _digits(mac: str) -> str:
 
 
 def _named(families: Iterable[str]) -> list[str]:
-    return [_FAMILIES[family] for family in families]
+    return [FAMILY_NAMES[family] for family in families]

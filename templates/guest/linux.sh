@@ -14,7 +14,6 @@ told() {
 
     printf '{"rscvm":"linux/1","release":%s,"processors":%s' "$(quoted "$(uname -r)")" \
         "$(quoted "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo)" 20)"
-    printf ',"snmp":%s' "$(quoted "$(grep ^Tcp: /proc/net/snmp 2>/dev/null)" 4000)"
     has=$(command -v ethtool) && printf ',"ethtool":%s' "$(quoted "$(ethtool --version 2>/dev/null)")"
     printf ',"devices":['
     count=0

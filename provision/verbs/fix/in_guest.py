@@ -18,6 +18,7 @@ from provision.render.guest_scripts import (
 )
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.powershell import literal, pattern
+from provision.tables.families import FAMILY_NAMES
 from provision.verbs.fix.repair import causes_of
 from provision.verbs.fix.taps import Change, name_of
 from provision.verify.evidence import Family, Unasked
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 """Seconds for one script; an adapter that is restarted takes some of them."""
-_NAMES: Mapping[Family, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
     rows, adapter = _ROWS[guest.facts.system], guest.adapter
     for cause, families, seen in causes_of(verdict):
         for row, of in rows[cause.id](nic, families) if cause.id in rows else ():
-            words = row.words(adapter.name, [_NAMES[family] for family in of])
+            words = row.words(adapter.name, [FAMILY_NAMES[family] for family in of])
             change = InGuest(nic.machine, name_of(verdict), cause.id, words, seen)
             yield GuestMend(nic, change, row.script(nic.mac, of))
 

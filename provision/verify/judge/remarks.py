@@ -126,8 +126,6 @@ def _though_it_works(nic: NicEvidence, guest: AskedGuest) -> Iterator[str]:
             f"the guest says NoFailure, and {again} of {frames} frames of a sample came to it again or out of order: look for "
             "loss before you look at offloads"
         )
-    elif guest.facts.resent is not None and guest.facts.resent >= MANY_AGAIN:
-        yield f"the guest says NoFailure, and sent {guest.facts.resent:.1%} of its TCP segments again since its start: there is loss"
 
 
 def _ever_coalesced(adapter: Adapter) -> bool:
