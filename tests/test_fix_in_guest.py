@@ -10,9 +10,10 @@ import pytest
 from provision.runtime.errors import HostError
 from provision.verbs.check import Look, check
 from provision.verbs.fix.fix import Fixed, Place, fix_domain
-from provision.verbs.fix.in_guest import _ROWS, Guests, InGuest, guest_mends
+from provision.verbs.fix.in_guest import _ROWS, Guests, InGuest, guest_mends, is_restarting
 from provision.verbs.fix.repair import IN_GUEST
 from provision.verify.collect.source import domain_source
+from provision.verify.evidence import Unasked
 from provision.verify.judge.verdict import judge_nic
 from tests.asked_guests import Guest, GuestEdges, answer, host
 from tests.builders import nic
@@ -33,7 +34,7 @@ def changed(kind: str, old: dict[str, Any], new: dict[str, Any], *troubles: dict
     said = {
         "rscvm": "fix/1",
         "fix": kind,
-        "adapter": "Ethernet 2",
+        "adapter": "" if kind == "global" else "Ethernet 2",
         "old": old,
         "new": new,
         "troubles": list(troubles),
@@ -197,6 +198,36 @@ def test_a_change_that_was_not_read_back_is_not_called_none_and_what_undoes_it_i
         "vm: whether the guest changed it was not read back: Enable-NetAdapterRsc: not back yet"
     )
     assert "Disable-NetAdapterRsc -Name 'Ethernet 2' -IPv4" in fixed.error.hint
+
+
+OTHERS = {
+    "another kind": changed("global", {"ReceiveSegmentCoalescing": "Disabled"}, {"ReceiveSegmentCoalescing": "Enabled"}),
+    "a Linux' feature": json.dumps({"rscvm": "fix/1", "fix": "linux", "adapter": "vnet0", "old": {"tx-checksumming": "off"}, "new": {"tx-checksumming": "on"}}),
+    "another adapter": changed("rsc", {"IPv4": False}, {"IPv4": True}).replace("Ethernet 2", "Ethernet 3"),
+    "the other way round": changed("rsc", {"IPv4": True}, {"IPv4": False}),
+    "another setting": changed("rsc", {"tx": "off"}, {"tx": "on"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("says", OTHERS.values(), ids=[*OTHERS])
+def test_an_answer_of_something_else_than_was_asked_is_no_change_and_no_command_comes_of_it(
+    says: str,
+) -> None:
+    there = host()
+    there.guests = {"the guest agent": guest_that("NicPropertyDisabled", "fix-rsc", says)}
+
+    fixed = fix(there)
+
+    assert not fixed.changed
+    assert "something else than it was asked to" in str(fixed.error)
+    assert not [note for note in fixed.notes if "puts it back" in note]
+
+
+def test_a_silent_guest_that_was_not_changed_is_not_waited_for() -> None:
+    silent = nic(machine="b", guest=Unasked("silent"))
+
+    assert not is_restarting({"a.net0"}, silent)
+    assert is_restarting({"b.net0"}, silent)
 
 
 def test_a_guest_that_said_nothing_of_what_it_found_has_changed_nothing_that_is_known() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 
 from provision.api.saved import judged_from, recorded
 from provision.lab.load import parse_lab
-from provision.runtime.errors import HostError, RequestError
-from provision.runtime.guest_channel import GuestWay
+from provision.runtime.command import Result
+from provision.runtime.deadline import Deadline, limited, own_limit
+from provision.runtime.errors import DeadlineError, HostError, RequestError
+from provision.runtime.guest_channel import GuestWay, Script
 from provision.runtime.places import Target
 from provision.verbs.check import Look, check
 from provision.verify.collect.asked_ways import named_ways
@@ -19,8 +23,10 @@ from provision.verify.collect.source import domain_source
 from provision.verify.evidence import AskedGuest, Owner, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.saved.files import Request
+from provision.verify.saved.kept_lab import restored_lab, saved_lab
 from provision.verify.saved.record import Recorder
 from provision.verify.saved.replay import Replay
+from provision.verify.saved.rows import into
 from tests.asked_guests import BY_AGENT, MAC, Guest, GuestEdges, answer, edges, host
 from tests.builders import FakeHost, nic
 
@@ -40,7 +46,7 @@ def test_the_first_way_that_answers_is_taken_and_the_next_are_left_alone() -> No
 
 def test_two_guests_at_one_address_are_told_apart_by_their_ports_also_in_evidence() -> None:
     ways = {
-        name: GuestWay("ssh", "windows", target=Target(name, "127.0.0.1", port, "root"))
+        name: GuestWay("ssh", "windows", name, target=Target(name, "127.0.0.1", port, "root"))
         for name, port in (("a", 2222), ("b", 2223))
     }
     there = GuestEdges(
@@ -192,6 +198,42 @@ def test_that_a_guest_did_not_answer_is_kept_too(tmp_path: Path) -> None:
     assert outcome.value is not None
     assert outcome.value[0].evidence.guest == before.evidence.guest
     assert isinstance(before.evidence.guest, Unasked)
+
+
+def test_a_labs_guest_is_judged_again_by_what_it_told_and_no_address_of_its_is_kept() -> None:
+    lab = parse_lab(LAB, "lab.yaml", "/srv", {})
+    machine = nic(machine="win", owner=Owner(domain="win"))
+    kept = restored_lab(saved_lab(lab))
+
+    ways, again = named_ways(lab, machine), named_ways(kept, machine)
+
+    assert (
+        [into(way) for way in again]
+        == [into(way) for way in ways]
+        == ["winrm of win 1", "agent of win", "ssh of win 3"]
+    )
+    assert not [
+        word for word in ("10.0.0.2", "Administrator", "WIN_PW", "/k") if word in json.dumps(saved_lab(lab))
+    ]
+
+
+class Slow(Guest):
+    """Stands for one that says nothing for as long as anybody waits for it."""
+
+    def run(self, script: Script, *, timeout: float) -> Result:  # noqa: ARG002
+        while (limit := own_limit()) is not None and not limit.expired:
+            time.sleep(0.01)
+        raise DeadlineError("it does not end")
+
+
+def test_guests_that_take_all_the_time_are_told_and_those_behind_them_are_not_asked() -> None:
+    there = GuestEdges(guests={"the guest agent": Slow("")})
+
+    with limited(Deadline(0.3)):
+        found = ask_guests(there, "local", {f"vm{i}": [BY_AGENT] for i in range(5)})
+
+    reasons = [each.reason for each in found.values() if isinstance(each, Unasked)]
+    assert sorted(reason.partition(":")[0] for reason in reasons) == ["not asked", *["the guest agent"] * 4]
 
 
 def test_many_guests_are_asked_side_by_side_and_one_that_leads_astray_costs_its_own_answer_alone() -> None:

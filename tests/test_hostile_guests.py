@@ -25,9 +25,9 @@ NASTY = "\x1b]0;owned\x07\x1b[2J<script>alert(1)</script>'; Stop-Computer #\u201
 WHEN = datetime(2026, 11, 29, tzinfo=UTC)
 
 
-def hostile(reason: str) -> NicEvidence:
+def hostile(reason: str, *, nat: bool = True) -> NicEvidence:
     guest = windows(
-        reason, reason, name=NASTY, switch=NASTY, nat=True, defender=True,
+        reason, reason, name=NASTY, switch=NASTY, nat=nat, defender=True,
         bindings=(Binding(NASTY, NASTY, NASTY, NASTY, is_filter=True),), callouts=(Callout(NASTY, driver=NASTY),),
         troubles=(NASTY,), release=NASTY, keywords={NASTY: NASTY},
     )  # fmt: skip
@@ -51,7 +51,7 @@ def test_nothing_that_a_guest_says_steers_a_terminal_or_a_page(
 
 
 def test_a_command_for_powershell_has_the_name_as_one_literal() -> None:
-    [mend] = guest_mends([judge_nic(hostile("NicPropertyDisabled"))])
+    [mend] = guest_mends([judge_nic(hostile("NicPropertyDisabled", nat=False))])
 
     quoted = mend.change.what.removeprefix("Enable-NetAdapterRsc -Name ")
     assert quoted.startswith("'")

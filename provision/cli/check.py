@@ -161,6 +161,7 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     from provision.runtime.parallel import side_by_side
     from provision.verbs.check import PATIENCE, Look
     from provision.verbs.check import check as look_at
+    from provision.verify.collect.guest_answers import LONGEST
 
     if asked.source is not None:
         saved = judged_from(asked.source, sys.stdin)
@@ -170,7 +171,9 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
         found = side_by_side(
-            list(sources), lambda name: look_at(sources[name], look), seconds=PATIENCE + look.observe
+            list(sources),
+            lambda name: look_at(sources[name], look),
+            seconds=PATIENCE + LONGEST + look.observe,
         )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
 

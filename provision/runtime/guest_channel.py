@@ -32,6 +32,8 @@ class GuestWay:
     kind: Literal["agent", "ssh", "winrm"]
     system: System | None = None
     """What runs there, where that is known beforehand; an agent can tell it."""
+    named: str = ""
+    """How evidence tells it from others, which has no addresses: its machine and its place among the ways into that."""
     domain: str = ""
     """An agent's: the domain through whose libvirt it is asked."""
     socket: str = ""

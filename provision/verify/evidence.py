@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from provision.facts.ip import DEFAULT_LIMITS, Limits
@@ -150,8 +150,8 @@ class AskedGuest:
     facts: GuestFacts
     adapter: Adapter | None
     """None where it knows no adapter of that MAC address."""
-    way: GuestWay | None = None
-    """By which it told that; None where it was pasted."""
+    way: GuestWay | None = field(default=None, compare=False)
+    """By which it told that, which evidence does not have whole; None where it was pasted."""
 
 
 @dataclass(frozen=True, slots=True)

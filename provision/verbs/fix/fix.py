@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from provision.facts.domain import parse_domain
@@ -113,8 +114,10 @@ def _with_guests(fixed: Fixed, guests: Guests | None, verdicts: Sequence[NicVerd
 
 def _settled(verdicts: Callable[[], list[NicVerdict]], fixed: Fixed) -> list[NicVerdict]:
     """How every NIC is now; an adapter that was restarted in its guest has its driver again first."""
-    restarted = any(isinstance(change, InGuest) for change in fixed.changed)
-    return await_drivers_of(verdicts, Deadline(_RESTARTED), is_restarting) if restarted else verdicts()
+    restarted = {change.nic for change in fixed.changed if isinstance(change, InGuest)}
+    if not restarted:
+        return verdicts()
+    return await_drivers_of(verdicts, Deadline(_RESTARTED), partial(is_restarting, restarted))
 
 
 def fix_host(source: MachineSource, edges: Edges, say: Say, look: Look = LOOK, *, dry_run: bool) -> Fixed:

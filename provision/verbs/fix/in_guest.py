@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.facts.guest_change import GuestChange, parse_guest_change
+from provision.facts.guest_change import GuestChange, Kind, parse_guest_change
 from provision.render.guest_scripts import (
     enable_linux,
     enable_offload_globally,
@@ -26,7 +26,7 @@ from provision.verify.judge.guest_rungs import KEYWORDS, answered, has_nat, told
 from provision.verify.judge.ladder import loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from provision.runtime.command import Say
     from provision.runtime.guest_channel import Script
@@ -53,6 +53,8 @@ class GuestMend:
     nic: NicEvidence
     change: InGuest
     script: Script
+    asked: GuestChange
+    """The answer that says no more than that it was done: the same adapter, and nothing else set, or otherwise."""
 
 
 def guest_mends(verdicts: Sequence[NicVerdict]) -> list[GuestMend]:
@@ -73,7 +75,9 @@ def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
         for row, of in rows[cause.id](nic, families) if cause.id in rows else ():
             words = row.words(adapter.name, [FAMILY_NAMES[family] for family in of])
             change = InGuest(nic.machine, name_of(verdict), cause.id, words, seen)
-            yield GuestMend(nic, change, row.script(nic.mac, of))
+            named = "" if row.kind == "global" else adapter.name
+            asked = GuestChange(row.kind, named, new=row.settings(of))
+            yield GuestMend(nic, change, row.script(nic.mac, of), asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ class _Row:
     """As a person would do it, by the adapter's name and the families'."""
     script: Callable[[str, Sequence[Family]], Script]
     """By the adapter's MAC address."""
+    kind: Kind
+    settings: Callable[[Sequence[Family]], Mapping[str, str]]
+    """What it leaves set, by setting."""
 
 
 def _enable(adapter: str, families: Sequence[str]) -> str:
@@ -102,13 +109,25 @@ def _keyword(adapter: str, families: Sequence[str]) -> str:
     )
 
 
-_SWITCH = _Row(_enable, enable_rsc)
-_KEYWORD = _Row(_keyword, lambda mac, families: set_keyword(mac, KEYWORDS[families[0]], "1"))
+def _of_families(value: str) -> Callable[[Sequence[Family]], Mapping[str, str]]:
+    return lambda families: {FAMILY_NAMES[family]: value for family in families}
+
+
+_SWITCH = _Row(_enable, enable_rsc, "rsc", _of_families("True"))
+_KEYWORD = _Row(
+    _keyword,
+    lambda mac, families: set_keyword(mac, KEYWORDS[families[0]], "1"),
+    "keyword",
+    lambda families: {KEYWORDS[families[0]]: "1"},
+)
 _GLOBAL = _Row(
     lambda *_: "Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled",
     lambda *_: enable_offload_globally(),
+    "global",
+    lambda _: {"ReceiveSegmentCoalescing": "Enabled"},
 )
-_FORWARDING = _Row(_stop, stop_forwarding)
+_FORWARDING = _Row(_stop, stop_forwarding, "forwarding", _of_families("Disabled"))
+
 Rows = Iterable[tuple[_Row, Sequence[Family]]]
 
 
@@ -126,6 +145,8 @@ def _on_linux(nic: NicEvidence, families: Sequence[Family]) -> Rows:
         _Row(
             lambda adapter, _: shlex.join(("ethtool", "-K", adapter, switch, "on")),
             lambda mac, _: enable_linux(mac),
+            "linux",
+            lambda _: {switch: "on"},
         ),
         families,
     )
@@ -189,6 +210,8 @@ class Guests:
         with self.edges.guest(self.host, guest.way) as channel:
             result = channel.run(mend.script, timeout=_PATIENCE)
         fix = parse_guest_change(result.check().out)
+        if not _answers(fix, mend.asked):
+            raise HostError(f"{machine}: the guest says that it changed something else than it was asked to")
         why = "; ".join(fix.troubles) or "it told no reason"
         if fix.unread:
             raise HostError(
@@ -200,7 +223,17 @@ class Guests:
         return fix
 
 
-def is_restarting(nic: NicEvidence) -> bool:
-    """Whether an adapter that was restarted in its guest has no driver yet, or its guest does not answer yet."""
+def _answers(fix: GuestChange, asked: GuestChange) -> bool:
+    """Whether an answer is of what was asked: its settings, at its adapter, and what has changed is as it was wanted."""
+    same = fix.kind == asked.kind and fix.adapter in ("", asked.adapter)
+    known = asked.new.keys() if asked.kind != "rsc" else FAMILY_NAMES.values()
+    left = all(fix.new[name] == asked.new.get(name, fix.new[name]) for name in fix.changed)
+    return same and {*fix.old, *fix.new} <= {*known} and left
+
+
+def is_restarting(names: Collection[str], nic: NicEvidence) -> bool:
+    """Whether one of these NICs, whose adapters may have been restarted, has no driver yet, or its guest does not answer yet."""
+    if f"{nic.machine}.{nic.nic}" not in names:
+        return False
     without = not isinstance(nic.virtio, Unasked) and not loaded(nic)
     return nic.state == "running" and (without or isinstance(nic.guest, Unasked))

@@ -23,19 +23,23 @@ def named_ways(lab: Lab, nic: NicEvidence) -> tuple[GuestWay, ...]:
     machine = lab.machines.get(nic.machine)
     if machine is None:
         return ()
-    return tuple(way for ask in machine.ask for way in _ways(ask, nic, machine.guest))
+    return tuple(
+        way
+        for place, ask in enumerate(machine.ask, 1)
+        for way in _ways(ask, nic, machine.guest, f"{nic.machine} {place}")
+    )
 
 
-def _ways(ask: Ask, nic: NicEvidence, system: System) -> Iterator[GuestWay]:
+def _ways(ask: Ask, nic: NicEvidence, system: System, named: str) -> Iterator[GuestWay]:
     match ask:
         case AskBySsh(ssh=ssh):
             target = Target(
                 nic.machine, ssh.address, port=ssh.port, user=ssh.user, identity=ssh.identity or ""
             )
-            yield GuestWay("ssh", system, target=target)
+            yield GuestWay("ssh", system, named, target=target)
         case AskByWinrm(winrm=winrm):
             yield GuestWay(
-                "winrm", system,
+                "winrm", system, named,
                 address=winrm.address, user=winrm.user, password_env=winrm.password_env, tls=winrm.tls,
             )  # fmt: skip
         case "agent":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.windows_guest import parse_windows_guest
 from provision.render.guest_scripts import ask_linux, ask_windows
+from provision.runtime.deadline import Deadline, limited, within_limit
 from provision.runtime.errors import RscvmError
 from provision.runtime.guest_channel import GuestWay
 from provision.runtime.parallel import foreseen, side_by_side
@@ -29,7 +30,9 @@ _QUESTIONS: Mapping[System, tuple[Callable[[], Script], Callable[[str], GuestFac
 }
 """What a guest is asked, and what reads its answer."""
 _PATIENCE = 60.0
-"""Seconds for one script; PowerShell alone takes several to start on a guest that is at work."""
+"""Seconds for one guest by all its ways; PowerShell alone takes several to start on a guest that is at work."""
+LONGEST = 120.0
+"""Seconds for all guests of a host: what some of them do costs nobody the verdicts of the rest."""
 _BY_LIBVIRT_AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests), and a hung agent keeps one."""
 _AT_ONCE = 32
@@ -54,9 +57,10 @@ def agent_way(nic: NicEvidence, system: System | None = None) -> tuple[GuestWay,
     """The agent of a NIC's machine, where a way to it is known: none or one."""
     owner = nic.owner
     if owner.domain:
-        return (GuestWay("agent", system, domain=owner.domain),)
+        return (GuestWay("agent", system, nic.machine, domain=owner.domain),)
     listener = Listener(owner.pid, owner.uid)
-    return (GuestWay("agent", system, socket=owner.agent, listener=listener),) if owner.agent else ()
+    way = GuestWay("agent", system, nic.machine, socket=owner.agent, listener=listener)
+    return (way,) if owner.agent else ()
 
 
 def ask_guests(
@@ -64,11 +68,18 @@ def ask_guests(
 ) -> Mapping[str, Told | Unasked]:
     """What the guests of these machines tell, asked side by side; of one that does not answer every way's own error."""
     by_libvirt = any(way.domain for each in ways.values() for way in each)
-    outcomes = side_by_side(
-        list(ways),
-        lambda machine: _first_answer(edges, host, ways[machine]),
-        at_once=_BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE,
-    )
+    whole = Deadline(within_limit(LONGEST))
+
+    def answer(machine: str) -> Told | Unasked:
+        if whole.expired:
+            return Unasked(
+                f"not asked: the guests before it took all of the {whole.seconds:.3g} s", final=True
+            )
+        with limited(Deadline(min(_PATIENCE, whole.remaining))):
+            return _first_answer(edges, host, ways[machine])
+
+    at_once = _BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE
+    outcomes = side_by_side(list(ways), answer, at_once=at_once)
     return {
         outcome.host: foreseen(outcome, lambda error: Unasked(str(error), final=True)) for outcome in outcomes
     }

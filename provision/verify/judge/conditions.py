@@ -106,7 +106,7 @@ def _processors(nic: NicEvidence, when: When) -> Seen:
 
 def _counted(nic: NicEvidence) -> int | None:
     guest = _guest(nic)
-    return guest.processors if guest and guest.processors else nic.vcpus
+    return nic.vcpus or (guest.processors if guest else None)  # what the host knows a guest need not be asked
 
 
 def _more_queues(nic: NicEvidence, _when: When) -> Seen:

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.runtime.powershell import literal
+from provision.runtime.powershell import pattern
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS, OF_THE_HOST
@@ -103,7 +103,7 @@ def _adapter(nic: NicEvidence) -> str:
     guest = answered(nic)
     if guest is None or guest.adapter is None:
         return "NAME"
-    quote = literal if guest.facts.system == "windows" else shlex.quote
+    quote = pattern if guest.facts.system == "windows" else shlex.quote
     return quote(guest.adapter.name)
 
 

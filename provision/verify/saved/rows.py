@@ -114,4 +114,4 @@ def at_socket(socket: str, listener: Listener) -> tuple[str, str]:
 
 def into(way: GuestWay) -> str:
     """How a way into a guest is told from others of its host."""
-    return f"{way} {way.domain or way.socket}".rstrip()
+    return f"{way.kind} of {way.named}"
