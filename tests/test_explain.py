@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from provision.cli import run
+from provision.cli.explain import generic
 from provision.tables.failure_reasons import REASONS
 from provision.tables.known_issues import BY_ID, KNOWN_ISSUES
 from provision.tables.topics import TOPICS
@@ -55,7 +56,7 @@ def test_every_cause_is_shown_whole(cause: Any, capsys: pytest.CaptureFixture[st
         cause.why,
         f"  seen: {cause.seen}",
         f"  source: {cause.source}",
-        *(re.sub(r"\{(\w+)\}", lambda f: f[1].upper(), str(each)) for each in cause.fix),
+        *(generic(str(each)) for each in cause.fix),
     ):
         assert words in text
 
@@ -70,7 +71,7 @@ def test_every_reason_is_shown_whole_by_its_name_and_as_a_cause(
         reason.meaning,
         reason.seen,
         reason.source,
-        *(f.replace("{adapter}", "ADAPTER") for f in reason.fix),
+        *map(generic, reason.fix),
     ):
         assert words
         assert words in by_name

@@ -80,9 +80,6 @@ def test_what_the_finding_needs_is_changed_and_what_puts_it_back_is_told(
     [change] = fixed.changed
     assert isinstance(change, InGuest)
     assert (change.what, list(change.restore)) == (what, restore)
-    assert [note for note in fixed.notes if "puts it back" in note] == [
-        f"vm.net0: `{command}` in the guest puts it back as it was" for command in restore
-    ]
     assert {each.name for each in guest.scripts} == {"rsc", script}
     assert fixed.error is None
     assert {
@@ -100,9 +97,11 @@ def test_a_dry_run_says_the_same_and_changes_nothing(
 
     fixed = fix(there, dry_run=True)
 
-    assert [change.what for change in fixed.changed] == [what]
+    [change] = fixed.changed
+    assert isinstance(change, InGuest)
+    assert change.what == what
+    assert {*restore} <= {*change.restore}
     assert {each.name for each in guest.scripts} == {"rsc"}
-    assert restore
 
 
 def test_without_being_asked_for_it_nothing_in_a_guest_is_changed_and_it_is_said_how() -> None:
@@ -220,7 +219,6 @@ def test_an_answer_of_something_else_than_was_asked_is_no_change_and_no_command_
 
     assert not fixed.changed
     assert "something else than it was asked to" in str(fixed.error)
-    assert not [note for note in fixed.notes if "puts it back" in note]
 
 
 def test_a_silent_guest_that_was_not_changed_is_not_waited_for() -> None:

@@ -88,6 +88,24 @@ def test_an_answer_that_cannot_be_read_is_that_ways_error(said: str) -> None:
     assert "cannot read" in told.reason
 
 
+def test_a_guest_that_is_another_system_than_the_lab_says_is_asked_about() -> None:
+    class Without(Guest):
+        def run(self, script: Script, *, timeout: float) -> Result:  # noqa: ARG002
+            return Result("guest", ("powershell.exe", "-x"), 127, "", "not found")
+
+    told = ask_guests(GuestEdges(guests={"the guest agent": Without("")}), "local", {"vm": [BY_AGENT]})["vm"]
+
+    assert isinstance(told, Unasked)
+    assert told.reason == "the guest agent: it has no powershell.exe (is it a Windows?)"
+
+
+def test_a_paused_machines_guest_that_must_answer_is_told_to_be_paused() -> None:
+    paused = with_guest(nic(machine="vm", state="paused"), {}, must=True)
+
+    assert paused.guest == Unasked("the machine is paused, and its guest with it", final=True)
+    assert with_guest(nic(machine="vm", state="paused"), {}, must=False).guest is None
+
+
 def test_a_machine_without_a_way_in_says_so() -> None:
     told = ask_guests(GuestEdges(), "local", {"vm": []})["vm"]
 
@@ -143,6 +161,7 @@ def test_the_ways_of_a_lab_file_are_in_its_order() -> None:
         2222,
         "/k",
     )
+    assert ssh.target.place == "machines.win.ask[2].ssh"
     assert named_ways(lab, replace(machine, machine="mute")) == ()
 
 

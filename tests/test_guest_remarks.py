@@ -135,3 +135,33 @@ def test_what_may_be_worth_knowing_of_a_guest_is_said_where_it_is_so() -> None:
     assert "NetworkThrottlingIndex is 10" in notes(throttling=10)
     assert "Throttling" not in notes(throttling=0xFFFFFFFF)
     assert "could not tell Get-VMSwitch: not there" in notes(troubles=("Get-VMSwitch: not there",))
+
+
+def test_each_family_has_its_own_cause_with_its_fix() -> None:
+    npcap = Binding("INSECURE_NPCAP", "Npcap", "npcap.sys", is_filter=True)
+    verdict = judge_nic(nic(guest=windows("NDISCompatibility", "NicPropertyDisabled", bindings=(npcap,))))
+
+    assert verdict.finding.cause is not None
+    assert verdict.finding.cause.id == "nic-property-disabled"
+    [other] = [note for note in verdict.notes if "a cause of its own" in note]
+    assert other.startswith(
+        "IPv4 has a cause of its own, ndis-compatibility: Windows says NDISCompatibility; bound to the adapter: Npcap"
+    )
+    assert "Disable-NetAdapterBinding -Name 'Ethernet 2' -ComponentID 'INSECURE_NPCAP'" in other
+
+
+def test_forwarding_of_one_family_is_not_the_others() -> None:
+    one = judge_nic(nic(guest=windows("ForwardingEnabled"))).fix
+    both = judge_nic(nic(guest=windows("ForwardingEnabled", "ForwardingEnabled"))).fix
+
+    assert one[0].startswith(
+        "Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -AddressFamily IPv4 -Forwarding Disabled"
+    )
+    assert both[0].startswith("Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -Forwarding Disabled")
+
+
+def test_who_has_not_asked_the_guest_is_told_that_it_can_be() -> None:
+    asked = replace(CASES["tap-segmentation-off"][0], guest=windows())
+
+    assert [words for words in judge_nic(CASES["tap-segmentation-off"][0]).fix if "check --guest" in words]
+    assert not [words for words in judge_nic(asked).fix if "check --guest" in words]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from provision.facts.pasted_windows import PastedWindows, parse_windows
 from provision.runtime.errors import RequestError
 from provision.verify.collect.pasted import pasted
+from provision.verify.evidence import AskedGuest
 from provision.verify.judge.verdict import judge_nic
-from tests.builders import nic
+from tests.builders import FIXTURES, nic
 from tests.pastes import TAP, verdicts
 from tests.printed import NETKVM, Rsc, as_list, causes, only, rungs, saved
 
@@ -226,3 +229,15 @@ def test_what_the_host_does_is_asked_for_only_where_nothing_of_it_is_known() -> 
     assert "whether the host hands" in " ".join(judge_nic(alone).notes)
     assert "whether the host hands" not in " ".join(only(XML + LISTED + works).notes)
     assert "whether the host hands" not in " ".join(judge_nic(nic(guest=alone.guest)).notes)
+
+
+@pytest.mark.parametrize("before", ["", "PS C:\\> .\\rsc.ps1\n"])
+def test_what_our_own_script_answered_by_hand_is_read(before: str) -> None:
+    text = json.dumps(
+        json.loads((FIXTURES / "composed" / "windows-guest-works.json").read_text()), separators=(",", ":")
+    )
+
+    nics = pasted({"answer.txt": before + text})
+
+    assert {each.guest.facts.system for each in nics if isinstance(each.guest, AskedGuest)} == {"windows"}
+    assert "52:54:00:12:34:56" in {each.mac for each in nics}

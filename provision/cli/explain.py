@@ -207,7 +207,7 @@ def _show(output: Output, found: _Found) -> None:
     for cause in found.causes:
         reason = f" Windows' FailureReason {_numbered(by_cause[cause.id])}." if cause.id in by_cause else ""
         output.text(f"{cause.id} ({cause.rung})\n  {cause.why}{reason}\n")
-        _rest(output, cause.seen, map(_generic, map(str, cause.fix)), cause.source)
+        _rest(output, cause.seen, map(generic, map(str, cause.fix)), cause.source)
     for each in found.reasons:
         if not each.cause:
             output.text(f"{_numbered(each)} ({each.rung})\n  Windows' FailureReason. {each.meaning}\n")
@@ -229,9 +229,9 @@ def _issue(output: Output, issue: KnownIssue) -> None:
         output.text(f"  {shown}: {getattr(issue, name)}\n")
 
 
-def _generic(words: str) -> str:
+def generic(words: str) -> str:
     """A fix of nobody's in particular: TAP for {tap}."""
-    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), words)
+    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), words.replace("{family}", ""))
 
 
 def _rest(output: Output, seen: str, fix: Iterable[str], source: str) -> None:

@@ -184,6 +184,7 @@ def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) ->
         did = f"{did} in the guest" if isinstance(change, InGuest) else did
         lines.append(Text.assemble(head, did, " ", (change.what, "bold"), f" ({change.cause})"))
         lines.append(Text(f"  why: {change.why}"))
+        lines += [Text(f"  back: {each}") for each in (change.restore if isinstance(change, InGuest) else ())]
         lines += diff_lines(change.diff)
     lines += [Text(f"note: {note}") for note in notes]
     if not changes:

@@ -24,6 +24,13 @@ class Target:
     """libvirt's URI as seen on that host."""
     uri: str = ""
     """libvirt's URI as seen from here, where it is not reached over SSH as the host is."""
+    key: str = ""
+    """Where a lab file says all this, if not at `hosts.NAME`."""
+
+    @property
+    def place(self) -> str:
+        """Where a lab file says all this."""
+        return self.key or f"hosts.{self.name}"
 
 
 LOOPBACK = r"tcp:(?P<host>127\.0\.0\.1|\[::1\]):(?P<port>[0-9]{1,5})"

@@ -24,7 +24,7 @@ class Reason:
     meaning: str
     seen: str
     fix: tuple[str, ...]
-    """`{adapter}` stands for the adapter's name."""
+    """`{adapter}` stands for the adapter's name, as `{component}` and `{family}` do for what is bound to it and for -AddressFamily."""
     source: str
     cause: str
     """The id under which it is a cause; empty where it is none."""
@@ -92,7 +92,7 @@ REASONS = (
         (
             "upgrade a filter driver to one of NDIS 6.30; old packet capture and VPN drivers are known for it",
             "where it is a virtual switch, or a team's driver: take the NIC out of it, where large frames are to come to it",
-            "or unbind it: Disable-NetAdapterBinding -Name {adapter} -ComponentID ID",
+            "or unbind it: Disable-NetAdapterBinding -Name {adapter} -ComponentID {component}",
         ),
         f"{_DRIVERS}; {_CMDLET}",
         "ndis-compatibility",
@@ -105,7 +105,7 @@ REASONS = (
         "forwarding does not matter.",
         _shown("ForwardingEnabled", 4, "Get-NetIPInterface: Forwarding Enabled"),
         (
-            "Set-NetIPInterface -InterfaceAlias {adapter} -Forwarding Disabled, where the guest need not route",
+            "Set-NetIPInterface -InterfaceAlias {adapter}{family} -Forwarding Disabled, where the guest need not route",
         ),
         f"{_DRIVERS}; {_CMDLET}",
         "forwarding-enabled",
@@ -135,7 +135,7 @@ REASONS = (
             f"RscHardwareCapabilities with IPv4Supported or IPv6Supported False; {_UNNUMBERED}",
         ),
         (
-            "`rscvm check` tells what the host side lacks: guest_csum, guest_tso4, guest_tso6, a vnet header",
+            "`rscvm check` on the host tells what is lacking there, if anything: guest_csum, guest_tso4, guest_tso6, a vnet header",
             "install NetKVM from a current virtio-win",
         ),
         "NetKVM Common/ParaNdis_Common.cpp (InitializeRSCState) and ParaNdis6_FillOffloadCapabilities; the name: Get-NetAdapterRsc",

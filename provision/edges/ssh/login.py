@@ -76,6 +76,6 @@ def _kept_out(target: Target, route: Route, tried: list[str], useless: list[str]
         hint = f"is one of these keys among ~{route.user}/.ssh/authorized_keys there?"
         words = f"{where}: {quoted(why).rstrip('.')}; keys tried: {', '.join(tried)}"
     else:
-        hint = f"name a key by IdentityFile in ~/.ssh/config or hosts.{target.name}.identity of a lab file, or hand one to an agent by ssh-add"
+        hint = f"name a key by IdentityFile in ~/.ssh/config or {target.place}.identity of a lab file, or hand one to an agent by ssh-add"
         words = f"{where}: there is no key to try"
     return SshError("; ".join((words, *useless)), hint=hint)

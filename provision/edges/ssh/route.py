@@ -156,7 +156,7 @@ def route_to(target: Target) -> Route:
     if target.identity and not os.access(target.identity, os.R_OK):
         raise SshError(
             f"host {target.name}: cannot read the identity {target.identity}",
-            hint=f"hosts.{target.name}.identity is the path of a private key",
+            hint=f"{target.place}.identity is the path of a private key",
         )
     argv = ["ssh", "-G", *ssh_options(target), *_place(target), "--", target.address]
     try:

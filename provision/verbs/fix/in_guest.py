@@ -54,7 +54,7 @@ class GuestMend:
     change: InGuest
     script: Script
     asked: GuestChange
-    """The answer that says no more than that it was done: the same adapter, and nothing else set, or otherwise."""
+    """The answer that says no more than that it was done."""
 
 
 def guest_mends(verdicts: Sequence[NicVerdict]) -> list[GuestMend]:
@@ -74,9 +74,12 @@ def _mends(verdict: NicVerdict) -> Iterator[GuestMend]:
     for cause, families, seen in causes_of(verdict):
         for row, of in rows[cause.id](nic, families) if cause.id in rows else ():
             words = row.words(adapter.name, [FAMILY_NAMES[family] for family in of])
-            change = InGuest(nic.machine, name_of(verdict), cause.id, words, seen)
             named = "" if row.kind == "global" else adapter.name
-            asked = GuestChange(row.kind, named, new=row.settings(of))
+            settings = row.settings(of)
+            asked = GuestChange(row.kind, named, {key: _OTHER[to] for key, to in settings.items()}, settings)
+            change = InGuest(
+                nic.machine, name_of(verdict), cause.id, words, seen, restore=tuple(restoring(asked))
+            )
             yield GuestMend(nic, change, row.script(nic.mac, of), asked)
 
 
@@ -107,6 +110,10 @@ def _keyword(adapter: str, families: Sequence[str]) -> str:
     return (
         f"Set-NetAdapterAdvancedProperty -Name {pattern(adapter)} -RegistryKeyword {keyword} -RegistryValue 1"
     )
+
+
+_OTHER = {"True": "False", "Enabled": "Disabled", "Disabled": "Enabled", "1": "0", "on": "off"}
+"""What a setting was that has to be set so."""
 
 
 def _of_families(value: str) -> Callable[[Sequence[Family]], Mapping[str, str]]:
@@ -194,7 +201,6 @@ class Guests:
                 continue
             restore = tuple(restoring(fix))
             changed.append(replace(mend.change, restore=restore))
-            notes += [f"{nic}: `{command}` in the guest puts it back as it was" for command in restore]
             notes += [f"{nic}: in the guest: {trouble}" for trouble in fix.troubles]
         notes += [f"{error}{f' ({error.hint})' if error.hint else ''}" for error in errors[1:]]
         return Mended(tuple(changed), tuple(notes), next(iter(errors), None))

@@ -24,17 +24,21 @@ def named_ways(lab: Lab, nic: NicEvidence) -> tuple[GuestWay, ...]:
     if machine is None:
         return ()
     return tuple(
-        way
-        for place, ask in enumerate(machine.ask, 1)
-        for way in _ways(ask, nic, machine.guest, f"{nic.machine} {place}")
+        way for place, ask in enumerate(machine.ask, 1) for way in _ways(ask, nic, machine.guest, place)
     )
 
 
-def _ways(ask: Ask, nic: NicEvidence, system: System, named: str) -> Iterator[GuestWay]:
+def _ways(ask: Ask, nic: NicEvidence, system: System, place: int) -> Iterator[GuestWay]:
+    named = f"{nic.machine} {place}"
     match ask:
         case AskBySsh(ssh=ssh):
             target = Target(
-                nic.machine, ssh.address, port=ssh.port, user=ssh.user, identity=ssh.identity or ""
+                nic.machine,
+                ssh.address,
+                port=ssh.port,
+                user=ssh.user,
+                identity=ssh.identity or "",
+                key=f"machines.{nic.machine}.ask[{place - 1}].ssh",
             )
             yield GuestWay("ssh", system, named, target=target)
         case AskByWinrm(winrm=winrm):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.windows_guest import parse_windows_guest
 from provision.render.guest_scripts import ask_linux, ask_windows
+from provision.runtime.command import NOT_FOUND
 from provision.runtime.deadline import Deadline, limited, within_limit
-from provision.runtime.errors import RscvmError
+from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.guest_channel import GuestWay
 from provision.runtime.parallel import foreseen, side_by_side
 from provision.runtime.places import Listener
@@ -104,13 +105,20 @@ def read_guest(edges: ReadingEdges, host: str, way: GuestWay) -> GuestFacts:
     """
     with edges.guest(host, way) as channel:
         script, parse = _QUESTIONS[way.system or channel.system()]
-        result = channel.run(script(), timeout=_PATIENCE)
+        asked = script()
+        result = channel.run(asked, timeout=_PATIENCE)
+    if result.status == NOT_FOUND:
+        raise HostError(
+            f"it has no {result.argv[0]}", hint=f"is it a {(way.system or asked.shell).capitalize()}?"
+        )
     return parse(result.check().out)
 
 
 def with_guest(nic: NicEvidence, answers: Answers, *, must: bool) -> NicEvidence:
     """The NIC with what its guest tells of it."""
     told = answers.get(nic.machine)
+    if told is None and must and nic.state == "paused":
+        told = Unasked("the machine is paused, and its guest with it", final=True)
     if isinstance(told, Told):
         return replace(
             nic, guest=AskedGuest(told.facts, told.facts.adapter(nic.mac), told.way), guest_must=must

@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.facts.guest import Adapter, GuestFacts
+from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.pasted_windows import PastedWindows, parse_windows
+from provision.facts.windows_guest import parse_windows_guest
+from provision.runtime.errors import UnreadableError
 from provision.verify.collect.pasted_nic import pasted_nic
 from provision.verify.evidence import AskedGuest
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from provision.verify.evidence import NicEvidence
 
 _UNNAMED = "unnamed"
+_ANSWER = '{"rscvm":"'
+"""What our scripts' answers begin with."""
 _EVERY = "every adapter"
 _NO_ADAPTER = "of its adapters nothing was pasted: Get-NetAdapterRsc | Format-List tells of each"
 _JOINS = (
@@ -25,6 +30,8 @@ _JOINS = (
 
 def guest_nics(source: str, text: str) -> list[NicEvidence]:
     """The adapters that a text tells of, or, where it tells but of all of a Windows, one NIC for all."""
+    if _ANSWER in text:
+        return _answered(source, text)
     windows = parse_windows(text)
     nics: list[NicEvidence] = []
     asked: dict[str, int] = {}
@@ -40,6 +47,15 @@ def guest_nics(source: str, text: str) -> list[NicEvidence]:
         facts, _ = _facts(every, windows)
         nics.append(_nic(source, _EVERY, AskedGuest(facts, every), [_NO_ADAPTER]))
     return nics
+
+
+def _answered(source: str, text: str) -> list[NicEvidence]:
+    """The adapters of a guest in which somebody ran our script by hand."""
+    try:
+        facts = parse_linux_guest(text) if '"linux/1"' in text else parse_windows_guest(text)
+    except UnreadableError:
+        return []
+    return [_nic(source, each.name or _UNNAMED, AskedGuest(facts, each), ()) for each in facts.adapters]
 
 
 def untold(text: str) -> tuple[str, ...]:
@@ -70,7 +86,7 @@ def _told(nic: NicEvidence, guest: NicEvidence | None, *, beside: bool) -> NicEv
 
 
 def _nic(source: str, name: str, guest: AskedGuest, notes: Iterable[str]) -> NicEvidence:
-    mac = guest.adapter.mac if guest.adapter else ""
+    mac = (guest.adapter.mac or guest.adapter.mac_now) if guest.adapter else ""
     return replace(pasted_nic(source, name, notes), mac=mac, guest=guest)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
+from provision.runtime.powershell import literal, pattern
 from provision.tables.failure_reasons import DECIDED
-from provision.verify.judge.guest_rungs import adapter_off, answered, globally_off, named_reason
+from provision.tables.families import FAMILY_NAMES
+from provision.verify.judge.guest_rungs import adapter_off, answered, globally_off, named_reason, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from provision.facts.guest import Binding, Callout
     from provision.verify.evidence import Family, NicEvidence
@@ -80,3 +83,21 @@ def to_come(nic: NicEvidence, family: Family) -> Iterator[str]:
         yield f"perhaps a WFP callout: {found}"
     if "ForwardingEnabled" in later and guest.adapter.forwarding.get(family):
         yield "the interface forwards"
+
+
+def guest_words(nic: NicEvidence, families: Sequence[Family]) -> dict[str, str]:
+    """What stands in the words of a fix for a guest's own names, as its shell takes them, by `{adapter}` and the others.
+
+    :param families: those that the fix is for.
+    """
+    guest = answered(nic)
+    if guest is None or guest.adapter is None or not guest.adapter.name:
+        return {"adapter": "NAME", "component": "ID", "family": "", "switch": told(nic, "ipv4").switch}
+    quote = pattern if guest.facts.system == "windows" else shlex.quote
+    foreign = next((each.component for each in guest.adapter.bindings if is_foreign(each)), "")
+    return {
+        "adapter": quote(guest.adapter.name),
+        "component": literal(foreign) if foreign else "ID",
+        "family": f" -AddressFamily {FAMILY_NAMES[families[0]]}" if len(families) == 1 else "",
+        "switch": told(nic, "ipv4").switch,
+    }

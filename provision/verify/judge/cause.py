@@ -9,7 +9,7 @@ from typing import Literal
 
 from provision.tables.failure_reasons import BY_REASON
 from provision.verify.evidence import Family, NicEvidence
-from provision.verify.judge.guest_rungs import when_netkvm, when_windows
+from provision.verify.judge.guest_rungs import unasked, when_netkvm, when_windows
 
 Verdict = Literal["ready", "not-ready", "unknown"]
 Scope = Literal["family", "nic", "beside"]
@@ -102,6 +102,13 @@ def cause(
         )
 
     return of
+
+
+ASK = Fix(
+    "`rscvm check --guest` asks the guest why, and `rscvm fix --guest` switches on what is off in it",
+    "guest",
+    unasked,
+)
 
 
 def windows_reason(name: str, *fix: Fix) -> Callable[[Rule], Cause]:

@@ -55,6 +55,11 @@ def unanswered(nic: NicEvidence) -> str:
     return f"the guest has {there} of the MAC address {nic.mac or 'that it has'}{more}"
 
 
+def unasked(nic: NicEvidence) -> bool:
+    """Whether nobody has asked its guest."""
+    return nic.guest is None
+
+
 def when_linux(nic: NicEvidence) -> bool:
     """Whether its guest is a Linux, as it says."""
     guest = answered(nic)

@@ -7,12 +7,12 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provision.runtime.powershell import pattern
 from provision.tables.backends import INTERFACES
+from provision.tables.families import FAMILY_NAMES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
+from provision.verify.judge.blockers import guest_words
 from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS, OF_THE_HOST
 from provision.verify.judge.fold import blamed
-from provision.verify.judge.guest_rungs import answered, told
 from provision.verify.judge.ladder import OF_THE_GUEST, ORDER, engine_dropped, ladder, standby, unreadable
 from provision.verify.judge.remarks import remarks
 
@@ -87,24 +87,13 @@ class NicVerdict:
             "device": hop.device if hop is not None else None,
         }
         quoted = {name: shlex.quote(value or name.upper()) for name, value in names.items()}
-        return tuple(
-            _named(str(fix), {**quoted, "adapter": _adapter(nic), "switch": told(nic, "ipv4").switch})
-            for fix in theirs
-        )
+        of = [family for family, found in self.families.items() if found.cause is cause]
+        return tuple(_named(str(fix), {**quoted, **guest_words(nic, of)}) for fix in theirs)
 
 
 def _named(words: str, names: Mapping[str, str]) -> str:
     """The words with these names in place of `{tap}` and the others; the kernel lets a device be called `a;reboot`."""
     return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), words)
-
-
-def _adapter(nic: NicEvidence) -> str:
-    """The name of the guest's adapter, as the guest's shell takes it."""
-    guest = answered(nic)
-    if guest is None or guest.adapter is None:
-        return "NAME"
-    quote = pattern if guest.facts.system == "windows" else shlex.quote
-    return quote(guest.adapter.name)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:
@@ -178,8 +167,18 @@ def judge_nic(nic: NicEvidence) -> NicVerdict:
         finding = _meant_off(nic)
     else:
         finding = own or _worst([families[family] for family in FAMILIES])
-    notes = (*nic.notes, *_besides(nic, families), *remarks(nic))
-    return NicVerdict(nic, families, finding, rungs, notes, _next_start(nic))
+    found = NicVerdict(nic, families, finding, rungs, (), _next_start(nic))
+    notes = (*nic.notes, *_of_the_other(found), *_besides(nic, families), *remarks(nic))
+    return replace(found, notes=notes)
+
+
+def _of_the_other(verdict: NicVerdict) -> Iterator[str]:
+    """What the guest has against a family whose cause is not the one that stands for the NIC, and what to do about it."""
+    for family, finding in verdict.families.items():
+        cause = finding.cause
+        if cause is not None and cause.rung in OF_THE_GUEST and cause is not verdict.finding.cause:
+            fix = "; ".join(verdict.words(cause))
+            yield f"{FAMILY_NAMES[family]} has a cause of its own, {cause.id}: {finding.seen}; fix: {fix}"
 
 
 def _besides(nic: NicEvidence, families: Mapping[Family, Finding]) -> Iterator[str]:

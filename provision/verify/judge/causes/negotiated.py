@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provision.verify.evidence import Family, NicEvidence, Unasked
-from provision.verify.judge.cause import INITIALIZE_RSC_STATE, VIRTIO_STATUS, Fix, cause
+from provision.verify.judge.cause import ASK, INITIALIZE_RSC_STATE, VIRTIO_STATUS, Fix, cause
 from provision.verify.judge.guest_rungs import when_linux, when_windows
 from provision.verify.judge.ladder import loaded, missing_features
 
@@ -37,6 +37,7 @@ def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
         when_windows,
     ),
     Fix("a Linux guest's driver takes all that it knows: a newer kernel", "guest", when_linux),
+    ASK,
     seen=f"{VIRTIO_STATUS}: in host-features and not in guest-features: VIRTIO_NET_F_GUEST_CSUM, GUEST_TSO4 or GUEST_TSO6",
     source=f"{INITIALIZE_RSC_STATE}: TSO is taken where checksum was, and *RscIPv4 or *RscIPv6 is 1",
 )

@@ -6,6 +6,7 @@ from provision.tables.known_issues import BY_ID
 from provision.tables.offloads import BY_NAME, TSO
 from provision.verify.evidence import Family, NicEvidence, Unasked
 from provision.verify.judge.cause import (
+    ASK,
     RSC_DRAIN_SEG,
     TAP_FEATURES,
     TUN_C,
@@ -120,6 +121,7 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
         "then ethtool -K {tap} tx off",
         when=lambda nic: nic.hck,
     ),
+    ASK,
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off [requested on]` or `tx-tcp6-segmentation: off [requested on]` beside "
     "`tx-checksum-ip-generic: on`; of a NIC with `rsc: hck` `off`, or that",
     source=f"NetKVM (OnSetRSCParameters, ParaNdis_DeviceConfigureRSC: CTRL_GUEST_OFFLOADS_SET); {TUN_C}; measured with a Linux guest",
@@ -150,6 +152,7 @@ def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
     Fix(
         "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)", "guest", when_windows
     ),
+    ASK,
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off` or `tx-tcp6-segmentation: off`, whatever tcp-segmentation-offload says",
     source=f"{TUN_C}; the lines are the same after `ethtool -K TAP tso off` and after the guest dropped TSO (measured, kernel 6.18)",
 )
