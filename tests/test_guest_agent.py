@@ -139,8 +139,8 @@ def test_what_does_not_end_in_time_is_ended_there_with_all_that_it_started(tmp_p
     text = f"sleep {marker} & sh -c 'sleep {marker}; true'; true"
 
     with guest_with(tmp_path / "agent") as (guest, there):
-        with pytest.raises(DeadlineError, match=r"words did not end within 0\.4 s in vm$"):
-            guest.run(sh(text), timeout=SHORT)
+        with pytest.raises(DeadlineError, match=r"words did not end within 1 s in vm$"):
+            guest.run(sh(text), timeout=2)
         assert not there.programs  # the agent was asked for its end, too
         assert guest.run(sh("echo again"), timeout=LONG).out == "again\n"
 

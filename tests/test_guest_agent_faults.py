@@ -53,9 +53,29 @@ def test_an_agent_that_never_answers_is_an_error_when_the_time_is_over(tmp_path:
 def test_an_agent_that_falls_silent_while_a_script_runs_may_still_run_it(tmp_path: Path) -> None:
     with (
         guest_with(tmp_path / "agent", {"guest-exec-status": silence}) as (guest, _),
-        pytest.raises(DeadlineError, match=r"words did not end within 0\.4 s in vm, and may still run there"),
+        pytest.raises(
+            DeadlineError,
+            match=r"words did not end within 0\.2 s in vm, and may still run there: its agent has not told",
+        ),
     ):
         guest.run(sh("exec sleep 1000"), timeout=SHORT)
+
+
+def test_an_agent_that_tells_of_no_end_takes_no_more_time_and_is_not_called_silent(tmp_path: Path) -> None:
+    says: dict[str, Says] = {
+        "guest-exec": lambda _: {"pid": 7},
+        "guest-exec-status": lambda _: {"exited": False},
+    }
+
+    with guest_with(tmp_path / "agent", says) as (guest, there), pytest.raises(DeadlineError) as raised:
+        guest.run(sh("true"), timeout=2)
+
+    assert (
+        there.commands().count("guest-exec-status") < 40
+    )  # every 0.5 s at last; 50 in the 15 s that it once took
+    assert str(raised.value) == (
+        "words did not end within 1 s in vm, and may still run there: its agent has not told of its end"
+    )
 
 
 def test_what_was_said_to_another_is_passed_over(tmp_path: Path) -> None:

@@ -246,3 +246,25 @@ def test_over_http_a_fault_in_the_clear_is_told_without_its_words(start: Start) 
     )
 
     assert "anybody's words" not in str(refusal(server))
+
+
+@pytest.mark.parametrize("length", [b"-1", b"fffffffffffffff"])
+def test_before_the_login_too_an_answer_is_bounded_whatever_length_its_chunks_tell(
+    start: Start, length: bytes
+) -> None:
+    """Python 3.11's http.client reads to the end where a chunk has -1 bytes."""
+    sent: list[int] = []
+
+    def endless(handler: Handler, _: str) -> bool:
+        handler.wfile.write(b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n" % length)
+        with suppress(OSError):
+            while len(sent) < 32:
+                handler.wfile.write(bytes(1 << 20))
+                sent.append(1)
+        return True
+
+    server = start(tls=False)
+    server.spoil = endless
+
+    assert "answers with more than 1048576 bytes" in str(refusal(server))
+    assert len(sent) < 16

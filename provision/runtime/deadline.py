@@ -35,6 +35,15 @@ class Deadline:
         return self.remaining == 0.0
 
 
+LAST_SECONDS = 5.0
+"""What is kept for an end."""
+
+
+def with_its_end(seconds: float) -> tuple[Deadline, Deadline]:
+    """By when something has to have ended by itself, and by when somebody has ended it: for that half the time is kept at most."""
+    return Deadline(seconds - min(LAST_SECONDS, seconds / 2)), Deadline(seconds)
+
+
 class _Own(threading.local):
     """Of one thread."""
 

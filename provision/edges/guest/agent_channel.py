@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.edges.guest.agent_words import INSTALL
 from provision.runtime.command import Result
-from provision.runtime.deadline import Deadline, limited, wait_for, within_limit
+from provision.runtime.deadline import LAST_SECONDS, Deadline, limited, wait_for, with_its_end, within_limit
 from provision.runtime.errors import (
     DeadlineError,
     HostError,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _ANSWER = 10.0
 """Seconds for one answer: an agent that lives gives each at once, whatever the guest is busy with."""
-_ENDING = 15.0
-"""Seconds in which a script that did not end is ended, and its end seen."""
 _FIRST, _SLOWEST = 0.01, 0.5
 """Seconds between two looks whether a script has ended, at first and at last."""
 _NEEDED = ("guest-exec", "guest-exec-status")
@@ -90,11 +88,12 @@ class AgentGuest:
     def run(self, script: Script, *, timeout: float) -> Result:
         """Run a script and return how it ended; its output is bounded by what an agent may answer.
 
-        :raise DeadlineError: when it does not end in time; it has been ended then, if the agent still answers.
+        :raise DeadlineError: when it does not end in time; it has been ended then, if the agent still answers, for which
+            the last seconds are kept.
         :raise HostError: when the agent does not answer, may not run it, or the guest was restarted meanwhile.
         """
         run = as_run(script)
-        deadline = Deadline(within_limit(timeout))
+        deadline, whole = with_its_end(within_limit(timeout))
         pid: int | None = None
         try:
             with limited(deadline):
@@ -105,10 +104,10 @@ class AgentGuest:
         except (WaitedError, LostError) as error:
             if pid is None:
                 raise
-            raise self._lost(script, pid, deadline, error) from error
+            raise self._lost(script, deadline, error, ended=self._end(script, pid, whole)) from error
         except BaseException:
             if pid is not None:
-                self._end(script, pid)
+                self._end(script, pid, whole)
             raise
         return _result(self._name, run, said)
 
@@ -179,17 +178,16 @@ class AgentGuest:
             raise UnreadableError(f"what became of a script in {self._name}", repr(said), hint="")
         return said if said["exited"] else None
 
-    def _lost(self, script: Script, pid: int, deadline: Deadline, error: HostError) -> LostError:
-        ended = self._end(script, pid)
-        left = "" if ended else ", and may still run there: its agent does not answer any more"
+    def _lost(self, script: Script, deadline: Deadline, error: HostError, *, ended: bool) -> LostError:
+        left = "" if ended else ", and may still run there: its agent has not told of its end"
         if deadline.expired:
             late = f"{script.name} did not end within {deadline.seconds:.3g} s in {self._name}{left}"
             return DeadlineError(late, whole=False)
         return LostError(f"{script.name} was not seen to end in {self._name}{left}: {error}", whole=False)
 
-    def _end(self, script: Script, pid: int) -> bool:
+    def _end(self, script: Script, pid: int, whole: Deadline) -> bool:
         """End a process if it runs, with what it has started, and see that it has ended; whether that is certain."""
-        enough = Deadline(_ENDING)
+        enough = Deadline(min(LAST_SECONDS, whole.remaining))
         try:
             with shield(), limited(enough):
                 if not self._has_ended(pid):

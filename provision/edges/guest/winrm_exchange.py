@@ -6,7 +6,7 @@ from http.client import HTTPConnection, HTTPException, IncompleteRead, NotConnec
 from typing import TYPE_CHECKING, NamedTuple
 
 from provision.edges.guest.unspoken import cause, unspoken
-from provision.edges.guest.winrm_stream import PORTS, NotHeardError, PatientStream, said
+from provision.edges.guest.winrm_stream import MOST, PORTS, NotHeardError, PatientStream, said
 from provision.runtime.errors import HostError
 from provision.runtime.safe_text import short
 
@@ -24,8 +24,6 @@ NO = 400
 """The first of the statuses by which a service says no."""
 ANSWER = 60.0
 """Seconds for an answer of which its request does not say how long it may take."""
-_MOST = 1 << 20
-"""Bytes of an answer; we ask for 512,000 at most (MaxEnvelopeSize)."""
 
 
 class Answer(NamedTuple):
@@ -94,19 +92,17 @@ class Exchange:
         except HTTPException as error:
             words = unspoken(f"{type(error).__name__}: {error}", self._password, 200)
             raise HostError(f"{self._way} says what is no HTTP: {words}") from cause(error, self._password)
-        if len(data) > _MOST:
-            raise HostError(f"{self._way} answers with more than {_MOST} bytes")
         self.asking = False
         offers = tuple(response.headers.get_all("WWW-Authenticate", ()))
         return Answer(response.status, response.headers.get("Content-Type", ""), offers, data)
 
 
 def _whole(response: HTTPResponse) -> bytes:
-    """What an answer has, and of one that is too long what shows that it is.
+    """What an answer has.
 
     :raise IncompleteRead: when it ends before its length.
     """
-    data = response.read(_MOST + 1)
-    if response.length and len(data) <= _MOST:
+    data = response.read(MOST)  # else room is made for the length that it tells; the stream counts what comes
+    if response.length:
         raise IncompleteRead(data, response.length)
     return data

@@ -25,6 +25,8 @@ _PATIENCE = 10.0
 _PULSE = 0.2
 """Seconds between two looks whether we are to end."""
 _PIECE = 1 << 14
+MOST = 1 << 20
+"""Bytes of an answer as they come, whatever they say of their number; we ask for 512,000 at most (MaxEnvelopeSize)."""
 SET_UP = "in the guest, set up WinRM, and let its firewall pass it (docs/winrm.md)"
 
 # OpenSSL's numbers (x509_vfy.h), as its words change.
@@ -57,6 +59,7 @@ class PatientStream:
         """By when all has to have ended."""
         self._way = way
         self._answer = whole
+        self._room = MOST
         self._line = _connected(way, whole)
         try:
             self.certificate = self._secured() if way.tls else b""
@@ -66,8 +69,9 @@ class PatientStream:
             raise
 
     def expect_within(self, seconds: float) -> None:
-        """Let the other end have so long for what comes next."""
+        """Let the other end have so long for what comes next, which is one answer."""
         self._answer = Deadline(seconds)
+        self._room = MOST
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """What is received, as `http.client` reads it."""
@@ -81,8 +85,15 @@ class PatientStream:
             rest = rest[sent:]
 
     def receive_into(self, buffer: Any) -> int:
-        """Receive some; 0 at the end."""
-        return self._patiently(self._line.recv_into, buffer)
+        """Receive some; 0 at the end.
+
+        :raise HostError: when it is more than an answer may be.
+        """
+        count = self._patiently(self._line.recv_into, buffer)
+        self._room -= count
+        if self._room < 0:
+            raise HostError(f"{self._way} answers with more than {MOST} bytes")
+        return count
 
     def close(self) -> None:
         """Hang up."""
