@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from provision.runtime.masked import masked_document, masked_text
 from provision.runtime.untrusted import read_json
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 _LONGEST = 4 << 20
 """Characters; a guest of 256 adapters says 2 million."""
 _MOST_VALUES = 200_000
-_BEGINNING = '{"rscvm":'
+_BEGINNING = re.compile("[\r\n]*".join('{"rscvm":'))
 
 
 def answer_of(text: str, schema: str) -> Mapping[str, Any]:
@@ -23,11 +25,31 @@ def answer_of(text: str, schema: str) -> Mapping[str, Any]:
     """
     if len(text) > _LONGEST:
         raise ValueError("it is longer than any guest's answer")
-    line = text.replace("\r", "").replace("\n", "")
-    said = read_json(line[line.index(_BEGINNING) : line.rindex("}") + 1], _MOST_VALUES)
+    _, line, _ = _around(text)
+    said = read_json(line, _MOST_VALUES)
     if said["rscvm"] != schema:
         raise ValueError(f"it is not {schema}")
     return dict(said)
+
+
+def masked_answer(text: str) -> str:
+    """What a script says without secrets: `answer_of` reads it as before."""
+    try:
+        before, line, after = _around(text)
+        masked = masked_document(line, _MOST_VALUES)
+    except ValueError:
+        return masked_text(text)
+    said = text[len(before) : len(text) - len(after)]
+    return f"{masked_text(before)}{said if masked == line else masked}{masked_text(after)}"
+
+
+def _around(text: str) -> tuple[str, str, str]:
+    """What is before the answer, the answer in one line, and what is after it."""
+    found = _BEGINNING.search(text)
+    if found is None:
+        raise ValueError("nothing in it is an answer")
+    begins, ends = found.start(), text.rindex("}") + 1
+    return text[:begins], text[begins:ends].replace("\r", "").replace("\n", ""), text[ends:]
 
 
 def rows_of(said: object, most: int) -> list[Mapping[str, Any]]:

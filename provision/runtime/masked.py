@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import html
 import re
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
+
+from provision.runtime.untrusted import MOST_VALUES, with_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,20 +63,20 @@ IN_JSON = (*KEYS, "cmdline")
 
 _SWITCHES = r"(?:on|off|yes|no|true|false)"
 _KEY = rf"(?:[\w-]+\.)*(?:\w*_)?(?:{'|'.join(KEYS)})"
-_OPTION = re.compile(rf"(?i)(?P<key>(?:^|(?<=[,:;?&])){_KEY}=)(?!{_SWITCHES}(?:,|$))(?:[^,]|,,)+")
+_OPTION = re.compile(rf"(?i)(?P<key>(?:^|(?<=[,:;?&])){_KEY}=)(?!{_SWITCHES}(?:,|$))(?:[^,]|,,)++")
 _IN_TEXT = re.compile(
     rf"(?i)(?P<key>(?<![\w.-]){_KEY}=|(?<!\w)cipassword:[ \t]+)(?!{_SWITCHES}\b)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&]+)"
 )
 _JSON_KEY = rf"(?:[\w-]+\.)*(?:{'|'.join(IN_JSON)})"
-_IN_JSON = re.compile(rf'(?i)(?P<key>"{_JSON_KEY}"\s*:\s*")(?:[^"\\]|\\.)+')
-_IN_JSON_IN_JSON = re.compile(rf'(?i)(?P<key>\\"{_KEY}\\"\s*:\s*\\")(?:(?!\\").)+')
+_IN_JSON = re.compile(rf'(?i)(?P<key>"{_JSON_KEY}"\s*:\s*")(?:[^"\\]|\\.)++')
+_IN_JSON_IN_JSON = re.compile(rf'(?i)(?P<key>\\"{_KEY}\\"\s*:\s*\\")(?:(?!\\").)++')
 _USER = re.compile(r"(?P<key>://[^\s/:@?#\"'<>]*:)[^\s/?#\"'<>]*(?=@)")
 _ISCSI = re.compile(r"(?P<key>iscsi://[^\s/:@?#%\"'<>]*%)[^\s/?#\"'<>]*(?=@)")
 _HEADER = re.compile(r"(?i)(?P<key>\bauthorization:[ \t]*\w+[ \t]+)[^\s\"'<>]+")
 _WORDS = re.compile(rf"(?i)(?P<key>(?<!\S)--?(?:{'|'.join(KEYS)})[ \t]+)(?!-)[^\s\"'<>]+")
-_QUERY = re.compile(r"(?P<key>https?://[^\s?\"'<>,]*\?)[^\s\"'<>,]+")
+_QUERY = re.compile(r"(?P<key>https?://[^\s?\"'<>,]*\?)[^\s\"'<>,]+|https?://[^\s?\"'<>,]*")
+"""What has no query is found, too, and left as it is, so that nothing is looked through again from within it."""
 _EVERYWHERE = (_QUERY, _USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON, _HEADER)
-_MASKED = rf"\g<key>{MARK}"
 
 _ATTRIBUTE = re.compile(
     r"""(?P<before>\s+(?P<name>[\w:.-]+)\s*=\s*)(?P<quote>["'])(?P<value>(?:(?!(?P=quote))[^<])*)(?P=quote)"""
@@ -82,17 +86,21 @@ _TAG = re.compile(
 )
 
 
+def _masked(found: re.Match[str]) -> str:
+    return found[0] if found["key"] is None else f"{found['key']}{MARK}"
+
+
 def masked_word(word: str) -> str:
     """One argument of QEMU's, or a value in XML, without secrets."""
     for pattern in (*_EVERYWHERE, _OPTION):
-        word = pattern.sub(_MASKED, word)
+        word = pattern.sub(_masked, word)
     return word
 
 
 def masked_text(text: str) -> str:
     """Words for people, as of an error or of a pasted line, without secrets."""
     for pattern in (*_EVERYWHERE, _IN_TEXT, _WORDS):
-        text = pattern.sub(_MASKED, text)
+        text = pattern.sub(_masked, text)
     return text
 
 
@@ -111,13 +119,37 @@ def masked_json(value: object) -> object:
             return masked_word(value)
         case dict():
             return {
-                key: MARK if isinstance(each, str) and str(key).lower() in IN_JSON else masked_json(each)
+                key: MARK if isinstance(each, str) and _is_secrets(str(key)) else masked_json(each)
                 for key, each in value.items()
             }
         case list() | tuple():
             return [masked_json(each) for each in value]
         case _:
             return value
+
+
+def _is_secrets(key: str) -> bool:
+    return key.rpartition(".")[2].lower() in IN_JSON
+
+
+def masked_document(text: str, most: int = MOST_VALUES) -> str:
+    """The text of a JSON document without secrets; it stays one, and all else of it stays to the letter.
+
+    :raise ValueError: when it is none, or has more values than that.
+    """
+    return with_strings(text, cache(_masked_string), most)
+
+
+def _masked_string(key: str, said: str) -> str:
+    return MARK if said and _is_secrets(key) else masked_text(said)
+
+
+def masked_output(text: str) -> str:
+    """What a command printed without secrets: JSON, also a document a line, stays JSON; all else is words."""
+    for documents in ([text], text.splitlines(keepends=True)):
+        with suppress(ValueError):
+            return "".join(masked_document(each) if each.strip() else each for each in documents)
+    return masked_text(text)
 
 
 def masked_xml(text: str) -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from provision.facts.guest_answer import masked_answer
 from provision.facts.masked_processes import masked_processes
 from provision.host.read.processes import is_of_processes
 from provision.runtime.command import Result
 from provision.runtime.errors import RequestError
-from provision.runtime.masked import masked_json, masked_text, masked_xml
+from provision.runtime.masked import masked_json, masked_output, masked_text, masked_xml
 from provision.runtime.protocols import Domain
 from provision.runtime.untrusted import read_json
 from provision.verify.saved.filenames import Files, command_name
@@ -163,13 +164,18 @@ def _answer(row: Row, files: Files) -> _Answer:
         return _Answer(**common, failure=_Failure(**_failure(row.failure)))
     if isinstance(told, Result):
         name, ending = command_name(asked.words)
-        said = masked_processes(told.out) if is_of_processes(asked.words) else masked_text(told.out)
-        out = files.keep(folder, name, ending, said)
+        out = files.keep(folder, name, ending, _masking(asked)(told.out))
         err = files.keep(folder, name, ".stderr", masked_text(told.err)) if told.err else ""
         return _Answer(**common, status=told.status, out=out, err=err)
     if isinstance(told, tuple):
         return _Answer(**common, domains=tuple(_domain_file(d, folder, files) for d in told))
     return _Answer(**common, value=told)
+
+
+def _masking(asked: Question) -> Callable[[str], str]:
+    if asked.ask == "script":
+        return masked_answer
+    return masked_processes if is_of_processes(asked.words) else masked_output
 
 
 def _domain_file(domain: Domain, host: str, files: Files) -> _DomainFile:
