@@ -145,6 +145,7 @@ def of_old_keys(now: Any, then: Any) -> Any:
         return {key: of_old_keys(value, then[key]) for key, value in now.items() if key in then}
     if isinstance(now, list) and isinstance(then, list):
         now = [each for each in now if not (isinstance(each, dict) and each.get("rung") == "gathered")]
+        now = [each for each in now if not (isinstance(each, str) and "check --guest" in each)]
     if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
         return [of_old_keys(*pair) for pair in zip(now, then, strict=True)]
     return now

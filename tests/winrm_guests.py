@@ -51,7 +51,8 @@ def a_start(authority: Authority) -> Iterator[Start]:
             return server
 
         yield started
-        assert not [complaint for server in servers for complaint in server.complaints]
+        for complaint in (each for server in servers for each in server.complaints):
+            raise complaint
 
 
 def way(server: WinrmServer) -> GuestWay:

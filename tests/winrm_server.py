@@ -66,8 +66,11 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path != "/wsman":
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # who asked was interrupted, and hung up
+            self.close_connection = True
+        elif self.path != "/wsman":
             self.reply(404)
         elif "Authorization" in self.headers:
             if not self.server.spoil(self, "login"):
