@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from provision.edges.ssh.host import SshHost
 from provision.edges.ssh.route import PATIENCE
 from provision.runtime.command import Result
-from provision.runtime.deadline import Deadline, limited, within_limit
-from provision.runtime.errors import DeadlineError, HostError, LostError
+from provision.runtime.deadline import LAST_SECONDS, Deadline, limited, with_its_end, within_limit
+from provision.runtime.errors import DeadlineError, HostError, LostError, WaitedError
 from provision.runtime.guest_words import as_run
 from provision.runtime.interrupt import look, shield
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST = 4 << 20
 """Bytes that a script may put out, on both streams together; as much as an agent may answer."""
+_MOST_SAID = 4 * _MOST
+"""Bytes that may come over the connection for that, each of its packets with what SSH adds."""
 _LOOK = 0.2
 """Seconds between looks for an interruption."""
 _NO_STATUS = -1
@@ -37,7 +38,7 @@ class SshGuest:
         if way.target is None:
             raise HostError(f"{way} leads to no guest")
         self._way, self._name = way, str(way)
-        self._host = SshHost(way.target)
+        self._host = SshHost(way.target, _MOST_SAID)
 
     def __enter__(self) -> Self:
         """Return itself; the connection is made when first used."""
@@ -59,21 +60,31 @@ class SshGuest:
     def run(self, script: Script, *, timeout: float) -> Result:
         """Run a script and return how it ended.
 
-        :raise DeadlineError: when it does not end in time. It has been ended then where the guest has a `sh`; what
-            Windows' sshd has started for us without a terminal runs on when we hang up (Win32-OpenSSH issue 1751).
+        :raise DeadlineError: when it does not end in time. It has been ended then where the guest has a `sh`, for which the
+            last seconds are kept; what Windows' sshd has started for us without a terminal runs on when we hang up
+            (Win32-OpenSSH issue 1751).
         :raise HostError: when the guest is not reached, or what it says is too much.
         """
         run = as_run(script)
-        deadline = Deadline(within_limit(timeout))
-        with limited(deadline):
-            stream = self._start(script, run)
+        deadline, whole = with_its_end(within_limit(timeout))
+        stream: SshStream | None = None
         try:
-            return self._result(script, run, stream, deadline)
-        except BaseException:
-            with shield():
-                stream.kill()
-                self._host.close()
+            with limited(deadline):
+                stream = self._start(script, run)
+                return self._result(script, run, stream, deadline)
+        except BaseException as error:
+            if stream is not None:
+                self._end(stream, min(LAST_SECONDS, whole.remaining))
+            if isinstance(error, HostError) and deadline.expired:
+                raise DeadlineError(self._late(script, deadline, error), whole=False) from error
             raise
+
+    def _end(self, stream: SshStream, seconds: float) -> None:
+        with shield(), limited(Deadline(seconds)):
+            if stream.end_all is None:
+                self._host.close()  # there is nobody to be told
+            stream.kill(seconds)
+            self._host.close()
 
     def _start(self, script: Script, run: Run) -> SshStream:
         """The program that reads the script; of a `sh` we know the process group, by which it can be ended."""
@@ -83,18 +94,20 @@ class SshGuest:
 
     def _result(self, script: Script, run: Run, stream: SshStream, deadline: Deadline) -> Result:
         out, err = bytearray(), bytearray()
+        rest: memoryview | None = memoryview(run.stdin.encode("utf-8", "surrogateescape"))
         try:
-            with suppress(ConnectionError):  # one that has ended without reading says why
-                stream.send(run.stdin.encode("utf-8", "surrogateescape"))
-            stream.end_input()
-            while (more := stream.receive(min(_LOOK, deadline.remaining))) is not None:
+            while True:
                 look()
+                if rest is not None:
+                    rest = _fed(stream, rest)
+                if (more := stream.receive(min(_LOOK, deadline.remaining) if rest is None else 0)) is None:
+                    break
                 out += more[0]
                 err += more[1]
                 if len(out) + len(err) > _MOST:
                     raise HostError(f"{script.name} puts out more than {_MOST >> 20} MiB at {self._name}")
                 if deadline.expired:
-                    raise DeadlineError(self._late(script, deadline), whole=False)
+                    raise WaitedError(f"waited {deadline.seconds:.3g} s for its end")
         except ConnectionError as error:
             raise LostError(f"{self._name} was lost while {script.name} ran: {error}", whole=False) from error
         status = stream.end(min(PATIENCE, max(_LOOK, deadline.remaining)))
@@ -103,6 +116,19 @@ class SshGuest:
         said = (data.decode("utf-8", "replace") for data in (out, err))
         return Result(self._name, run.argv, status, *said)
 
-    def _late(self, script: Script, deadline: Deadline) -> str:
+    def _late(self, script: Script, deadline: Deadline, error: HostError) -> str:
         left = ", and may still run there" if script.shell == "powershell" else ""
-        return f"{script.name} did not end within {deadline.seconds:.3g} s at {self._name}{left}"
+        why = "" if isinstance(error, WaitedError) else f": {error}"
+        return f"{script.name} did not end within {deadline.seconds:.3g} s at {self._name}{left}{why}"
+
+
+def _fed(stream: SshStream, rest: memoryview) -> memoryview | None:
+    """What a program has still to read, after it was offered some; None once its input has ended."""
+    try:
+        rest = rest[stream.offer(rest) :] if rest else rest
+    except ConnectionError:  # one that has ended without reading says why
+        rest = rest[:0]
+    if rest:
+        return rest
+    stream.end_input()
+    return None

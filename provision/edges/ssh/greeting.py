@@ -12,6 +12,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from provision.edges.ssh.certificates import SUFFIX
 from provision.edges.ssh.known_hosts import known_authorities, known_keys
 from provision.edges.ssh.route import PATIENCE, SshError
+from provision.runtime.deadline import within_limit
 from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def greeted(target: Target, route: Route, line: Line) -> Transport:
     unwanted = [name for name in _RSA if ours and not ours & {name, f"{name}{SUFFIX}"}]
     transport = _Transport(line.socket, disabled_algorithms={"pubkeys": unwanted})
     _narrow(target, route, transport)
+    patience = within_limit(2 * PATIENCE)
     try:
-        transport.start_client(timeout=2 * PATIENCE)
+        transport.start_client(timeout=patience)
         transport.get_remote_server_key()
     except Exception as error:
         # Whatever paramiko's thread has met with in what the other end says is raised here, bad UTF-8 included.
@@ -91,6 +93,7 @@ def _narrow(target: Target, route: Route, transport: _Transport) -> None:
     :raise SshError: when nothing is left to ask for.
     """
     transport.banner_timeout = transport.handshake_timeout = PATIENCE
+    transport.clear_to_send_timeout = PATIENCE  # for new keys, before which nothing is said
     options, allowed = transport.get_security_options(), route.allowed
 
     def left(keyword: str, names: Sequence[str], wanted: Collection[str]) -> tuple[str, ...]:

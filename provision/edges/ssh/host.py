@@ -21,8 +21,9 @@ from provision.edges.ssh.paramiko_import import load_paramiko
 from provision.edges.ssh.route import PATIENCE, SshError, route_to
 from provision.edges.ssh.stream import SshStream, whole
 from provision.edges.ssh.transport import Line
-from provision.runtime.deadline import within_limit
+from provision.runtime.deadline import Deadline, limited, within_limit
 from provision.runtime.errors import HostError
+from provision.runtime.interrupt import look
 from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _MOST_NOISE = 1 << 16
 """Bytes that a login may print on each stream before a shell of ours answers."""
 _MOST_EARLY = 1 << 24
 """Bytes that come behind the answer on one stream before that on the other; an SSH window is 2 MiB."""
+_LOOK = 0.2
+"""Seconds between looks for an interruption."""
 _SHELL = "exec env LC_ALL=C.UTF-8 sh"
 _ROOT_SHELL = "exec env LC_ALL=C.UTF-8 sudo -n -- sh"
 
@@ -60,8 +63,9 @@ class NoShellError(SshError):
 class SshHost:
     """The connection to one host."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, most: int | None = None) -> None:
+        """`most`: bytes that may come for each program that is started, where the other end is no host of ours."""
+        self._target, self._most = target, most
         self._route: Route | None = None
         self._line: Line | None = None
         self._transport: Transport | None = None
@@ -111,30 +115,35 @@ class SshHost:
         stream = self.execute(command)
         try:
             with suppress(ConnectionError):  # what refuses says why
-                stream.send(_BECOME.format(sbin=SBIN, token=token, words=shlex.join(argv)).encode())
+                words = _BECOME.format(sbin=SBIN, token=token, words=shlex.join(argv))
+                stream.send(words.encode(), meanwhile=look)
             group, complaint = _answer(stream, token.encode())
         except (ConnectionError, TimeoutError) as error:
             stream.kill()
             raise SshError(f"host {name} started no shell: {error}") from error
+        except BaseException:
+            stream.kill()
+            raise
         if not group:
             stream.kill()
             raise NoShellError(f"host {name} gives the user {self.route.user} no shell: {complaint}")
-        stream.end_all = lambda: self._end(command, group)
+        stream.end_all = lambda seconds: self._end(command, group, seconds)
         return stream
 
-    def _end(self, command: str, group: str) -> None:
+    def _end(self, command: str, group: str, seconds: float) -> None:
         """End a process group, through a second channel; that the host is lost meanwhile is for others to say."""
-        with suppress(HostError, OSError):
+        with suppress(HostError, OSError), limited(Deadline(seconds)):
             stream = self.execute(command)
             stream.send(f"kill -9 -{group}\n".encode())
-            stream.end(PATIENCE)
+            stream.end(within_limit(PATIENCE))
 
     def execute(self, command: str) -> SshStream:
         """Start what the user's login shell makes of a command.
 
         :raise HostError: when the host cannot be reached, or does not let us in.
         """
-        transport = self._connected()
+        transport, line = self._connected()
+        line.trusted()  # with each program anew
         with whole(), self._in_time(transport):
             channel = transport.open_session(timeout=PATIENCE)
             stream = SshStream(channel)
@@ -147,7 +156,7 @@ class SshHost:
         from paramiko import ChannelException  # noqa: PLC0415
 
         name = self._target.name
-        patience = threading.Timer(PATIENCE, transport.close)
+        patience = threading.Timer(within_limit(PATIENCE), transport.close)
         patience.daemon = True
         patience.start()
         try:
@@ -178,17 +187,17 @@ class SshHost:
             f"sudo on {name} refuses {user} a shell: {error}", hint=sudoers_hint(user, shell, str(error))
         )
 
-    def _connected(self) -> Transport:
-        if self._transport is None or not self._transport.is_active():
+    def _connected(self) -> tuple[Transport, Line]:
+        if self._line is None or self._transport is None or not self._transport.is_active():
             self.close()
-            self._line = Line(self._target.name, self.route)
+            self._line = Line(self._target.name, self.route, self._most)
             try:
                 load_paramiko()  # while sshd starts, and before any of it
                 self._transport = log_in(self._target, self.route, self._line)
             except BaseException:
                 self.close()
                 raise
-        return self._transport
+        return self._transport, self._line
 
 
 def sudoers_hint(user: str, shell: str, said: str) -> str:
@@ -216,7 +225,8 @@ def _answer(stream: SshStream, token: bytes) -> tuple[str, str]:
     while not (out.found and err.found):
         if (left := deadline - time.monotonic()) <= 0:
             raise TimeoutError(f"nothing came within {2 * PATIENCE} s")
-        more = stream.receive(left)
+        more = stream.receive(min(left, _LOOK))
+        look()
         if more is None:
             said = b"\n".join(filter(None, (err.data.strip(), out.data.strip())))
             words = quoted(said.decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from provision.edges.ssh.route import PATIENCE
+from provision.runtime.deadline import Deadline, within_limit
 from provision.runtime.interrupt import shield
 from provision.runtime.safe_text import quoted
 
@@ -22,6 +23,16 @@ _KILLED = -9
 """The exit status of what was killed, as that of a program here."""
 _PIECE = 1 << 15
 _MOST = 1 << 20
+_LOOK = 0.2
+"""Seconds that an offer waits for room."""
+
+
+_LONGEST = 2 * PATIENCE
+"""Seconds in which what is sent is read, where nobody says how long that may take."""
+
+
+def _nothing() -> None:
+    """Wait for nothing else."""
 
 
 def whole() -> AbstractContextManager[None]:
@@ -69,15 +80,15 @@ class _Bell(threading.Event):
 class SshStream:
     """A program on a host; what it had said at first was for us, and is not handed on."""
 
-    def __init__(self, channel: Channel, end_all: Callable[[], None] | None = None) -> None:
+    def __init__(self, channel: Channel, end_all: Callable[[float], None] | None = None) -> None:
         self._channel = channel
         self.end_all = end_all
-        """Ends the program and what it has started, from outside."""
+        """Ends the program and what it has started, from outside, within so many seconds."""
         self._early: tuple[bytes, bytes] = (b"", b"")
         self._bell = _Bell()
         self._poll = select.poll()
         self._poll.register(self._bell, select.POLLIN)
-        channel.settimeout(PATIENCE)
+        channel.settimeout(_LOOK)
         for buffer in (channel.in_buffer, channel.in_stderr_buffer):
             buffer.set_event(self._bell)
 
@@ -85,26 +96,46 @@ class SshStream:
         """What becomes readable when something has come, or it has ended."""
         return self._bell.fileno()
 
-    def send(self, data: bytes, until: str = "", seconds: float = 0) -> None:  # noqa: ARG002 - who waits here hears at once
-        """Write to its input.
+    def send(
+        self,
+        data: bytes,
+        until: str = "",  # noqa: ARG002 - who waits here hears at once
+        seconds: float = _LONGEST,
+        meanwhile: Callable[[], object] = _nothing,
+    ) -> None:
+        """Write to its input; `meanwhile` is called again and again while it waits.
 
+        :raise TimeoutError: when not all of it has been read by then, however much has.
         :raise ConnectionError: when it is gone, or reads nothing for too long.
+        """
+        deadline, patience = Deadline(within_limit(seconds)), Deadline(PATIENCE)
+        rest = memoryview(data)
+        while rest:
+            meanwhile()
+            if deadline.expired:
+                raise TimeoutError(f"it has not read all within {deadline.seconds:.3g} s")
+            if taken := self.offer(rest):
+                rest, patience = rest[taken:], Deadline(PATIENCE)
+            elif patience.expired:
+                raise ConnectionError(f"it has read nothing for {PATIENCE} s")
+
+    def offer(self, data: memoryview) -> int:
+        """Write to its input what there is room for; perhaps nothing, when none is made within a moment.
+
+        :raise ConnectionError: when it is gone.
         """
         from paramiko import SSHException  # noqa: PLC0415
 
         try:
-            for start in range(0, len(data), _PIECE):
-                piece = data[start : start + _PIECE]
-                while piece:
-                    with whole():
-                        sent = self._channel.send(piece)
-                    if not sent:
-                        raise ConnectionError(self._why("its shell has ended"))
-                    piece = piece[sent:]
-        except TimeoutError as error:
-            raise ConnectionError(f"it has read nothing for {PATIENCE} s") from error
+            with whole():
+                sent: int = self._channel.send(data[:_PIECE].tobytes())
+        except TimeoutError:
+            return 0
         except (SSHException, EOFError, OSError) as error:
             raise ConnectionError(self._why(str(error) or "the connection broke")) from error
+        if not sent:
+            raise ConnectionError(self._why("its shell has ended"))
+        return sent
 
     def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
         """What it has put out and complained since, perhaps nothing; None once both have ended.
@@ -116,8 +147,13 @@ class SshStream:
             return early
         if not self._ended():
             self._poll.poll(max(0.0, seconds) * 1000)
-        with whole():
-            ended, out, err = self._arrived()
+        from paramiko import SSHException  # noqa: PLC0415
+
+        try:
+            with whole():
+                ended, out, err = self._arrived()
+        except (SSHException, EOFError, OSError) as error:  # it is told that there is room again
+            raise ConnectionError(self._why(str(error) or "the connection broke")) from error
         if not ended or out or err:
             return out, err
         if why := self._why(""):
@@ -158,10 +194,10 @@ class SshStream:
         self._close()
         return status
 
-    def kill(self) -> None:
-        """End it, and what it has started."""
+    def kill(self, seconds: float = PATIENCE) -> None:
+        """End it, and what it has started, if that takes no longer."""
         if self.end_all is not None and not self._channel.exit_status_ready():
-            self.end_all()
+            self.end_all(seconds)
         self._close()
 
     def _close(self) -> None:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from provision.edges.ssh.route import PATIENCE, PULSE, SshError
 from provision.edges.ssh.source_address import source
-from provision.runtime.deadline import within_limit
+from provision.runtime.deadline import own_limit, within_limit
 from provision.runtime.masked import MARK, masked_text
 
 if TYPE_CHECKING:
@@ -44,21 +44,25 @@ class PatientSocket(socket.socket):
     """
 
     _rest = b""
-    allowance: int | None = _MOST_GREETING
-    """How much more may come."""
+    _most: int | None = _MOST_GREETING
+    _come = 0
+    _when = "before we know who it is"
+
+    def allow(self, most: int | None) -> None:
+        """Let so many bytes come from now on, or any number."""
+        self._most, self._come, self._when = most, 0, "at once"
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive some; the kernel forgets the promptness, hence each time.
 
-        :raise ConnectionError: when the other end says too much before it is known.
+        :raise ConnectionError: when the other end says too much.
         """
         if not self._rest:
             self._rest = super().recv(_MOST, flags)
-            if self.allowance is not None:
-                self.allowance -= len(self._rest)
-                if self.allowance < 0:  # with a number, as paramiko looks for one
-                    said = f"it says more than {_MOST_GREETING} bytes before we know who it is"
-                    raise ConnectionAbortedError(errno.ECONNABORTED, said)
+            self._come += len(self._rest)
+            if self._most is not None and self._come > self._most:  # with a number, as paramiko looks for one
+                said = f"it says more than {self._most} bytes {self._when}"
+                raise ConnectionAbortedError(errno.ECONNABORTED, said)
             # A ProxyCommand's pipe has no such option, and a connection that is lost is found out by reading on.
             with suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -68,14 +72,16 @@ class PatientSocket(socket.socket):
     def send(self, data: Any, flags: int = 0, /) -> int:
         """Send some of it.
 
-        :raise ConnectionError: when the other end takes nothing for too long.
+        :raise ConnectionError: when the other end takes nothing for too long, or until this thread's work has to end.
         """
         room = select.poll()
         room.register(self, select.POLLOUT)
-        if not room.poll(_PATIENCE * 1000):
+        limit = own_limit()
+        patience = min(_PATIENCE, limit.remaining) if limit else _PATIENCE
+        if not room.poll(patience * 1000):
             with suppress(OSError):
                 self.shutdown(socket.SHUT_RDWR)  # nobody else needs to find that out
-            raise ConnectionError(f"it has taken nothing for {_PATIENCE} s")
+            raise ConnectionError(f"it has taken nothing for {patience:.3g} s")
         return super().send(data, flags)
 
 
@@ -101,7 +107,9 @@ class _Complaint:
 class Line:
     """A connected socket, and the program behind it if there is one."""
 
-    def __init__(self, host: str, route: Route) -> None:
+    def __init__(self, host: str, route: Route, most: int | None = None) -> None:
+        """`most`: bytes that whoever is known to be meant may say at once; a host may say as much as it likes."""
+        self._most = most
         self._program: subprocess.Popen[bytes] | None = None
         self._said: _Complaint | None = None
         self._arguments = set() if route.jumps else _arguments(route)
@@ -134,8 +142,8 @@ class Line:
         return said
 
     def trusted(self) -> None:
-        """It is the host that was meant: it may say as much as it likes."""
-        self.socket.allowance = None
+        """It is the one that was meant, and may say as much as such a one may, from now on."""
+        self.socket.allow(self._most)
 
     def close(self) -> None:
         """Hang up, and end the program."""
