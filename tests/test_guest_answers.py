@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ from provision.verify.saved.record import Recorder
 from provision.verify.saved.replay import Replay
 from provision.verify.saved.rows import into
 from tests.asked_guests import BY_AGENT, MAC, Guest, GuestEdges, answer, edges, host
-from tests.builders import FakeHost, nic
+from tests.builders import FakeHost, FakeMonitor, nic
 
 
 def test_the_first_way_that_answers_is_taken_and_the_next_are_left_alone() -> None:
@@ -104,6 +105,30 @@ def test_a_paused_machines_guest_that_must_answer_is_told_to_be_paused() -> None
 
     assert paused.guest == Unasked("the machine is paused, and its guest with it", final=True)
     assert with_guest(nic(machine="vm", state="paused"), {}, must=False).guest is None
+
+
+@pytest.mark.parametrize(
+    ("chardevs", "words"),
+    [
+        ([{"label": "a", "filename": "disconnected:unix:/run/qga,server=on", "frontend-open": False}], "no agent runs in it"),
+        ([{"label": "a", "filename": "unix:/run/qga,server=on", "frontend-open": True}], "an agent hangs in it"),
+        ([{"label": "b", "filename": "unix:/run/other,server=on", "frontend-open": False}], ""),
+        ("no list", ""),
+        ([{"filename": "unix:/run/qga", "frontend-open": "no"}], ""),
+    ],
+)  # fmt: skip
+def test_a_silent_agent_at_a_socket_is_told_from_none_by_what_qemu_says_of_its_port(
+    chardevs: Any, words: str
+) -> None:
+    [way] = agent_way(nic(owner=Owner(7, agent="/run/qga", monitor="/run/qmp")))
+    there = GuestEdges(qmp=FakeMonitor({"query-chardev": chardevs}))
+
+    told = ask_guests(there, "local", {"vm": [way]})["vm"]
+
+    assert isinstance(told, Unasked)
+    assert told.reason.startswith("the guest agent leads nowhere (build it)")
+    assert words in told.reason
+    assert bool(words) is ("the port open" in told.reason)
 
 
 def test_a_machine_without_a_way_in_says_so() -> None:

@@ -40,6 +40,8 @@ class GuestWay:
     """An agent's: the path on the host at which QEMU listens for it."""
     listener: Listener | None = None
     """Who has to listen there."""
+    monitor: str = ""
+    """Where the same QEMU's QMP listens, which tells of the port in the guest."""
     target: Target | None = None
     """SSH's: where the guest is."""
     address: str = ""

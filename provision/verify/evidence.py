@@ -66,6 +66,8 @@ class Owner:
     """The path at which its QEMU, no domain's, listens for who asks its guest's agent."""
     uid: int | None = None
     """With that path: whose process it is, where that is known."""
+    monitor: str = ""
+    """With that path: where its QMP listens, where that is known."""
 
 
 UNKNOWN = Owner()

@@ -114,7 +114,7 @@ def _owned(nics: Sequence[NicEvidence], process: Process, labels: Mapping[int, s
         replace(
             nic,
             machine=labels[process.pid],
-            owner=replace(owner, domain=nic.owner.domain, uuid=nic.owner.uuid),
+            owner=replace(owner, domain=nic.owner.domain, uuid=nic.owner.uuid, monitor=nic.owner.socket),
         )
         for nic in nics
     ]

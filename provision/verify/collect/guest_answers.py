@@ -14,7 +14,7 @@ from provision.runtime.deadline import Deadline, limited, within_limit
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.guest_channel import GuestWay
 from provision.runtime.parallel import foreseen, side_by_side
-from provision.runtime.places import Listener
+from provision.runtime.places import ANYBODY, Listener
 from provision.verify.evidence import AskedGuest, Unasked
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ NO_WAY = Unasked(
 )
 
 
+_PORT = {
+    True: "; the guest has the port open: an agent hangs in it, or somebody else has the socket",
+    False: "; nothing in the guest has the port open: no agent runs in it",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a guest told, and by which way."""
@@ -60,7 +66,7 @@ def agent_way(nic: NicEvidence, system: System | None = None) -> tuple[GuestWay,
     if owner.domain:
         return (GuestWay("agent", system, nic.machine, domain=owner.domain),)
     listener = Listener(owner.pid, owner.uid)
-    way = GuestWay("agent", system, nic.machine, socket=owner.agent, listener=listener)
+    way = GuestWay("agent", system, nic.machine, socket=owner.agent, listener=listener, monitor=owner.monitor)
     return (way,) if owner.agent else ()
 
 
@@ -94,8 +100,22 @@ def _first_answer(edges: ReadingEdges, host: str, ways: Sequence[GuestWay]) -> T
         except RscvmError as error:
             hint = f" ({error.hint})" if error.hint else ""
             named = "" if str(error).startswith(str(way)) else f"{way}: "
-            errors.append(f"{named}{error}{hint}")
+            errors.append(f"{named}{error}{hint}{_port_words(edges, host, way)}")
     return Unasked("; ".join(errors), final=True) if errors else NO_WAY
+
+
+def _port_words(edges: ReadingEdges, host: str, way: GuestWay) -> str:
+    """What QEMU tells of the port of an agent that is silent: whether the guest has it open; nothing where it does not tell."""
+    if not way.monitor:
+        return ""
+    try:
+        with edges.monitor(host, way.monitor, way.listener or ANYBODY) as monitor:
+            told = monitor.execute("query-chardev")
+    except RscvmError:
+        return ""
+    rows = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
+    states = [row.get("frontend-open") for row in rows if way.socket in str(row.get("filename", ""))]
+    return _PORT.get(states[0], "") if len(states) == 1 and isinstance(states[0], bool) else ""
 
 
 def read_guest(edges: ReadingEdges, host: str, way: GuestWay) -> GuestFacts:

@@ -212,7 +212,9 @@ def _collect_process(edges: ReadingEdges, lab: Lab, machine: Machine, *, monitor
     """Every NIC of a machine that runs, or should, as a QEMU of our own."""
     paths = LabPaths(lab.state_dir, lab.name)
     socket = paths.socket(machine.name, "qmp")
-    machine = replace(machine, owner=replace(machine.owner, agent=paths.socket(machine.name, "agent")))
+    machine = replace(
+        machine, owner=replace(machine.owner, agent=paths.socket(machine.name, "agent"), monitor=socket)
+    )
     if machine.state == "off":
         return list(_lab_nics(lab, machine))
     if not monitor:
