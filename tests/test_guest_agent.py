@@ -9,7 +9,7 @@ import base64
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import pytest
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import DeadlineError, HostError
 from provision.runtime.guest_channel import Script
-from provision.runtime.interrupt import listen
 from tests.guest_agents import Says, agent_at, asking, guest_with, info, refusal, sh
 
 LONG = 30.0
@@ -145,17 +144,6 @@ def test_what_does_not_end_in_time_is_ended_there_with_all_that_it_started(tmp_p
         assert guest.run(sh("echo again"), timeout=LONG).out == "again\n"
 
     assert not living(marker)
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Handlers as the command line has them, for the time of the test."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    listen(lambda: None)
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("interruptible")

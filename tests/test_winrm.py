@@ -128,6 +128,7 @@ def test_a_script_that_does_not_end_is_stopped_and_its_session_deleted(start: St
     assert not server.service.shells
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_the_script_in_the_guest(start: Start) -> None:
     server = start(never)
 
