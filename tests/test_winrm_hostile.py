@@ -136,7 +136,7 @@ def test_errors_that_take_long_to_read_have_no_more_time(start: Start) -> None:
 
     server.spoil = spoil
 
-    refusal(server, DeadlineError, timeout=0.5)
+    refusal(server, DeadlineError, timeout=1)
 
 
 def test_messages_that_nobody_needs_are_not_even_read(start: Start) -> None:
@@ -176,7 +176,7 @@ def test_a_guest_that_falls_silent_is_waited_for_until_the_deadline(start: Start
     if action == "Delete":
         assert ask(server).out == "ok\n"
     else:
-        refusal(server, DeadlineError, timeout=1)
+        refusal(server, DeadlineError, timeout=2)
         assert not server.service.shells
 
 

@@ -24,7 +24,7 @@ _POLL = 10
 _OPENING = 60
 """Seconds that it may take over anything else."""
 _STOPPING, _ENDING = 2.0, 5.0
-"""Seconds in which a script is stopped, and its session ended."""
+"""Seconds in which a script is stopped, and its session ended, where there are as many."""
 
 
 class Session:
@@ -61,15 +61,15 @@ class Session:
         out = "".join(f"{each}\n" for each in script.output)
         return int(not good), out, "".join(f"{each}\n" for each in script.streams.error)
 
-    def end(self) -> None:
-        """Let the guest end it, and a script that may still run in it, as far as it answers."""
+    def end(self, whole: Deadline) -> None:
+        """Let the guest end it, and a script that may still run in it, as far as it answers by then."""
         if not self._line.handed or not self._wanted:
             return
         if self._script.state == PSInvocationState.RUNNING:
-            self._line.begin_anew(Deadline(_STOPPING))
+            self._line.begin_anew(Deadline(min(_STOPPING, whole.remaining / 2)))
             with suppress(Exception):  # whatever it says to that, its session is ended next
                 self._script.stop()
-        self._line.begin_anew(Deadline(_ENDING))
+        self._line.begin_anew(Deadline(min(_ENDING, whole.remaining)))
         which = SelectorSet()
         # By our name for it, where we have not heard the guest's: it may have begun all the same.
         which.add_option("ShellId", self._pool.shell.id or self._pool.id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from provision.edges.guest.unspoken import cause, unspoken, without
 from provision.edges.guest.winrm_stream import NotHeardError
 from provision.runtime.command import Result
-from provision.runtime.deadline import Deadline, within_limit
+from provision.runtime.deadline import with_its_end, within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import shield
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from provision.runtime.deadline import Deadline
     from provision.runtime.guest_channel import GuestWay, Script, System
 
 for _library in ("pypsrp", "spnego"):  # they log what they send and receive
@@ -80,25 +81,26 @@ class WinrmGuest:
 
         Its status is 0, or 1 where an error ended it; its output is what it put out, each object a line.
 
-        :raise DeadlineError: when it does not end in time; it has been ended then, if the guest still answers.
+        :raise DeadlineError: when it does not end in time; it has been ended then, if the guest still answers, for which
+            the last seconds are kept.
         :raise HostError: when the guest does not answer, does not let us in, or does not run it.
         """
         if script.shell != "powershell":
             raise HostError(f"{self._way} runs PowerShell alone, and {script.name} is for {script.shell}")
-        whole = Deadline(within_limit(timeout))
-        line = WinrmLine(self._way, self._password, whole)
+        deadline, whole = with_its_end(within_limit(timeout))
+        line = WinrmLine(self._way, self._password, deadline)
         session = Session(self._way, line)
         try:
-            with self._told(script, session, whole):
+            with self._told(script, session, deadline):
                 status, out, err = session.perform(script.text)
         finally:
             with shield():
-                session.end()
+                session.end(whole)
                 line.close()
         return Result(str(self._way), ("powershell", script.name), status, out, without(err, self._password))
 
     @contextmanager
-    def _told(self, script: Script, session: Session, whole: Deadline) -> Iterator[None]:
+    def _told(self, script: Script, session: Session, deadline: Deadline) -> Iterator[None]:
         """Let what goes wrong be told as what it is.
 
         :raise HostError: then.
@@ -108,7 +110,7 @@ class WinrmGuest:
         except DeadlineError as error:
             if not session.begun:
                 raise
-            late = f"{script.name} did not end within {whole.seconds:.3g} s in {self._way}"
+            late = f"{script.name} did not end within {deadline.seconds:.3g} s in {self._way}"
             raise DeadlineError(late, whole=False) from error
         except HostError as error:
             if not (session.begun and isinstance(error, NotHeardError)):
