@@ -206,7 +206,10 @@ def test_what_a_guest_says_while_it_reads_nothing_is_bounded(sshd: Sshd) -> None
 def test_what_a_guest_says_in_one_packet_is_bounded(sshd: Sshd, shell: Shell) -> None:
     sshd.acts = says_one_thing_without_end
 
-    with pytest.raises(HostError, match="it says more than 16777216 bytes at once") as raised:
+    # An older paramiko takes the length itself for broken.
+    with pytest.raises(
+        HostError, match="it says more than 16777216 bytes at once|Invalid packet blocking"
+    ) as raised:
         ask(sshd, shell)
 
     assert isinstance(raised.value, LostError) is (shell == "powershell")
