@@ -208,7 +208,7 @@ def test_what_a_guest_says_in_one_packet_is_bounded(sshd: Sshd, shell: Shell) ->
 
     # An older paramiko takes the length itself for broken.
     with pytest.raises(
-        HostError, match="it says more than 16777216 bytes at once|Invalid packet blocking"
+        HostError, match=r"it says more than 16777216 bytes at once|Invalid packet blocking"
     ) as raised:
         ask(sshd, shell)
 
