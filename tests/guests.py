@@ -45,5 +45,14 @@ def linux(*, on: bool = True) -> AskedGuest:
     return AskedGuest(GuestFacts("linux", "6.12.0", (6, 12, 0), (adapter,)), adapter, BY_AGENT)
 
 
+CAUSES = {
+    "NicPropertyDisabled": "nic-property-disabled",
+    "WFPCompatibility": "wfp-compatibility",
+    "NDISCompatibility": "ndis-compatibility",
+    "ForwardingEnabled": "forwarding-enabled",
+    "NetOffloadGlobalDisabled": "offload-globally-disabled",
+    "Capability": "capability",
+}
+"""What each of Windows' reasons is where all below holds; the others are none."""
 REASONS_NAMED = ("NicPropertyDisabled", "WFPCompatibility", "NDISCompatibility", "ForwardingEnabled", "NetOffloadGlobalDisabled")  # fmt: skip
 ALL_REASONS = ("NoFailure", *REASONS_NAMED, "Capability", UNNAMED)

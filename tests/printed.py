@@ -48,8 +48,8 @@ class Rsc:
     """What Get-NetAdapterRsc says of one adapter."""
 
     name: str
-    enabled: tuple[bool, bool] = (True, True)
-    operational: tuple[bool, bool] = (True, True)
+    enabled: tuple[bool | None, bool | None] = (True, True)
+    operational: tuple[bool | None, bool | None] = (True, True)
     reasons: tuple[str, str] = ("NoFailure", "NoFailure")
 
     @property
@@ -66,7 +66,7 @@ def read(text: str) -> list[Rsc]:
     for each in parse_windows(text).adapters:
         v4, v6 = (each.adapter.rsc[family] for family in ("ipv4", "ipv6"))
         told = (v4.enabled, v6.enabled), (v4.operational, v6.operational)
-        found.append(Rsc(each.adapter.name, *told, (v4.reason, v6.reason)))  # type: ignore[arg-type]
+        found.append(Rsc(each.adapter.name, *told, (v4.reason, v6.reason)))
     return found
 
 
@@ -114,7 +114,8 @@ def as_json(adapters: Sequence[Rsc]) -> str:
     """ConvertTo-Json's, whose enumerations are numbers where one is documented."""
     objects = []
     for each in adapters:
-        values = dict(zip(COLUMNS, (each.name, *each.enabled, *each.operational, *each.reasons), strict=True))
+        said = (each.name, *each.enabled, *each.operational, *each.reasons)
+        values: dict[str, object] = dict(zip(COLUMNS, said, strict=True))
         for name in COLUMNS[5:]:
             reason = str(values[name])
             values[name] = NAMED.index(reason) if reason in NAMED else reason

@@ -13,18 +13,9 @@ from provision.verify.judge.ladder import ladder
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import ON, features, nic, virtio
 from tests.causes import CASES
-from tests.guests import ALL_REASONS, REASONS_NAMED, WORKS, linux, windows
+from tests.guests import ALL_REASONS, CAUSES, REASONS_NAMED, WORKS, linux, windows
 
-CAUSE_OF = {
-    "NoFailure": None,
-    "NicPropertyDisabled": "nic-property-disabled",
-    "WFPCompatibility": "wfp-compatibility",
-    "NDISCompatibility": "ndis-compatibility",
-    "ForwardingEnabled": "forwarding-enabled",
-    "NetOffloadGlobalDisabled": "offload-globally-disabled",
-    "Capability": "capability",
-    "Unknown": None,
-}
+CAUSE_OF = {**dict.fromkeys(ALL_REASONS), **CAUSES}
 """What each reason is where all below holds."""
 
 BELOW: dict[str, tuple[NicEvidence, str | None, bool]] = {

@@ -12,6 +12,7 @@ from provision.facts.pasted_windows import PastedWindows, parse_windows
 from provision.runtime.errors import RequestError
 from provision.verify.collect.pasted import pasted
 from provision.verify.judge.verdict import judge_nic
+from tests.guests import CAUSES
 from tests.printed import NETKVM, REASONS, Rsc, as_list, causes, only, rungs, saved, table
 
 PROMPT = "PS C:\\> "
@@ -34,15 +35,7 @@ def test_what_people_have_pasted_is_judged(name: str, right: list[tuple[str, str
         assert causes(text) == right
 
 
-CAUSES = {
-    "NicPropertyDisabled": "nic-property-disabled",
-    "WFPCompatibility": "wfp-compatibility",
-    "NDISCompatibility": "ndis-compatibility",
-    "ForwardingEnabled": "forwarding-enabled",
-    "NetOffloadGlobalDisabled": "offload-globally-disabled",
-    "Capability": "capability",
-    "Unknown": "",
-}
+CAUSE_OF = {**CAUSES, "Unknown": ""}
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -54,7 +47,7 @@ def test_each_reason_is_its_cause_of_the_family_that_has_it(reason: str, form: s
 
     cause = verdict.families["ipv6"].cause
     assert (verdict.families["ipv6"].verdict, cause.id if cause else "") == (
-        ("unknown", "") if works else ("not-ready", CAUSES[reason])
+        ("unknown", "") if works else ("not-ready", CAUSE_OF[reason])
     )
     assert verdict.families["ipv4"].verdict == "unknown"
     assert rungs(verdict)["passed"] == "unknown unknown"

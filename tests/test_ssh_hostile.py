@@ -23,7 +23,6 @@ from paramiko.message import Message
 from provision.edges.guest.ssh import SshGuest
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.guest_channel import GuestWay, Script
-from provision.runtime.interrupt import listen
 from provision.runtime.parallel import side_by_side
 from provision.runtime.places import Target
 
@@ -154,17 +153,6 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
     serving.join(10)
 
 
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """Handlers as the command line has them, for the time of the test."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    listen(lambda: None)
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
-
-
 def ask(sshd: Sshd, shell: Shell = "powershell", timeout: float = 30) -> None:
     with SshGuest(sshd.way) as guest:
         guest.run(Script(shell, "rsc", "#" * 4000), timeout=timeout)
@@ -179,7 +167,7 @@ def test_a_guest_that_reads_a_byte_at_a_time_has_no_more_time(sshd: Sshd, shell:
 
 
 @pytest.mark.parametrize("shell", ["powershell", "sh"])
-@pytest.mark.usefixtures("_interruptible")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_reaches_who_sends_to_such_a_guest(sshd: Sshd, shell: Shell) -> None:
     def interrupt() -> None:
         while not sshd.granted:

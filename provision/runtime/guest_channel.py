@@ -52,7 +52,7 @@ class GuestWay:
     tls: bool = True
 
     def __str__(self) -> str:
-        """For a reader, and for evidence."""
+        """For a reader."""
         match self.kind:
             case "agent":
                 return "the guest agent"

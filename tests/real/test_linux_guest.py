@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from base64 import b64decode
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +9,7 @@ import pytest
 from provision.facts.guest import FamilyRsc, GuestFacts
 from provision.facts.linux_guest import parse_linux_guest
 from provision.render.guest_scripts import ask_linux
-from provision.runtime.guest_channel import Script
-from provision.runtime.guest_words import as_run
-from tests.real.domains import until
+from tests.real.asked_guests import AskedGuest
 from tests.real.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
@@ -25,27 +20,10 @@ pytestmark = pytest.mark.real
 
 AGENT = "/run/agent.sock"
 WHOLE, CUT = "52:54:00:00:00:01", "52:54:00:00:00:02"
-# The guest agent runs argv[2:] with our stdin as its own; prints its answer to guest-exec-status.
-AT_AGENT = """
-import base64, json, socket, sys, time
-with socket.socket(socket.AF_UNIX) as there:
-    there.settimeout(20)
-    there.connect(sys.argv[1])
-    lines = there.makefile("rw")
-    def ask(command, **arguments):
-        print(json.dumps({"execute": command, "arguments": arguments}), file=lines, flush=True)
-        return json.loads(next(lines))["return"]
-    given = base64.b64encode(sys.stdin.buffer.read()).decode()
-    path, *more = sys.argv[2:]
-    pid = ask("guest-exec", **{"path": path, "arg": more, "input-data": given, "capture-output": True})["pid"]
-    while not (said := ask("guest-exec-status", pid=pid))["exited"]:
-        time.sleep(0.1)
-    print(json.dumps(said))
-"""
 
 
 @pytest.fixture(scope="module")
-def host(guest: Path) -> Iterator[Hypervisor]:
+def host(guest: Path) -> Iterator[AskedGuest]:
     nics = []
     for name, mac, more in (("t0", WHOLE, ""), ("t1", CUT, ",guest_tso4=off,guest_tso6=off")):
         nics += ["-netdev", f"tap,id={name},ifname={name},script=no,downscript=no"]
@@ -56,20 +34,13 @@ def host(guest: Path) -> Iterator[Hypervisor]:
     with Hypervisor() as host:
         machine = ["-machine", "q35,accel=tcg", "-m", "192", "-nodefaults", "-display", "none"]
         host.output(["qemu-system-x86_64", *machine, *boot, *nics, *agent, "-daemonize"])
-        until(lambda: told(host, Script("sh", "any", "echo here")) == "here\n", "the guest's agent", 150)
-        yield host
+        found = AskedGuest(host, {"kind": "agent", "socket": AGENT})
+        found.until_asked()
+        yield found
 
 
-def told(host: Hypervisor, script: Script) -> str:
-    """What a script says in the guest; nothing where the agent does not answer."""
-    run = as_run(script)
-    argv = [sys.executable, "-c", AT_AGENT, AGENT, *run.argv]
-    done = host.run(argv, input=run.stdin.encode())
-    return b64decode(json.loads(done.stdout).get("out-data", "")).decode() if done.returncode == 0 else ""
-
-
-def asked(host: Hypervisor) -> GuestFacts:
-    return parse_linux_guest(told(host, ask_linux()))
+def asked(host: AskedGuest) -> GuestFacts:
+    return parse_linux_guest(str(host.ran(ask_linux().text)["out"]))
 
 
 def rsc(guest: GuestFacts, mac: str) -> FamilyRsc:
@@ -79,7 +50,7 @@ def rsc(guest: GuestFacts, mac: str) -> FamilyRsc:
     return adapter.rsc["ipv4"]
 
 
-def test_a_linux_guest_tells_its_nics_and_what_each_has_taken(host: Hypervisor) -> None:
+def test_a_linux_guest_tells_its_nics_and_what_each_has_taken(host: AskedGuest) -> None:
     guest = asked(host)
 
     assert guest.system == "linux"
@@ -94,27 +65,13 @@ def test_a_linux_guest_tells_its_nics_and_what_each_has_taken(host: Hypervisor) 
     assert found.forwarding == {"ipv4": False, "ipv6": False}
 
 
-def test_what_was_switched_off_there_is_told(host: Hypervisor) -> None:
+def test_what_was_switched_off_there_is_told(host: AskedGuest) -> None:
     name = next(each.name for each in asked(host).adapters if each.mac == WHOLE)
     try:
-        told(
-            host,
-            Script(
-                "sh",
-                "any",
-                f"ethtool -K {name} rx-gro-hw off; echo 1 >/proc/sys/net/ipv4/conf/{name}/forwarding",
-            ),
-        )
+        host.ran(f"ethtool -K {name} rx-gro-hw off; echo 1 >/proc/sys/net/ipv4/conf/{name}/forwarding")
         guest = asked(host)
     finally:
-        told(
-            host,
-            Script(
-                "sh",
-                "any",
-                f"ethtool -K {name} rx-gro-hw on; echo 0 >/proc/sys/net/ipv4/conf/{name}/forwarding",
-            ),
-        )
+        host.ran(f"ethtool -K {name} rx-gro-hw on; echo 0 >/proc/sys/net/ipv4/conf/{name}/forwarding")
 
     assert rsc(guest, WHOLE) == FamilyRsc(enabled=False, supported=True, switch="rx-gro-hw")
     found = guest.adapter(WHOLE)
@@ -122,12 +79,12 @@ def test_what_was_switched_off_there_is_told(host: Hypervisor) -> None:
     assert found.forwarding == {"ipv4": True, "ipv6": False}
 
 
-def test_a_nic_is_found_by_the_address_that_its_host_gave_it(host: Hypervisor) -> None:
+def test_a_nic_is_found_by_the_address_that_its_host_gave_it(host: AskedGuest) -> None:
     name = next(each.name for each in asked(host).adapters if each.mac == WHOLE)
     try:
-        told(host, Script("sh", "any", f"ip link set {name} address 02:00:00:00:00:07"))
+        host.ran(f"ip link set {name} address 02:00:00:00:00:07")
         guest = asked(host)
     finally:
-        told(host, Script("sh", "any", f"ip link set {name} address {WHOLE}"))
+        host.ran(f"ip link set {name} address {WHOLE}")
 
     assert guest.adapter(WHOLE) is not None

@@ -178,10 +178,10 @@ def _context() -> ssl.SSLContext:
 
     :raise HostError: when there are none.
     """
-    named = os.environ.get("REQUESTS_CA_BUNDLE", "")
-    place = {"capath" if Path(named).is_dir() else "cafile": named} if named else {}
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or None
+    file, folder = (None, named) if named and Path(named).is_dir() else (named, None)
     try:
-        return ssl.create_default_context(**place)  # type: ignore[arg-type] # of these two keys
+        return ssl.create_default_context(cafile=file, capath=folder)
     except OSError as error:
         raise HostError(f"REQUESTS_CA_BUNDLE names {named}, of which no CA is read: {said(error)}") from error
 

@@ -38,14 +38,14 @@ _BY_LIBVIRT_AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests), and a hung agent keeps one."""
 _AT_ONCE = 32
 NO_WAY = Unasked(
-    "it has no way in: no guest agent's channel is known, and no lab file names another", final=True
+    "no way in is known: no guest agent's channel (with --qmp none is looked for), and no lab file names another",
+    final=True,
 )
-
-
 _PORT = {
     True: "; the guest has the port open: an agent hangs in it, or somebody else has the socket",
     False: "; nothing in the guest has the port open: no agent runs in it",
 }
+"""By what QEMU tells of the port: whether the guest has it open."""
 
 
 @dataclass(frozen=True, slots=True)
