@@ -22,7 +22,7 @@ from provision.cli.down import down
 from provision.cli.explain import explain
 from provision.cli.export import autohck, export
 from provision.cli.fix import fix
-from provision.cli.hck import hck
+from provision.cli.hck.group import hck
 from provision.cli.import_ import import_
 from provision.cli.output import Output, complain
 from provision.cli.plan import plan

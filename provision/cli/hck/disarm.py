@@ -15,12 +15,7 @@ if TYPE_CHECKING:
     from provision.cli.output import Output
 
 
-@click.group()
-def hck() -> None:
-    """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
-
-
-@hck.command(short_help="Make ordinary machines of the DUTs.")
+@click.command(short_help="Make ordinary machines of the DUTs.")
 @click.argument("lab", type=click.Path())
 @click.option("--restart", is_flag=True, help="Pull the plug of what runs and start it without the flags.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")

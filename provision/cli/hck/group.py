@@ -1,0 +1,16 @@
+"""`rscvm hck` and its subcommands."""
+
+from __future__ import annotations
+
+import click
+
+from provision.cli.hck.disarm import disarm
+
+
+@click.group()
+def hck() -> None:
+    """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
+
+
+for _command in (disarm,):
+    hck.add_command(_command)
