@@ -51,6 +51,10 @@ CMDLETS = {
     ),
     "Get-NetAdapterBinding": Cmdlet("NetAdapter", SERVER_2012, ("-AllBindings",)),
     "Get-NetAdapterStatistics": Cmdlet("NetAdapter", SERVER_2012),
+    "Disable-NetAdapterRsc": Cmdlet(
+        "NetAdapter", SERVER_2012, ("-InputObject", "-IPv4", "-IPv6", "-Confirm")
+    ),
+    "Get-NetIPAddress": Cmdlet("NetTCPIP", SERVER_2012),
     "Get-NetIPInterface": Cmdlet("NetTCPIP", SERVER_2012, ("-InterfaceIndex", "-AddressFamily")),
     "Set-NetIPInterface": Cmdlet(
         "NetTCPIP", SERVER_2012, ("-InterfaceIndex", "-AddressFamily", "-Forwarding", "-Confirm")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tree_sitter import Node
 
 from provision.facts.guest_change import GuestChange
+from provision.render.functest import functest_files
 from provision.render.guest_scripts import (
     GUEST_SCRIPTS,
     KEYWORDS,
@@ -22,18 +23,20 @@ from provision.render.guest_scripts import (
 from provision.runtime.guest_words import _BOOTSTRAP
 from provision.runtime.powershell import literal, pattern
 from tests.cmdlets import ALIASES, CMDLETS, SERVER_2012
+from tests.labs import hlk
 from tests.powershell_trees import commands, faults, functions, nodes, parsed, words
 
 SCRIPTS = {name: row.example() for name, row in GUEST_SCRIPTS.items()}
 POWERSHELL = {name: script.text for name, script in SCRIPTS.items() if script.shell == "powershell"} | {
-    "bootstrap": _BOOTSTRAP
+    "bootstrap": _BOOTSTRAP,
+    **{path: text for path, text in functest_files(hlk(), "rsc-dut").items() if path.endswith(".ps1")},
 }
 
 # Type names that PowerShell 3.0 knows without a `using`, and .NET 4.0 or 4.5, which Server 2012 has, has in it.
 TYPES = {
     "ordered", "scriptblock", "string", "bool", "int", "char", "void", "regex", "environment", "convert", "text.encoding",
     "diagnostics.fileversioninfo", "diagnostics.process", "runtime.interopservices.marshal",
-    "management.automation.errorrecord",
+    "management.automation.errorrecord", "net.ipaddress",
 }  # fmt: skip
 
 HOSTILE = [

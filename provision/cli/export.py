@@ -34,26 +34,37 @@ def schema(output: Output, *, _as_json: bool) -> int:
 @click.option(
     "-o", "directory", type=click.Path(file_okay=False), help="Write the files below this directory."
 )
+@click.option("--functest", is_flag=True, help="Test cases of RSC for AutoHCK's functest engine instead.")
 @click.option("--json", "_as_json", is_flag=True, help="Nothing else is printed anyway.")
 @click.pass_obj
-def autohck(output: Output, lab: str, machine: str, *, directory: str | None, _as_json: bool) -> int:
+def autohck(
+    output: Output, lab: str, machine: str, *, directory: str | None, functest: bool, _as_json: bool
+) -> int:
     """AutoHCK's device and override files, with which its DUT has the test NIC of MACHINE.
 
+    With --functest: a suite for its functest engine, for NICs with `rsc: true` and with `rsc: hck`: RSC is on, is
+    switched off and on, survives reboots, and NetKVM's counter of coalesced frames grows with it.
+
     Without -o one JSON document with the files' contents by their paths in AutoHCK's checkout. What is left to do
-    by hand is said in the override.
+    by hand is said in the override, or in the suite.
     """
     import json
 
     from provision.render.autohck import VERSION, autohck_files
+    from provision.render.functest import FUNCTEST_VERSION, functest_files
 
     read = read_lab(lab)
     [name] = chosen(read, [machine])
-    files = autohck_files(read, name)
+    files, version = (
+        (functest_files(read, name), FUNCTEST_VERSION) if functest else (autohck_files(read, name), VERSION)
+    )
     if directory:
         for path, text in files.items():
             write_unless_other(Path(directory) / path, text, within=directory)
             output.say(f"wrote {Path(directory) / path}")
     else:
-        contents = {path: json.loads(text) for path, text in files.items()}
-        output.json({"schema": "rscvm/autohck/1", "for": VERSION, "files": contents})
+        contents = {
+            path: json.loads(text) if path.endswith(".json") else text for path, text in files.items()
+        }
+        output.json({"schema": "rscvm/autohck/1", "for": version, "files": contents})
     return 0
