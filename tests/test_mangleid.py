@@ -9,7 +9,7 @@ import pytest
 from provision.facts.ethtool_features import Feature
 from provision.host.plan.readback import in_vain
 from provision.host.plan.settings import plan_apply
-from provision.host.plan.taps import mangling_steps
+from provision.host.plan.taps import late_steps
 from provision.host.plan.up import plan_up
 from provision.host.state import HostState
 from provision.lab.identity import spec_as_noted
@@ -48,7 +48,7 @@ HELD = replace(
 
 def planned(lab_of: str, state: HostState) -> list[tuple[str, ...]]:
     lab = {"bare": BARE, "libvirt": LIBVIRTS, "plain": one_vm()}[lab_of]
-    return [argv[4:] for step in mangling_steps(lab, ["vm"], state) for argv in commands(step)]
+    return [argv[4:] for step in late_steps(lab, ["vm"], state) for argv in commands(step)]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_up_says_that_libvirts_tap_is_set_later() -> None:
     later = plan_up(LIBVIRTS, "local", ["vm"], EMPTY)
 
     assert WHAT not in whats(later.steps)
-    assert f"vm.net0: {MANGLEID} of its TAP is switched on once it runs" in later.notes
+    assert f"vm.net0: {MANGLEID} of its TAP is set once it runs" in later.notes
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_up_says_that_libvirts_tap_is_set_later() -> None:
     ],
 )
 def test_it_took_where_it_is_asked_for_also_before_the_guest_has_tso(now: Feature, why: str) -> None:
-    steps = [*mangling_steps(BARE, ["vm"], OFF)]
+    steps = [*late_steps(BARE, ["vm"], OFF)]
 
     vain = in_vain({"tap0": {MANGLEID: now}}, steps)
 

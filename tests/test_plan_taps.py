@@ -9,11 +9,13 @@ import pytest
 from provision.facts.ethtool_features import Feature
 from provision.host.plan.readback import in_vain
 from provision.host.plan.settings import plan_apply
-from provision.host.plan.taps import made_tap, taken_by_host, tap_steps_back_on
+from provision.host.plan.taps import late_steps, made_tap, taken_by_host, tap_steps_back_on, with_late
 from provision.host.plan.up import plan_up
+from provision.host.state import HostState
+from provision.runtime.protocols import Domain
 from provision.tables.offloads import BY_NAME
 from tests.builders import features, one_vm
-from tests.hosts import EMPTY, LAB, TAP, commands, running
+from tests.hosts import EMPTY, LAB, TAP, commands, running, runs, whats
 from tests.labs import hlk
 
 OFF = "offloads: {guest_tso6: off}"
@@ -145,3 +147,50 @@ def test_a_tap_on_a_bridge_that_stands_for_a_cable_queues_as_much_as_autohcks() 
     }
 
     assert {name for name, found in queues.items() if found} == {"test"}
+
+
+def on_the_wire(queue: int, *, held: bool = True) -> HostState:
+    """A host where an HLK lab's DUT runs under libvirt, on a TAP that queues so many packets."""
+    [nic] = [each for each in HLK_LAB.machines[DUT].nics if each.name == "test"]
+    tap = replace(TAP, name=nic.ifname, alias="", master=str(nic.bridge), queue=queue)
+    return replace(
+        EMPTY,
+        links={tap.name: tap},
+        held={DUT: frozenset({tap.name})} if held else {},
+        domains={DUT: Domain(DUT, "running", "<domain/>", "<domain/>")},
+    )
+
+
+DUT, HLK_LAB = "rsc-dut", hlk()
+
+
+def test_libvirts_tap_on_such_a_bridge_is_set_to_queue_as_much_where_it_is_proven_the_machines() -> None:
+    [step] = late_steps(HLK_LAB, [DUT], on_the_wire(1000))
+    [tap] = step.devices
+
+    assert commands(step) == [("ip", "link", "set", "dev", tap, "txqueuelen", "11000")]
+    assert runs(step.undo)[0].argv == ("ip", "link", "set", "dev", tap, "txqueuelen", "1000")
+    assert [*late_steps(HLK_LAB, [DUT], on_the_wire(11000))] == []
+    assert [*late_steps(HLK_LAB, [DUT], on_the_wire(1000, held=False))] == []
+
+
+def test_a_tap_that_queues_less_is_said_by_every_plan() -> None:
+    found = on_the_wire(1000)
+    [what] = whats(late_steps(HLK_LAB, [DUT], found))
+
+    assert what in whats(plan_up(HLK_LAB, "local", [DUT], found).steps)
+    assert what in whats(plan_apply(HLK_LAB, "local", found).steps)
+    unproven = plan_apply(HLK_LAB, "local", on_the_wire(1000, held=False)).notes
+    assert any("txqueuelen 11000 is not set: that" in note for note in unproven)
+    assert not any("txqueuelen" in note for note in plan_apply(HLK_LAB, "local", on_the_wire(11000, held=False)).notes)  # fmt: skip
+
+
+def test_what_libvirt_makes_is_set_once_it_runs_and_what_we_make_from_the_start() -> None:
+    for backend, late in (("libvirt", [DUT, "rsc-support"]), ("qemu", [])):
+        lab = hlk(backend)
+        said = [note for name in lab.machines for note in plan_up(lab, "local", [name], EMPTY).notes]
+
+        assert with_late(lab, list(lab.machines)) == late
+        assert [note for note in said if "txqueuelen" in note] == [
+            f"{name}.test: txqueuelen 11000 of its TAP is set once it runs" for name in late
+        ]

@@ -10,7 +10,7 @@ from provision.host.apply.transaction import apply_plan, undo_plan
 from provision.host.marks import is_our_link
 from provision.host.plan.hck_flags import lab_as_started
 from provision.host.plan.steps import Plan
-from provision.host.plan.taps import mangling_steps, unproven_mangling
+from provision.host.plan.taps import late_steps, unproven_late, with_late
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
 from provision.runtime.deadline import Deadline, wait_for
@@ -74,7 +74,7 @@ def _bring_up(
     verdicts: list[NicVerdict] = []
     try:
         done = apply_plan(session.edges, session.lab, plan, say, begun)
-        _set_new_taps(session, names, say)
+        set_new_taps(session, names, say)
         if plan.steps and (gone := [*_vanished(session, names)]):
             undo_plan(session.edges, plan, begun, say)
             raise HostError(
@@ -91,15 +91,15 @@ def _bring_up(
     return done, verdicts
 
 
-def _set_new_taps(session: HostSession, names: Sequence[str], say: Say) -> None:
+def set_new_taps(session: HostSession, names: Sequence[str], say: Say) -> None:
     """Set, and read back, what can be set of TAPs that libvirt has made by now; they end with their machines."""
-    mangling = [name for name in names if any(nic.mangleid for nic in session.lab.machines[name].nics)]
-    if not mangling:
+    late = with_late(session.lab, names)
+    if not late:
         return
-    there = read_inventory(session.edges, session.lab, session.host, mangling)
-    for note in unproven_mangling(session.lab, mangling, there):
+    there = read_inventory(session.edges, session.lab, session.host, late)
+    for note in unproven_late(session.lab, late, there):
         say(note)
-    if steps := tuple(mangling_steps(session.lab, mangling, there)):
+    if steps := tuple(late_steps(session.lab, late, there)):
         apply_plan(session.edges, session.lab, Plan(steps, found=there), say, [])
 
 

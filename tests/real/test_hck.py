@@ -109,7 +109,9 @@ def assert_networks(host: Hypervisor, links: dict[str, Any], nics: dict[str, Any
     assert {nics[f"rsc-{role}.control"]["tap"] for role in ("controller", "dut", "support")} == {
         name for name, master in ports.items() if master == control
     }
-    assert (links[test]["txqlen"], links[test]["inet6_addr_gen_mode"]) == (11000, "none")
+    queues = {name: link["txqlen"] for name, link in links.items() if test in (name, link.get("master"))}
+    assert {*queues.values()} == {11000}, queues
+    assert links[test]["inet6_addr_gen_mode"] == "none"
     options = links[test]["linkinfo"]["info_data"]
     assert {options[f"nf_call_{what}"] for what in ("iptables", "ip6tables", "arptables")} == {0}
     assert host.output(["ip", "-json", "address", "show", "dev", test]).count('"local"') == 0

@@ -9,7 +9,7 @@ from provision.host.plan.journal_steps import journal_step
 from provision.host.plan.nics import nic_notes, nic_steps
 from provision.host.plan.readback import no_longer_said
 from provision.host.plan.steps import Plan
-from provision.host.plan.taps import mangling_steps, tap_steps_back_on, unproven_mangling
+from provision.host.plan.taps import late_steps, tap_steps_back_on, unproven_late
 
 if TYPE_CHECKING:
     from provision.host.state import HostState
@@ -28,8 +28,8 @@ def plan_apply(lab: Lab, host: str, state: HostState) -> Plan:
         *bridge_steps(lab, host, state),
         *nic_steps(lab, host, state),
         *tap_steps_back_on(lab, names, state),
-        *mangling_steps(lab, names, state),
+        *late_steps(lab, names, state),
     ]
-    notes = (*host_notes(lab, host, state), *unproven_mangling(lab, names, state))
+    notes = (*host_notes(lab, host, state), *unproven_late(lab, names, state))
     opening = journal_step(lab, {}, steps, state) if steps else None
     return Plan(tuple(steps), opening, notes=notes, found=state)

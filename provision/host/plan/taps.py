@@ -14,12 +14,14 @@ from provision.host.plan.diff import added
 from provision.host.plan.making import Made
 from provision.host.plan.ovs import join, leave, port_drift
 from provision.host.plan.steps import Step
+from provision.runtime.command import Run
 from provision.tables.offloads import BY_NAME, MANGLEID, TSO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provision.facts.ethtool_features import Features
+    from provision.facts.ip import Link
     from provision.host.state import HostState, Inventory
     from provision.lab.spec import Lab, Nic
     from provision.render.view import MachineView
@@ -81,36 +83,75 @@ def switch_step(
     )
 
 
-def mangling_steps(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[Step]:
-    """TAPs that are to take large frames of one IP ID, and are not asked to: no driver negotiates that, and it ends with the TAP."""
-    for name, nic in _mangling(lab, names):
-        there = state.features.get(nic.ifname, {}).get(MANGLEID)
-        if (
-            there is not None
-            and not (there.active or there.requested)
-            and is_its_own(lab, name, nic.ifname, state)
-        ):
+def late_steps(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[Step]:
+    """What is set of TAPs that are there: no driver negotiates it, libvirt has no word for it, and it ends with the TAP.
+
+    They are to take large frames of one IP ID, and are not asked to; or are on a wire, and do not queue as much as it.
+    """
+    for name, nic, what in _late(lab, names):
+        link, there = state.links.get(nic.ifname), state.features.get(nic.ifname, {}).get(what)
+        if link is None or not is_its_own(lab, name, nic.ifname, state):
+            continue
+        if what == _QUEUE and link.queue != WIRE_QUEUE:
+            yield _queue_step(lab, name, nic, link)
+        elif there is not None and not (there.active or there.requested):
             yield _mangling_step(lab, name, nic, state.features[nic.ifname])
 
 
-def unproven_mangling(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[str]:
-    """TAPs that should take such frames, and are not known to be their machines'."""
-    for name, nic in _mangling(lab, names):
-        if nic.ifname in state.links and not is_its_own(lab, name, nic.ifname, state):
-            yield f"{name}.{nic.name}: {MANGLEID} is not set: that {nic.ifname} is its TAP is not proven"
+def unproven_late(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[str]:
+    """TAPs of which something should be set, and that are not known to be their machines'."""
+    for name, nic, what in _late(lab, names):
+        link = state.links.get(nic.ifname)
+        there = link is not None and (what != _QUEUE or link.queue != WIRE_QUEUE)
+        if there and not is_its_own(lab, name, nic.ifname, state):
+            yield f"{name}.{nic.name}: {what} is not set: that {nic.ifname} is its TAP is not proven"
 
 
-def mangled_later(lab: Lab, name: str, state: HostState) -> Iterator[str]:
-    """TAPs that libvirt makes when it starts the machine, so that they can be set only then."""
+def set_later(lab: Lab, name: str, state: HostState) -> Iterator[str]:
+    """What is set of TAPs that libvirt makes when it starts the machine, so only then."""
     domain = state.domains.get(name)
     if lab.machines[name].backend == "libvirt" and (domain is None or domain.state == "off"):
-        for _, nic in _mangling(lab, [name]):
-            yield f"{name}.{nic.name}: {MANGLEID} of its TAP is switched on once it runs"
+        for _, nic, what in _late(lab, [name]):
+            yield f"{name}.{nic.name}: {what} of its TAP is set once it runs"
 
 
-def _mangling(lab: Lab, names: Sequence[str]) -> Iterator[tuple[str, Nic]]:
+def with_late(lab: Lab, names: Sequence[str]) -> list[str]:
+    """The machines of which TAPs are set once they run."""
+    late = _late(lab, names)
+    bare = {name for name in names if lab.machines[name].backend != "libvirt"}
+    # A TAP that we make has its queue from the start.
+    return list(dict.fromkeys(name for name, _, what in late if what != _QUEUE or name not in bare))
+
+
+_QUEUE = f"txqueuelen {WIRE_QUEUE}"
+
+
+def _late(lab: Lab, names: Sequence[str]) -> Iterator[tuple[str, Nic, str]]:
+    """Machine, NIC, and what its TAP is to have."""
     for name in names:
-        yield from ((name, nic) for nic in lab.machines[name].nics if nic.mangleid)
+        for nic in lab.machines[name].nics:
+            yield from ((name, nic, MANGLEID),) if nic.mangleid else ()
+            yield from ((name, nic, _QUEUE),) if _on_wire(lab, name, nic) else ()
+
+
+def _on_wire(lab: Lab, machine: str, nic: Nic) -> bool:
+    bridge = lab.host(lab.machines[machine].host).bridges.get(nic.bridge or "")
+    return bridge is not None and bridge.wire
+
+
+def _queue_step(lab: Lab, machine: str, nic: Nic, link: Link) -> Step:
+    longer, shorter = (set_link(link.name, "txqueuelen", str(length)) for length in (WIRE_QUEUE, link.queue))
+    return Step(
+        lab.machines[machine].host,
+        machine,
+        f"let {link.name} queue {WIRE_QUEUE} packets",
+        f"{machine}.{nic.name} is on a bridge that stands for a cable, and libvirt has no setting for it",
+        (Run(longer),),
+        (Run(shorter),),
+        diff=(f"  {link.name}", f"-   txqueuelen {link.queue}", f"+   {_QUEUE}"),
+        exclusive=False,
+        devices=(link.name,),
+    )
 
 
 def _mangling_step(lab: Lab, machine: str, nic: Nic, found: Features) -> Step:
@@ -170,8 +211,7 @@ def made_tap(lab: Lab, machine: str, nic: Nic, *, ovs: bool) -> Made:
         more.append(join(lab, machine, name, nic.bridge, nic.vlan))
     elif nic.bridge:
         more.append(set_link(name, "master", nic.bridge))
-    bridge = lab.host(lab.machines[machine].host).bridges.get(nic.bridge or "")
-    if bridge is not None and bridge.wire:
+    if _on_wire(lab, machine, nic):
         more.append(set_link(name, "txqueuelen", str(WIRE_QUEUE)))
     add = ("ip", "tuntap", "add", "dev", name, "mode", "tap", *_flags(nic))
     return Made(name, device_mark(lab, machine, nic.name), add, (*more, set_link(name, "up")))

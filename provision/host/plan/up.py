@@ -25,8 +25,8 @@ from provision.host.plan.settings import host_notes
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.taps import (
     drifted_tap_steps,
-    mangled_later,
-    mangling_steps,
+    late_steps,
+    set_later,
     tap_steps,
     tap_steps_back_on,
 )
@@ -132,8 +132,8 @@ def plan_up(lab: Lab, host: str, names: Sequence[str], state: HostState, *, rede
             ] * redefine
         steps += drifted_tap_steps(lab, view, state)
         steps += tap_steps_back_on(lab, [name], state)
-        steps += mangling_steps(lab, [name], state)
-        notes += mangled_later(lab, name, state)
+        steps += late_steps(lab, [name], state)
+        notes += set_later(lab, name, state)
         drift += _drift(lab, there, state)
         if any(step.scope == name for step in steps):
             notes += _left_out(view, state)

@@ -10,6 +10,7 @@ from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.host import read_host
 from provision.runtime.errors import HostError
 from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
+from provision.verbs.up import set_new_taps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,9 @@ def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: boo
                 hint="--restart ends it and starts it without them",
             )
         plan = plan_disarm(session.lab, names, state, restart=restart)
-        return apply_plan_or_roll_back(session.edges, session.lab, plan, say)
+        done = apply_plan_or_roll_back(session.edges, session.lab, plan, say)
+        set_new_taps(session, names if restart and plan.steps else (), say)
+        return done
 
 
 def obstacles(lab: Lab, names: Sequence[str], state: HostState) -> Iterator[str]:
