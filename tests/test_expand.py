@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -17,6 +18,7 @@ from provision.host.plan.steps import Step
 from provision.host.plan.up import plan_up
 from provision.host.state import BRIDGE_FILTER, HostState
 from provision.lab.derived import derived_mac
+from provision.lab.file import read_lab
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml, qemu_argv
 from provision.render.view import Choices, machine_view
@@ -186,3 +188,21 @@ def test_a_control_bridge_may_be_declared_with_an_address() -> None:
 
 def test_every_topology_has_a_device_under_test() -> None:
     assert all("dut" in row.roles for row in TOPOLOGIES.values())
+
+
+def test_the_example_gives_each_client_an_image_of_its_own_and_neither_secure_boot_nor_sleep() -> None:
+    lab = read_lab(str(Path(__file__).parent.parent / "examples" / "hlk-rsc.yaml"))
+
+    assert len({disk.image for machine in lab.machines.values() for disk in machine.disks}) == len(
+        lab.machines
+    )
+    for name in lab.machines:
+        view = machine_view(lab, name)
+        assert view.firmware == "uefi"
+        pm = etree.fromstring(domain_xml(view)).find("pm")
+        assert pm is not None
+        assert [(each.tag, each.get("enabled")) for each in pm] == [
+            ("suspend-to-mem", "no"),
+            ("suspend-to-disk", "no"),
+        ]
+        assert {"ICH9-LPC.disable_s3=1", "ICH9-LPC.disable_s4=1"} <= {*qemu_argv(view)}

@@ -176,7 +176,7 @@ def test_libvirts_tap_on_such_a_bridge_is_set_to_queue_as_much_where_it_is_prove
 
 def test_a_tap_that_queues_less_is_said_by_every_plan() -> None:
     found = on_the_wire(1000)
-    [what] = whats(late_steps(HLK_LAB, [DUT], found))
+    [what] = whats((*late_steps(HLK_LAB, [DUT], found),))
 
     assert what in whats(plan_up(HLK_LAB, "local", [DUT], found).steps)
     assert what in whats(plan_apply(HLK_LAB, "local", found).steps)

@@ -6,9 +6,9 @@ from provision.runtime.templates import shipped_text
 
 TOPICS = {
     "hck": (
-        "The run-book for HLK's Run RSC Tests: rscvm up examples/hlk-rsc.yaml, ethtool -K TAP tx off on the DUT's test "
-        "TAP after each start of its driver, the test, the clean-up, rscvm hck disarm. What `rsc: hck` switches on "
-        "breaks every other traffic, and libvirt has no switch that forbids to migrate or save such a machine."
+        "The run-book for HLK's Run RSC Tests: the images, rscvm up examples/hlk-rsc.yaml, rscvm hck enforce while the "
+        "test runs, rscvm hck cleanup, rscvm hck disarm. What `rsc: hck` switches on breaks every other traffic, and "
+        "libvirt has no switch that forbids to migrate or save such a machine."
     ),
     "tap-offloads": (
         "A TAP's offloads are what its guest's driver negotiated, as long as it runs: each start of the driver sets "
