@@ -222,4 +222,5 @@ def test_export_writes_them_and_says_for_which_version(
 
 def test_the_cases_stay_as_they_are(golden: Callable[[str, str], None]) -> None:
     for path, text in functest_files(*ENGINE).items():
-        golden(f"autohck/{Path(path).name}", text)
+        if path.endswith(".json"):
+            golden(f"autohck/{Path(path).name}", text)
