@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.render.functest import FUNCTEST_VERSION, SCRIPTS, SUITE, functest_files
+from provision.render.functest import FUNCTEST_SCRIPTS, FUNCTEST_VERSION, SUITE, functest_files
 from provision.runtime.errors import RequestError
 from tests.builders import one_vm
 from tests.labs import HLK, hlk
@@ -165,7 +165,7 @@ def test_each_script_is_there_and_each_variable_is_set_before_it_is_used(which: 
                 assert {*re.findall("@([a-z_]+)@", each["desc"] + (files[path] if path else ""))} <= known
             known |= {step["capture_output"]} if "capture_output" in step else set()
 
-    assert used == {path for path in files if path.startswith(SCRIPTS)}
+    assert used == {path for path in files if path.startswith(FUNCTEST_SCRIPTS)}
 
 
 @pytest.mark.parametrize("which", [ORDINARY, ENGINE])
@@ -183,7 +183,7 @@ def test_no_step_can_pass_without_having_said_so_and_what_was_switched_is_put_ba
 def test_the_counter_is_that_of_the_machines_way_and_must_grow_with_rsc_alone() -> None:
     for which, counter, other in ((ORDINARY, "CoalescedHost", "CoalescedWin"), (ENGINE, "CoalescedWin", "CoalescedHost")):  # fmt: skip
         files = exported(which)
-        receive = files[f"{SCRIPTS}/receive.ps1"]
+        receive = files[f"{FUNCTEST_SCRIPTS}/receive.ps1"]
         case = files[f"{TESTS}/cases/{SUITE}/rsc_coalesced.json"]
         sent = [step["desc"] for step in case["test_steps"] if "parallel" in step]
         wanted = [step["set_variable"] for step in case["test_steps"] if "set_variable" in step]

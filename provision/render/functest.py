@@ -24,7 +24,7 @@ FUNCTEST_VERSION = "HCK-CI/AutoHCK, with lib/engines/functest as of commit 52186
 
 SUITE = "netkvm_rsc"
 _TESTS = "lib/engines/functest/tests"
-SCRIPTS = f"{_TESTS}/scripts/{SUITE}"
+FUNCTEST_SCRIPTS = f"{_TESTS}/scripts/{SUITE}"
 PORT = 5201
 """Where the DUT listens: iperf3's."""
 
@@ -57,7 +57,7 @@ def functest_files(lab: Lab, name: str) -> dict[str, str]:
     values = {"counter": COUNTERS[profile], "port": PORT}
     for script in ("state", "switch", "address", "receive", "send"):
         text = template(f"functest/{script}.ps1.j2", escape=False, trim=True).render(values)
-        files[f"{SCRIPTS}/{script}.ps1"] = text
+        files[f"{FUNCTEST_SCRIPTS}/{script}.ps1"] = text
     return files
 
 
@@ -79,7 +79,7 @@ def _run(script: str, does: str, *clients: int, timeout: int = 120) -> _Step:
     return {
         "desc": does,
         "clients": list(clients or [_DUT]),
-        "guest_run_file": f"{SCRIPTS}/{script}.ps1",
+        "guest_run_file": f"{FUNCTEST_SCRIPTS}/{script}.ps1",
         "expected_output_contains": "PASS:",
         "timeout": timeout,
     }
@@ -150,7 +150,7 @@ def _sent(family: str) -> list[_Step]:
         {
             "desc": "Where the DUT can be reached",
             "clients": [_DUT],
-            "guest_run_file": f"{SCRIPTS}/address.ps1",
+            "guest_run_file": f"{FUNCTEST_SCRIPTS}/address.ps1",
             "capture_output": "rsc_address",
             "expected_output_matches": r"\A[0-9A-Fa-f.:]+\s*\z",
             "timeout": 180,
