@@ -32,7 +32,7 @@ POWERSHELL = {name: script.text for name, script in SCRIPTS.items() if script.sh
 # Type names that PowerShell 3.0 knows without a `using`, and .NET 4.0 or 4.5, which Server 2012 has, has in it.
 TYPES = {
     "ordered", "scriptblock", "string", "bool", "int", "char", "void", "regex", "environment", "convert", "text.encoding",
-    "diagnostics.fileversioninfo", "diagnostics.process", "runtime.interopservices.marshal",
+    "io.file", "diagnostics.fileversioninfo", "diagnostics.process", "runtime.interopservices.marshal",
     "management.automation.errorrecord",
 }  # fmt: skip
 
