@@ -14,9 +14,9 @@ function Named($text) {
 # What an INF says under a key, for a reader; a %token% is looked up among its strings.
 function Entry($text, $key) {
     foreach ($step in 1, 2) {
-        if ($text -notmatch "(?im)^[ \t]*$([regex]::Escape($key))[ \t]*=(.*)$") { return '' }
+        if (-not ($text -match ('(?im)^[ \t]*' + [regex]::Escape($key) + '[ \t]*=(.*)$'))) { return '' }
         $said = ($Matches[1] -replace ';.*').Trim().Trim('"')
-        if ($said -notmatch '^%(.+)%\z') { break }
+        if (-not ($said -match '^%(.+)%\z')) { break }
         $key = $Matches[1]
     }
     Short $said 80
@@ -25,8 +25,11 @@ function Entry($text, $key) {
 function Packages {
     $folder = Join-Path $env:SystemRoot 'INF'
     foreach ($file in (First @(Get-ChildItem -LiteralPath $folder -Filter 'oem*.inf') 4000)) {
-        if ($file.Name -notmatch '^oem[0-9]+\.inf\z' -or $file.Length -gt 4194304) { continue }
-        $text = Ask $file.Name { [IO.File]::ReadAllText($file.FullName) }
+        if ($file.Name -notmatch '^oem[0-9]+\.inf\z') { continue }
+        $text = Ask $file.Name {
+            if ($file.Length -gt 4194304) { throw 'it has more than 4 MiB' }
+            [IO.File]::ReadAllText($file.FullName)
+        }
         $files = @(Named $text)
         if (-not $files.Count) { continue }
         [ordered]@{
@@ -63,7 +66,7 @@ function Components($services, $infs) {
         if (-not (Test-Path -LiteralPath $root)) { continue }
         foreach ($key in (First @(Get-ChildItem -LiteralPath $root) 1000)) {
             $about = Get-ItemProperty -LiteralPath $key.PSPath
-            $ndi = Join-Path $key.PSPath 'Ndi'
+            $ndi = "$($key.PSPath)\Ndi"
             $service = if (Test-Path -LiteralPath $ndi) { [string](Get-ItemProperty -LiteralPath $ndi).Service } else { '' }
             if ($services -notcontains $service -and $infs -notcontains [string]$about.InfPath) { continue }
             [ordered]@{

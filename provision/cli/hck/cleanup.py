@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.lab.spec import Lab
     from provision.runtime.command import Say
+    from provision.runtime.parallel import Outcome
     from provision.verbs.hck.cleanup import Cleaned
 
 _HOW = (
@@ -52,22 +53,7 @@ def cleanup(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool,
         return clean_up(session, hosts[session.host], say, dry_run=dry_run)
 
     outcomes = on_hosts(output, read, list(hosts), "hck cleanup", work)
-    done = [(outcome.host, each) for outcome in outcomes for each in outcome.value or ()]
-    by_hand = _by_hand(dry_run=dry_run) if any(each.by_hand for _, each in done) else None
-    if as_json:
-        rows = [_row(host, each) for host, each in done]
-        output.json(
-            {"schema": "rscvm/hck-cleanup/1", "done": not dry_run, "machines": rows, "by_hand": by_hand, **errors_of(outcomes)}
-        )  # fmt: skip
-    else:
-        _show(output, [each for _, each in done], by_hand, dry_run=dry_run)
-    for _, each in done:
-        if each.unasked:
-            complain(f"{each.machine}: {each.unasked}")
-        if each.error is not None:
-            complain(str(each.error), hint=each.error.hint)
-    statuses = [each.error.status if each.error else 4 if each.unasked else 0 for _, each in done]
-    return worst(outcomes, next((status for status in (3, 4) if status in statuses), 0))
+    return _shown(output, outcomes, as_json=as_json, dry_run=dry_run)
 
 
 def _clients(lab: Lab) -> list[str]:
@@ -77,6 +63,37 @@ def _clients(lab: Lab) -> list[str]:
     if not names:
         raise RequestError("no machine of this lab file has `rsc: hck`", hint="name the machines")
     return names
+
+
+def _shown(
+    output: Output, outcomes: Sequence[Outcome[list[Cleaned]]], *, as_json: bool, dry_run: bool
+) -> int:
+    """Tell what was found in each guest and what became of it; return the exit status."""
+    done = [(outcome.host, each) for outcome in outcomes for each in outcome.value or ()]
+    by_hand = _by_hand(dry_run=dry_run) if any(each.by_hand for _, each in done) else None
+    if as_json:
+        rows = [_row(host, each) for host, each in done]
+        document = {
+            "schema": "rscvm/hck-cleanup/1",
+            "done": not dry_run,
+            "machines": rows,
+            "by_hand": by_hand,
+        }
+        output.json({**document, **errors_of(outcomes)})
+    else:
+        for _, each in done:
+            for line in _lines(each, dry_run=dry_run):
+                output.line(line)
+        if by_hand:
+            output.line(f"{by_hand['how']}:")
+            output.text(by_hand["script"])
+    for _, each in done:
+        if each.unasked:
+            complain(f"{each.machine}: {each.unasked}")
+        if each.error is not None:
+            complain(str(each.error), hint=each.error.hint)
+    status = 3 if any(each.error for _, each in done) else 4 if any(each.unasked for _, each in done) else 0
+    return worst(outcomes, status)
 
 
 def _by_hand(*, dry_run: bool) -> dict[str, str]:
@@ -99,17 +116,6 @@ def _row(host: str, each: Cleaned) -> dict[str, object]:
         "unasked": each.unasked or None,
         "error": error,
     }
-
-
-def _show(
-    output: Output, cleaned: Sequence[Cleaned], by_hand: dict[str, str] | None, *, dry_run: bool
-) -> None:
-    for each in cleaned:
-        for line in _lines(each, dry_run=dry_run):
-            output.line(line)
-    if by_hand:
-        output.line(f"{by_hand['how']}:")
-        output.text(by_hand["script"])
 
 
 def _lines(each: Cleaned, *, dry_run: bool) -> Iterator[str]:
