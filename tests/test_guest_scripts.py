@@ -171,6 +171,21 @@ def test_nothing_is_removed_in_a_guest_but_what_is_named_or_all_by_hand() -> Non
         assert all("Meant '" in words(each) for each in removing)
 
 
+def test_a_driver_stays_as_long_as_it_is_installed_as_a_network_component_or_nobody_knows() -> None:
+    tree = parsed(POWERSHELL["hck-cleanup"])
+    [guarded] = [
+        each
+        for each in nodes(tree, "if_statement")
+        if "RemovePackages" in words(each) and "RemoveFiles" in words(each)
+    ]
+    calls = [name for name, _ in commands(tree) if name.startswith("Remove") and name not in CMDLETS]
+
+    condition = words(guarded).partition("{")[0]
+    assert "-not $now.components.Count -and -not $failed.ContainsKey('Control\\Network')" in condition
+    assert {name for name, _ in commands(guarded)} >= {"RemovePackages", "RemoveServices", "RemoveFiles"}
+    assert sorted(calls) == ["RemoveComponents", "RemoveFiles", "RemovePackages", "RemoveServices"]
+
+
 @pytest.mark.parametrize("keyword", KEYWORDS)
 def test_each_keyword_is_asked_for(keyword: str) -> None:
     assert literal(keyword) in POWERSHELL["rsc"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from provision.cli import run
 from provision.cli.hck.cleanup import _shown
@@ -66,9 +67,11 @@ def test_an_answer_says_what_is_there_and_whose_it_is() -> None:
 
 def test_what_is_found_is_removed_and_nothing_else_is_named_to_the_guest() -> None:
     guest = leaving(says(json.loads(ASKED)["found"], {}))
+    there = both(guest)
 
-    done = cleaned(both(guest), hlk())
+    done = cleaned(there, hlk())
 
+    assert any("flock" in " ".join(words) for words in there.runner.said), "it holds the lab's lock"
     assert names(done["rsc-dut"].found) == ALL
     assert (done["rsc-dut"].left, done["rsc-dut"].error, done["rsc-dut"].restart) == ((), None, True)
     assert [script.text for script in guest.scripts][1:] == [remove_hck_leftovers(ALL).text]
@@ -172,6 +175,19 @@ def test_somebody_elses_domain_of_that_name_is_left_alone() -> None:
 
     assert "is not ours" in str(done.error)
     assert not guest.scripts
+
+
+def test_a_client_is_asked_by_its_agent_also_where_somebody_took_a_nic_out_of_its_definition() -> None:
+    there = both(leaving(says(json.loads(ASKED)["found"], {})))
+    dut, support = (there.daemon.domains([name])[0] for name in CLIENTS)
+    domain = etree.fromstring(dut.live_xml)
+    devices = domain.find("devices")
+    assert devices is not None
+    devices.remove(devices.findall("interface")[-1])
+    xml = etree.tostring(domain, encoding="unicode")
+    there.daemon = Listing(there=[replace(dut, live_xml=xml, persistent_xml=xml), support])
+
+    assert cleaned(there, hlk())["rsc-dut"].restart
 
 
 class Half(Guest):
