@@ -83,3 +83,7 @@ def clients_of(lab: Lab, states: Mapping[str, str] = RUNNING, **guests: Guest) -
     return Clients(
         Host(), Listing(there=domains), guests={f"rsc-{role}": guest for role, guest in guests.items()}
     )
+
+
+def names(things: Sequence[object]) -> list[str]:
+    return [str(each) for each in things]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lxml import etree
@@ -14,18 +12,18 @@ from lxml import etree
 from provision.cli import run
 from provision.cli.hck.cleanup import _shown
 from provision.cli.output import Output
-from provision.facts.hck_leftovers import DRIVERS, parse_hck_leftovers
+from provision.facts.hck_leftovers import parse_hck_leftovers
 from provision.host.apply.session import HostSession
 from provision.lab.spec import Lab
 from provision.render.guest_scripts import GUEST_SCRIPTS, remove_hck_leftovers
 from provision.runtime.command import Result
-from provision.runtime.errors import DeadlineError, HostError, UnreadableError
+from provision.runtime.errors import DeadlineError, HostError
 from provision.runtime.guest_channel import Script
 from provision.runtime.parallel import Outcome
 from provision.verbs.hck.cleanup import Cleaned, clean_up, clients
 from tests.asked_guests import Guest
 from tests.builders import lab_of
-from tests.hck_clients import ALL, ASKED, CLIENTS, REMOVED, RUNNING, Clients, clients_of, file, says
+from tests.hck_clients import ALL, ASKED, CLIENTS, REMOVED, RUNNING, Clients, clients_of, file, names, says
 from tests.labs import HLK, hlk
 from tests.listings import Listing
 from tests.powershell_trees import commands, parsed
@@ -44,25 +42,9 @@ def leaving(left: str = REMOVED, asked: str = ASKED) -> Guest:
     return Guest({"hck-leftovers": [asked], "hck-cleanup": [left]})
 
 
-def names(things: Sequence[object]) -> list[str]:
-    return [str(each) for each in things]
-
-
 def test_the_clients_are_the_machines_on_the_test_bridge_and_not_the_controller() -> None:
     assert clients(hlk()) == CLIENTS
     assert clients(lab_of(HLK.replace("BACKEND", "").replace("topology:", "test: none, topology:"))) == []
-
-
-def test_an_answer_says_what_is_there_and_whose_it_is() -> None:
-    said = parse_hck_leftovers(ASKED)
-
-    assert names(said.found) == ALL
-    assert said.left is None
-    about = {str(each): each.about for each in said.found}
-    assert about["package oem12.inf"] == "names spartadrv.sys; Microsoft, NetTrans, 06/21/2006,6.3.9600.16384"
-    assert about["service spartadrv"] == "Running, spartadrv.sys"
-    assert about["file netcapdrv6.sys"] == "Microsoft Corporation, 6.3.9600.16384"
-    assert about["component ms_spartadrv"] == "Sparta Protocol Driver, spartadrv"
 
 
 def test_what_is_found_is_removed_and_nothing_else_is_named_to_the_guest() -> None:
@@ -218,36 +200,6 @@ def test_where_not_everything_could_be_asked_nothing_found_is_not_nothing_left()
     assert done.unasked == "not everything could be asked in its guest"
     assert done.notes == ("INF: no (X 0x1)",)
     assert not done.by_hand
-
-
-HOSTILE = {
-    "a package that is none": {"packages": [{"name": 'oem1.inf"; rm', "files": DRIVERS}]},
-    "one of Windows' own": {"packages": [{"name": "netkvm.inf", "files": DRIVERS}]},
-    "a package of another folder": {"packages": [{"name": "..\\oem1.inf", "files": DRIVERS}]},
-    "another file": {"files": [{"name": "ntoskrnl.exe"}]},
-    "a file of another folder": {"files": [{"name": "..\\coalesce.sys"}]},
-    "a service without a name": {"services": [{"name": "", "file": "coalesce.sys"}]},
-    "a name that is a number": {"services": [{"name": 7}]},
-    "rows that are none": {"files": 7, "services": None},
-}
-
-
-@pytest.mark.parametrize("found", HOSTILE.values(), ids=HOSTILE)
-def test_what_no_script_of_ours_would_say_is_believed_in_nothing(found: Mapping[str, Any]) -> None:
-    if found == HOSTILE["rows that are none"]:
-        assert parse_hck_leftovers(says(found)).found == ()
-        return
-    with pytest.raises(UnreadableError):
-        parse_hck_leftovers(says(found))
-
-
-def test_an_answer_is_bounded_whatever_a_guest_says() -> None:
-    many = {"services": [{"name": f"s{at}" * 50, "state": "x" * 2000} for at in range(1000)]}
-
-    found = parse_hck_leftovers(says(many)).found
-
-    assert len(found) == 64
-    assert max(len(each.name) + len(each.about) for each in found) <= 400
 
 
 NASTY = "\x1b]0;owned\x07'; Stop-Computer\u202e\r\n"

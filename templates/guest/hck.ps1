@@ -78,9 +78,11 @@ function Components($services, $infs) {
     }
 }
 
+# Windows notes what it deletes when it is restarted as pairs of a path and nothing.
 function Files {
     $manager = 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager'
-    $pending = @(Named ((Get-ItemProperty -LiteralPath $manager).PendingFileRenameOperations -join ' '))
+    $noted = @((Get-ItemProperty -LiteralPath $manager).PendingFileRenameOperations)
+    $ends = @(for ($at = 0; $at + 1 -lt $noted.Count; $at += 2) { if (-not $noted[$at + 1]) { $noted[$at] } })
     foreach ($driver in $drivers) {
         $path = Join-Path $system "drivers\$driver"
         if (-not (Test-Path -LiteralPath $path)) { continue }
@@ -90,7 +92,7 @@ function Files {
             name = $driver
             version = $parts -join '.'
             company = Short $about.CompanyName 80
-            restart = $pending -contains $driver
+            restart = @($ends -like "*\System32\drivers\$driver").Count -gt 0
         }
     }
 }

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PATIENCE = 300.0
 """Seconds for removing: each of a handful of Windows' programs may take 60."""
 _AT_ONCE = 4
-"""As many guests as libvirtd takes requests of a connection at a time, and one."""
+"""Guests; libvirtd takes five requests of a connection at a time (max_client_requests)."""
 _AGAIN = "run `rscvm hck cleanup` again: it says what is there"
 _RESTARTED = "restart Windows, and run it again: a driver that is loaded keeps its file"
 _INSTALLED = (
