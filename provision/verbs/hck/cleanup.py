@@ -93,7 +93,7 @@ def clean_up(session: HostSession, names: Sequence[str], say: Say, *, dry_run: b
 
 
 def _looked(session: HostSession, names: Sequence[str]) -> tuple[dict[str, Cleaned], dict[str, GuestWay]]:
-    """What is found in these guests, and the ways by which those that have anything answered."""
+    """What is found in these guests, and by which way each that answered did."""
     lab = session.lab
     windows = [name for name in names if lab.machines[name].guest == "windows"]
     seen = {name: Cleaned(name, notes=("a Linux guest, in which HLK leaves nothing",)) for name in names}
