@@ -38,9 +38,14 @@ CMDLETS = {
     "Join-Path": Cmdlet(MANAGEMENT, SERVER_2012),
     "Test-Path": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath",)),
     "Get-ItemProperty": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath",)),
+    "Get-ChildItem": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath", "-Filter")),
+    "Remove-Item": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath", "-Force")),
     # PowerShell 3.0
     "ConvertTo-Json": Cmdlet(UTILITY, SERVER_2012, ("-InputObject", "-Depth", "-Compress")),
     "Get-CimInstance": Cmdlet("CimCmdlets", SERVER_2012, ("-ClassName", "-Namespace", "-Filter")),
+    "Invoke-CimMethod": Cmdlet(
+        "CimCmdlets", SERVER_2012, ("-InputObject", "-MethodName", "-OperationTimeoutSec")
+    ),
     # Server 2012
     "Get-NetAdapter": Cmdlet("NetAdapter", SERVER_2012, ("-Physical",)),
     "Get-NetAdapterRsc": Cmdlet("NetAdapter", SERVER_2012),

@@ -29,6 +29,7 @@ from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.frames import parse_samples
 from provision.facts.guest_change import parse_guest_change
+from provision.facts.hck_leftovers import parse_hck_leftovers
 from provision.facts.hyperv import (
     parse_cpu_expansion,
     parse_domain_capabilities,
@@ -171,6 +172,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "frames": (parse_samples, texts("frames-*/*.json")),
     "image": (parse_image_info, texts("qemu-*/image-info.json")),
     "guest, changed": (parse_guest_change, ('{"rscvm":"fix/1","fix":"rsc","adapter":"e","old":{"IPv4":false},"new":{"IPv4":true},"troubles":[]}',)),
+    "guest, left by HLK": (parse_hck_leftovers, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/hck-*.json"))),
     "guest, Linux": (parse_linux_guest, texts("linux-6.1/guest.json")),
     "guest, Windows": (parse_windows_guest, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/windows-guest-*.json"))),
     "Hyper-V by libvirt": (parse_domain_capabilities, texts("domcaps/*.xml") + texts("domcaps/composed/*.xml")),

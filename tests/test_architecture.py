@@ -41,6 +41,7 @@ NAMESAKES = {
     "plan": "cli/X and verbs/X",
     "status": "cli/X and verbs/X",
     "watch": "cli/X and verbs/X",
+    "cleanup": "cli/hck/X and verbs/hck/X",
     "disarm": "cli/hck/X and verbs/hck/X",
     "fix": "cli/X and verbs/X/X",
     "down": "cli/X and verbs/X, and its plan",

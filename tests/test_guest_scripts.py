@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from tree_sitter import Node
 
 from provision.facts.guest_change import GuestChange
+from provision.facts.hck_leftovers import DRIVERS
 from provision.render.functest import functest_files
 from provision.render.guest_scripts import (
     GUEST_SCRIPTS,
     KEYWORDS,
     enable_rsc,
+    remove_hck_leftovers,
     restoring,
     set_keyword,
     stop_forwarding,
@@ -35,7 +37,7 @@ POWERSHELL = {name: script.text for name, script in SCRIPTS.items() if script.sh
 # Type names that PowerShell 3.0 knows without a `using`, and .NET 4.0 or 4.5, which Server 2012 has, has in it.
 TYPES = {
     "ordered", "scriptblock", "string", "bool", "int", "char", "void", "regex", "environment", "convert", "text.encoding",
-    "diagnostics.fileversioninfo", "diagnostics.process", "runtime.interopservices.marshal",
+    "io.file", "diagnostics.fileversioninfo", "diagnostics.process", "runtime.interopservices.marshal",
     "management.automation.errorrecord", "net.ipaddress",
 }  # fmt: skip
 
@@ -141,12 +143,50 @@ def test_nothing_that_a_machine_says_becomes_code(text: str) -> None:
     assert [call for call in calls if "ScriptBlock" in call] == (["[ScriptBlock]::Create"] if text == _BOOTSTRAP else [])  # fmt: skip
 
 
-def test_asking_changes_nothing() -> None:
-    named = {name for name, _ in commands(parsed(POWERSHELL["rsc"])) if "-" in name}
+@pytest.mark.parametrize("script", ["rsc", "hck-leftovers"])
+def test_asking_changes_nothing(script: str) -> None:
+    named = {name for name, _ in commands(parsed(POWERSHELL[script])) if "-" in name}
 
-    assert {name.partition("-")[0] for name in named} == {
+    assert {name.partition("-")[0] for name in named} <= {
         "Get", "New", "Where", "ForEach", "Join", "Test", "ConvertTo",
     }  # fmt: skip
+
+
+def test_both_scripts_for_what_hlk_leaves_look_for_the_same_in_the_same_way() -> None:
+    asks, removes = POWERSHELL["hck-leftovers"], POWERSHELL["hck-cleanup"]
+
+    assert functions(parsed(asks)) < functions(parsed(removes))
+    for driver in DRIVERS:
+        assert literal(driver) in asks
+
+
+def test_nothing_is_removed_in_a_guest_but_what_is_named_or_all_by_hand() -> None:
+    named = remove_hck_leftovers(["package oem12.inf", "file coalesce.sys"]).text
+
+    assert "$named = @('package oem12.inf', 'file coalesce.sys')" in named
+    assert "$named = @()" in remove_hck_leftovers([]).text
+    assert "$named" not in POWERSHELL["hck-cleanup"]
+    for text in (named, POWERSHELL["hck-cleanup"]):
+        removing = [
+            each for each in nodes(parsed(text), "function_statement") if "function Remove" in words(each)
+        ]
+        assert len(removing) == 4
+        assert all("Meant '" in words(each) for each in removing)
+
+
+def test_a_driver_stays_as_long_as_it_is_installed_as_a_network_component_or_nobody_knows() -> None:
+    tree = parsed(POWERSHELL["hck-cleanup"])
+    [guarded] = [
+        each
+        for each in nodes(tree, "if_statement")
+        if "RemovePackages" in words(each) and "RemoveFiles" in words(each)
+    ]
+    calls = [name for name, _ in commands(tree) if name.startswith("Remove") and name not in CMDLETS]
+
+    condition = words(guarded).partition("{")[0]
+    assert "-not $now.components.Count -and -not $failed.ContainsKey('Control\\Network')" in condition
+    assert {name for name, _ in commands(guarded)} >= {"RemovePackages", "RemoveServices", "RemoveFiles"}
+    assert sorted(calls) == ["RemoveComponents", "RemoveFiles", "RemovePackages", "RemoveServices"]
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)
@@ -160,6 +200,7 @@ def test_a_value_stays_one_literal_whatever_is_in_it(value: str) -> None:
         set_keyword(value, value, value).text,
         enable_rsc(value, ("ipv4",)).text,
         stop_forwarding(value, ("ipv6",)).text,
+        remove_hck_leftovers([value, value]).text,
     ):
         tree = parsed(text)
         assert faults(tree) == []

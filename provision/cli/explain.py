@@ -44,7 +44,8 @@ class _Found:
     "script",
     metavar="NAME",
     shell_complete=lambda *given: _script_names(given[-1]),
-    help="What is run in a guest: rsc, linux, fix-rsc, fix-global, fix-keyword, fix-forwarding or fix-linux.",
+    help="What is run in a guest: rsc, linux, fix-rsc, fix-global, fix-keyword, fix-forwarding, fix-linux, "
+    "hck-leftovers or hck-cleanup.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj

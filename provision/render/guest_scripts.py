@@ -77,6 +77,16 @@ def enable_linux(mac: str) -> Script:
     return Script("sh", "fix-linux", text)
 
 
+def ask_hck_leftovers() -> Script:
+    """What HLK's RSC test has left in a Windows guest; it changes nothing."""
+    return _powershell("hck-leftovers")
+
+
+def remove_hck_leftovers(named: Iterable[str] | None = None) -> Script:
+    """Removes them, those of these kinds and names alone (`package oem12.inf`); by hand, where none are said, all that it finds."""
+    return _powershell("hck-cleanup", named=None if named is None else list(named))
+
+
 @dataclass(frozen=True, slots=True)
 class GuestScript:
     """A script by its name, for `explain --script`."""
@@ -104,6 +114,13 @@ GUEST_SCRIPTS = {
     ),
     "fix-forwarding": GuestScript(
         "stops an interface's forwarding (Set-NetIPInterface)", lambda: stop_forwarding(_MAC, ("ipv4", "ipv6"))
+    ),
+    "hck-leftovers": GuestScript(
+        'asks a Windows guest what HLK\'s "Run RSC Tests" has left in it, and changes nothing', ask_hck_leftovers
+    ),
+    "hck-cleanup": GuestScript(
+        "removes that by hand, all that it finds (netcfg, pnputil); `hck cleanup` names what it may remove",
+        remove_hck_leftovers,
     ),
     "fix-linux": GuestScript("switches rx-gro-hw on at a Linux guest's adapter (ethtool)", lambda: enable_linux(_MAC)),
 }  # fmt: skip

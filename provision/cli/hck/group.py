@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.hck.cleanup import cleanup
 from provision.cli.hck.disarm import disarm
 
 
@@ -12,5 +13,5 @@ def hck() -> None:
     """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
 
 
-for _command in (disarm,):
+for _command in (cleanup, disarm):
     hck.add_command(_command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.windows_guest import parse_windows_guest
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provision.facts.guest import GuestFacts
-    from provision.runtime.guest_channel import Script, System
+    from provision.runtime.guest_channel import Channel, Script, System
     from provision.runtime.protocols import ReadingEdges
     from provision.verify.evidence import NicEvidence
+
+T = TypeVar("T")
 
 _QUESTIONS: Mapping[System, tuple[Callable[[], Script], Callable[[str], GuestFacts]]] = {
     "windows": (ask_windows, parse_windows_guest),
@@ -49,14 +51,14 @@ _PORT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Told(Generic[T]):
     """What a guest told, and by which way."""
 
-    facts: GuestFacts
+    facts: T
     way: GuestWay
 
 
-Answers = Mapping[str, Told | Unasked]
+Answers = Mapping[str, "Told[GuestFacts] | Unasked"]
 """By machine."""
 
 
@@ -70,20 +72,28 @@ def agent_way(nic: NicEvidence, system: System | None = None) -> tuple[GuestWay,
     return (way,) if owner.agent else ()
 
 
-def ask_guests(
-    edges: ReadingEdges, host: str, ways: Mapping[str, Sequence[GuestWay]]
-) -> Mapping[str, Told | Unasked]:
-    """What the guests of these machines tell, asked side by side; of one that does not answer every way's own error."""
+def ask_guests(edges: ReadingEdges, host: str, ways: Mapping[str, Sequence[GuestWay]]) -> Answers:
+    """What the guests of these machines tell of RSC, as `first_answers` has it."""
+    return first_answers(edges, host, ways, read_guest)
+
+
+def first_answers(
+    edges: ReadingEdges,
+    host: str,
+    ways: Mapping[str, Sequence[GuestWay]],
+    read: Callable[[ReadingEdges, str, GuestWay], T],
+) -> Mapping[str, Told[T] | Unasked]:
+    """What is read of these machines' guests, side by side; of one that does not answer every way's own error."""
     by_libvirt = any(way.domain for each in ways.values() for way in each)
     whole = Deadline(within_limit(LONGEST))
 
-    def answer(machine: str) -> Told | Unasked:
+    def answer(machine: str) -> Told[T] | Unasked:
         if whole.expired:
             return Unasked(
                 f"not asked: the guests before it took all of the {whole.seconds:.3g} s", final=True
             )
         with limited(Deadline(min(_PATIENCE, whole.remaining))):
-            return _first_answer(edges, host, ways[machine])
+            return _first_answer(edges, host, ways[machine], read)
 
     at_once = _BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE
     outcomes = side_by_side(list(ways), answer, at_once=at_once)
@@ -92,11 +102,16 @@ def ask_guests(
     }
 
 
-def _first_answer(edges: ReadingEdges, host: str, ways: Sequence[GuestWay]) -> Told | Unasked:
+def _first_answer(
+    edges: ReadingEdges,
+    host: str,
+    ways: Sequence[GuestWay],
+    read: Callable[[ReadingEdges, str, GuestWay], T],
+) -> Told[T] | Unasked:
     errors: list[str] = []
     for way in ways:
         try:
-            return Told(read_guest(edges, host, way), way)
+            return Told(read(edges, host, way), way)
         except RscvmError as error:
             hint = f" ({error.hint})" if error.hint else ""
             named = "" if str(error).startswith(str(way)) else f"{way}: "
@@ -125,13 +140,21 @@ def read_guest(edges: ReadingEdges, host: str, way: GuestWay) -> GuestFacts:
     """
     with edges.guest(host, way) as channel:
         script, parse = _QUESTIONS[way.system or channel.system()]
-        asked = script()
-        result = channel.run(asked, timeout=_PATIENCE)
+        said = said_to(script(), channel, way)
+    return parse(said)
+
+
+def said_to(script: Script, channel: Channel, way: GuestWay, patience: float = _PATIENCE) -> str:
+    """What a guest says to a script.
+
+    :raise RscvmError: when it does not answer, or the script ends badly.
+    """
+    result = channel.run(script, timeout=patience)
     if result.status == NOT_FOUND:
         raise HostError(
-            f"it has no {result.argv[0]}", hint=f"is it a {(way.system or asked.shell).capitalize()}?"
+            f"it has no {result.argv[0]}", hint=f"is it a {(way.system or script.shell).capitalize()}?"
         )
-    return parse(result.check().out)
+    return result.check().out
 
 
 def with_guest(nic: NicEvidence, answers: Answers, *, must: bool) -> NicEvidence:
