@@ -21,6 +21,7 @@ struct record {
     uint8_t flags, gso_type; /* of the virtio header */
     uint8_t protocol, tcp_flags, ip_sum, sum, intact, malformed;
 };
+_Static_assert(sizeof(struct record) == 48, "link.py's RECORD");
 
 uint8_t expected_octet(uint32_t position);
 void judge_frame(const uint8_t *frame, size_t length, struct record *record);

@@ -46,6 +46,7 @@ struct answer {
     char words[64]; /* why it failed */
     struct record records[PER_ANSWER];
 };
+_Static_assert(offsetof(struct answer, magic) == 16 && offsetof(struct answer, records) == 152, "link.py's ANSWER");
 
 /* A device, and the last request that it served: asked again, it answers again and does nothing. */
 struct served {

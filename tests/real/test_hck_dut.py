@@ -24,9 +24,11 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 @pytest.fixture
 def lab(hypervisor: Hypervisor, backend: str, engine_kernel: dict[str, str], tmp_path: Path) -> Lab:
     asked = YAML(typ="safe").load(ROOT / "examples" / "hlk-rsc.yaml")
-    dut = asked["labs"]["rsc"]["dut"]
-    del dut["disks"], dut["cdroms"]
-    dut |= {"backend": backend, "accel": "tcg", "kernel": engine_kernel, "memory": "256MiB", "vcpus": 1}
+    roles = asked["labs"]["rsc"]
+    for role in ("controller", "dut", "support"):
+        roles[role]["backend"] = backend
+    del roles["dut"]["disks"], roles["dut"]["cdroms"]
+    roles["dut"] |= {"accel": "tcg", "kernel": engine_kernel, "memory": "256MiB", "vcpus": 1}
     path = tmp_path / "hlk-rsc.yaml"
     path.write_text(json.dumps(asked))
     return Lab(hypervisor, path)
