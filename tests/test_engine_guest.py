@@ -6,7 +6,6 @@ import random
 import struct
 import subprocess
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -14,9 +13,8 @@ from tests.engine import link
 from tests.engine.compiled import compiled
 from tests.engine.link import Record
 from tests.engine.ports import OWN_MAC
-from tests.engine.segments import ACK, PSH, TIMESTAMPS, Family, Segment, packet
+from tests.engine.segments import ACK, FAMILIES, PSH, TIMESTAMPS, Family, Segment, packet
 
-FAMILIES: tuple[Family, ...] = get_args(Family)
 HEAD = OWN_MAC * 2
 TYPES: dict[Family, bytes] = {"ipv4": b"\x08\x00", "ipv6": b"\x86\xdd"}
 
@@ -25,7 +23,9 @@ TYPES: dict[Family, bytes] = {"ipv4": b"\x08\x00", "ipv6": b"\x86\xdd"}
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What it does beyond a frame's or ring's end is reported by the sanitizers, and fails."""
     target = tmp_path_factory.mktemp("engine") / "trial"
-    return compiled(target, ("trial.c", "frame.c", "ring.c"), "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    return compiled(
+        target, ("trial.c", "frame.c", "ring.c"), "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+    )
 
 
 def judged(trial: Path, *frames: bytes) -> list[Record]:
@@ -49,7 +49,12 @@ def test_a_segment_as_it_was_sent_is_right_and_intact(trial: Path, family: Famil
 
     assert (found.sum, found.intact, found.malformed) == ("right", True, False)
     assert found.ip_sum == ("right" if family == "ipv4" else "none")
-    assert (found.sequence, found.acknowledged, found.payload, found.source_port) == (0xFFFFFF00, 77, size, 4711)
+    assert (found.sequence, found.acknowledged, found.payload, found.source_port) == (
+        0xFFFFFF00,
+        77,
+        size,
+        4711,
+    )
     assert (found.tcp_flags, found.protocol, found.length) == (ACK | PSH, 6, len(frame(sent)))
 
 
@@ -92,7 +97,7 @@ def test_every_cut_frame_is_malformed_and_nothing_beyond_its_end_is_looked_at(
 
 
 def test_noise_in_headers_is_judged_without_a_look_beyond(trial: Path) -> None:
-    noise = random.Random(1)
+    noise = random.Random(1)  # noqa: S311 - the same noise in each run
     frames = []
     for _ in range(3000):
         changed = bytearray(frame(Segment(noise.choice(FAMILIES), size=30)))
@@ -120,7 +125,7 @@ RINGS = {
 def test_a_device_that_lies_about_a_ring_is_named_and_nothing_is_taken_of_it(
     trial: Path, said: tuple[int, int, int], taken: int, trouble: str
 ) -> None:
-    done = subprocess.run([trial, "ring", *map(str, said)], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [trial, "ring", *map(str, said)], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout == f"{taken} {trouble}\n"
-
-

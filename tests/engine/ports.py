@@ -104,9 +104,7 @@ def opened(host: Hypervisor, device: str) -> Iterator[Ports]:
         argv = [*host.entering(), sys.executable, "-m", __name__, str(theirs.fileno()), device]
         subprocess.run(argv, pass_fds=[theirs.fileno()], check=True, timeout=60)
         _, numbers, _, _ = socket.recv_fds(ours, 1, 3 + 2 * TCP_SOCKETS)
-        wire, offloading, asking, *tcp = (
-            held.enter_context(socket.socket(fileno=each)) for each in numbers
-        )
+        wire, offloading, asking, *tcp = (held.enter_context(socket.socket(fileno=each)) for each in numbers)
         asking.settimeout(0.25)
         yield Ports(wire, offloading, asking, {"ipv4": tcp[:TCP_SOCKETS], "ipv6": tcp[TCP_SOCKETS:]})
 

@@ -6,9 +6,10 @@ import ipaddress
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 Family = Literal["ipv4", "ipv6"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 FIN, SYN, PSH, ACK, ECE = 0x01, 0x02, 0x08, 0x10, 0x40
 TIMESTAMPS = bytes.fromhex("0101080a0000000100000001")
@@ -45,7 +46,7 @@ def payload(position: int, size: int) -> bytes:
 
 
 def _sum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.engine import link, ports, segments
-from tests.engine.link import Link, Record
+from tests.engine import ports, segments
+from tests.engine.link import Link, Record, Verb
 from tests.engine.ports import Ports
 from tests.engine.segments import ACK, FIN, Family, Segment
 from tests.real.conftest import Lab
@@ -44,7 +44,7 @@ class TestNic:
 
     def _received(self, last: Segment, send: Callable[[], None]) -> list[Record]:
         """What came of the flow, but for the FIN that ends it."""
-        self.link.done(link.CLEAR)
+        self.link.done(Verb.CLEAR)
         send()
         end = last.sequence + last.size
         self.ports.send(self.link.mac, Segment(last.family, end, flags=ACK | FIN, port=last.port))
@@ -61,10 +61,10 @@ class TestNic:
 
         :raise TimeoutError: when it does not come back.
         """
-        before = self.link.done(link.STATE).boot
-        self.link.done(link.REBOOT, int.from_bytes(before[:8], "little"))
+        before = self.link.done(Verb.STATE).boot
+        self.link.done(Verb.REBOOT, int.from_bytes(before[:8], "little"))
         wait_for(
-            lambda: self.link.ask(link.STATE, seconds=BOOT_SECONDS).boot != before,
+            lambda: self.link.ask(Verb.STATE, seconds=BOOT_SECONDS).boot != before,
             time.monotonic() + BOOT_SECONDS,
             "another boot",
         )

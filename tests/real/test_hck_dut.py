@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.engine import link
-from tests.engine.segments import MSS, Family, Segment, stream
+from tests.engine.link import Verb
+from tests.engine.segments import FAMILIES, MSS, Family, Segment, stream
 from tests.engine.stand import TestNic, counted, keep_wire_like, merged, stand
 from tests.real.conftest import ROOT, Lab, comparable
 from tests.real.hypervisor import Hypervisor
-
-FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
 @pytest.fixture
@@ -34,7 +32,9 @@ def lab(hypervisor: Hypervisor, backend: str, engine_kernel: dict[str, str], tmp
     return Lab(hypervisor, path)
 
 
-def test_the_dut_of_the_example_merges_segments_as_on_a_wire_after_each_start_of_its_driver(lab: Lab) -> None:
+def test_the_dut_of_the_example_merges_segments_as_on_a_wire_after_a_reboot_a_restart_and_a_change_of_offloads(
+    lab: Lab,
+) -> None:
     before = comparable(lab.host.snapshot())
     up = lab.run("up", "rsc-dut", "--wait", "120")
     assert up.returncode == 0, up.stdout + up.stderr
@@ -42,20 +42,21 @@ def test_the_dut_of_the_example_merges_segments_as_on_a_wire_after_each_start_of
 
     with stand(lab, "rsc-dut", bridge, "test") as nics:
         nic = nics["test"]
-        assert nic.link.done(link.STATE).negotiated == link.NETKVM
+        assert nic.link.done(Verb.STATE).negotiated == link.NETKVM
         assert_undone_and_done_again(nic)
         nic.reboot()
         assert_undone_and_done_again(nic)
-        nic.link.done(link.START, link.NETKVM)
-        assert_undone_and_done_again(nic)
-        nics_now = lab.nics("rsc-dut")
-        assert nics_now["rsc-dut.test"]["verdict"] == "ready", nics_now["rsc-dut.test"]
+        for verb, features in ((Verb.START, link.NETKVM), (Verb.OFFLOADS, link.OFFLOADS)):
+            nic.link.done(verb, features)
+            assert_undone_and_done_again(nic)
+        wire_like = lab.nics("rsc-dut")["rsc-dut.test"]
+        assert wire_like["verdict"] == "ready", wire_like
     assert lab.run("down").returncode == 0
     assert comparable(lab.host.snapshot()) == before
 
 
 def assert_undone_and_done_again(nic: TestNic) -> None:
-    """What a driver's start undoes at the TAP, and what comes when that is done again."""
+    """What each start of the driver, and each change of its offloads, undoes at the TAP; what comes when it is done again."""
     assert nic.offloads_on()
     for family in FAMILIES:
         [small] = nic.received_offloaded(1400, Segment(family, size=1000))

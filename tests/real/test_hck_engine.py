@@ -9,20 +9,31 @@ import json
 import math
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from tests.engine import link
+from tests.engine.link import Verb
 from tests.engine.segments import (
-    ECE, GSO, MSS, NEEDS_CSUM, PSH, RSC_INFO, ACK, SYN, TIMESTAMPS, ENDS, Family, Segment, stream,
-)  # fmt: skip
+    ACK,
+    ECE,
+    ENDS,
+    FAMILIES,
+    GSO,
+    MSS,
+    NEEDS_CSUM,
+    PSH,
+    RSC_INFO,
+    SYN,
+    TIMESTAMPS,
+    Family,
+    Segment,
+    stream,
+)
 from tests.engine.stand import TestNic, counted, keep_wire_like, stand
 from tests.real.conftest import Lab
 from tests.real.hypervisor import Hypervisor
 
-FAMILIES: tuple[Family, ...] = get_args(Family)
 TSO: dict[Family, int] = {"ipv4": link.GUEST_TSO4, "ipv6": link.GUEST_TSO6}
 BOTH = frozenset(FAMILIES)
 
@@ -32,7 +43,9 @@ LONG = 4_000_000_000
 
 
 @pytest.fixture(scope="module")
-def nics(engine_kernel: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, TestNic]]:
+def nics(
+    engine_kernel: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, TestNic]]:
     """One machine with a NIC for each hold time, and one without the engine; the host has an address on their bridge."""
     hck = {"bridge": "br-hck", "rsc": "hck"}
     rows = [
@@ -59,6 +72,13 @@ def nics(engine_kernel: dict[str, str], tmp_path_factory: pytest.TempPathFactory
             yield found
 
 
+@pytest.fixture
+def long(nics: dict[str, TestNic]) -> TestNic:
+    """The NIC that holds for long, its driver started as NetKVM starts it."""
+    assert nics["long"].link.done(Verb.START, link.NETKVM).negotiated == link.NETKVM
+    return nics["long"]
+
+
 def burst(family: Family, count: int, size: int = 1000) -> list[Segment]:
     return list(stream(Segment(family, size=size), count))
 
@@ -80,57 +100,53 @@ def in_order(nic: TestNic, sent: list[Segment], *, counts: list[int]) -> None:
 
 @pytest.mark.parametrize(("family", "counts"), [("ipv4", [44, 1, 44, 1, 10]), ("ipv6", [45, 1, 45, 1, 8])])
 def test_100_full_segments_in_order_become_frames_of_64_kib_and_what_overflows_one_comes_alone(
-    nics: dict[str, TestNic], family: Family, counts: list[int]
+    long: TestNic, family: Family, counts: list[int]
 ) -> None:
     """The segment that would go beyond 64 KiB ends the frame before it and is handed on, not held (RSC_FINAL)."""
-    in_order(nics["long"], burst(family, 100, MSS[family]), counts=counts)
+    in_order(long, burst(family, 100, MSS[family]), counts=counts)
 
 
-OFFLOADS = link.GUEST_CSUM | link.GUEST_TSO4 | link.GUEST_TSO6 | link.RSC_EXT
 # What the driver takes at its start, what it sets later over the control queue, and the families that are merged then.
 NEGOTIATED = {
     "RSC_EXT is not taken": (link.NETKVM & ~link.RSC_EXT, None, frozenset[Family]()),
     "GUEST_TSO4 is not taken": (link.NETKVM & ~link.GUEST_TSO4, None, BOTH - {"ipv4"}),
     "GUEST_TSO6 is not taken": (link.NETKVM & ~link.GUEST_TSO6, None, BOTH - {"ipv6"}),
-    "GUEST_TSO4 is dropped": (link.NETKVM, OFFLOADS & ~link.GUEST_TSO4, BOTH - {"ipv4"}),
-    "GUEST_TSO6 is dropped": (link.NETKVM, OFFLOADS & ~link.GUEST_TSO6, BOTH - {"ipv6"}),
+    "GUEST_TSO4 is dropped": (link.NETKVM, link.OFFLOADS & ~link.GUEST_TSO4, BOTH - {"ipv4"}),
+    "GUEST_TSO6 is dropped": (link.NETKVM, link.OFFLOADS & ~link.GUEST_TSO6, BOTH - {"ipv6"}),
     "both are dropped": (link.NETKVM, link.GUEST_CSUM | link.RSC_EXT, frozenset[Family]()),
-    "RSC_EXT is dropped": (link.NETKVM, OFFLOADS & ~link.RSC_EXT, frozenset[Family]()),
+    "RSC_EXT is dropped": (link.NETKVM, link.OFFLOADS & ~link.RSC_EXT, frozenset[Family]()),
     "all is taken": (link.NETKVM, None, BOTH),
 }
 
 
 @pytest.mark.parametrize(("wanted", "later", "families"), NEGOTIATED.values(), ids=NEGOTIATED)
 def test_a_family_is_merged_exactly_while_the_driver_has_rsc_ext_and_its_tso(
-    nics: dict[str, TestNic], wanted: int, later: int | None, families: frozenset[Family]
+    long: TestNic, wanted: int, later: int | None, families: frozenset[Family]
 ) -> None:
-    nic = nics["long"]
-    assert nic.link.done(link.START, wanted).negotiated == wanted
+    assert long.link.done(Verb.START, wanted).negotiated == wanted
     if later is not None:
-        assert nic.link.done(link.OFFLOADS, later).offloads == later
+        assert long.link.done(Verb.OFFLOADS, later).offloads == later
     for family in FAMILIES:
-        in_order(nic, burst(family, 5), counts=[5] if family in families else [1] * 5)
+        in_order(long, burst(family, 5), counts=[5] if family in families else [1] * 5)
     if later is not None:
-        assert nic.link.done(link.OFFLOADS, OFFLOADS).offloads == OFFLOADS
+        assert long.link.done(Verb.OFFLOADS, link.OFFLOADS).offloads == link.OFFLOADS
         for family in FAMILIES:
-            in_order(nic, burst(family, 5), counts=[5])
+            in_order(long, burst(family, 5), counts=[5])
 
 
 def test_nothing_is_merged_where_the_machine_has_no_flag(nics: dict[str, TestNic]) -> None:
     nic = nics["plain"]
-    state = nic.link.done(link.STATE)
+    state = nic.link.done(Verb.STATE)
     assert (state.offered & link.RSC_EXT, state.negotiated) == (0, link.NETKVM & ~link.RSC_EXT)
     for family in FAMILIES:
         in_order(nic, burst(family, 5), counts=[1] * 5)
 
 
-def test_a_device_that_was_not_asked_for_offloads_takes_none(nics: dict[str, TestNic]) -> None:
-    nic = nics["long"]
-    nic.link.done(link.START, link.NETKVM & ~link.GUEST_TSO4)
-    refused = nic.link.ask(link.OFFLOADS, OFFLOADS)
-    nic.link.done(link.START, link.NETKVM & ~(link.CTRL_VQ | link.CTRL_GUEST_OFFLOADS))
-    without = nic.link.ask(link.OFFLOADS, OFFLOADS)
-    nic.link.done(link.START, link.NETKVM)
+def test_a_device_that_was_not_asked_for_offloads_takes_none(long: TestNic) -> None:
+    long.link.done(Verb.START, link.NETKVM & ~link.GUEST_TSO4)
+    refused = long.link.ask(Verb.OFFLOADS, link.OFFLOADS)
+    long.link.done(Verb.START, link.NETKVM & ~(link.CTRL_VQ | link.CTRL_GUEST_OFFLOADS))
+    without = long.link.ask(Verb.OFFLOADS, link.OFFLOADS)
 
     assert (refused.failed, refused.words) == (1, "the device refuses these offloads")
     assert (without.failed, without.words) == (1, "there is no control queue")
@@ -149,7 +165,7 @@ def test_a_lone_segment_is_held_for_rsc_interval(nics: dict[str, TestNic]) -> No
 
 def hold_time(nic: TestNic) -> float:
     """Milliseconds between the mark and the segment that was sent after it."""
-    nic.link.done(link.CLEAR)
+    nic.link.done(Verb.CLEAR)
     nic.link.mark(1)
     nic.ports.send(nic.link.mac, Segment("ipv4", size=100))
     mark, segment = nic.link.until(lambda found: len(found) == 2, "a mark and a segment")
@@ -187,17 +203,17 @@ SHAPES = {
 
 @pytest.mark.parametrize(("sent", "expected"), SHAPES.values(), ids=SHAPES)
 def test_what_is_merged_is_as_qemu_has_it_and_duplicate_acks_are_never_counted_as_such(
-    nics: dict[str, TestNic], sent: list[Segment], expected: list[tuple[int, int]]
+    long: TestNic, sent: list[Segment], expected: list[tuple[int, int]]
 ) -> None:
     """The specification has a count of duplicate ACKs in csum_offset; QEMU's seg->dup_ack is set to 0 and nowhere counted."""
-    found = nics["long"].received(*sent)
+    found = long.received(*sent)
     assert [(each.payload, counted([each])) for each in found] == expected
     assert {(each.csum_offset, each.intact) for each in found} == {(0, True)}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tx_off_at_the_tap_makes_senders_of_the_same_host_wire_like_and_nothing_else_does(
-    nics: dict[str, TestNic], family: Family
+    nics: dict[str, TestNic], long: TestNic, family: Family
 ) -> None:
     """Where it is asked for: "HCK checks the incoming packets' checksums are valid even if a Guest driver reports they
     are" (daynix/bricklets, issue 1, 2013), so checksum offload was to be off at the TAP. The engine's author found later
@@ -205,18 +221,16 @@ def test_tx_off_at_the_tap_makes_senders_of_the_same_host_wire_like_and_nothing_
     the default (daynix/VirtHCK, pull request 22, 2018). Measured here: without it, what a sender of the same host left to
     offloads has lost its mark and has a wrong checksum, and the count of segments is of frames, not of segments.
     """
-    nic = nics["long"]
     assert_marks_are_kept_without_engine(nics["plain"], family)
-    assert nic.link.done(link.START, link.NETKVM).negotiated == link.NETKVM
-    assert nic.offloads_on()
-    assert_from_offloading(nic, family, wire_like=False)
-    assert counted(nic.received_from_host(family, 10)) < 10
-    keep_wire_like(nic)
-    assert_from_offloading(nic, family, wire_like=True)
-    assert counted(nic.received_from_host(family, 10)) == 10
-    nic.link.done(link.OFFLOADS, OFFLOADS)
-    assert nic.offloads_on(), "a request over the control queue takes it back, and so does a start"
-    assert_from_offloading(nic, family, wire_like=False)
+    assert long.offloads_on()
+    assert_from_offloading(long, family, wire_like=False)
+    assert counted(long.received_from_host(family, 10)) < 10
+    keep_wire_like(long)
+    assert_from_offloading(long, family, wire_like=True)
+    assert counted(long.received_from_host(family, 10)) == 10
+    long.link.done(Verb.OFFLOADS, link.OFFLOADS)
+    assert long.offloads_on(), "a request over the control queue takes it back, and so does a start"
+    assert_from_offloading(long, family, wire_like=False)
 
 
 def assert_from_offloading(nic: TestNic, family: Family, *, wire_like: bool) -> None:
