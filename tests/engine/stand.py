@@ -76,21 +76,18 @@ def keep_wire_like(nic: TestNic) -> None:
 
 
 @contextmanager
-def stand(lab: Lab, machine: str, bridge: str, *names: str) -> Iterator[dict[str, TestNic]]:
-    """The machine's NICs of these names, all on one bridge, which gets a port for the block's time."""
-    host = lab.host
-    nics = lab.nics(machine)
+def stand(lab: Lab, bridge: str, *names: str) -> Iterator[dict[str, TestNic]]:
+    """NICs by name, of which each is asked for as machine.name; their bridge gets a port for the block's time."""
+    host, nics = lab.host, lab.nics(*{name.split(".")[0] for name in names})
     host.output(["ip", "link", "add", "beside", "up", "type", "veth", "peer", "name", "port"])
     host.output(["ip", "link", "set", "port", "up"])
     host.output(["ip", "link", "set", "beside", "master", bridge])
     try:
         with ports.opened(host, "port") as opened:
-            found = {name: nics[f"{machine}.{name}"] for name in names}
+            macs = {name: bytes.fromhex(nics[name]["mac"].replace(":", "")) for name in names}
             yield {
-                name: TestNic(
-                    host, opened, Link(opened, bytes.fromhex(nic["mac"].replace(":", ""))), nic["tap"]
-                )
-                for name, nic in found.items()
+                name.split(".")[1]: TestNic(host, opened, Link(opened, mac), nics[name]["tap"])
+                for name, mac in macs.items()
             }
     finally:
         host.output(["ip", "link", "delete", "beside"])

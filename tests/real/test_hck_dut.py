@@ -40,7 +40,7 @@ def test_the_dut_of_the_example_merges_segments_as_on_a_wire_after_a_reboot_a_re
     assert up.returncode == 0, up.stdout + up.stderr
     [bridge] = [name for name in lab.host.links() if name.endswith("-test")]
 
-    with stand(lab, "rsc-dut", bridge, "test") as nics:
+    with stand(lab, bridge, "rsc-dut.test") as nics:
         nic = nics["test"]
         assert nic.link.done(Verb.STATE).negotiated == link.NETKVM
         assert_undone_and_done_again(nic)

@@ -38,36 +38,53 @@ TSO: dict[Family, int] = {"ipv4": link.GUEST_TSO4, "ipv6": link.GUEST_TSO6}
 BOTH = frozenset(FAMILIES)
 
 MILLISECONDS = (20, 60, 200)
-LONG = 4_000_000_000
-"""Nanoseconds: longer than a busy machine takes over a burst. A FIN ends the hold at once."""
+LONG = 4000
+"""Milliseconds: longer than a busy machine takes over a burst. A FIN ends the hold at once."""
+
+
+def machine(backend: str, kernel: dict[str, str], *nics: dict[str, object]) -> dict[str, object]:
+    """One of the lab file's, with the engine guest in it."""
+    return {
+        "backend": backend,
+        "purpose": "hck",
+        "guest": "windows",
+        "memory": "192MiB",
+        "vcpus": 1,
+        "accel": "tcg",
+        "kernel": kernel,
+        "nics": [{"bridge": "br-hck", **nic} for nic in nics],
+    }
+
+
+def holding(milliseconds: int) -> dict[str, object]:
+    """A NIC with the engine, which holds for so long."""
+    return {"name": f"ms{milliseconds}", "rsc": "hck", "rsc_interval": milliseconds * 1_000_000}
 
 
 @pytest.fixture(scope="module")
 def nics(
     engine_kernel: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, TestNic]]:
-    """One machine with a NIC for each hold time, and one without the engine; the host has an address on their bridge."""
-    hck = {"bridge": "br-hck", "rsc": "hck"}
-    rows = [
-        *({"name": f"ms{each}", "rsc_interval": each * 1_000_000, **hck} for each in MILLISECONDS),
-        {"name": "long", "rsc_interval": LONG, **hck},
-        {"name": "plain", "bridge": "br-hck", "vhost": False},
-    ]
-    machine = {
-        "backend": "qemu", "purpose": "hck", "guest": "windows", "memory": "256MiB", "vcpus": 1,
-        "accel": "tcg", "kernel": engine_kernel, "nics": rows,
-    }  # fmt: skip
+    """NICs that hold for different times, one without the engine; two machines, as each backend has its way to say it."""
+    plain = {"name": "plain", "vhost": False}
+    machines = {
+        "libvirt": machine("libvirt", engine_kernel, holding(20), holding(200), holding(LONG), plain),
+        "qemu": machine("qemu", engine_kernel, holding(60)),
+    }
     bridges = {"bridges": {"br-hck": {"address": f"{ENDS['ipv4'][0]}/24"}}}
     path = tmp_path_factory.mktemp("lab") / "lab.yaml"
-    path.write_text(json.dumps({"version": 1, "hosts": {"local": bridges}, "machines": {"dut": machine}}))
+    path.write_text(json.dumps({"version": 1, "hosts": {"local": bridges}, "machines": machines}))
     with Hypervisor() as host:
+        host.start_libvirtd()
         lab = Lab(host, path)
         up = lab.run("up", "--no-check")
         assert up.returncode == 0, up.stderr
-        with stand(lab, "dut", "br-hck", *(str(row["name"]) for row in rows)) as found:
+        with stand(
+            lab, "br-hck", "libvirt.ms20", "qemu.ms60", "libvirt.ms200", f"libvirt.ms{LONG}", "libvirt.plain"
+        ) as found:
             host.output(["ip", "address", "add", f"{ENDS['ipv6'][0]}/64", "dev", "br-hck", "nodad"])
             for _, other in ENDS.values():
-                mac = found["long"].link.mac.hex(":")
+                mac = found[f"ms{LONG}"].link.mac.hex(":")
                 host.output(["ip", "neigh", "replace", other, "lladdr", mac, "dev", "br-hck"])
             yield found
 
@@ -75,8 +92,10 @@ def nics(
 @pytest.fixture
 def long(nics: dict[str, TestNic]) -> TestNic:
     """The NIC that holds for long, its driver started as NetKVM starts it."""
-    assert nics["long"].link.done(Verb.START, link.NETKVM).negotiated == link.NETKVM
-    return nics["long"]
+    nic = nics[f"ms{LONG}"]
+    started = nic.link.done(Verb.START, link.NETKVM)
+    assert (started.negotiated, started.offloads) == (link.NETKVM, link.OFFLOADS)
+    return nic
 
 
 def burst(family: Family, count: int, size: int = 1000) -> list[Segment]:
