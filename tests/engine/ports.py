@@ -5,22 +5,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from tests.engine import segments
 from tests.engine.segments import Family, Segment
-from tests.real.hypervisor import Hypervisor
+from tests.real.hypervisor import Hypervisor, wait_for
 
-# linux/if_packet.h and linux/tcp.h, which Python's socket lacks.
+# What Python's socket lacks of linux/if_packet.h and linux/tcp.h.
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_REPAIR_WINDOW = 19, 20, 21, 29
 REPAIR_ON, REPAIR_OFF_QUIETLY = 1, -1
+SIOCOUTQNSD = 0x894B  # linux/sockios.h
 RECEIVES, SENDS = 1, 2
 TCP_SOCKETS = 2
 """Of each family."""
@@ -52,27 +55,39 @@ class Ports:
             header, packet = segments.offloaded(each, mss)
             self.offloading.send(header + _ethernet(mac, each.family) + packet)
 
-    @contextmanager
-    def connected(self, family: Family) -> Iterator[socket.socket]:
-        """The host's TCP, in an established connection of which the other side knows nothing (TCP_REPAIR)."""
-        tcp, (own, other) = self.tcp[family].pop(), segments.ENDS[family]
+    def send_from_host(self, family: Family, data: bytes) -> None:
+        """As the host's own TCP does, in a connection of which the other side knows nothing; at most 10 full segments."""
+        with self.tcp[family].pop() as tcp:
+            _establish(tcp, family)
+            tcp.sendall(data)
+            wait_for(lambda: not _unsent(tcp), time.monotonic() + 10, "TCP to send it all")
+            tcp.setsockopt(
+                socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_ON
+            )  # closed like this, it sends nothing more
 
-        def say(option: int, value: int | bytes) -> None:
-            tcp.setsockopt(socket.IPPROTO_TCP, option, value)
 
-        say(socket.TCP_MAXSEG, segments.MSS[family])
-        say(socket.TCP_NODELAY, 1)
-        say(TCP_REPAIR, REPAIR_ON)
-        for queue in (SENDS, RECEIVES):
-            say(TCP_REPAIR_QUEUE, queue)
-            say(TCP_QUEUE_SEQ, struct.pack("=I", 1))
-        tcp.bind((own, segments.PORTS[0]))
-        tcp.connect((other, segments.PORTS[1]))
-        say(TCP_REPAIR_WINDOW, struct.pack("=IIIII", 1, 65535, 65535, 65535, 1))
-        say(TCP_REPAIR, REPAIR_OFF_QUIETLY)
-        yield tcp
-        say(TCP_REPAIR, REPAIR_ON)  # closed like this, it sends nothing
-        tcp.close()
+def _establish(tcp: socket.socket, family: Family) -> None:
+    """By TCP_REPAIR, which was made to restore connections from elsewhere."""
+
+    def say(option: int, value: int | bytes) -> None:
+        tcp.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    own, other = segments.ENDS[family]
+    say(socket.TCP_MAXSEG, segments.MSS[family])
+    say(socket.TCP_NODELAY, 1)
+    say(TCP_REPAIR, REPAIR_ON)
+    for queue in (SENDS, RECEIVES):
+        say(TCP_REPAIR_QUEUE, queue)
+        say(TCP_QUEUE_SEQ, struct.pack("=I", 1))
+    tcp.bind((own, segments.PORTS[0]))
+    tcp.connect((other, segments.PORTS[1]))
+    say(TCP_REPAIR_WINDOW, struct.pack("=IIIII", 1, 65535, 65535, 65535, 1))
+    say(TCP_REPAIR, REPAIR_OFF_QUIETLY)
+
+
+def _unsent(tcp: socket.socket) -> int:
+    [size] = struct.unpack("=i", fcntl.ioctl(tcp, SIOCOUTQNSD, bytes(4)))
+    return int(size)
 
 
 def _ethernet(mac: bytes, family: Family) -> bytes:

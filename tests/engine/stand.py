@@ -38,9 +38,9 @@ class TestNic:
 
     def received_from_host(self, family: Family, count: int) -> list[Record]:
         """The same of a stream of so many full segments from the host's own TCP."""
-        size = count * segments.MSS[family]
-        with self.ports.connected(family) as tcp:
-            return self._received(Segment(family, size=size), lambda: tcp.sendall(segments.payload(1, size)))
+        stream = Segment(family, size=count * segments.MSS[family])
+        data = segments.payload(stream.sequence, stream.size)
+        return self._received(stream, lambda: self.ports.send_from_host(family, data))
 
     def _received(self, last: Segment, send: Callable[[], None]) -> list[Record]:
         """What came of the flow, but for the FIN that ends it."""

@@ -42,6 +42,10 @@ LONG = 4000
 """Milliseconds: longer than a busy machine takes over a burst. A FIN ends the hold at once."""
 
 
+UNTIL_ASKED = link.NETKVM & ~link.GUEST_TSO6
+"""What one of the machines takes at its boot: its command line says so."""
+
+
 def machine(backend: str, kernel: dict[str, str], *nics: dict[str, object]) -> dict[str, object]:
     """One of the lab file's, with the engine guest in it."""
     return {
@@ -67,9 +71,10 @@ def nics(
 ) -> Iterator[dict[str, TestNic]]:
     """NICs that hold for different times, one without the engine; two machines, as each backend has its way to say it."""
     plain = {"name": "plain", "vhost": False}
+    without = {**engine_kernel, "cmdline": f"{engine_kernel['cmdline']} engine.wanted={UNTIL_ASKED:#x}"}
     machines = {
         "libvirt": machine("libvirt", engine_kernel, holding(20), holding(200), holding(LONG), plain),
-        "qemu": machine("qemu", engine_kernel, holding(60)),
+        "qemu": machine("qemu", without, holding(60)),
     }
     bridges = {"bridges": {"br-hck": {"address": f"{ENDS['ipv4'][0]}/24"}}}
     path = tmp_path_factory.mktemp("lab") / "lab.yaml"
@@ -151,6 +156,13 @@ def test_a_family_is_merged_exactly_while_the_driver_has_rsc_ext_and_its_tso(
         assert long.link.done(Verb.OFFLOADS, link.OFFLOADS).offloads == link.OFFLOADS
         for family in FAMILIES:
             in_order(long, burst(family, 5), counts=[5])
+
+
+def test_what_is_taken_at_boot_is_netkvms_unless_the_command_line_says_otherwise(
+    nics: dict[str, TestNic],
+) -> None:
+    taken = [nics[name].link.done(Verb.STATE).negotiated for name in ("ms20", "ms60")]
+    assert taken == [link.NETKVM, UNTIL_ASKED]
 
 
 def test_nothing_is_merged_where_the_machine_has_no_flag(nics: dict[str, TestNic]) -> None:
