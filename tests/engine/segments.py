@@ -38,6 +38,8 @@ class Segment:
     traffic_class: int = 0
     dont_fragment: bool = True
     port: int = PORTS[0]
+    number: int = 1
+    """IPv4's identification."""
 
 
 def payload(position: int, size: int) -> bytes:
@@ -62,7 +64,7 @@ def _ip(segment: Segment, size: int) -> bytes:
     if segment.family == "ipv6":
         return struct.pack("!IHBB", 6 << 28 | segment.traffic_class << 20, size, 6, 64) + ends
     fragment = 0x4000 if segment.dont_fragment else 0
-    head = struct.pack("!BBHHHBB", 0x45, segment.traffic_class, 20 + size, 7, fragment, 64, 6)
+    head = struct.pack("!BBHHHBB", 0x45, segment.traffic_class, 20 + size, segment.number, fragment, 64, 6)
     return head + struct.pack("!H", _sum(head + ends) ^ 0xFFFF) + ends
 
 
@@ -79,8 +81,8 @@ def packet(segment: Segment, *, partial: bool = False) -> bytes:
 
 def stream(segment: Segment, count: int) -> Iterator[Segment]:
     """So many segments in order, of which this is the first."""
-    for number in range(count):
-        yield replace(segment, sequence=segment.sequence + number * segment.size)
+    for n in range(count):
+        yield replace(segment, sequence=segment.sequence + n * segment.size, number=segment.number + n)
 
 
 def offloaded(segment: Segment, mss: int) -> tuple[bytes, bytes]:

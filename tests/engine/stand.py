@@ -49,7 +49,7 @@ class TestNic:
         end = last.sequence + last.size
         self.ports.send(self.link.mac, Segment(last.family, end, flags=ACK | FIN, port=last.port))
         *found, fin = self.link.until(lambda found: bool(found and found[-1].tcp_flags & FIN), "the FIN")
-        assert (fin.sum, fin.flags, fin.malformed) == ("right", 0, False)
+        assert (fin.sum, fin.gso_type, fin.malformed) == ("right", 0, False)
         return found
 
     def offloads_on(self) -> bool:
@@ -73,6 +73,25 @@ class TestNic:
 def keep_wire_like(nic: TestNic) -> None:
     """Let the TAP make of what any sender left to offloads what a wire carries; lost at the next start of the driver."""
     nic.host.output(["ethtool", "-K", nic.tap, "tx", "off"])
+
+
+@contextmanager
+def gathered(host: Hypervisor) -> Iterator[None]:
+    """While GRO gathers what comes in from the wire, and waits up to 20 ms for more; a veth does so for who has no TSO."""
+
+    def wait(nanoseconds: int, polls: int) -> None:
+        for name, value in (("gro_flush_timeout", nanoseconds), ("napi_defer_hard_irqs", polls)):
+            host.path(f"/sys/class/net/beside/{name}").write_text(str(value))
+
+    host.output(["ethtool", "-K", "port", "tso", "off"])
+    host.output(["ethtool", "-K", "beside", "gro", "on"])
+    wait(20_000_000, 2)
+    try:
+        yield
+    finally:
+        wait(0, 0)
+        host.output(["ethtool", "-K", "beside", "gro", "off"])
+        host.output(["ethtool", "-K", "port", "tso", "on"])
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from tests.engine.segments import (
     Segment,
     stream,
 )
-from tests.engine.stand import TestNic, counted, keep_wire_like, stand
+from tests.engine.stand import TestNic, counted, gathered, keep_wire_like, stand
 from tests.real.conftest import Lab
 from tests.real.hypervisor import Hypervisor
 
@@ -246,11 +246,11 @@ def test_what_is_merged_is_as_qemu_has_it_and_duplicate_acks_are_never_counted_a
 def test_tx_off_at_the_tap_makes_senders_of_the_same_host_wire_like_and_nothing_else_does(
     nics: dict[str, TestNic], long: TestNic, family: Family
 ) -> None:
-    """Where it is asked for: "HCK checks the incoming packets' checksums are valid even if a Guest driver reports they
-    are" (daynix/bricklets, issue 1, 2013), so checksum offload was to be off at the TAP. The engine's author found later
-    that "at the moment there is no problem to use GRO during HCK tests that check RSC functionality" and took it out as
-    the default (daynix/VirtHCK, pull request 22, 2018). Measured here: without it, what a sender of the same host left to
-    offloads has lost its mark and has a wrong checksum, and the count of segments is of frames, not of segments.
+    """Who asked for it: daynix/bricklets, issue 1 (2013-03-03): "HCK checks the incoming packets' checksums are valid even
+    if a Guest driver reports they are", so checksum offload was to be off at the TAP while HCK runs. The engine's author
+    took that out as the default (daynix/VirtHCK, pull request 22, 2018-10-13): "at the moment there is no problem to
+    use GRO during HCK tests that check RSC functionality". Measured here: without it what a sender of the same host left
+    to offloads, and what GRO gathered, has lost its mark and has half a checksum, and frames are counted, not segments.
     """
     assert_marks_are_kept_without_engine(nics["plain"], family)
     assert long.offloads_on()
@@ -262,6 +262,22 @@ def test_tx_off_at_the_tap_makes_senders_of_the_same_host_wire_like_and_nothing_
     long.link.done(Verb.OFFLOADS, link.OFFLOADS)
     assert long.offloads_on(), "a request over the control queue takes it back, and so does a start"
     assert_from_offloading(long, family, wire_like=False)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tx_off_at_the_tap_undoes_what_gro_gathered_and_nothing_else_does(
+    long: TestNic, family: Family
+) -> None:
+    with gathered(long.host):
+        assert long.offloads_on()
+        found = long.received(*burst(family, 10))
+        assert (sum(each.payload for each in found), all(each.intact for each in found)) == (10_000, True)
+        assert counted(found) < 10
+        assert not any(
+            each.flags & NEEDS_CSUM or each.sum == "right" for each in found if each.payload > 1000
+        )
+        keep_wire_like(long)
+        in_order(long, burst(family, 10), counts=[10])
 
 
 def assert_from_offloading(nic: TestNic, family: Family, *, wire_like: bool) -> None:
