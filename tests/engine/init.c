@@ -84,7 +84,7 @@ static void mount_all(void)
     mount("sysfs", "/sys", "sysfs", 0, NULL);
 }
 
-/* QEMU's own clock, unscaled: the kernel measures the TSC against it, which on a busy host goes wrong by percents. */
+/* QEMU's own clock, unscaled; what the kernel calibrates against it is off on a busy host (seen: the APIC timer, by 4 %). */
 static void choose_clock(void)
 {
     int file = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_WRONLY | O_CLOEXEC);
