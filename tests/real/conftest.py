@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.engine.compiled import initramfs
 from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor, Snapshot
 from tests.real.remote import Site, remote_site
@@ -93,6 +94,13 @@ def guest() -> Path:
     """The demo guest; `make guest` builds it."""
     assert (GUEST / "vmlinuz").exists(), "the demo guest is not built: run `make guest`"
     return GUEST
+
+
+@pytest.fixture(scope="session")
+def engine_kernel(guest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The guest of tests/engine, as a lab file names it."""
+    archive = initramfs(tmp_path_factory.mktemp("engine"))
+    return {"image": f"{guest}/vmlinuz", "initrd": str(archive), "cmdline": "console=ttyS0 quiet"}
 
 
 @pytest.fixture
