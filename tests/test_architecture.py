@@ -42,6 +42,7 @@ NAMESAKES = {
     "status": "cli/X and verbs/X",
     "watch": "cli/X and verbs/X",
     "disarm": "cli/hck/X and verbs/hck/X",
+    "enforce": "cli/hck/X and verbs/hck/X",
     "fix": "cli/X and verbs/X/X",
     "down": "cli/X and verbs/X, and its plan",
     "up": "cli/X and verbs/X, and its plan",

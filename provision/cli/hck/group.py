@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from provision.cli.hck.disarm import disarm
+from provision.cli.hck.enforce import enforce
 
 
 @click.group()
@@ -12,5 +13,5 @@ def hck() -> None:
     """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
 
 
-for _command in (disarm,):
+for _command in (disarm, enforce):
     hck.add_command(_command)
