@@ -157,7 +157,11 @@ look_at_all() {
 }
 take() {
     index_of "$1"
-    [ "$index" = "$2" ] || return
+    case "$2$kept" in
+        *" $1:$2 "*) return ;;
+        "$index "*) ;;
+        *) return ;;
+    esac
     without "$1" "$kept" && kept="$rest$1:$2 "
     said kept "$1" "$2"
     look "$1"
