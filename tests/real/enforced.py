@@ -118,9 +118,9 @@ class Enforcing:
         )
 
     def pids(self, what: str) -> list[int]:
-        """`rscvm` itself, or the `keeper`'s loop, on this host: its number inside."""
+        """`rscvm` itself, or the `keeper`'s loop, which alone holds its lock: its number on this host."""
         if what == "keeper":
-            return keepers(self.host)[:1]
+            return [pid for pid in keepers(self.host) if self.host.path(f"/proc/{pid}/fd/9").exists()]
         found = self.host.processes().items()
         return [pid for pid, argv in found if argv[1:3] == ("-m", "provision") and "enforce" in argv]
 
@@ -136,10 +136,13 @@ class Enforcing:
 
 
 def keepers(host: Hypervisor) -> list[int]:
-    """The keeper on a host, its loop first; what runs beside that has its arguments, but for `ip`, and ends with it."""
+    """Whatever of a keeper runs on a host: its loop, what runs beside that with the same arguments, and `ip`."""
     found = host.processes().items()
-    loop = [pid for pid, argv in found if argv[:2] == ("sh", "-c") and "duttap" in argv]
-    return [*sorted(loop), *(pid for pid, argv in found if argv[1:3] == ("-o", "monitor"))]
+    return [
+        pid
+        for pid, argv in found
+        if (argv[:2] == ("sh", "-c") and "duttap" in argv) or argv[1:3] == ("-o", "monitor")
+    ]
 
 
 @contextmanager

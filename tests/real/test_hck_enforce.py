@@ -72,7 +72,6 @@ def test_after_20_reboots_driver_restarts_and_changes_of_offloads_in_a_row_tx_is
 
     assert missed == []
     assert (found["verdict"], found["cause"]) == ("ready", None)
-    assert not any("like a wire all the same" in note for note in found["notes"])
     assert beside == [0, 0, 0, 0]
     assert still, "none of them has switched it on"
     assert second.returncode == 3
@@ -92,7 +91,8 @@ def ends(there: There) -> None:
 def test_whoever_is_killed_tx_is_on_again_or_check_says_what_is_so(there: There) -> None:
     """One of them alone puts it back, or goes on; where both are killed the next run knows what they had switched off."""
     host, lab = there.lab.host, there.lab
-    assert lab.run("up", "--wait", "60").returncode == 0
+    assert lab.run("up", "--no-check").returncode == 0
+    there.dut.until_asked()
     with enforcing(host, lab.path) as enforced:
         enforced.until("off")
         enforced.kill(signal.SIGKILL, "rscvm")
@@ -105,11 +105,10 @@ def test_whoever_is_killed_tx_is_on_again_or_check_says_what_is_so(there: There)
         enforced.until_said("what keeps the TAPs there has ended")
         enforced.until("kept", 2)
         assert there.dut.wire_like()
-        enforced.kill(signal.SIGKILL, "rscvm", "keeper")
+        enforced.kill(signal.SIGKILL, "keeper", "rscvm")
         ends(there)
-    left = lab.nics()["dut.net0"]
-    assert (left["verdict"], there.dut.wire_like()) == ("ready", True)
-    assert not any("like a wire all the same" in note for note in left["notes"])
+    assert lab.nics()["dut.net0"]["verdict"] == "ready"
+    assert there.dut.wire_like()
 
     with enforcing(host, lab.path) as enforced:
         enforced.until("kept")
@@ -119,16 +118,12 @@ def test_whoever_is_killed_tx_is_on_again_or_check_says_what_is_so(there: There)
 
     with enforcing(host, lab.path) as enforced:
         enforced.until("off")
-        enforced.kill(signal.SIGKILL, "rscvm", "keeper")
+        enforced.kill(signal.SIGKILL, "keeper", "rscvm")
         ends(there)
     there.dut.reboot()
     until(lambda: not there.dut.wire_like(), "a driver that has started")
     there.dut.until_asked()
-    assert any("like a wire all the same" in note for note in lab.nics()["dut.net0"]["notes"])
-    host.output(["ip", "link", "add", "name", "eno9", "type", "veth", "peer", "name", "out9"])
-    host.output(["ip", "link", "set", "dev", "eno9", "master", "br-hck"])
     assert lab.nics()["dut.net0"]["cause"] == "not-wire-like"
-    host.output(["ip", "link", "del", "dev", "eno9"])
     assert lab.run("down").returncode == 0
     assert not there.kept
 
