@@ -39,22 +39,23 @@ _KEEP = (
     r"""
 file=$1 who=$2 patience=$3 tick=$4 most=$5
 for p in flock ip ethtool mkfifo awk; do command -v "$p" >/dev/null || { echo "lacks $p"; exit 0; }; done
-[ -d "${1%/*}" ] || (umask 066 && mkdir -p -- "${1%/*}") || exit 1
 """
     + LOOSE
-    + r"""why=$(loose "$1")
-[ -z "$why" ] || { echo "loose $why"; rmdir --ignore-fail-on-non-empty -- "${1%/*}"; exit 0; }
+    + r"""
 shift 5
 set -f
 umask 077
 tries=0
-while :; do
-    exec 9>>"$file" || exit 1
+while :; do # it comes and goes with who had it before, and with the directory
+    tries=$((tries + 1))
+    [ "$tries" -lt 6 ] || exit 1
+    [ -d "${file%/*}" ] || (umask 066 && mkdir -p -- "${file%/*}") || exit 1
+    why=$(loose "$file")
+    [ -z "$why" ] || { echo "loose $why"; rmdir --ignore-fail-on-non-empty -- "${file%/*}"; exit 0; }
+    command exec 9>>"$file" || continue
     flock -w "$patience" 9 || { echo "busy $(head -n 1 -- "$file" | head -c 400)"; exit 0; }
     # shellcheck disable=SC3013 # as in the lock
     [ ! "$file" -ef /proc/self/fd/9 ] || break
-    tries=$((tries + 1))
-    [ "$tries" -lt 5 ] || exit 1
 done
 read -r boot </proc/sys/kernel/random/boot_id
 changed=' ' kept=' '
@@ -71,14 +72,15 @@ ip -o monitor link </dev/null >"$loop" 2>&1 3<&- 4>&- 9>&- &
 monitor=$!
 {
     trap 'kill "$!"; exit' TERM
-    while sleep "$tick" & wait "$!"; do echo '=tick'; done
+    trap '' PIPE
+    while sleep "$tick" & wait "$!"; do echo '=tick' || break; done
+    # The loop was killed, and `ip` would only end at its next event.
+    case $(tr '\0' ' ' <"/proc/$monitor/cmdline") in *'ip -o monitor link ') kill "$monitor" ;; esac
 } </dev/null >"$loop" 2>/dev/null 3<&- 4>&- 9>&- &
 ticks=$!
 {
-    trap '' PIPE
     while read -r words; do echo "=$words"; done
-    # Where the loop was killed, `ip` would only end at its next event.
-    echo '=end' || { [ "$(tr '\0' ' ' <"/proc/$monitor/cmdline")" != 'ip -o monitor link ' ] || kill "$monitor"; }
+    echo '=end'
 } <&3 >"$loop" 2>/dev/null 3<&- 4>&- 9>&- &
 words=$!
 exec 0</dev/null 2>/dev/null 3<&-
