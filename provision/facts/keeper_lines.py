@@ -41,7 +41,7 @@ def parse_keeper_line(line: str) -> KeeperLine:
         if first == keepers:
             return KeeperLine(keepers, words=" ".join(more))
     for what in _OF_TAP:
-        if first != what or not more:
+        if first != what or not more or not more[0]:
             continue
         if what == "gone":
             return KeeperLine(what, more[0])

@@ -1,4 +1,4 @@
-"""`rscvm hck enforce`: keep test TAPs wire-like while tests run; a line each time that something had to be done."""
+"""`rscvm hck enforce`: keep test TAPs wire-like while tests run; a line each time that it had to."""
 
 from __future__ import annotations
 

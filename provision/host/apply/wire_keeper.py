@@ -1,4 +1,4 @@
-"""What keeps TAPs wire-like on their host: a script there that switches `tx` off again whenever a driver brings it back.
+"""Keeps TAPs wire-like: a script on their host that switches `tx` off whenever a driver brings it back.
 
 The loop runs on the host, so that it is as fast however far away we are. Which device is ours we tell it, by name and
 ifindex: it touches no other. Its input is its life line: at the end of that, and when no word has come for some time (a

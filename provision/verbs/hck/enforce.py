@@ -1,4 +1,4 @@
-"""`hck enforce`: keep the TAPs of test NICs wire-like until somebody ends it; then put back what was switched off."""
+"""`hck enforce`: keep the TAPs of test NICs wire-like until somebody ends it, and put back what was changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attends what keeps the TAPs of test NICs wire-like on a host: tells it which are ours, and takes note of what it says."""
+"""Attends what keeps TAPs wire-like on a host: tells it which are ours, and takes note of what it says."""
 
 from __future__ import annotations
 
@@ -175,7 +175,10 @@ class Keeper:
                 said = self._heard(program, beat)
                 room -= len(said)
                 if room < 0:
-                    raise UnreadableError("what the keeper of TAPs says", "without end")
+                    raise LostError(
+                        f"{self._session.host}: it says more than {_MOST_LINES} things in {_BEAT:g} s of its TAPs",
+                        names_host=True,
+                    )
                 there = {line.tap: line.index for line in said if line.what == "there"}
                 for line in said:
                     self._take_note(line)
