@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import pytest
 
-from provision.cli import run
-from provision.cli.hck.enforce import _Speaker
-from provision.cli.output import Output
 from provision.lab.spec import Lab
-from provision.runtime.command import Argv
+from provision.runtime.command import Argv, Result, Run
 from provision.runtime.errors import HostError, LostError
-from provision.runtime.parallel import Outcome
 from provision.runtime.protocols import Program
 from provision.verbs.hck.enforce import enforce
 from provision.verbs.hck.keeper import Enforced, Happened, Voice
 from provision.verbs.hck.kept_taps import HckNic
 from tests.recorded_answers import LAB
-from tests.recorded_host import MADE, RecordedEdges, brought_up, session_on
+from tests.recorded_host import MADE, RecordedEdges, RecordedHost, brought_up, session_on
 
 TAP, INDEX = "tap0", MADE["tap0"]["ifindex"]
 THERE, KEPT, OFF, BACK = (f"{what} {TAP} {INDEX}" for what in ("there", "kept", "off", "back"))
 VM = HckNic("vm", "net0", TAP)
 
-Says = list[str] | Exception | None
+Says = list[str] | Exception | Callable[[], list[str]] | None
 """What a keeper says at one look, how its host is lost, or that it has ended."""
 
 
@@ -64,7 +59,7 @@ class Keeping:
         said = (self.last if "end" in self.told else self.says).pop(0)
         if isinstance(said, Exception):
             raise said
-        return said
+        return said() if callable(said) else said
 
 
 @dataclass
@@ -150,6 +145,40 @@ def test_another_device_of_that_name_is_proven_anew() -> None:
     assert heard.said == ["vm.net0 (tap0): it is not there; waiting for it"]
 
 
+@dataclass
+class Losing(RecordedHost):
+    """The host, whose connection is found lost so many times once it is told so."""
+
+    lost: int = 0
+
+    def run_all(self, runs: Sequence[Run], **options: Any) -> list[Result]:
+        if self.lost:
+            self.lost -= 1
+            raise LostError("local is gone")
+        return super().run_all(runs, **options)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_shell_of_a_connection_that_was_lost_is_made_anew_and_a_host_that_does_not_answer_is_asked_again(
+    times: int,
+) -> None:
+    edges = brought_up()
+    edges.runner = runner = Losing(
+        **{each.name: getattr(edges.runner, each.name) for each in fields(RecordedHost)}
+    )
+
+    def listening() -> list[str]:
+        runner.lost = times
+        return ["listening", THERE]
+
+    it = Keeping([listening, [THERE], [KEPT]])
+
+    heard = enforcing(it, edges=edges)
+
+    assert it.told == ["beat", f"take {TAP} {INDEX}", *([f"take {TAP} {INDEX}"] if times == 1 else []), "end"]
+    assert (heard.said, runner.lost) == ([], 0)
+
+
 def test_a_lost_connection_is_made_anew_and_the_count_goes_on() -> None:
     first = Keeping([["listening", THERE], [KEPT, OFF], LostError("hv is gone: the line is dead")])
     second = Keeping([["listening", THERE], [KEPT, OFF]])
@@ -227,53 +256,3 @@ def test_where_nothing_needs_it_that_is_said_and_it_is_done_all_the_same() -> No
         "vm.net0 (tap0): nothing else on br-lab can send with offloads as it is now, so nothing there needs this"
     ]
     assert heard.events == [("kept", 0), ("back", 0)]
-
-
-EVENTS = (("kept", 0), ("off", 1), ("off", 2), ("back", 2))
-OUTCOMES = [Outcome("hv", Enforced({VM: 2})), Outcome("far", error=HostError("no such luck"))]
-
-
-def spoken(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> list[str]:
-    speaker = _Speaker(Output(), alone=False, as_json=as_json)
-    for what, count in EVENTS:
-        speaker.tell(Happened("hv", VM, what, count))  # type: ignore[arg-type]
-    speaker.end(OUTCOMES)
-    return capsys.readouterr().out.splitlines()
-
-
-def test_a_person_reads_a_line_for_each_and_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
-    *lines, last = spoken(capsys, as_json=False)
-
-    assert [line[9:] for line in lines] == [
-        "vm.net0 (tap0): tx is kept off from now on",
-        "vm.net0 (tap0): set tx off",
-        "vm.net0 (tap0): set tx off again (2)",
-        "vm.net0 (tap0): set tx on, as it would be without us",
-    ]
-    assert last == "vm.net0 (tap0): tx had to be set off 2 times"
-
-
-def test_a_program_reads_a_document_for_each_and_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
-    documents = [json.loads(line) for line in spoken(capsys, as_json=True)]
-    row = {"host": "hv", "machine": "vm", "nic": "net0", "tap": "tap0"}
-
-    assert {document.pop("schema") for document in documents} == {"rscvm/hck-enforce/1"}
-    assert all(document.pop("when").endswith("Z") for document in documents)
-    *events, last = documents
-    assert events == [{"event": what, **row, "count": count} for what, count in EVENTS]
-    assert last == {
-        "event": "end",
-        "count": 2,
-        "nics": [{**row, "count": 2}],
-        "errors": [{"host": "far", "message": "no such luck", "hint": ""}],
-    }
-
-
-def test_a_lab_without_the_engine_has_nothing_to_enforce(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "lab.yaml"
-    path.write_text("version: 1\nmachines: {vm: {guest: windows, memory: 1GiB, nics: []}}\n")
-
-    assert run(["hck", "enforce", str(path)]) == 2
-    assert "no machine of this lab file has `rsc: hck`" in capsys.readouterr().err

@@ -47,9 +47,12 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
     from provision.verbs.hck.kept_taps import hck_nics
 
     read = read_lab(lab)
-    hosts = by_host(read, [name for name in chosen(read, machines) if hck_nics(read, [name])])
+    named = chosen(read, machines)
+    if without := [name for name in named if machines and not hck_nics(read, [name])]:
+        raise RequestError(f"no NIC of {', '.join(without)} has `rsc: hck`")
+    hosts = by_host(read, [name for name in named if hck_nics(read, [name])])
     if not hosts:
-        raise RequestError(f"no machine {'of these' if machines else 'of this lab file'} has `rsc: hck`")
+        raise RequestError("no machine of this lab file has `rsc: hck`")
     voice = _Speaker(output, alone=len(hosts) == 1, as_json=as_json)
     with edges_of(read, output) as edges:
         outcomes = side_by_side(

@@ -14,6 +14,7 @@ from provision.runtime.command import PACKAGES
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.interrupt import shield
+from provision.runtime.safe_text import quoted
 from provision.verbs.check import Look, check
 from provision.verbs.hck.kept_taps import HckNic, hck_nics, why_not_kept
 from provision.verify.collect.source import lab_source
@@ -141,6 +142,18 @@ class Keeper:
         session = self._session
         return read_inventory(session.edges, session.lab, session.host, self._names)
 
+    def _read_anew(self) -> tuple[Inventory | None, str]:
+        """What is there, or why nobody knows; our shell there may be of a connection that was lost before."""
+        trouble = ""
+        for _ in range(2):
+            try:
+                return self._read(), ""
+            except LostError as error:
+                trouble = str(error)
+            except HostError as error:
+                return None, str(error)
+        return None, trouble
+
     def attend(self, program: Program) -> None:
         """Talk with it until somebody interrupts us, and end it.
 
@@ -193,7 +206,7 @@ class Keeper:
         lines = program.lines(until.remaining)
         if lines is None:
             raise LostError(
-                f"{self._session.host}: what keeps the TAPs there has ended: {program.complaint or 'it said nothing'}",
+                f"{self._session.host}: what keeps the TAPs there has ended: {quoted(program.complaint, lines=1) or 'it said nothing'}",
                 names_host=True,
             )
         said = [parse_keeper_line(line) for line in lines]
@@ -262,12 +275,7 @@ class Keeper:
         due = {name: index for name, index in there.items() if self._taps[name].again.expired}
         if not due:
             return
-        try:
-            state, trouble = self._read(), ""
-        except HostError as error:
-            if isinstance(error, LostError) and error.whole:
-                raise
-            state, trouble = None, str(error)
+        state, trouble = self._read_anew()
         for name, index in due.items():
             tap = self._taps[name]
             why = trouble if state is None else why_not_kept(self._session.lab, tap.nic, index, state)
