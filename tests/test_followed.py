@@ -15,6 +15,7 @@ from provision.edges.followed import FollowedProgram, followed
 from provision.edges.local import LocalStream
 from provision.runtime.errors import LostError
 from provision.runtime.interrupt import _arrived, forget
+from provision.runtime.parallel import side_by_side
 
 LONG = 20.0
 
@@ -59,17 +60,37 @@ def test_that_holds_of_an_error_too(tmp_path: Path) -> None:
     assert (tmp_path / "done").read_text() == "done\n"
 
 
-def test_an_interruption_comes_while_it_is_waited_for(tmp_path: Path) -> None:
-    argv = sh('kill -INT "$2"; cat; echo done >"$1"', str(tmp_path / "done"), str(os.getpid()))
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """This process takes SIGINT for an interruption, as the command line does."""
     before = signal.signal(signal.SIGINT, _arrived)
-    try:
-        with pytest.raises(KeyboardInterrupt), followed("local", LocalStream, argv) as program:
-            list(heard(program))
-    finally:
-        signal.signal(signal.SIGINT, before)
-        forget()
+    yield
+    signal.signal(signal.SIGINT, before)
+    forget()
 
-    assert (tmp_path / "done").read_text() == "done\n"
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("hosts", [("one",), ("one", "two")])
+def test_an_interruption_comes_to_each_while_it_is_waited_for(tmp_path: Path, hosts: tuple[str, ...]) -> None:
+    script = 'echo begun; while [ ! -e "$1" ]; do sleep 0.01; done; kill -INT "$3"; cat; echo done >"$2"'
+    begun: list[str] = []
+
+    def work(host: str) -> str:
+        argv = sh(script, str(tmp_path / "go"), str(tmp_path / host), str(os.getpid()))
+        with followed(host, LocalStream, argv) as program:
+            try:
+                for _ in heard(program):
+                    begun.append(host)
+                    if len(begun) == len(hosts):
+                        (tmp_path / "go").touch()
+            except KeyboardInterrupt:
+                return "interrupted"
+        return "ended"
+
+    assert [outcome.value for outcome in side_by_side(hosts, work, whole=True)] == ["interrupted"] * len(
+        hosts
+    )
+    assert [(tmp_path / host).read_text() for host in hosts] == ["done\n"] * len(hosts)
 
 
 @pytest.mark.parametrize("script", ["printf '%05000d' 1", "printf '%05000d\\n' 1"])

@@ -30,11 +30,11 @@ def test_it_switches_off_once_and_again_at_each_event_that_brought_it_back_and_o
         assert it.tx == "off"
         it.say("end")
         said = it.left()
+        wait_for(lambda: not processes(it.process.pid), Deadline(20), "the end of all that it started")
 
     assert said == [f"back {TAP} {INDEX}", "done"]
     assert (it.tx, it.process.returncode) == ("on", 0)
     assert not it.file.parent.exists(), "nothing else was in the lab's directory"
-    wait_for(lambda: not processes(it.process.pid), Deadline(20), "the end of all that it started")
 
 
 def test_a_device_that_it_was_not_told_of_is_not_touched(tmp_path: Path) -> None:

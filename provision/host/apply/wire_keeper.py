@@ -80,7 +80,7 @@ monitor=$!
 ticks=$!
 {
     while read -r words; do echo "=$words"; done
-    echo '=end'
+    echo '=over'
 } <&3 >"$loop" 2>/dev/null 3<&- 4>&- 9>&- &
 words=$!
 exec 0</dev/null 2>/dev/null 3<&-
@@ -187,7 +187,8 @@ while read -r first second third _ <&4; do
             ;;
         =beat) quiet=0 ;;
         =take) take "$second" "$third" ;;
-        =end) words='' && exit ;;
+        =end) exit ;;
+        =over) words='' && exit ;;
         [0-9]*:) look_if_ours "$second" ;;
         Deleted) look_if_ours "$third" ;;
         *) look_at_all ;;
