@@ -128,18 +128,18 @@ def test_whoever_is_killed_tx_is_on_again_or_check_says_what_is_so(there: There)
     assert not there.kept
 
 
-def test_a_device_of_that_name_that_is_not_ours_is_refused(there: There) -> None:
-    host, lab = there.lab.host, there.lab
-    host.output(["ip", "tuntap", "add", "dev", "duttap", "mode", "tap"])
-    before = host.ethtool_features("duttap")
-    try:
-        refused = lab.rscvm("hck", "enforce", str(lab.path))
-        assert refused.returncode == 3
-        assert "a device duttap is there, and that it is dut's is not proven" in refused.stderr
-        assert host.ethtool_features("duttap") == before
-        assert not there.kept
-    finally:
-        host.output(["ip", "link", "del", "dev", "duttap"])
+def test_a_device_of_that_name_that_is_not_ours_is_refused(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    lab = lab_on(hypervisor, tmp_path, "qemu")
+    hypervisor.output(["ip", "tuntap", "add", "dev", "duttap", "mode", "tap"])
+    before = hypervisor.ethtool_features("duttap")
+
+    refused = lab.rscvm("hck", "enforce", str(lab.path))
+
+    assert refused.returncode == 3
+    assert "a device duttap is there, and that it is dut's is not proven" in refused.stderr
+    assert hypervisor.ethtool_features("duttap") == before
+    assert keepers(hypervisor) == []
+    assert not hypervisor.path("/var/lib/rscvm/lab").exists()
 
 
 def test_a_domains_tap_is_kept_again_after_a_power_cycle(with_libvirt: Hypervisor, tmp_path: Path) -> None:
