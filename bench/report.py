@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bench.taps import Taps
 
 MS_A_MACHINE = 2.0
+ENFORCED = 50.0
+"""Milliseconds until `tx` is off again, on this machine."""
 LINEAR = 1.2
 """How much dearer a machine may be among 1,000 than among 100 and still be called linear."""
 
@@ -170,6 +172,14 @@ def _hosts(found: Sequence[Remote]) -> Iterator[str]:
     yield _phases(found[0].phases)
 
 
+def _enforce(found: Sequence[Figure]) -> Iterator[str]:
+    """How long `tx` was on: the goal is of what is measured here."""
+    yield "## How soon `hck enforce` has `tx` off again\n\n"
+    here, *_ = found
+    goal = _against(f"{here.title}: ms", ENFORCED, spread(here.ours).scaled(1000), digits=1)
+    yield _table(["figure", "median (range)", "goal", "verdict"], [goal])
+
+
 def _of_side(side: Side, hosts: int) -> list[str]:
     took = spread(side.seconds)
     each = f"{took.median / hosts:.2f}"
@@ -217,6 +227,7 @@ class Found:
     taps: Taps | None = None
     domains: Sequence[Figure] = ()
     guests: Sequence[Figure] = ()
+    enforce: Sequence[Figure] = ()
     fleet: Sequence[OnFleet] = ()
 
     def figures(self) -> list[Figure]:
@@ -224,7 +235,7 @@ class Found:
         figures = [*self.cold.figures] if self.cold else []
         figures += [self.up.figure] if self.up else []
         figures += [figure for one in self.hosts for figure in one.figures]
-        figures += [*(self.taps.figures if self.taps else ()), *self.domains, *self.guests]
+        figures += [*(self.taps.figures if self.taps else ()), *self.domains, *self.guests, *self.enforce]
         return [*figures, *(figure for one in self.fleet for figure in one.figures)]
 
 
@@ -235,6 +246,7 @@ def _sections(found: Found) -> Iterator[str]:
     yield from ("\n", *_hosts(found.hosts)) if found.hosts else ()
     if found.taps:
         yield f"\nThe features of the TAPs are {found.taps.kib:.0f} KiB of JSON.\n"
+    yield from ("\n", *_enforce(found.enforce)) if found.enforce else ()
     yield from ("\n", *_fleet(found.fleet)) if found.fleet else ()
 
 

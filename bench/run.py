@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.bring_up import GUEST, measure_bring_up
 from bench.cold import measure_cold
 from bench.domains import measure_domains
+from bench.enforce import measure_enforce
 from bench.fleet import SIZES as FLEETS
 from bench.fleet import measure_fleet
 from bench.guests import measure_guests
@@ -63,6 +64,10 @@ def _guests(found: Found, _: Path, times: int) -> None:
     found.guests = measure_guests(max(_LEAST, times * 2 // 3))
 
 
+def _enforce(found: Found, directory: Path, times: int) -> None:
+    found.enforce = measure_enforce(directory, max(_LEAST, times // 2))
+
+
 def _fleet(found: Found, directory: Path, _: int) -> None:
     found.fleet = [measure_fleet(directory, size, times) for size, times in FLEETS.items()]
 
@@ -75,13 +80,14 @@ PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
     "taps": _taps,
     "domains": _domains,
     "guests": _guests,
+    "enforce": _enforce,
     "fleet": _fleet,
 }
 """What each part measures is in README.md."""
 
 
 def _lacking(parts: list[str]) -> str:
-    if {"up", "guests"} & {*parts} and not (GUEST / "vmlinuz").exists():
+    if {"up", "guests", "enforce"} & {*parts} and not (GUEST / "vmlinuz").exists():
         return "the demo guest is not built: run `make guest`"
     if not all((BIN / name).exists() for name in ("pyinfra", "ansible-playbook", "rscvm")):
         return "the peers are not installed: run `make bench-peers`"

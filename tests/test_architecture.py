@@ -43,6 +43,7 @@ NAMESAKES = {
     "watch": "cli/X and verbs/X",
     "cleanup": "cli/hck/X and verbs/hck/X",
     "disarm": "cli/hck/X and verbs/hck/X",
+    "enforce": "cli/hck/X and verbs/hck/X",
     "fix": "cli/X and verbs/X/X",
     "down": "cli/X and verbs/X, and its plan",
     "up": "cli/X and verbs/X, and its plan",

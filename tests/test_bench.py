@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from bench.compare import Figure
 from bench.fleet import OnFleet, Side
 from bench.phases import IMPORTS, measured
 from bench.plot import plot
@@ -50,3 +51,12 @@ def test_the_plot_is_xml_with_a_line_for_each_side() -> None:
 
     assert drawn.tag.endswith("svg")
     assert {"rscvm", "plain tasks"} <= {str(text).strip() for text in drawn.itertext()}
+
+
+def test_how_soon_a_tap_is_wire_like_again_is_held_against_its_goal() -> None:
+    figure = Figure("here", "a loop", (0.05, 0.06, 0.04), (0.004, 0.06, 0.005))
+
+    said = results({"machine": "here"}, Found(enforce=[figure]))
+
+    assert "| here: ms | 5.0 (4.0 to 60.0) | at most 50 | met |" in said
+    assert "0.12 (0.08 to 1.00)" in said

@@ -74,7 +74,8 @@ def test_an_interruption_is_one_though_a_library_makes_another_error_of_it(
 
 
 @pytest.mark.parametrize(
-    "command", [*rscvm.commands, "export schema", "export autohck", "hck cleanup", "hck disarm"]
+    "command",
+    [*rscvm.commands, "export schema", "export autohck", "hck cleanup", "hck disarm", "hck enforce"],
 )
 def test_every_command_explains_itself_and_takes_json(
     command: str, capsys: pytest.CaptureFixture[str]

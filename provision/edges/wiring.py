@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from provision.edges.local import local_host
+from provision.edges.followed import followed
+from provision.edges.local import LocalStream, local_host
 from provision.edges.shell import ShellHost
 from provision.edges.sockets import connected
 from provision.runtime.errors import HostError
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from provision.edges.followed import FollowedProgram
     from provision.edges.libvirt.connection import Libvirt
     from provision.edges.qmp import QmpSocket
     from provision.edges.sockets import Line
     from provision.edges.ssh.host import SshHost
-    from provision.runtime.command import Say
+    from provision.runtime.command import Argv, Say
     from provision.runtime.guest_channel import Channel, GuestWay
     from provision.runtime.places import Listener, Target
     from provision.runtime.protocols import Runner
@@ -64,6 +66,11 @@ class RealEdges:
                 self._hosts[name] = local_host(self._trace)
             self._open.callback(self._hosts[name].close)
         return self._hosts[name]
+
+    def follow(self, name: str, argv: Argv) -> AbstractContextManager[FollowedProgram]:
+        """A program on a host that is talked with while it runs."""
+        start = self._connection(name).start if self._targets[name].address else LocalStream
+        return followed(name, start, argv, self._trace)
 
     def reach(self, name: str) -> None:
         """Be connected to a host, if it is another one than this.

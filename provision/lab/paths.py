@@ -51,6 +51,11 @@ class LabPaths:
         return f"{self.directory}/lock"
 
     @property
+    def keeper(self) -> str:
+        """Held by who keeps the TAPs of test NICs wire-like (`hck enforce`); what it has switched off stands there."""
+        return f"{self.directory}/.enforce"
+
+    @property
     def accelerators(self) -> str:
         """Which accelerator of this host works, as last measured; shared by all labs."""
         return f"{self.state_dir}/.accelerators.json"

@@ -5,6 +5,7 @@ What is above the edges is handed these and builds none of their implementations
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from provision.runtime.command import Result, Run
+    from provision.runtime.command import Argv, Result, Run
     from provision.runtime.guest_channel import Channel, GuestWay
 
 
@@ -50,6 +51,33 @@ class Runner(Protocol):
         go when the last command has ended, also when we are killed meanwhile.
         """
         ...
+
+
+class Program(Protocol):
+    """A program on a host that is talked with by lines while it runs."""
+
+    def say(self, line: str) -> None:
+        """Hand it a line.
+
+        :raise LostError: when it has ended, or its host is gone.
+        """
+        ...
+
+    def lines(self, seconds: float) -> list[str] | None:
+        """The whole lines that it has said since, after so many seconds at most, perhaps none; None once it has ended.
+
+        :raise LostError: when its host is gone, or it says lines without end.
+        """
+        ...
+
+    @property
+    def complaint(self) -> str:
+        """The last that it has said on its standard error."""
+        ...
+
+
+Follow = Callable[["Argv"], "AbstractContextManager[Program]"]
+"""Starts a program on a host, whose input ends with the block: it then has a moment to end by itself."""
 
 
 MonitorQuestion = tuple[str, "Mapping[str, object]"]

@@ -6,6 +6,7 @@ import click
 
 from provision.cli.hck.cleanup import cleanup
 from provision.cli.hck.disarm import disarm
+from provision.cli.hck.enforce import enforce
 
 
 @click.group()
@@ -13,5 +14,5 @@ def hck() -> None:
     """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
 
 
-for _command in (cleanup, disarm):
+for _command in (cleanup, disarm, enforce):
     hck.add_command(_command)

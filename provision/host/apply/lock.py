@@ -24,20 +24,23 @@ _REMOVED = 76
 _LOOSE = 77
 _TRIES = 5
 
-HOLD = f"""
-command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
-[ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
-loose() {{
-    d=$(cd -P -- "${{1%/*}}" && pwd -P)
-    set -- "$d/journal.json" "$d/.undo" "$d/undo" "$d/lock" "$d" /
-    while [ -n "${{d%/*}}" ]; do d=${{d%/*}} && set -- "$@" "$d"; done
+LOOSE = r"""loose() {
+    d=$(cd -P -- "${1%/*}" && pwd -P)
+    set -- "$d/journal.json" "$d/.undo" "$d/undo" "$d/.enforce" "$d/lock" "$d" /
+    while [ -n "${d%/*}" ]; do d=${d%/*} && set -- "$@" "$d"; done
     stat -Lc '%u %a %n' -- "$@" 2>/dev/null | while read -r user mode name; do
-        case " 0 $(id -u) ${{SUDO_UID:-0}} " in *" $user "*) ;; *) echo "$name belongs to uid $user" && break ;; esac
+        case " 0 $(id -u) ${SUDO_UID:-0} " in *" $user "*) ;; *) echo "$name belongs to uid $user" && break ;; esac
         case $user$mode in 0[1357]???) continue ;; esac
         case $mode in *[2367] | *[2367]?) echo "$name can be written by others (mode $mode)" && break ;; esac
     done
-}}
-why=$(loose "$1")
+}
+"""
+"""Tells why what lies beside a file of the lab's must not be believed; nothing where it may."""
+
+HOLD = f"""
+command -v flock >/dev/null || {{ echo "flock: not found" >&2; exit {NOT_FOUND}; }}
+[ -d "${{1%/*}}" ] || (umask 066 && mkdir -p -- "${{1%/*}}") || exit 1
+{LOOSE}why=$(loose "$1")
 [ -z "$why" ] || {{ echo "$why" >&2; rmdir --ignore-fail-on-non-empty -- "${{1%/*}}"; exit {_LOOSE}; }}
 (umask 077 && : >>"$1") || {{ [ -d "${{1%/*}}" ] && exit 1; exit {_REMOVED}; }}
 command exec 9>>"$1" || exit {_REMOVED}

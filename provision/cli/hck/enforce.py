@@ -1,0 +1,139 @@
+"""`rscvm hck enforce`: keep test TAPs wire-like while tests run; a line each time that it had to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.fleet import edges_of, errors_of, raise_or_tell, whoami, worst
+from provision.cli.options import LAB, MACHINES
+from provision.cli.selection import by_host, chosen
+from provision.lab.file import read_lab
+from provision.runtime.errors import RequestError, RscvmError
+from provision.runtime.parallel import Outcome
+from provision.runtime.safe_text import json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provision.cli.output import Output
+    from provision.edges.wiring import RealEdges
+    from provision.lab.spec import Lab
+    from provision.verbs.hck.keeper import Enforced, Happened
+    from provision.verbs.hck.kept_taps import HckNic
+
+_SCHEMA = "rscvm/hck-enforce/1"
+
+
+@click.command(short_help="Keep test TAPs wire-like while tests run.")
+@LAB
+@MACHINES
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each thing that happens.")
+@click.pass_obj
+def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: bool) -> int:
+    """Keep `tx` off at the TAPs of the NICs with `rsc: hck`, of all machines or of these, until Ctrl-C.
+
+    Each start of a guest's driver switches it on again, and a sender's offloads then reach QEMU's engine. It is
+    switched off at once by a script on the host, also over SSH. However it ends, `tx` is on again where it was
+    switched off: a host that hears nothing for 30 s does that by itself.
+
+    Exit status: 0 ended by Ctrl-C, SIGTERM or SIGHUP, and all put back. 3 otherwise.
+    """
+    from provision.runtime.parallel import side_by_side
+    from provision.verbs.hck.kept_taps import hck_nics
+
+    read = read_lab(lab)
+    named = chosen(read, machines)
+    if without := [name for name in named if machines and not hck_nics(read, [name])]:
+        raise RequestError(f"no NIC of {', '.join(without)} has `rsc: hck`")
+    hosts = by_host(read, [name for name in named if hck_nics(read, [name])])
+    if not hosts:
+        raise RequestError("no machine of this lab file has `rsc: hck`")
+    voice = _Speaker(output, alone=len(hosts) == 1, as_json=as_json)
+    with edges_of(read, output) as edges:
+        outcomes = side_by_side(
+            list(hosts),
+            lambda host: _on_host((edges, read), host, hosts[host], voice),
+            at_once=len(hosts),
+            whole=True,
+        )
+    outcomes = [_with_its_error(outcome) for outcome in outcomes]
+    voice.end(outcomes)
+    return worst(raise_or_tell(outcomes))
+
+
+def _on_host(where: tuple[RealEdges, Lab], host: str, names: Sequence[str], speaker: _Speaker) -> Enforced:
+    from provision.host.apply.session import HostSession
+    from provision.verbs.hck.enforce import enforce as keep
+    from provision.verbs.hck.keeper import Voice
+
+    edges, lab = where
+    session = HostSession(edges, lab, host, whoami("hck enforce"))
+    try:
+        edges.reach(host)
+        return keep(session, partial(edges.follow, host), names, Voice(speaker.tell, speaker.output.say))
+    except RscvmError as error:
+        speaker.failed(host, error)
+        raise
+
+
+def _with_its_error(outcome: Outcome[Enforced]) -> Outcome[Enforced]:
+    """The outcome of a host, which has failed also where an interruption found its connection lost."""
+    error = outcome.error or (outcome.value.error if outcome.value else None)
+    return Outcome(outcome.host, outcome.value, error)
+
+
+class _Speaker:
+    """Prints a line for each thing that happens, for a person or a program; hosts speak side by side."""
+
+    def __init__(self, output: Output, *, alone: bool, as_json: bool) -> None:
+        self.output = output
+        self._alone = alone
+        self._as_json = as_json
+        self._one = Lock()
+
+    def failed(self, host: str, error: RscvmError) -> None:
+        """Say why a host is left out: what the others come to may be hours away."""
+        if not self._alone:
+            self.output.say(str(error) if error.names_host else f"{host}: {error}")
+
+    def tell(self, what: Happened) -> None:
+        """Print what has happened just now."""
+        now = datetime.now(UTC)
+        with self._one:
+            if self._as_json:
+                self._row(now, {"event": what.what, **_row(what.host, what.nic, what.count)})
+            else:
+                again = f" again ({what.count})" if what.count > 1 else ""
+                words = {
+                    "kept": "tx is kept off from now on",
+                    "off": f"set tx off{again}",
+                    "back": "set tx on, as it would be without us",
+                }
+                self.output.line(f"{now.astimezone():%H:%M:%S} {what.nic.words}: {words[what.what]}")
+
+    def end(self, outcomes: Sequence[Outcome[Enforced]]) -> None:
+        """Print the sum."""
+        found = [(each.host, each.value.counts) for each in outcomes if each.value is not None]
+        rows = [_row(host, nic, count) for host, counts in found for nic, count in counts.items()]
+        if self._as_json:
+            total = sum(count for _, counts in found for count in counts.values())
+            self._row(
+                datetime.now(UTC), {"event": "end", "count": total, "nics": rows, **errors_of(outcomes)}
+            )
+            return
+        for _, counts in found:
+            for nic, count in counts.items():
+                self.output.line(f"{nic.words}: tx had to be set off {count} time{'' if count == 1 else 's'}")
+
+    def _row(self, when: datetime, row: Mapping[str, object]) -> None:
+        stamp = f"{when:%Y-%m-%dT%H:%M:%S.%f}"[:-3]
+        self.output.text(json_text({"schema": _SCHEMA, "when": f"{stamp}Z", **row}))
+
+
+def _row(host: str, nic: HckNic, count: int) -> dict[str, object]:
+    return {"host": host, "machine": nic.machine, "nic": nic.nic, "tap": nic.tap, "count": count}

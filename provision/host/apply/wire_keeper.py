@@ -1,0 +1,210 @@
+"""Keeps TAPs wire-like: a script on their host that switches `tx` off whenever a driver brings it back.
+
+The loop runs on the host, so that it is as fast however far away we are. Which device is ours we tell it, by name and
+ifindex: it touches no other. Its input is its life line: at the end of that, and when no word has come for some time (a
+connection that is open at our end alone), it switches `tx` on again where it had switched it off, and ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.host.apply.lock import LOOSE
+from provision.runtime.command import shell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.runtime.command import Argv
+
+TICK = 2.0
+"""Seconds between two looks at all TAPs, should an event ever have been missed."""
+SILENCE = 30.0
+"""Seconds without a word after which the host gives us up."""
+
+# What is in the file was switched off by us, in the boot that stands beside it: noted before it is done, and known to
+# the next keeper if this one is killed.
+#
+# `ip` binds its socket and then dumps all links by it, and drops the events that come meanwhile; what comes after that
+# waits in the socket until it listens. It opens a second netlink socket when that dump is over (iproute2 ip/ipmonitor.c,
+# do_ipmonitor: rtnl_open, ll_init_map, netns_nsid_socket_init, rtnl_listen): once that is there no event is lost, and
+# then the TAPs are looked at. A line of `ip`'s that begins with no device is an error of its (events were lost, by
+# ENOBUFS), and then all of them are.
+#
+# Whether ethtool has changed anything its exit status does not tell (0 also where there was nothing to change), so
+# `-k` is read before. Our own change is an event like any other, and finds nothing to do.
+#
+# What runs beside the loop has the pipe for writing alone, so that it ends with the loop, however that ends.
+_KEEP = (
+    r"""
+file=$1 who=$2 patience=$3 tick=$4 most=$5
+for p in flock ip ethtool mkfifo awk; do command -v "$p" >/dev/null || { echo "lacks $p"; exit 0; }; done
+"""
+    + LOOSE
+    + r"""
+shift 5
+set -f
+umask 077
+tries=0
+while :; do # it comes and goes with who had it before, and with the directory
+    tries=$((tries + 1))
+    [ "$tries" -lt 6 ] || exit 1
+    [ -d "${file%/*}" ] || (umask 066 && mkdir -p -- "${file%/*}") || exit 1
+    why=$(loose "$file")
+    [ -z "$why" ] || { echo "loose $why"; rmdir --ignore-fail-on-non-empty -- "${file%/*}"; exit 0; }
+    command exec 9>>"$file" || continue
+    flock -w "$patience" 9 || { echo "busy $(head -n 1 -- "$file" | head -c 400)"; exit 0; }
+    # shellcheck disable=SC3013 # as in the lock
+    [ ! "$file" -ef /proc/self/fd/9 ] || break
+done
+read -r boot </proc/sys/kernel/random/boot_id
+changed=' ' kept=' '
+while read -r at name index; do
+    [ "$at" != "$boot" ] || changed="$changed$name:$index "
+done <"$file"
+{ echo "by $who" && for each in $changed; do echo "$boot ${each%:*} ${each##*:}"; done; } >"$file" || exit 1
+
+pipe=$file.pipe
+rm -f -- "$pipe"
+mkfifo -- "$pipe" && exec 3<&0 4<>"$pipe" && rm -f -- "$pipe" || exit 1
+loop=/proc/$$/fd/4
+ip -o monitor link </dev/null >"$loop" 2>&1 3<&- 4>&- 9>&- &
+monitor=$!
+{
+    trap 'kill "$!"; exit' TERM
+    trap '' PIPE
+    while sleep "$tick" & wait "$!"; do echo '=tick' || break; done
+    # The loop was killed, and `ip` would only end at its next event.
+    case $(tr '\0' ' ' <"/proc/$monitor/cmdline") in *'ip -o monitor link ') kill "$monitor" ;; esac
+} </dev/null >"$loop" 2>/dev/null 3<&- 4>&- 9>&- &
+ticks=$!
+{
+    while read -r words; do echo "=$words"; done
+    echo '=over'
+} <&3 >"$loop" 2>/dev/null 3<&- 4>&- 9>&- &
+words=$!
+exec 0</dev/null 2>/dev/null 3<&-
+trap '' PIPE
+
+said() { echo "$*"; }
+index_of() { index='' && read -r index <"/sys/class/net/$1/ifindex"; }
+without() {
+    rest=' '
+    for each in $2; do [ "${each%:*}" = "$1" ] || rest="$rest$each "; done
+}
+put_back() {
+    trap - EXIT
+    trap '' INT TERM HUP
+    stuck=''
+    for each in $changed; do
+        name=${each%:*}
+        index_of "$name"
+        [ "$index" = "${each##*:}" ] || continue
+        ethtool -K "$name" tx on >/dev/null 2>&1
+        case $(ethtool -k "$name" 2>/dev/null) in
+            *tx-checksum-ip-generic:\ on* | *tx-checksum-ip-generic:\ off\ \[requested\ on\]*) said back "$name" "$index" ;;
+            *) ! index_of "$name" || [ "$index" != "${each##*:}" ] || { stuck=1 && said stuck "$name" "$index"; } ;;
+        esac
+    done
+    [ -n "$stuck" ] || { rm -f -- "$file" && rmdir --ignore-fail-on-non-empty -- "${file%/*}"; }
+    # shellcheck disable=SC2086 # one that has ended has no number any more
+    kill $monitor $ticks $words
+    said 'done'
+    exit 0
+}
+trap put_back EXIT
+trap 'exit' INT TERM HUP
+
+listens() {
+    socket=$(find "/proc/$monitor/fd" -maxdepth 1 -lname 'socket:*' -printf '%p %l\n' | awk '
+        NR == FNR { if ($2 == 0) groups["socket:[" $10 "]"] = $4; next }
+        $2 in groups { n++ }
+        $2 in groups && groups[$2] != "00000000" { found = $0 }
+        END { if (n > 1) print found }' /proc/net/netlink -)
+    [ -n "$socket" ]
+}
+tries=0
+until listens; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 250 ] && [ -e "/proc/$monitor/fd/1" ] || { said deaf && monitor='' && exit; }
+    sleep 0.02
+done
+
+look() {
+    index_of "$1"
+    case $kept in
+        *" $1:$index "*) ;;
+        *" $1:"*) without "$1" "$kept" && kept=$rest && said gone "$1" ;;
+    esac
+    case $kept in
+        *" $1:$index "*) ;;
+        *)
+            [ -z "$index" ] || said there "$1" "$index"
+            return
+            ;;
+    esac
+    case $(ethtool -k "$1") in *tx-checksum-ip-generic:\ on*) ;; *) return ;; esac
+    case $changed in
+        *" $1:$index "*) ;;
+        *)
+            echo "$boot $1 $index" >>"$file" || { said failed "$1" "$index" it cannot be noted && return; }
+            without "$1" "$changed" && changed="$rest$1:$index "
+            ;;
+    esac
+    # shellcheck disable=SC2086 # its words, on one line
+    if why=$(ethtool -K "$1" tx off 2>&1); then said off "$1" "$index"; else said failed "$1" "$index" $why; fi
+}
+look_at_all() {
+    for tap in $taps; do look "$tap"; done
+}
+take() {
+    index_of "$1"
+    case "$2$kept" in
+        *" $1:$2 "*) return ;;
+        "$index "*) ;;
+        *) return ;;
+    esac
+    without "$1" "$kept" && kept="$rest$1:$2 "
+    said kept "$1" "$2"
+    look "$1"
+}
+look_if_ours() {
+    for tap in $taps; do case $1 in "$tap:" | "$tap@"*) look "$tap" ;; esac; done
+}
+
+taps=$*
+said listening
+for tap in $taps; do index_of "$tap" || said gone "$tap"; done
+look_at_all
+quiet=0
+while read -r first second third _ <&4; do
+    case $first in
+        =tick)
+            quiet=$((quiet + 1))
+            [ "$quiet" -le "$most" ] || { said silence; exit; }
+            [ "$(readlink "${socket% *}")" = "${socket#* }" ] || { said deaf && monitor='' && exit; }
+            look_at_all
+            ;;
+        =beat) quiet=0 ;;
+        =take) take "$second" "$third" ;;
+        =end) exit ;;
+        =over) words='' && exit ;;
+        [0-9]*:) look_if_ours "$second" ;;
+        Deleted) look_if_ours "$third" ;;
+        *) look_at_all ;;
+    esac
+done
+"""
+)
+
+SCRIPTS = {"keep": _KEEP}
+"""Every constant script above, for the linter."""
+
+
+def keep_wire_like(file: str, who: str, patience: float, taps: Sequence[str]) -> Argv:
+    """What keeps these TAPs on a host, once it is told which of them are ours.
+
+    :param file: the lab's keeper's.
+    :param patience: seconds to wait for the keeper before, where there may be one.
+    """
+    return shell(_KEEP, file, who, f"{patience:g}", f"{TICK:g}", f"{SILENCE / TICK:.0f}", *taps).argv

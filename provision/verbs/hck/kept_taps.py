@@ -1,0 +1,61 @@
+"""Which TAPs `hck enforce` keeps wire-like, and whether a device of such a name is the one that is meant. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.facts.domain import parse_domain
+from provision.host.plan.hck_flags import DISARMED, lab_as_started
+from provision.host.plan.taps import is_its_own
+from provision.tables.backends import BACKENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provision.host.state import Inventory
+    from provision.lab.spec import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class HckNic:
+    """A NIC with QEMU's HCK engine, and its TAP."""
+
+    machine: str
+    nic: str
+    tap: str
+
+    @property
+    def words(self) -> str:
+        """How it is called where somebody reads."""
+        return f"{self.machine}.{self.nic} ({self.tap})"
+
+
+def hck_nics(lab: Lab, names: Sequence[str]) -> list[HckNic]:
+    """The NICs with the engine that these machines have, as the lab file has them."""
+    return [
+        HckNic(name, nic.name, nic.ifname)
+        for name in names
+        for nic in lab.machines[name].nics
+        if nic.profile == "hck" and BACKENDS[nic.kind].tap
+    ]
+
+
+def why_not_kept(lab: Lab, of: HckNic, index: int, state: Inventory) -> str:
+    """Why the device of that name and ifindex is not to be touched; empty where it is proven to be this NIC's TAP."""
+    link = state.links.get(of.tap)
+    if link is None or link.index != index:
+        return "it has gone again"
+    if not is_its_own(lab, of.machine, of.tap, state):
+        return f"a device {of.tap} is there, and that it is {of.machine}'s is not proven"
+    return "" if _has_engine(lab, of, state) else DISARMED
+
+
+def _has_engine(lab: Lab, of: HckNic, state: Inventory) -> bool:
+    """Whether what runs was started with the engine, by what was noted of it or is in its domain."""
+    domain = state.domains.get(of.machine)
+    mark = parse_domain(domain.live_xml).mark if domain is not None else None
+    if mark is not None:
+        return any(name == of.nic and rsc == "hck" for name, _, rsc in mark.nics)
+    nics = lab_as_started(lab, state).machines[of.machine].nics
+    return any(nic.name == of.nic and nic.profile == "hck" for nic in nics)

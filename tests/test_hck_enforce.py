@@ -1,0 +1,258 @@
+"""`hck enforce` beside a keeper that says what the test has it say: what it lets that touch, what it tells, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import pytest
+
+from provision.lab.spec import Lab
+from provision.runtime.command import Argv, Result, Run
+from provision.runtime.errors import HostError, LostError
+from provision.runtime.protocols import Program
+from provision.verbs.hck.enforce import enforce
+from provision.verbs.hck.keeper import Enforced, Happened, Voice
+from provision.verbs.hck.kept_taps import HckNic
+from tests.recorded_answers import LAB
+from tests.recorded_host import MADE, RecordedEdges, RecordedHost, brought_up, session_on
+
+TAP, INDEX = "tap0", MADE["tap0"]["ifindex"]
+THERE, KEPT, OFF, BACK = (f"{what} {TAP} {INDEX}" for what in ("there", "kept", "off", "back"))
+VM = HckNic("vm", "net0", TAP)
+
+Says = list[str] | Exception | Callable[[], list[str]] | None
+"""What a keeper says at one look, how its host is lost, or that it has ended."""
+
+
+def armed(lab: Lab, name: str) -> Lab:
+    """The lab with the engine at this machine's NIC."""
+    machine = lab.machines[name]
+    nics = tuple(nic.model_copy(update={"rsc": "hck"}) for nic in machine.nics)
+    hck = machine.model_copy(update={"purpose": "hck", "nics": nics})
+    return lab.model_copy(update={"machines": {**lab.machines, name: hck}})
+
+
+ARMED = armed(LAB, "vm")
+
+
+@dataclass
+class Keeping:
+    """A keeper that says this, look by look; then somebody interrupts us, and it says what it says at its end."""
+
+    says: list[Says]
+    last: list[Says] = field(default_factory=lambda: [[BACK, "done"]])
+    told: list[str] = field(default_factory=list)
+    complaint = "no such luck"
+    ended = False
+
+    def say(self, line: str) -> None:
+        if line == "end" and isinstance(self.last[0], Exception):
+            raise self.last[0]
+        self.told.append(line)
+
+    def lines(self, seconds: float) -> list[str] | None:  # noqa: ARG002
+        if "end" not in self.told and not self.says:
+            raise KeyboardInterrupt
+        said = (self.last if "end" in self.told else self.says).pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said() if callable(said) else said
+
+
+@dataclass
+class Heard:
+    """What was told, and what it came to."""
+
+    events: list[tuple[str, int]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    started: list[Argv] = field(default_factory=list)
+    enforced: Enforced = field(default_factory=lambda: Enforced({}))
+
+
+def enforcing(
+    *keepings: Keeping, edges: RecordedEdges | None = None, lab: Lab = ARMED, heard: Heard | None = None
+) -> Heard:
+    """It, with each of these keepers after the one before."""
+    heard = heard or Heard()
+    left = list(keepings)
+
+    @contextmanager
+    def follow(argv: Argv) -> Iterator[Program]:
+        heard.started.append(argv)
+        keeping = left.pop(0)
+        try:
+            yield keeping
+        finally:
+            keeping.ended = True
+
+    def tell(what: Happened) -> None:
+        assert (what.host, what.nic) == ("local", VM)
+        heard.events.append((what.what, what.count))
+
+    session = session_on(edges or brought_up(), lab)
+    heard.enforced = enforce(session, follow, ["vm"], Voice(tell, heard.said.append))
+    assert all(keeping.ended for keeping in keepings)
+    return heard
+
+
+def test_what_is_proven_ours_is_kept_and_each_time_it_had_to_be_switched_off_is_told_and_counted() -> None:
+    it = Keeping([["listening", THERE], [], [KEPT, OFF], [OFF, OFF]])
+
+    heard = enforcing(it)
+
+    assert it.told == ["beat", f"take {TAP} {INDEX}", "end"]
+    assert heard.events == [("kept", 0), ("off", 1), ("off", 2), ("off", 3), ("back", 3)]
+    assert (heard.enforced.counts, heard.enforced.error) == ({VM: 3}, None)
+    assert heard.started[0][-1] == TAP
+
+
+def test_what_is_not_proven_ours_is_refused_and_never_let_be_touched() -> None:
+    edges = brought_up()
+    edges.runner.links[TAP] = {**edges.runner.links[TAP], "ifalias": "theirs"}
+    it = Keeping([["listening", THERE], [THERE], [THERE], ["never"]])
+
+    with pytest.raises(
+        HostError, match=r"vm\.net0 \(tap0\): a device tap0 is there, and that it is vm's is not proven"
+    ):
+        enforcing(it, edges=edges)
+
+    assert it.told == ["beat"]
+
+
+def test_what_comes_under_that_name_later_and_is_not_ours_is_left_alone_and_said_once() -> None:
+    edges = brought_up()
+    edges.runner.links[TAP] = {**edges.runner.links[TAP], "ifalias": "theirs"}
+    it = Keeping([["listening", f"gone {TAP}"], *[[THERE]] * 9], [["done"]])
+
+    heard = enforcing(it, edges=edges)
+
+    assert it.told == ["beat", "end"]
+    assert heard.said == [
+        "vm.net0 (tap0): it is not there; waiting for it",
+        "vm.net0 (tap0): left alone: a device tap0 is there, and that it is vm's is not proven",
+    ]
+
+
+def test_another_device_of_that_name_is_proven_anew() -> None:
+    it = Keeping([["listening", THERE], [KEPT], [f"gone {TAP}"], [f"there {TAP} {INDEX + 1}"]])
+
+    heard = enforcing(it)
+
+    assert it.told == ["beat", f"take {TAP} {INDEX}", "end"], "the host has none of that index"
+    assert heard.said == ["vm.net0 (tap0): it is not there; waiting for it"]
+
+
+@dataclass
+class Losing(RecordedHost):
+    """The host, whose connection is found lost so many times once it is told so."""
+
+    lost: int = 0
+
+    def run_all(self, runs: Sequence[Run], **options: Any) -> list[Result]:
+        if self.lost:
+            self.lost -= 1
+            raise LostError("local is gone")
+        return super().run_all(runs, **options)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_shell_of_a_connection_that_was_lost_is_made_anew_and_a_host_that_does_not_answer_is_asked_again(
+    times: int,
+) -> None:
+    edges = brought_up()
+    edges.runner = runner = Losing(
+        **{each.name: getattr(edges.runner, each.name) for each in fields(RecordedHost)}
+    )
+
+    def listening() -> list[str]:
+        runner.lost = times
+        return ["listening", THERE]
+
+    it = Keeping([listening, [THERE], [KEPT]])
+
+    heard = enforcing(it, edges=edges)
+
+    assert it.told == ["beat", f"take {TAP} {INDEX}", *([f"take {TAP} {INDEX}"] if times == 1 else []), "end"]
+    assert (heard.said, runner.lost) == ([], 0)
+
+
+def test_a_lost_connection_is_made_anew_and_the_count_goes_on() -> None:
+    first = Keeping([["listening", THERE], [KEPT, OFF], LostError("hv is gone: the line is dead")])
+    second = Keeping([["listening", THERE], [KEPT, OFF]])
+
+    heard = enforcing(first, second)
+
+    assert heard.events == [("kept", 0), ("off", 1), ("kept", 1), ("off", 2), ("back", 2)]
+    assert heard.said == [
+        "hv is gone: the line is dead; the next try is in 1 s",
+        "local: listening again",
+    ]
+    assert [argv[6] for argv in heard.started] == ["1", "60"], "the second waits for the end of the first"
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (["busy by root@hv"], "the TAPs of lab lab on local are kept by root@hv"),
+        (["loose / belongs to uid 7"], "/var/lib/rscvm/lab on local is not believed: / belongs to uid 7"),
+        (["lacks ethtool"], "ethtool not found on local"),
+        (["deaf"], "does not listen"),
+        (None, "what keeps the TAPs there has ended: no such luck"),
+        (LostError("local is gone"), "local is gone"),
+        (["off tap7 7"], "cannot read what the keeper"),
+        (["nonsense"], "cannot read what the keeper"),
+    ],
+)  # fmt: skip
+def test_a_keeper_that_never_listens_is_an_error(says: Says, words: str) -> None:
+    with pytest.raises(HostError, match=words):
+        enforcing(Keeping([says]))
+
+
+def test_a_host_that_says_lines_without_end_is_cut_off() -> None:
+    it, heard = Keeping([["listening"], [OFF] * 2000]), Heard()
+
+    enforcing(it, Keeping([], [["done"]]), heard=heard)
+
+    assert heard.said[0].startswith("local: it says more than 1000 things in 5 s of its TAPs; the next try")
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ([[f"stuck {TAP} {INDEX}", "done"]], r"tx could not be switched on again at vm\.net0 \(tap0\)"),
+        ([None], "has ended"),
+        ([LostError("local is gone")], "local is gone"),
+    ],
+)
+def test_where_it_is_not_known_that_all_is_back_that_is_an_error(last: list[Says], words: str) -> None:
+    heard = enforcing(Keeping([["listening", THERE], [KEPT, OFF]], last))
+
+    with pytest.raises(HostError, match=words):
+        raise heard.enforced.error or AssertionError
+    assert heard.enforced.counts == {VM: 1}
+
+
+def test_a_lab_of_another_file_is_refused_before_anything_is_started() -> None:
+    heard = Heard()
+
+    with pytest.raises(HostError, match="is of another lab file"):
+        enforcing(lab=ARMED.model_copy(update={"file": "/srv/other.yaml"}), heard=heard)
+
+    assert heard.started == []
+
+
+def test_where_nothing_needs_it_that_is_said_and_it_is_done_all_the_same() -> None:
+    """The bridge has lost its address; and the only other machine that could send there has gone with its TAP."""
+    edges = brought_up()
+    edges.runner.links["br-lab"]["addr_info"] = []
+    del edges.runner.links["tap1"]
+
+    heard = enforcing(Keeping([["listening", THERE], [KEPT]]), edges=edges)
+
+    assert heard.said == [
+        "vm.net0 (tap0): nothing else on br-lab can send with offloads as it is now, so nothing there needs this"
+    ]
+    assert heard.events == [("kept", 0), ("back", 0)]

@@ -1,0 +1,236 @@
+"""The keeper of TAPs as a shell runs it: what it touches and when, how it ends, and what it leaves to the next one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from provision.host.apply.wire_keeper import SCRIPTS
+from provision.runtime.deadline import Deadline, wait_for
+from tests.wire_keepers import INDEX, TAP, keeper, processes
+
+BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_it_switches_off_once_and_again_at_each_event_that_brought_it_back_and_on_at_the_end(
+    tmp_path: Path,
+) -> None:
+    with keeper(tmp_path) as it:
+        assert it.hear() == "listening"
+        it.takes()
+        assert it.hear() == f"off {TAP} {INDEX}"
+        it.event()  # its own
+        it.becomes("on")
+        assert it.hear() == f"off {TAP} {INDEX}"
+        assert it.tx == "off"
+        it.say("end")
+        said = it.left()
+        wait_for(lambda: not processes(it.process.pid), Deadline(20), "the end of all that it started")
+
+    assert said == [f"back {TAP} {INDEX}", "done"]
+    assert (it.tx, it.process.returncode) == ("on", 0)
+    assert not it.file.parent.exists(), "nothing else was in the lab's directory"
+
+
+def test_a_device_that_it_was_not_told_of_is_not_touched(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.until(f"there {TAP} {INDEX}")
+        it.say(f"take {TAP} {int(INDEX) + 1}")
+        it.event()
+        assert it.hear() == f"there {TAP} {INDEX}"
+        it.say("end")
+        said = it.left()
+
+    assert said == ["done"]
+    assert it.tx == "on"
+    assert not (tmp_path / "tx.asked").exists()
+
+
+def test_what_somebody_had_switched_off_before_stays_off(tmp_path: Path) -> None:
+    with keeper(tmp_path, tx="off") as it:
+        it.takes()
+        it.event()
+        it.say("end")
+        assert it.left() == ["done"]
+
+    assert it.tx == "off"
+    assert "-K" not in (tmp_path / "tx.asked").read_text()
+
+
+@pytest.mark.parametrize(
+    "lost", ["netlink receive error No buffer space available (105)\n", "Deleted 9: lo: <>\n"]
+)
+def test_lost_events_and_devices_that_go_make_it_look(tmp_path: Path, lost: str) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        it.becomes("on", lost)
+        assert it.hear() == f"off {TAP} {INDEX}"
+
+
+def test_what_another_device_does_is_no_reason_to_look(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        looked = len((tmp_path / "tx.asked").read_text().splitlines())
+        for name in ("lo0", "tap0", "xlo@lo"):
+            it.event(f"7: {name}: <UP>\n")
+        it.say("end")
+        it.left()
+
+    asked = (tmp_path / "tx.asked").read_text().splitlines()[looked:]
+    assert asked == [f"-K {TAP} tx on", f"-k {TAP}"]
+
+
+def test_a_missed_event_is_made_good_at_the_next_tick(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05") as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        it.becomes("on", "")
+        assert it.hear() == f"off {TAP} {INDEX}"
+
+
+def test_without_a_word_it_gives_us_up_and_puts_back(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05", most="4") as it:
+        it.takes()
+        said = it.left()
+
+    assert said[-3:] == ["silence", f"back {TAP} {INDEX}", "done"]
+    assert it.tx == "on"
+
+
+def test_words_keep_it_alive_and_the_end_of_its_input_ends_it(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05", most="20") as it:
+        it.takes()
+        for _ in range(60):
+            it.say("beat")
+            it.event("7: tap0: <UP>\n")
+            with suppress(subprocess.TimeoutExpired):
+                it.process.wait(0.03)
+        assert it.process.poll() is None
+        assert it.process.stdin is not None
+        it.process.stdin.close()
+        said = it.left()
+
+    assert "silence" not in said
+    assert said[-2:] == [f"back {TAP} {INDEX}", "done"]
+
+
+def test_when_ip_has_ended_it_ends_and_puts_back(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05") as it:
+        it.takes()
+        [monitor] = [pid for pid, argv in processes(it.process.pid).items() if b"monitor" in argv]
+        os.kill(monitor, signal.SIGKILL)
+        said = it.left()
+
+    assert said[-3:] == ["deaf", f"back {TAP} {INDEX}", "done"]
+
+
+def test_of_two_the_later_tells_whose_the_first_is_and_one_that_waits_comes_after_it(tmp_path: Path) -> None:
+    with keeper(tmp_path) as first:
+        first.takes()
+        first.until(f"off {TAP} {INDEX}")
+        with keeper(tmp_path, tx="") as second:
+            assert second.left() == ["busy by me"]
+        with keeper(tmp_path, tx="", patience="20") as third:
+            first.say("end")
+            assert first.left() == [f"back {TAP} {INDEX}", "done"]
+            assert third.hear() == "listening"
+            third.takes()
+            assert third.hear() == f"off {TAP} {INDEX}"
+            assert third.file.read_text() == f"by me\n{BOOT} {TAP} {INDEX}\n"
+
+
+@pytest.mark.parametrize("boot", [BOOT, "01234567-89ab-cdef-0123-456789abcdef"])
+def test_what_a_killed_one_had_switched_off_is_switched_on_by_the_next_in_the_same_boot(
+    tmp_path: Path, boot: str
+) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        os.kill(it.process.pid, signal.SIGKILL)
+        assert it.left() == []
+        assert it.tx == "off"
+        it.file.write_text(it.file.read_text().replace(BOOT, boot))
+        with keeper(tmp_path, tx="") as after:
+            after.takes()
+            after.say("end")
+            said = after.left()
+
+    assert said == ([f"back {TAP} {INDEX}", "done"] if boot == BOOT else ["done"])
+    assert it.tx == ("on" if boot == BOOT else "off")
+
+
+def test_beside_a_loop_that_was_killed_nothing_lives_on(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05") as it:
+        it.takes()
+        os.kill(it.process.pid, signal.SIGKILL)
+        assert it.process.stdin is not None
+        it.process.stdin.close()
+        it.process.wait(20)
+
+        wait_for(lambda: not processes(it.process.pid), Deadline(20), "the end of what ran beside it")
+
+
+def test_who_cannot_switch_says_so_on_one_line_and_does_not_count_it(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.until("listening")
+        (tmp_path / "tx.refuses").touch()
+        it.takes()
+        assert it.hear() == f"failed {TAP} {INDEX} no such luck"
+
+
+def test_what_could_not_be_switched_on_is_told_and_known_to_the_next(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        (tmp_path / "tx.refuses").touch()
+        it.say("end")
+        assert it.left() == [f"stuck {TAP} {INDEX}", "done"]
+        assert it.file.exists()
+        (tmp_path / "tx.refuses").unlink()
+        with keeper(tmp_path, tx="") as after:
+            after.until("listening")
+            after.say("end")
+            assert f"back {TAP} {INDEX}" in after.left()
+
+
+@pytest.mark.parametrize("tx", ["off [requested on]", "on"])
+def test_what_the_guest_does_not_ask_for_now_is_put_back_all_the_same(tmp_path: Path, tx: str) -> None:
+    """It stays off until then; that ethtool refuses is no failure."""
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        (tmp_path / "tx.refuses").touch()
+        it.becomes(tx, "")
+        it.say("end")
+        assert it.left() == [f"back {TAP} {INDEX}", "done"]
+
+
+def test_a_directory_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir(mode=0o700)
+    (tmp_path / "lab").chmod(0o777)
+    with keeper(tmp_path) as it:
+        (said,) = it.left()
+
+    assert said.startswith("loose ")
+    assert not it.file.exists()
+
+
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    with keeper(tmp_path):
+        pass
+    (tmp_path / "bin" / "flock").symlink_to("/nowhere")
+    for name in ("sh", "awk", "mkfifo"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    done = subprocess.run(
+        ["/bin/sh", "-c", SCRIPTS["keep"], "sh", str(tmp_path / "lab/.enforce")],
+        env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.stdout == "lacks flock\n"
