@@ -202,6 +202,7 @@ def _cut(nic: NicEvidence, family: Family) -> tuple[str, str]:
 @cause(
     "passed",
     "ethtool -K {tap} tx off, again after each start of the guest's driver",
+    "of a lab's machines `rscvm hck enforce LAB` does that while tests run",
     "let one check ask every machine on its bridge: where none of them can send with offloads, nor anything else there, this is no fault",
     scope="beside",
     seen=f"{TAP_FEATURES}: `tx-checksum-ip-generic: on`, `tx-tcp-segmentation: on` or `tx-tcp6-segmentation: on`, of a NIC with `rsc: hck`",
