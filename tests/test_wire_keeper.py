@@ -51,6 +51,21 @@ def test_a_device_that_it_was_not_told_of_is_not_touched(tmp_path: Path) -> None
     assert not (tmp_path / "tx.asked").exists()
 
 
+def test_what_it_is_to_leave_is_put_back_and_not_touched_any_more(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        it.say(f"leave {TAP} {INDEX}")
+        assert it.hear() == f"back {TAP} {INDEX}"
+        it.event()
+        assert it.hear() == f"there {TAP} {INDEX}"
+        assert it.file.read_text() == "by me\n"
+        it.say("end")
+        assert it.left() == ["done"]
+
+    assert it.tx == "on"
+
+
 def test_what_somebody_had_switched_off_before_stays_off(tmp_path: Path) -> None:
     with keeper(tmp_path, tx="off") as it:
         it.takes()

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from provision.cli.output import Output
     from provision.edges.wiring import RealEdges
     from provision.lab.spec import Lab
-    from provision.verbs.hck.keeper import Enforced, Happened
-    from provision.verbs.hck.kept_taps import HckNic
+    from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic
 
 _SCHEMA = "rscvm/hck-enforce/1"
 
@@ -69,7 +68,7 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
 def _on_host(where: tuple[RealEdges, Lab], host: str, names: Sequence[str], speaker: _Speaker) -> Enforced:
     from provision.host.apply.session import HostSession
     from provision.verbs.hck.enforce import enforce as keep
-    from provision.verbs.hck.keeper import Voice
+    from provision.verbs.hck.kept_taps import Voice
 
     edges, lab = where
     session = HostSession(edges, lab, host, whoami("hck enforce"))

@@ -1,9 +1,9 @@
-"""Which TAPs `hck enforce` keeps wire-like, and whether a device of such a name is the one that is meant. Pure."""
+"""Which TAPs `hck enforce` keeps, whether a device is the one that is meant, and what is told of it. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from provision.facts.domain import parse_domain
 from provision.host.plan.hck_flags import DISARMED, lab_as_started
@@ -11,10 +11,12 @@ from provision.host.plan.taps import is_its_own
 from provision.tables.backends import BACKENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
+    from provision.runtime.command import Say
+    from provision.runtime.errors import HostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,35 @@ class HckNic:
     def words(self) -> str:
         """How it is called where somebody reads."""
         return f"{self.machine}.{self.nic} ({self.tap})"
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One thing that happened to a TAP."""
+
+    host: str
+    nic: HckNic
+    what: Literal["kept", "off", "back"]
+    """It is kept from now on; `tx` was switched off, again from the second time on; it was switched on at the end."""
+    count: int
+    """How often it was switched off until now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """What became of a host's TAPs."""
+
+    counts: Mapping[HckNic, int]
+    error: HostError | None = None
+    """Why it is not known that all is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who is told."""
+
+    tell: Callable[[Happened], None]
+    say: Say
 
 
 def hck_nics(lab: Lab, names: Sequence[str]) -> list[HckNic]:
