@@ -58,7 +58,7 @@ while :; do # it comes and goes with who had it before, and with the directory
     [ ! "$file" -ef /proc/self/fd/9 ] || break
 done
 read -r boot </proc/sys/kernel/random/boot_id
-changed=' ' kept=' '
+changed=' ' kept=' ' told=' '
 while read -r at name index; do
     [ "$at" != "$boot" ] || changed="$changed$name:$index "
 done <"$file"
@@ -142,7 +142,7 @@ look() {
     case $kept in
         *" $1:$index "*) ;;
         *)
-            [ -z "$index" ] || said there "$1" "$index"
+            case $told in *" $1:$index "*) ;; *) [ -z "$index" ] || { told="$told$1:$index " && said there "$1" "$index"; } ;; esac
             return
             ;;
     esac
@@ -195,6 +195,7 @@ while read -r first second third _ <&4; do
             quiet=$((quiet + 1))
             [ "$quiet" -le "$most" ] || { said silence; exit; }
             [ "$(readlink "${socket% *}")" = "${socket#* }" ] || { said deaf && monitor='' && exit; }
+            told=' '
             look_at_all
             ;;
         =beat) quiet=0 ;;

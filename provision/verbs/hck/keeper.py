@@ -16,7 +16,7 @@ from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.interrupt import shield
 from provision.runtime.safe_text import quoted
 from provision.verbs.check import Look, check
-from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic, Voice, hck_nics, why_not_kept
+from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic, Voice, hck_nics, is_there, why_not_kept
 from provision.verify.collect.source import lab_source
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ _MOST_LINES = 1000
 """Of a keeper's between two words; a guest that renegotiates without pause makes fewer."""
 _PROOFS = 3
 """How often a device that is there is looked at until it is said that it is not ours: a machine may be starting."""
-_RARELY = 30.0
+_RARELY = 10.0
+"""Seconds until it is looked at again then."""
 _END = 15.0
 """Seconds within which a host has put back what it switched off."""
 
@@ -251,7 +252,9 @@ class Keeper:
             if state is None:
                 continue
             tap.doubted = False
-            if why := why_not_kept(self._session.lab, tap.nic, tap.index, state):
+            if is_there(tap.nic, tap.index, state) and (
+                why := why_not_kept(self._session.lab, tap.nic, state)
+            ):
                 program.say(f"leave {tap.nic.tap} {tap.index}")
                 self._complain(tap, f"left alone: {why}")
 
@@ -266,7 +269,9 @@ class Keeper:
         state, trouble = self._read_anew()
         for name, index in due.items():
             tap = self._taps[name]
-            why = trouble if state is None else why_not_kept(self._session.lab, tap.nic, index, state)
+            if state is not None and not is_there(tap.nic, index, state):
+                continue
+            why = trouble if state is None else why_not_kept(self._session.lab, tap.nic, state)
             if not why:
                 tap.proofs, tap.doubted, tap.again = 0, False, Deadline(_BEAT)
                 program.say(f"take {name} {index}")

@@ -72,11 +72,14 @@ def hck_nics(lab: Lab, names: Sequence[str]) -> list[HckNic]:
     ]
 
 
-def why_not_kept(lab: Lab, of: HckNic, index: int, state: Inventory) -> str:
-    """Why the device of that name and ifindex is not to be touched; empty where it is proven to be this NIC's TAP."""
+def is_there(of: HckNic, index: int, state: Inventory) -> bool:
+    """Whether the device that bears the TAP's name is the one of that ifindex."""
     link = state.links.get(of.tap)
-    if link is None or link.index != index:
-        return "it has gone again"
+    return link is not None and link.index == index
+
+
+def why_not_kept(lab: Lab, of: HckNic, state: Inventory) -> str:
+    """Why the device of that name is not to be touched; empty where it is proven to be this NIC's TAP."""
     if not is_its_own(lab, of.machine, of.tap, state):
         return f"a device {of.tap} is there, and that it is {of.machine}'s is not proven"
     return "" if _has_engine(lab, of, state) else DISARMED
