@@ -12,8 +12,7 @@ from provision.cli.hck.enforce import _Speaker
 from provision.cli.output import Output
 from provision.runtime.errors import HostError
 from provision.runtime.parallel import Outcome
-from provision.verbs.hck.keeper import Enforced, Happened
-from provision.verbs.hck.kept_taps import HckNic
+from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic
 
 VM = HckNic("vm", "net0", "tap0")
 EVENTS = (("kept", 0), ("off", 1), ("off", 2), ("back", 2))

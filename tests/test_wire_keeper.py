@@ -37,11 +37,12 @@ def test_it_switches_off_once_and_again_at_each_event_that_brought_it_back_and_o
     assert not it.file.parent.exists(), "nothing else was in the lab's directory"
 
 
-def test_a_device_that_it_was_not_told_of_is_not_touched(tmp_path: Path) -> None:
-    with keeper(tmp_path) as it:
+def test_a_device_that_it_was_not_told_of_is_not_touched_and_told_of_once_a_tick(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="1") as it:
         it.until(f"there {TAP} {INDEX}")
         it.say(f"take {TAP} {int(INDEX) + 1}")
-        it.event()
+        for _ in range(5):
+            it.event()
         assert it.hear() == f"there {TAP} {INDEX}"
         it.say("end")
         said = it.left()
@@ -49,6 +50,19 @@ def test_a_device_that_it_was_not_told_of_is_not_touched(tmp_path: Path) -> None
     assert said == ["done"]
     assert it.tx == "on"
     assert not (tmp_path / "tx.asked").exists()
+
+
+def test_what_it_is_to_leave_is_put_back_and_not_touched_any_more(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        it.say(f"leave {TAP} {INDEX}")
+        assert it.hear() == f"back {TAP} {INDEX}"
+        it.event()
+        it.say("end")
+        assert it.left() == ["done"]
+
+    assert it.tx == "on"
 
 
 def test_what_somebody_had_switched_off_before_stays_off(tmp_path: Path) -> None:

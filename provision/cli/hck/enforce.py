@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import click
@@ -14,17 +12,17 @@ from provision.cli.options import LAB, MACHINES
 from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError, RscvmError
-from provision.runtime.parallel import Outcome
 from provision.runtime.safe_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from provision.cli.output import Output
     from provision.edges.wiring import RealEdges
     from provision.lab.spec import Lab
-    from provision.verbs.hck.keeper import Enforced, Happened
-    from provision.verbs.hck.kept_taps import HckNic
+    from provision.runtime.parallel import Outcome
+    from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic
 
 _SCHEMA = "rscvm/hck-enforce/1"
 
@@ -41,7 +39,7 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
     switched off at once by a script on the host, also over SSH. However it ends, `tx` is on again where it was
     switched off: a host that hears nothing for 30 s does that by itself.
 
-    Exit status: 0 ended by Ctrl-C, SIGTERM or SIGHUP, and all put back. 3 otherwise.
+    Exit status: 0 ended by Ctrl-C, SIGTERM or SIGHUP, and all put back. 3 otherwise, also where that is not known.
     """
     from provision.runtime.parallel import side_by_side
     from provision.verbs.hck.kept_taps import hck_nics
@@ -69,7 +67,7 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
 def _on_host(where: tuple[RealEdges, Lab], host: str, names: Sequence[str], speaker: _Speaker) -> Enforced:
     from provision.host.apply.session import HostSession
     from provision.verbs.hck.enforce import enforce as keep
-    from provision.verbs.hck.keeper import Voice
+    from provision.verbs.hck.kept_taps import Voice
 
     edges, lab = where
     session = HostSession(edges, lab, host, whoami("hck enforce"))
@@ -83,6 +81,8 @@ def _on_host(where: tuple[RealEdges, Lab], host: str, names: Sequence[str], spea
 
 def _with_its_error(outcome: Outcome[Enforced]) -> Outcome[Enforced]:
     """The outcome of a host, which has failed also where an interruption found its connection lost."""
+    from provision.runtime.parallel import Outcome
+
     error = outcome.error or (outcome.value.error if outcome.value else None)
     return Outcome(outcome.host, outcome.value, error)
 
@@ -91,6 +91,8 @@ class _Speaker:
     """Prints a line for each thing that happens, for a person or a program; hosts speak side by side."""
 
     def __init__(self, output: Output, *, alone: bool, as_json: bool) -> None:
+        from threading import Lock
+
         self.output = output
         self._alone = alone
         self._as_json = as_json
@@ -103,7 +105,7 @@ class _Speaker:
 
     def tell(self, what: Happened) -> None:
         """Print what has happened just now."""
-        now = datetime.now(UTC)
+        now = _now()
         with self._one:
             if self._as_json:
                 self._row(now, {"event": what.what, **_row(what.host, what.nic, what.count)})
@@ -122,9 +124,7 @@ class _Speaker:
         rows = [_row(host, nic, count) for host, counts in found for nic, count in counts.items()]
         if self._as_json:
             total = sum(count for _, counts in found for count in counts.values())
-            self._row(
-                datetime.now(UTC), {"event": "end", "count": total, "nics": rows, **errors_of(outcomes)}
-            )
+            self._row(_now(), {"event": "end", "count": total, "nics": rows, **errors_of(outcomes)})
             return
         for _, counts in found:
             for nic, count in counts.items():
@@ -133,6 +133,12 @@ class _Speaker:
     def _row(self, when: datetime, row: Mapping[str, object]) -> None:
         stamp = f"{when:%Y-%m-%dT%H:%M:%S.%f}"[:-3]
         self.output.text(json_text({"schema": _SCHEMA, "when": f"{stamp}Z", **row}))
+
+
+def _now() -> datetime:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
 
 
 def _row(host: str, nic: HckNic, count: int) -> dict[str, object]:

@@ -58,11 +58,14 @@ while :; do # it comes and goes with who had it before, and with the directory
     [ ! "$file" -ef /proc/self/fd/9 ] || break
 done
 read -r boot </proc/sys/kernel/random/boot_id
-changed=' ' kept=' '
+changed=' ' kept=' ' told=' '
 while read -r at name index; do
     [ "$at" != "$boot" ] || changed="$changed$name:$index "
 done <"$file"
-{ echo "by $who" && for each in $changed; do echo "$boot ${each%:*} ${each##*:}"; done; } >"$file" || exit 1
+noted() {
+    { echo "by $who" && for each in $changed; do echo "$boot ${each%:*} ${each##*:}"; done; } >"$file"
+}
+noted || exit 1
 
 pipe=$file.pipe
 rm -f -- "$pipe"
@@ -92,20 +95,20 @@ without() {
     rest=' '
     for each in $2; do [ "${each%:*}" = "$1" ] || rest="$rest$each "; done
 }
+is_it() { index_of "$1" && [ "$index" = "$2" ]; }
+back_on() {
+    is_it "$1" "$2" || return
+    ethtool -K "$1" tx on >/dev/null
+    case $(ethtool -k "$1") in
+        *tx-checksum-ip-generic:\ on* | *tx-checksum-ip-generic:\ off\ \[requested\ on\]*) said back "$1" "$2" ;;
+        *) ! is_it "$1" "$2" || { stuck=1 && said stuck "$1" "$2"; } ;;
+    esac
+}
 put_back() {
     trap - EXIT
     trap '' INT TERM HUP
     stuck=''
-    for each in $changed; do
-        name=${each%:*}
-        index_of "$name"
-        [ "$index" = "${each##*:}" ] || continue
-        ethtool -K "$name" tx on >/dev/null 2>&1
-        case $(ethtool -k "$name" 2>/dev/null) in
-            *tx-checksum-ip-generic:\ on* | *tx-checksum-ip-generic:\ off\ \[requested\ on\]*) said back "$name" "$index" ;;
-            *) ! index_of "$name" || [ "$index" != "${each##*:}" ] || { stuck=1 && said stuck "$name" "$index"; } ;;
-        esac
-    done
+    for each in $changed; do back_on "${each%:*}" "${each##*:}"; done
     [ -n "$stuck" ] || { rm -f -- "$file" && rmdir --ignore-fail-on-non-empty -- "${file%/*}"; }
     # shellcheck disable=SC2086 # one that has ended has no number any more
     kill $monitor $ticks $words
@@ -139,7 +142,7 @@ look() {
     case $kept in
         *" $1:$index "*) ;;
         *)
-            [ -z "$index" ] || said there "$1" "$index"
+            case $told in *" $1:$index "*) ;; *) [ -z "$index" ] || { told="$told$1:$index " && said there "$1" "$index"; } ;; esac
             return
             ;;
     esac
@@ -168,6 +171,15 @@ take() {
     said kept "$1" "$2"
     look "$1"
 }
+leave() {
+    case $kept in *" $1:$2 "*) without "$1" "$kept" && kept=$rest ;; *) return ;; esac
+    case $changed in
+        *" $1:$2 "*)
+            back_on "$1" "$2"
+            without "$1" "$changed" && changed=$rest && noted
+            ;;
+    esac
+}
 look_if_ours() {
     for tap in $taps; do case $1 in "$tap:" | "$tap@"*) look "$tap" ;; esac; done
 }
@@ -183,10 +195,12 @@ while read -r first second third _ <&4; do
             quiet=$((quiet + 1))
             [ "$quiet" -le "$most" ] || { said silence; exit; }
             [ "$(readlink "${socket% *}")" = "${socket#* }" ] || { said deaf && monitor='' && exit; }
+            told=' '
             look_at_all
             ;;
         =beat) quiet=0 ;;
         =take) take "$second" "$third" ;;
+        =leave) leave "$second" "$third" ;;
         =end) exit ;;
         =over) words='' && exit ;;
         [0-9]*:) look_if_ours "$second" ;;

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from provision.host.apply.wire_keeper import SILENCE
 from provision.runtime.deadline import pause
 from provision.runtime.errors import HostError
-from provision.verbs.hck.keeper import Enforced, Keeper, RefusedTapError, Voice
+from provision.verbs.hck.keeper import Keeper, RefusedTapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provision.host.apply.session import HostSession
     from provision.runtime.protocols import Follow
+    from provision.verbs.hck.kept_taps import Enforced, Voice
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds until a lost connection is made anew, the last of them again and again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from provision.facts.keeper_lines import KeeperLine, parse_keeper_line
 from provision.host.apply.wire_keeper import SILENCE, keep_wire_like
@@ -16,15 +16,14 @@ from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.interrupt import shield
 from provision.runtime.safe_text import quoted
 from provision.verbs.check import Look, check
-from provision.verbs.hck.kept_taps import HckNic, hck_nics, why_not_kept
+from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic, Voice, hck_nics, is_there, why_not_kept
 from provision.verify.collect.source import lab_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from provision.host.apply.session import HostSession
     from provision.host.state import Inventory
-    from provision.runtime.command import Say
     from provision.runtime.protocols import Program
 
 _BEAT = 5.0
@@ -33,38 +32,10 @@ _MOST_LINES = 1000
 """Of a keeper's between two words; a guest that renegotiates without pause makes fewer."""
 _PROOFS = 3
 """How often a device that is there is looked at until it is said that it is not ours: a machine may be starting."""
-_RARELY = 30.0
+_RARELY = 10.0
+"""Seconds until it is looked at again then."""
 _END = 15.0
 """Seconds within which a host has put back what it switched off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """One thing that happened to a TAP."""
-
-    host: str
-    nic: HckNic
-    what: Literal["kept", "off", "back"]
-    """It is kept from now on; `tx` was switched off, again from the second time on; it was switched on at the end."""
-    count: int
-    """How often it was switched off until now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Enforced:
-    """What became of a host's TAPs."""
-
-    counts: Mapping[HckNic, int]
-    error: HostError | None = None
-    """Why it is not known that all is as it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Who is told."""
-
-    tell: Callable[[Happened], None]
-    say: Say
 
 
 class RefusedTapError(HostError):
@@ -76,13 +47,16 @@ class _Tap:
     """What is known of one TAP."""
 
     nic: HckNic
+    index: int = 0
     count: int = 0
+    doubted: bool = False
+    """Whether its guest's driver has started anew since it was proven to be ours: perhaps without the engine."""
     absent: bool = False
     settled: bool = False
     """Whether it has been kept, or was not there: what bears its name later is no reason to end."""
     proofs: int = 0
     again: Deadline = field(default_factory=lambda: Deadline(0))
-    """Until when a device that was not proven to be ours is not looked at again."""
+    """Until when whether it is ours is not looked at again."""
     said: str = ""
     """What was said of it last that did not go well."""
 
@@ -197,6 +171,7 @@ class Keeper:
                     self._take_note(line)
                 if there:
                     self._prove(program, there)
+                self._prove_again(program)
 
     def _heard(self, program: Program, until: Deadline) -> list[KeeperLine]:
         """What it has said.
@@ -231,8 +206,9 @@ class Keeper:
         elif line.what == "stuck":
             self._stuck.append(tap.nic)
         elif line.what in ("kept", "off", "back"):
-            tap.absent, tap.settled, tap.said = False, True, ""
+            tap.index, tap.absent, tap.settled, tap.said = line.index, False, True, ""
             tap.count += line.what == "off"
+            tap.doubted |= line.what == "off"
             self._voice.tell(Happened(self._session.host, tap.nic, line.what, tap.count))
 
     def _of_keeper(self, line: KeeperLine) -> None:
@@ -267,6 +243,21 @@ class Keeper:
             tap.said = what
             self._voice.say(f"{tap.nic.words}: {what}")
 
+    def _prove_again(self, program: Program) -> None:
+        """Let those go that have become ordinary: a bare QEMU's TAP outlives it, and `hck disarm`."""
+        doubted = [tap for tap in self._taps.values() if tap.doubted and tap.again.expired]
+        state = self._read_anew()[0] if doubted else None
+        for tap in doubted:
+            tap.again = Deadline(_BEAT)
+            if state is None:
+                continue
+            tap.doubted = False
+            if is_there(tap.nic, tap.index, state) and (
+                why := why_not_kept(self._session.lab, tap.nic, state)
+            ):
+                program.say(f"leave {tap.nic.tap} {tap.index}")
+                self._complain(tap, f"left alone: {why}")
+
     def _prove(self, program: Program, there: Mapping[str, int]) -> None:
         """Let those be kept that are proven to be ours.
 
@@ -278,9 +269,11 @@ class Keeper:
         state, trouble = self._read_anew()
         for name, index in due.items():
             tap = self._taps[name]
-            why = trouble if state is None else why_not_kept(self._session.lab, tap.nic, index, state)
+            if state is not None and not is_there(tap.nic, index, state):
+                continue
+            why = trouble if state is None else why_not_kept(self._session.lab, tap.nic, state)
             if not why:
-                tap.proofs = 0
+                tap.proofs, tap.doubted, tap.again = 0, False, Deadline(_BEAT)
                 program.say(f"take {name} {index}")
                 continue
             tap.proofs += 1

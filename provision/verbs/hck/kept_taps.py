@@ -1,9 +1,9 @@
-"""Which TAPs `hck enforce` keeps wire-like, and whether a device of such a name is the one that is meant. Pure."""
+"""Which TAPs `hck enforce` keeps, whether a device is the one that is meant, and what is told of it. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from provision.facts.domain import parse_domain
 from provision.host.plan.hck_flags import DISARMED, lab_as_started
@@ -11,10 +11,12 @@ from provision.host.plan.taps import is_its_own
 from provision.tables.backends import BACKENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
+    from provision.runtime.command import Say
+    from provision.runtime.errors import HostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,35 @@ class HckNic:
         return f"{self.machine}.{self.nic} ({self.tap})"
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One thing that happened to a TAP."""
+
+    host: str
+    nic: HckNic
+    what: Literal["kept", "off", "back"]
+    """It is kept from now on; `tx` was switched off, again from the second time on; it was switched on at the end."""
+    count: int
+    """How often it was switched off until now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """What became of a host's TAPs."""
+
+    counts: Mapping[HckNic, int]
+    error: HostError | None = None
+    """Why it is not known that all is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who is told."""
+
+    tell: Callable[[Happened], None]
+    say: Say
+
+
 def hck_nics(lab: Lab, names: Sequence[str]) -> list[HckNic]:
     """The NICs with the engine that these machines have, as the lab file has them."""
     return [
@@ -41,11 +72,14 @@ def hck_nics(lab: Lab, names: Sequence[str]) -> list[HckNic]:
     ]
 
 
-def why_not_kept(lab: Lab, of: HckNic, index: int, state: Inventory) -> str:
-    """Why the device of that name and ifindex is not to be touched; empty where it is proven to be this NIC's TAP."""
+def is_there(of: HckNic, index: int, state: Inventory) -> bool:
+    """Whether the device that bears the TAP's name is the one of that ifindex."""
     link = state.links.get(of.tap)
-    if link is None or link.index != index:
-        return "it has gone again"
+    return link is not None and link.index == index
+
+
+def why_not_kept(lab: Lab, of: HckNic, state: Inventory) -> str:
+    """Why the device of that name is not to be touched; empty where it is proven to be this NIC's TAP."""
     if not is_its_own(lab, of.machine, of.tap, state):
         return f"a device {of.tap} is there, and that it is {of.machine}'s is not proven"
     return "" if _has_engine(lab, of, state) else DISARMED
