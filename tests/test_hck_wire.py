@@ -83,11 +83,11 @@ QUIET = replace(virtio("rsc-false"), offered=virtio("rsc-false").offered - BY_SE
 SUPPORT = nic(machine="support", tap="tap1", rsc="false", virtio=QUIET)
 
 
-def seen(*links: Link, there: tuple[NicEvidence, ...] = (SUPPORT,)) -> NicVerdict:
+def seen(*links: Link, there: tuple[NicEvidence, ...] = (SUPPORT,), **routes: Any) -> NicVerdict:
     told = FeaturesRead({"tap0": features("hck-driver")})
-    read = TapsRead(told, {link.name: link for link in links})
+    read = TapsRead(told, {link.name: link for link in links}, **routes)
     dut = with_tap(nic(**ARMED, bridge="br-test"), read)
-    [found] = with_test_bridge([dut], read.links, [dut, *there])
+    [found] = with_test_bridge([dut], read, [dut, *there])
     return judge_nic(found)
 
 
@@ -112,6 +112,7 @@ def test_where_nothing_else_can_send_with_offloads_it_is_a_note(links: tuple[Lin
     "links",
     [
         (DUT, replace(BRIDGE, addresses=("10.0.0.1/24",)), PEER),
+        (DUT, replace(BRIDGE, master="vrf5"), PEER),
         (DUT, replace(BRIDGE, alias=""), PEER),  # not ours
         (DUT, replace(BRIDGE, kind="openvswitch"), PEER),
         (DUT, BRIDGE, PEER, replace(PEER, name="eno1", tap=False, kind="")),
@@ -125,6 +126,13 @@ def test_where_nothing_else_can_send_with_offloads_it_is_a_note(links: tuple[Lin
 )
 def test_where_anything_else_may_it_is_not(links: tuple[Link, ...]) -> None:
     assert seen(*links).verdict != "ready"
+
+
+@pytest.mark.parametrize("routes", [{"routed": frozenset({"br-test"})}, {"uplinks": ("br-test",)}])
+def test_a_host_sends_without_an_address_of_the_bridges_where_a_route_leads_by_it(
+    routes: dict[str, Any],
+) -> None:
+    assert cause_of(seen(DUT, BRIDGE, PEER, **routes)) == "not-wire-like"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _judged(
     there: Sequence[NicEvidence],
 ) -> list[NicVerdict]:
     """The verdicts by what was asked, of these NICs and all that are there, and what the TAPs told."""
-    seen = with_test_bridge([_seen(nic, watched, look) for nic in nics], watched.after.links, there)
+    seen = with_test_bridge([_seen(nic, watched, look) for nic in nics], watched.after, there)
     return [judge_nic(nic) for nic in seen]
 
 

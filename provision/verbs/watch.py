@@ -48,7 +48,7 @@ def glance(source: MachineSource, last: Glance | None) -> tuple[Glance, list[Tic
         nics = source.ask(())
         taps = devices_of(source, timed=True)  # never older than what was negotiated
     before = last.taps if last else taps
-    return Glance(nics, taps), [_tick(nic, before, taps) for nic in with_test_bridge(nics, taps.links, nics)]
+    return Glance(nics, taps), [_tick(nic, before, taps) for nic in with_test_bridge(nics, taps, nics)]
 
 
 def _shape(taps: TapsRead) -> object:

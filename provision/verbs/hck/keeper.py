@@ -218,6 +218,8 @@ class Keeper:
                 if self.begun:
                     self._voice.say(f"{host}: listening again")
                 self.begun = self.listening = True
+                for tap in self._taps.values():  # none is kept by a new keeper until it is proven: at once
+                    tap.doubted, tap.again = False, Deadline(0)
             case "done":
                 self._done = True
             case "busy":

@@ -9,30 +9,35 @@ from provision.tables.offloads import BY_SENDER
 from provision.verify.evidence import NicEvidence, Unasked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from provision.facts.ip import Link
+    from provision.verify.collect.host_devices import TapsRead
 
 _OURS = "rscvm "
 """How the alias of a bridge begins that we made."""
 
 
 def with_test_bridge(
-    nics: Sequence[NicEvidence], links: Mapping[str, Link], there: Sequence[NicEvidence]
+    nics: Sequence[NicEvidence], taps: TapsRead, there: Sequence[NicEvidence]
 ) -> list[NicEvidence]:
     """The NICs, those with the engine with the bridge on which nothing else can send with offloads, if it is so.
 
     :param there: every NIC that was asked of the host, these among them.
     """
-    return [replace(nic, lone=_lone_on(nic, links, there)) if nic.hck else nic for nic in nics]
+    return [replace(nic, lone=_lone_on(nic, taps, there)) if nic.hck else nic for nic in nics]
 
 
-def _lone_on(nic: NicEvidence, links: Mapping[str, Link], there: Sequence[NicEvidence]) -> str:
+def _lone_on(nic: NicEvidence, taps: TapsRead, there: Sequence[NicEvidence]) -> str:
+    links = taps.links
     tap = links.get(nic.tap or "")
     bridge = links.get(tap.master) if tap is not None else None
     if tap is None or bridge is None or bridge.kind != "bridge" or not bridge.alias.startswith(_OURS):
         return ""
-    if bridge.addresses or any(link.lower in (tap.name, bridge.name) for link in links.values()):
+    # The host sends without an address of the bridge's, too, where a route leads by it, or a VRF or another bridge has it.
+    if bridge.addresses or bridge.master or bridge.name in taps.routed or bridge.name in taps.uplinks:
+        return ""
+    if any(link.lower in (tap.name, bridge.name) for link in links.values()):
         return ""
     ports = [link for link in links.values() if link.master == bridge.name and link.name != tap.name]
     return bridge.name if all(_is_like_a_wire(nic.host, port, there) for port in ports) else ""

@@ -33,7 +33,7 @@ def remarks(nic: NicEvidence) -> Iterator[str]:
         return
     if nic.hck and nic.lone and wire_like(nic) is False:
         yield (
-            f"the test TAP has tx checksum or TSO on; on {nic.lone} nothing else can send with offloads (no address, no uplink, "
+            f"the test TAP has tx checksum or TSO on; on {nic.lone} nothing else can send with offloads (no address, route or uplink, "
             "no machine that offers them), so what arrives is like a wire all the same"
         )
     yield from _of_the_driver(nic)
