@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, and what they start is not to
+
 # A test says what is so, and never how long this machine took over it.
 settings.register_profile("rscvm", deadline=None)
 # For `make mutants`: the same few examples for each, and the first that fails is enough.

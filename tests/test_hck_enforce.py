@@ -121,7 +121,7 @@ def test_what_is_not_proven_ours_is_refused_and_never_let_be_touched() -> None:
     ):
         enforcing(it, edges=edges)
 
-    assert it.told == ["beat"]
+    assert it.told == ["beat", "end"]
 
 
 def test_what_comes_under_that_name_later_and_is_not_ours_is_left_alone_and_said_once() -> None:
@@ -208,7 +208,7 @@ def test_a_shell_of_a_connection_that_was_lost_is_made_anew_and_a_host_that_does
 
 def test_a_lost_connection_is_made_anew_and_the_count_goes_on() -> None:
     first = Keeping([["listening", THERE], [KEPT, OFF], LostError("hv is gone: the line is dead")])
-    second = Keeping([["listening", THERE], [KEPT, OFF]])
+    second = Keeping([["listening"], [THERE], [KEPT, OFF]])
 
     heard = enforcing(first, second)
 
@@ -217,7 +217,7 @@ def test_a_lost_connection_is_made_anew_and_the_count_goes_on() -> None:
         "hv is gone: the line is dead; the next try is in 1 s",
         "local: listening again",
     ]
-    assert [argv[6] for argv in heard.started] == ["1", "60"], "the second waits for the end of the first"
+    assert [argv[6] for argv in heard.started] == ["3", "60"], "the second waits for the end of the first"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,14 @@ def told() -> Iterator[list[str]]:
         signal.signal(number, handler)
 
 
+def test_what_nohup_has_ignored_stays_ignored(interruptible: None) -> None:  # noqa: ARG001
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    listen(lambda: None)
+
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+
+
 def test_outcomes_come_in_the_hosts_order_and_one_failure_is_nobody_elses() -> None:
     def work(host: str) -> str:
         if host == "bad":

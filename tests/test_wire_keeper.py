@@ -110,7 +110,7 @@ def test_a_missed_event_is_made_good_at_the_next_tick(tmp_path: Path) -> None:
 
 
 def test_without_a_word_it_gives_us_up_and_puts_back(tmp_path: Path) -> None:
-    with keeper(tmp_path, tick="0.05", most="4") as it:
+    with keeper(tmp_path, tick="0.05", most="40") as it:
         it.takes()
         said = it.left()
 
@@ -118,7 +118,7 @@ def test_without_a_word_it_gives_us_up_and_puts_back(tmp_path: Path) -> None:
     assert it.tx == "on"
 
 
-def test_words_keep_it_alive_and_the_end_of_its_input_ends_it(tmp_path: Path) -> None:
+def test_words_keep_it_alive_and_without_anybody_it_goes_on_until_it_gives_us_up(tmp_path: Path) -> None:
     with keeper(tmp_path, tick="0.05", most="20") as it:
         it.takes()
         for _ in range(60):
@@ -127,22 +127,50 @@ def test_words_keep_it_alive_and_the_end_of_its_input_ends_it(tmp_path: Path) ->
             with suppress(subprocess.TimeoutExpired):
                 it.process.wait(0.03)
         assert it.process.poll() is None
-        assert it.process.stdin is not None
-        it.process.stdin.close()
-        said = it.left()
+        it.until(f"off {TAP} {INDEX}")
+        it.is_left_alone()
+        it.becomes("on")
+        assert it.left()[-4:] == [f"off {TAP} {INDEX}", "silence", f"back {TAP} {INDEX}", "done"]
 
-    assert "silence" not in said
-    assert said[-2:] == [f"back {TAP} {INDEX}", "done"]
+    assert it.tx == "on"
 
 
-def test_when_ip_has_ended_it_ends_and_puts_back(tmp_path: Path) -> None:
+def test_one_that_nobody_attends_leaves_its_place_as_it_is_to_one_that_waits_for_it(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05") as first:
+        first.takes()
+        first.until(f"off {TAP} {INDEX}")
+        with keeper(tmp_path, tx="", patience="0.3") as refused:
+            assert refused.left() == ["busy by me"], "somebody attends it"
+        first.is_left_alone()
+        with keeper(tmp_path, tx="", patience="20") as second:
+            assert first.left() == []
+            second.until("listening")
+            assert second.tx == "off"
+            second.say("end")
+            assert second.left()[-2:] == [f"back {TAP} {INDEX}", "done"]
+
+    assert second.tx == "on"
+
+
+def test_when_ip_has_ended_it_is_started_again(tmp_path: Path) -> None:
     with keeper(tmp_path, tick="0.05") as it:
         it.takes()
-        [monitor] = [pid for pid, argv in processes(it.process.pid).items() if b"monitor" in argv]
-        os.kill(monitor, signal.SIGKILL)
-        said = it.left()
+        it.until(f"off {TAP} {INDEX}")
+        [killed] = monitors(it.process.pid)
+        os.kill(killed, signal.SIGKILL)
+        [other] = wait_for(
+            lambda: [pid for pid in monitors(it.process.pid) if pid != killed], Deadline(20), "another"
+        )
+        it.becomes("on")
+        assert it.hear() == f"off {TAP} {INDEX}"
+        it.say("end")
+        assert it.left() == [f"back {TAP} {INDEX}", "done"]
+        wait_for(lambda: not processes(it.process.pid), Deadline(20), f"the end of {other}, too")
 
-    assert said[-3:] == ["deaf", f"back {TAP} {INDEX}", "done"]
+
+def monitors(group: int) -> list[int]:
+    """What of it is `ip`."""
+    return [pid for pid, argv in processes(group).items() if b"monitor" in argv]
 
 
 def test_of_two_the_later_tells_whose_the_first_is_and_one_that_waits_comes_after_it(tmp_path: Path) -> None:

@@ -85,6 +85,11 @@ class Keeper:
         while (heard := self.hear()) != line:
             assert heard, f"it ended without: {line}"
 
+    def is_left_alone(self) -> None:
+        """Who began it is lost."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
     def takes(self) -> None:
         """It has been told that the TAP is ours."""
         self.until(f"there {TAP} {INDEX}")
@@ -104,12 +109,12 @@ def keeper(
 ) -> Iterator[Keeper]:
     """Run one until the end of the block."""
     programs = at / "bin"
-    programs.mkdir(exist_ok=True)
-    for name, text in (("ip", IP), ("ethtool", ETHTOOL)):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    if not (at / "events").exists():
+    if not programs.exists():  # another one may be running them
+        programs.mkdir()
         os.mkfifo(at / "events")
+        for name, text in (("ip", IP), ("ethtool", ETHTOOL)):
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
     if tx:
         (at / "tx").write_text(tx)
     # What writes there and goes must not be the end for who reads.

@@ -56,7 +56,10 @@ def listen(tell: Callable[[], object]) -> None:
     """
     _STATE.tell = tell
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _arrived)
+        if (
+            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        ):  # nohup is to outlive the terminal
+            signal.signal(number, _arrived)
 
 
 def look() -> None:

@@ -89,18 +89,17 @@ def ends(there: There) -> None:
 
 
 def test_whoever_is_killed_tx_is_on_again_or_check_says_what_is_so(there: There) -> None:
-    """One of them alone puts it back, or goes on; where both are killed the next run knows what they had switched off."""
+    """The next run takes over from the one on the host; where both are killed it knows what they had switched off."""
     host, lab = there.lab.host, there.lab
     assert lab.run("up", "--no-check").returncode == 0
     there.dut.until_asked()
     with enforcing(host, lab.path) as enforced:
         enforced.until("off")
         enforced.kill(signal.SIGKILL, "rscvm")
-        ends(there)
-    assert (there.dut.wire_like(), there.kept) == (False, False)
 
     with enforcing(host, lab.path) as enforced:
-        enforced.until("off")
+        enforced.until("kept")
+        assert (there.dut.wire_like(), enforced.count("off")) == (True, 0)
         enforced.kill(signal.SIGKILL, "keeper")
         enforced.until_said("what keeps the TAPs there has ended")
         enforced.until("kept", 2)
@@ -176,7 +175,10 @@ def test_a_lost_connection_is_made_anew(guest: Path, tmp_path: Path) -> None:
             site.remote.output(["pkill", "-9", "-f", "^sshd.*: roo[t]"])
             enforced.until_said("the next try is in 1 s")
             enforced.until_said("hv: listening again")
-            enforced.until("off", 2)
+            enforced.until("kept", 2)
+            assert (machine.wire_like(), enforced.count("off")) == (True, 1), (
+                "nobody has put it back meanwhile"
+            )
             missed = each_is_undone(enforced, machine, ["driver", "offloads"])
             assert lab.run("down").returncode == 0
             enforced.until_said("it is not there; waiting for it")

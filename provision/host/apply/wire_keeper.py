@@ -1,8 +1,8 @@
 """Keeps TAPs wire-like: a script on their host that switches `tx` off whenever a driver brings it back.
 
 The loop runs on the host, so that it is as fast however far away we are. Which device is ours we tell it, by name and
-ifindex: it touches no other. Its input is its life line: at the end of that, and when no word has come for some time (a
-connection that is open at our end alone), it switches `tx` on again where it had switched it off, and ends.
+ifindex: it touches no other. Told to end, and when no word has come for some time (we were killed, or the connection was
+lost), it switches `tx` on again where it had switched it off, and ends.
 """
 
 from __future__ import annotations
@@ -34,11 +34,14 @@ SILENCE = 30.0
 # Whether ethtool has changed anything its exit status does not tell (0 also where there was nothing to change), so
 # `-k` is read before. Our own change is an event like any other, and finds nothing to do.
 #
+# Who began it may be lost without a word. Then it goes on until it has heard nothing for too long, and leaves its place, with
+# all as it is, to the next one of the same lab that waits for it, which knows by the file what there is to put back.
+#
 # What runs beside the loop has the pipe for writing alone, so that it ends with the loop, however that ends.
 _KEEP = (
     r"""
 file=$1 who=$2 patience=$3 tick=$4 most=$5
-for p in flock ip ethtool mkfifo awk; do command -v "$p" >/dev/null || { echo "lacks $p"; exit 0; }; done
+for p in flock ip ethtool mkfifo awk find; do command -v "$p" >/dev/null || { echo "lacks $p"; exit 0; }; done
 """
     + LOOSE
     + r"""
@@ -71,16 +74,6 @@ pipe=$file.pipe
 rm -f -- "$pipe"
 mkfifo -- "$pipe" && exec 3<&0 4<>"$pipe" && rm -f -- "$pipe" || exit 1
 loop=/proc/$$/fd/4
-ip -o monitor link </dev/null >"$loop" 2>&1 3<&- 4>&- 9>&- &
-monitor=$!
-{
-    trap 'kill "$!"; exit' TERM
-    trap '' PIPE
-    while sleep "$tick" & wait "$!"; do echo '=tick' || break; done
-    # The loop was killed, and `ip` would only end at its next event.
-    case $(tr '\0' ' ' <"/proc/$monitor/cmdline") in *'ip -o monitor link ') kill "$monitor" ;; esac
-} </dev/null >"$loop" 2>/dev/null 3<&- 4>&- 9>&- &
-ticks=$!
 {
     while read -r words; do echo "=$words"; done
     echo '=over'
@@ -89,7 +82,7 @@ words=$!
 exec 0</dev/null 2>/dev/null 3<&-
 trap '' PIPE
 
-said() { echo "$*"; }
+said() { echo "$*" || :; } # to nobody, once its output is lost
 index_of() { index='' && read -r index <"/sys/class/net/$1/ifindex"; }
 without() {
     rest=' '
@@ -101,7 +94,7 @@ back_on() {
     ethtool -K "$1" tx on >/dev/null
     case $(ethtool -k "$1") in
         *tx-checksum-ip-generic:\ on* | *tx-checksum-ip-generic:\ off\ \[requested\ on\]*) said back "$1" "$2" ;;
-        *) ! is_it "$1" "$2" || { stuck=1 && said stuck "$1" "$2"; } ;;
+        *) ! is_it "$1" "$2" || { stuck=1; said stuck "$1" "$2"; } ;;
     esac
 }
 put_back() {
@@ -110,10 +103,13 @@ put_back() {
     stuck=''
     for each in $changed; do back_on "${each%:*}" "${each##*:}"; done
     [ -n "$stuck" ] || { rm -f -- "$file" && rmdir --ignore-fail-on-non-empty -- "${file%/*}"; }
-    # shellcheck disable=SC2086 # one that has ended has no number any more
-    kill $monitor $ticks $words
+    end_others
     said 'done'
     exit 0
+}
+end_others() {
+    # shellcheck disable=SC2086 # one that has ended has no number any more
+    kill $monitor $ticks $words
 }
 trap put_back EXIT
 trap 'exit' INT TERM HUP
@@ -126,12 +122,28 @@ listens() {
         END { if (n > 1) print found }' /proc/net/netlink -)
     [ -n "$socket" ]
 }
-tries=0
-until listens; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 250 ] && [ -e "/proc/$monitor/fd/1" ] || { said deaf && monitor='' && exit; }
-    sleep 0.02
-done
+monitor='' ticks=''
+listen() {
+    ip -o monitor link </dev/null >"$loop" 2>&1 4>&- 9>&- &
+    monitor=$!
+    {
+        trap 'kill "$!"; exit' TERM
+        trap '' PIPE
+        while sleep "$tick" & wait "$!"; do echo '=tick' || break; done
+        # The loop was killed, and `ip` would only end at its next event.
+        case $(tr '\0' ' ' <"/proc/$monitor/cmdline") in *'ip -o monitor link ') kill "$monitor" ;; esac
+    } </dev/null >"$loop" 2>/dev/null 4>&- 9>&- &
+    ticks=$!
+    tries=0
+    until listens; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 250 ] && [ -e "/proc/$monitor/fd/1" ] || { said deaf; monitor=''; exit; }
+        sleep 0.02
+    done
+}
+listen
+still_listens() { [ "$(readlink "${socket% *}")" = "${socket#* }" ]; }
+waited_for() { grep -q -e "-> FLOCK .*:$(stat -Lc %i /proc/self/fd/9) " /proc/locks; }
 
 look() {
     index_of "$1"
@@ -150,7 +162,7 @@ look() {
     case $changed in
         *" $1:$index "*) ;;
         *)
-            echo "$boot $1 $index" >>"$file" || { said failed "$1" "$index" it cannot be noted && return; }
+            echo "$boot $1 $index" >>"$file" || { said failed "$1" "$index" it cannot be noted; return; }
             without "$1" "$changed" && changed="$rest$1:$index "
             ;;
     esac
@@ -188,13 +200,14 @@ taps=$*
 said listening
 for tap in $taps; do index_of "$tap" || said gone "$tap"; done
 look_at_all
-quiet=0
+quiet=0 alone=''
 while read -r first second third _ <&4; do
     case $first in
         =tick)
             quiet=$((quiet + 1))
             [ "$quiet" -le "$most" ] || { said silence; exit; }
-            [ "$(readlink "${socket% *}")" = "${socket#* }" ] || { said deaf && monitor='' && exit; }
+            [ -z "$alone" ] || ! waited_for || { trap - EXIT; end_others; exit 0; }
+            still_listens || { kill "$ticks"; listen; }
             told=' '
             look_at_all
             ;;
@@ -202,7 +215,7 @@ while read -r first second third _ <&4; do
         =take) take "$second" "$third" ;;
         =leave) leave "$second" "$third" ;;
         =end) exit ;;
-        =over) words='' && exit ;;
+        =over) words='' alone=1 ;;
         [0-9]*:) look_if_ours "$second" ;;
         Deleted) look_if_ours "$third" ;;
         *) look_at_all ;;

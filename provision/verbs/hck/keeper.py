@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.facts.keeper_lines import KeeperLine, parse_keeper_line
-from provision.host.apply.wire_keeper import SILENCE, keep_wire_like
+from provision.host.apply.wire_keeper import SILENCE, TICK, keep_wire_like
 from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
@@ -79,7 +80,8 @@ class Keeper:
         """What runs on the host."""
         session = self._session
         paths = LabPaths(session.lab.state_dir, session.lab.name)
-        patience = 2 * SILENCE if self.begun else 1  # the one before may not know yet that it has lost us
+        # One that has lost who began it looks every tick whether somebody waits for its place.
+        patience = 2 * SILENCE if self.begun else 1.5 * TICK
         return keep_wire_like(paths.keeper, session.who, patience, list(self._taps))
 
     def enforced(self, error: HostError | None = None) -> Enforced:
@@ -138,6 +140,10 @@ class Keeper:
         except KeyboardInterrupt:
             with shield():
                 self._end(program)
+        except HostError:
+            with suppress(LostError), shield():
+                program.say("end")  # it would go on without us
+            raise
 
     def _end(self, program: Program) -> None:
         """Let it put back what it has switched off."""
