@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.real.domains import GUEST, define, domain
+from tests.real.demo_guest import CMDLINE, GUEST
+from tests.real.domains import define, domain
 from tests.real.hypervisor import Hypervisor, wait_for
 
 DRIVER = str(Path(__file__).parent / "driver.py")
@@ -102,7 +103,7 @@ def guest_of_qemu(host: Hypervisor) -> Iterator[AskedGuest]:
                 "-initrd",
                 f"{GUEST}/initrd.gz",
                 "-append",
-                "console=ttyS0 quiet",
+                CMDLINE,
             ),
             *("-chardev", f"socket,id=qga0,path={SOCKET},server=on,wait=off", "-device", "virtio-serial-pci"),
             *("-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor, Snapshot
 from tests.real.remote import Site, remote_site
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
-GUEST = ROOT / "build" / "guest"
 KILLER = str(Path(__file__).parent / "killer.py")
 
 # Kernel command line switches of the demo guest, by what they make it do.
@@ -65,7 +65,7 @@ def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more:
     kernel:
       image: {GUEST}/vmlinuz
       initrd: {GUEST}/initrd.gz
-      cmdline: "console=ttyS0 quiet {switch}"
+      cmdline: "{CMDLINE} {switch}"
     nics: {nics}
     {more}
 """

@@ -8,9 +8,9 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import wait_for
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from tests.real.hypervisor import Hypervisor
 
-GUEST = Path(__file__).parent.parent.parent / "build" / "guest"
 SYSTEM = "qemu:///system"
 _BRIDGE = "<source bridge='br0'/>"
 
@@ -52,7 +51,7 @@ def domain(name: str, *interfaces: str, switch: str = "", more: str = "", descri
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{GUEST}/vmlinuz</kernel>
     <initrd>{GUEST}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet {switch}</cmdline>
+    <cmdline>{CMDLINE} {switch}</cmdline>
   </os>
   <features><acpi/></features>
   <devices>{"".join(interfaces)}<memballoon model='none'/></devices>

@@ -8,7 +8,7 @@ import time
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def domain_xml(folder: Path, inner: str = GOOD, *, switch: str = "", override: s
   <metadata><x:mark xmlns:x='urn:x'>kept <!-- as it is --> &amp; whole</x:mark></metadata>
   <os><type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet {switch}</cmdline></os>
+    <cmdline>{CMDLINE} {switch}</cmdline></os>
   <features><acpi/></features><cpu mode='maximum'/>
   <devices>
     <controller type='usb' model='qemu-xhci'/>

@@ -16,6 +16,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import cpio
+from tests.real.demo_guest import CMDLINE
 from tests.real.hypervisor import Hypervisor, wait_for
 
 BUILT = Path(__file__).parent.parent.parent / "build" / "host"
@@ -87,7 +88,7 @@ def _start(near: Hypervisor, folder: Path, taps: Sequence[str], switches: str) -
             *("qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none"),
             *("-machine", "q35,accel=tcg", "-cpu", "max", "-m", "384"),
             *("-kernel", str(BUILT / "vmlinuz"), "-initrd", str(folder / "initrd")),
-            *("-append", f"console=ttyS0 quiet {switches}", "-serial", f"file:{folder / 'console'}"),
+            *("-append", f"{CMDLINE} {switches}", "-serial", f"file:{folder / 'console'}"),
             *chain.from_iterable(nics),
             *("-daemonize", "-pidfile", str(folder / "pid")),
         ]

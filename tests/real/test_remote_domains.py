@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.real.demo_guest import CMDLINE
 from tests.real.domains import causes, define, domain, interface, networks, until
 from tests.real.remote import REMOTE, Site
 
@@ -106,7 +107,7 @@ def test_a_qemu_on_another_host_is_judged_by_its_socket(site: Site, guest: Path)
         f"Host hv\n HostName {REMOTE}\n User root\n IdentityFile {site.at / 'id'}\n"
         f" UserKnownHostsFile {site.at / 'known_hosts'}\n"
     )
-    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.gz", "-append", "console=ttyS0 quiet"]
+    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.gz", "-append", CMDLINE]
     nic = [
         "-netdev",
         "tap,id=t0,ifname=t0,script=no,downscript=no",

@@ -21,7 +21,8 @@ from provision.render.view import machine_view
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of
 from tests.labs import THREE_VMS
-from tests.real.conftest import GUEST, HEAD, ROOT, Lab, guest_machine
+from tests.real.conftest import HEAD, ROOT, Lab, guest_machine
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ machines:
     firmware: uefi
     memory: 256MiB
     accel: tcg
-    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd.gz, cmdline: "console=ttyS0 quiet"}
+    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd.gz, cmdline: "CMDLINE"}
     nics: [{bridge: br-lab}]
   secure:
     backend: BACKEND
@@ -117,7 +118,13 @@ def test_firmware_and_tpm_work_and_their_state_is_kept_with_the_disks(
     base = tmp_path / "base.qcow2"
     hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
     path = tmp_path / "lab.yaml"
-    words = {"BACKEND": backend, "GUEST": str(GUEST), "BASE": str(base), "TPM": "tpm: true"}
+    words = {
+        "BACKEND": backend,
+        "GUEST": str(GUEST),
+        "CMDLINE": CMDLINE,
+        "BASE": str(base),
+        "TPM": "tpm: true",
+    }
     text = WINDOWS_LIKE
     for old, new in words.items():
         text = text.replace(old, new)

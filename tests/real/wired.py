@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
 
 NETWORK = """
@@ -32,7 +32,7 @@ ip link set tap0 up master fwbr
 """
 MACHINE = (
     "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd.gz"
-    " -append 'console=ttyS0 quiet rsc.gro=off rsc.ip=10.77.0.2/24' -serial file:$D/vm.log -daemonize"
+    f" -append '{CMDLINE} rsc.gro=off rsc.ip=10.77.0.2/24' -serial file:$D/vm.log -daemonize"
     " -netdev tap,id=n,ifname=tap0,script=no,downscript=no -device virtio-net-pci,netdev=n,id=nic"
     " -qmp unix:$D/vm.qmp,server=on,wait=off"
 )
