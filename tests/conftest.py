@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 
 # A test says what is so, and never how long this machine took over it.
 settings.register_profile("rscvm", deadline=None)
+# For `make test-lowest`, after all examples have been tried once.
+settings.register_profile("few", deadline=None, max_examples=20)
 # For `make mutants`: the same few examples for each, and the first that fails is enough.
 settings.register_profile(
     "mutants",
