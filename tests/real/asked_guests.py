@@ -99,9 +99,9 @@ def guest_of_qemu(host: Hypervisor) -> Iterator[AskedGuest]:
             ),
             *(
                 "-kernel",
-                f"{GUEST}/vmlinuz",
+                f"{GUEST}/vmlinux",
                 "-initrd",
-                f"{GUEST}/initrd.gz",
+                f"{GUEST}/initrd",
                 "-append",
                 CMDLINE,
             ),

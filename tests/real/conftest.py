@@ -63,8 +63,8 @@ def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more:
     vcpus: 1
     accel: tcg
     kernel:
-      image: {GUEST}/vmlinuz
-      initrd: {GUEST}/initrd.gz
+      image: {GUEST}/vmlinux
+      initrd: {GUEST}/initrd
       cmdline: "{CMDLINE} {switch}"
     nics: {nics}
     {more}
@@ -91,7 +91,7 @@ def comparable(snapshot: Snapshot) -> Snapshot:
 @pytest.fixture(scope="session")
 def guest() -> Path:
     """The demo guest; `make guest` builds it."""
-    assert (GUEST / "vmlinuz").exists(), "the demo guest is not built: run `make guest`"
+    assert (GUEST / "vmlinux").exists(), "the demo guest is not built: run `make guest`"
     return GUEST
 
 

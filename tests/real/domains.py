@@ -49,8 +49,8 @@ def domain(name: str, *interfaces: str, switch: str = "", more: str = "", descri
   <memory unit='MiB'>192</memory>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{GUEST}/vmlinuz</kernel>
-    <initrd>{GUEST}/initrd.gz</initrd>
+    <kernel>{GUEST}/vmlinux</kernel>
+    <initrd>{GUEST}/initrd</initrd>
     <cmdline>{CMDLINE} {switch}</cmdline>
   </os>
   <features><acpi/></features>

@@ -24,8 +24,8 @@ GUESTS_DOMAIN = f"""\
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{GUEST}/vmlinuz</kernel>
-    <initrd>{GUEST}/initrd.gz</initrd>
+    <kernel>{GUEST}/vmlinux</kernel>
+    <initrd>{GUEST}/initrd</initrd>
     <cmdline>{CMDLINE}</cmdline>
   </os>
   <features><acpi/><apic/></features>
