@@ -14,6 +14,7 @@ import pytest
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor, Snapshot
+from tests.real.preloaded import rscvm
 from tests.real.remote import Site, remote_site
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Lab:
     path: Path
 
     def rscvm(self, *arguments: str, user: str | None = None) -> CompletedProcess[str]:
+        if user is None:
+            return rscvm(self.host, *arguments)
         done = self.host.run([sys.executable, "-m", "provision", *arguments], timeout=240, user=user)
         return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import wait_for
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,10 +80,9 @@ def define(host: Hypervisor, xml: str) -> None:
 
 def check(host: Hypervisor, *arguments: str, timeout: float = 120) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check --connect`."""
-    argv = [sys.executable, "-m", "provision", "check", "--connect", SYSTEM, "--json", *arguments]
-    done = host.run(argv, timeout=timeout)
+    done = rscvm(host, "check", "--connect", SYSTEM, "--json", *arguments, timeout=timeout)
     nics = json.loads(done.stdout)["nics"] if done.stdout else []
-    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 
 def causes(nics: dict[str, Any]) -> dict[str, str]:
