@@ -14,14 +14,13 @@ import pytest
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor, Snapshot
-from tests.real.preloaded import rscvm
+from tests.real.preloaded import rscvm, run
 from tests.real.remote import Site, remote_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
-KILLER = str(Path(__file__).parent / "killer.py")
 
 # Kernel command line switches of the demo guest, by what they make it do.
 SWITCHES = {
@@ -56,8 +55,10 @@ class Lab:
         return {f"{nic['machine']}.{nic['nic']}": nic for nic in json.loads(done.stdout)["nics"]}
 
 
-def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more: str = "") -> str:
-    """One machine of a lab file that boots the demo guest."""
+def guest_machine(
+    backend: str, name: str, *, switch: str = "", nics: str, more: str = "", kernel: Path = GUEST / "vmlinux"
+) -> str:
+    """One machine of a lab file that boots the demo guest, or another kernel."""
     return f"""
   {name}:
     backend: {backend}
@@ -66,7 +67,7 @@ def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more:
     vcpus: 1
     accel: tcg
     kernel:
-      image: {GUEST}/vmlinux
+      image: {kernel}
       initrd: {GUEST}/initrd
       cmdline: "{CMDLINE} {switch}"
     nics: {nics}
@@ -78,6 +79,11 @@ HEAD = """version: 1
 hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24}}}}
 machines:
 """
+
+
+def with_trouble(there: Lab, verb: str, step: int, mode: str) -> CompletedProcess[str]:
+    """How rscvm ended that met with trouble at that step; killer.py tells of the modes."""
+    return run(there.host, "tests.real.killer", verb, str(there.path), str(step), mode)
 
 
 def lab_with(host: Hypervisor, tmp_path: Path, *machines: str) -> Lab:

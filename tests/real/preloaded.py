@@ -46,14 +46,25 @@ def _connection() -> socket.socket:
     return ours
 
 
-def rscvm(
-    host: Hypervisor, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 240
+def rscvm(host: Hypervisor, *arguments: str, **more: Any) -> CompletedProcess[str]:
+    """Run one command line."""
+    return run(host, "provision.__main__", *arguments, **more)
+
+
+def run(
+    host: Hypervisor, module: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 240
 ) -> CompletedProcess[str]:
-    """Run one command line as root on the host, in the current directory and with `env` added to the environment.
+    """Run `main` of a module as root on the host, in the current directory and with `env` added to the environment.
 
     :raise subprocess.TimeoutExpired: when it ran longer than `timeout` seconds; it is killed.
     """
-    job = {"argv": arguments, "env": {**os.environ, **(env or {})}, "cwd": str(Path.cwd()), "pid": host.pid}
+    job = {
+        "argv": arguments,
+        "module": module,
+        "env": {**os.environ, **(env or {})},
+        "cwd": str(Path.cwd()),
+        "pid": host.pid,
+    }
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as told:
         told.write(json.dumps(job).encode())
         told.flush()
@@ -90,7 +101,7 @@ def _enter(pid: int) -> None:
 
 
 def _mind(told: int, out: int, err: int, answers: int) -> list[str] | None:
-    """In a child of the waiting process: have the job done by one of its own; the arguments in that, None here."""
+    """In a child of the waiting process: have the job done by one of its own; the module and its arguments in that, None here."""
     with open(told, "rb") as file:
         file.seek(0)
         job = json.loads(file.read())
@@ -107,11 +118,11 @@ def _mind(told: int, out: int, err: int, answers: int) -> list[str] | None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(job["env"])
-    return [str(ROOT / "provision" / "__main__.py"), *job["argv"]]
+    return [job["module"], *job["argv"]]
 
 
 def serve(connection: socket.socket) -> list[str]:
-    """Wait for jobs until the test run is gone; returns in a child, with its arguments, to do one."""
+    """Wait for jobs until the test run is gone; returns in a child, with module and arguments, to do one."""
     for name in (*LATE, *(each.name for each in walk_packages([str(ROOT / "provision")], "provision."))):
         if not name.endswith("__main__"):
             import_module(name)
@@ -132,4 +143,4 @@ def serve(connection: socket.socket) -> list[str]:
 
 if __name__ == "__main__":
     sys.argv = serve(socket.socket(fileno=int(sys.argv[1])))
-    import_module("provision.__main__").main()
+    import_module(sys.argv[0]).main()
