@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,10 +75,10 @@ class Vm:
         self.host.output(["ethtool", "-K", self.tap(), *words])
 
     def fix(self, *arguments: str, as_json: bool = True) -> tuple[CompletedProcess[str], dict[str, Any]]:
-        argv = [sys.executable, "-m", "provision", "fix", "--connect", URI, "vm", *arguments]
-        argv += ["--json"] if as_json else []
-        done = self.host.run(argv, timeout=240, env={"XDG_STATE_HOME": str(self.state)})
-        told = CompletedProcess(argv, done.returncode, done.stdout.decode(), done.stderr.decode())
+        words = [*arguments, "--json"] if as_json else arguments
+        told = rscvm(
+            self.host, "fix", "--connect", URI, "vm", *words, env={"XDG_STATE_HOME": str(self.state)}
+        )
         return told, json.loads(told.stdout) if as_json and told.stdout else {}
 
     def backups(self) -> list[Path]:

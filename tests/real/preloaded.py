@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +44,7 @@ def _connection() -> socket.socket:
     atexit.register(process.wait)
     atexit.register(ours.close)
     its.close()
+    assert ours.recv(1), "rscvm could not be imported"
     return ours
 
 
@@ -108,7 +110,9 @@ def _mind(told: int, out: int, err: int, answers: int) -> list[str] | None:
     _enter(job["pid"])
     if child := os.fork():
         os.write(answers, b"%d\n" % child)
-        os.write(answers, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with suppress(BrokenPipeError):  # whoever has killed it is not interested
+            os.write(answers, b"%d\n" % status)
         return None
     os.setsid()
     os.close(answers)
@@ -129,6 +133,7 @@ def serve(connection: socket.socket) -> list[str]:
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    connection.send(b"!")
     while (message := socket.recv_fds(connection, 1, 4))[0]:
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -11,6 +11,7 @@ import pytest
 from tests.real.demo_guest import CMDLINE
 from tests.real.domains import causes, until
 from tests.real.hypervisor import Hypervisor
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,10 +117,9 @@ def ask(host: Hypervisor, command: str, **arguments: object) -> None:
 
 def check(host: Hypervisor, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check --qmp`."""
-    program = [sys.executable, "-m", "provision", "check", "--qmp", SOCKET, "--json", *arguments]
-    done = host.run(program, timeout=120)
+    done = rscvm(host, "check", "--qmp", SOCKET, "--json", *arguments, timeout=120)
     nics = json.loads(done.stdout)["nics"] if done.stdout else []
-    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ import pytest
 
 from tests.real.demo_guest import CMDLINE
 from tests.real.domains import causes, define, domain, interface, networks, until
+from tests.real.preloaded import rscvm
 from tests.real.remote import REMOTE, Site
 
 if TYPE_CHECKING:
@@ -24,10 +24,9 @@ pytestmark = pytest.mark.real
 
 def check(site: Site, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check` on the client."""
-    argv = [sys.executable, "-m", "provision", "check", "--json", *arguments]
-    done = site.client.run(argv, timeout=120)
+    done = rscvm(site.client, "check", "--json", *arguments, timeout=120)
     nics = json.loads(done.stdout)["nics"] if done.stdout else []
-    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 
 def uri(site: Site, known_hosts: Path | None = None) -> str:

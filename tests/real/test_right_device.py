@@ -19,6 +19,7 @@ import pytest
 
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
+from tests.real.preloaded import rscvm
 from tests.real.whole import whole_host
 
 MACHINE = (
@@ -166,8 +167,8 @@ class Misleading:
         return all(log.exists() and "rscvm-guest: ready" in log.read_text(errors="replace") for log in logs)
 
     def check(self, *arguments: str) -> dict[str, Any]:
-        done = self.host.run([sys.executable, "-m", "provision", "check", "--json", *arguments], timeout=120)
-        assert done.returncode in (0, 1, 4), done.stderr.decode()
+        done = rscvm(self.host, "check", "--json", *arguments, timeout=120)
+        assert done.returncode in (0, 1, 4), done.stderr
         return {nic["mac"]: nic for nic in json.loads(done.stdout)["nics"]}
 
     def pid(self, name: str) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
+from tests.real.preloaded import rscvm
 
 NETWORK = """
 ip link set lo up
@@ -69,9 +69,8 @@ class Lab:
         return link["stats64"]["tx"]["packets"], link["stats64"]["tx"]["bytes"]
 
     def check(self) -> dict[str, Any]:
-        argv = [sys.executable, "-m", "provision", "check", "--json", "--qmp", str(self.folder / "vm.qmp")]
-        done = self.host.run(argv, timeout=120)
-        assert done.returncode in (0, 1), done.stderr.decode()
+        done = rscvm(self.host, "check", "--json", "--qmp", str(self.folder / "vm.qmp"), timeout=120)
+        assert done.returncode in (0, 1), done.stderr
         [nic] = json.loads(done.stdout)["nics"]
         found: dict[str, Any] = nic
         return found
