@@ -57,7 +57,7 @@ test:
 	@$(MAKE) --no-print-directory test-all
 
 test-all: check test-lowest fleet guest host
-	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile tests/real
+	$(ROOT) env $(if $(CI),CI=$(CI)) $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests/real
 
 # Linters and types are of one version, constraints.txt's, and are left out here; so are the house rules and the longest of
 # the tests, which is about our own bounds. Of what is drawn at random a fifth is enough: the whole is drawn once, above.

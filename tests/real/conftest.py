@@ -32,6 +32,20 @@ SWITCHES = {
 }
 
 
+LONGEST = (
+    "test_crash", "test_trouble", "test_remote_machines", "test_hck", "test_playbooks_host", "test_soak", "test_fix_lab",
+    "test_machines", "test_playbooks_audit", "test_plan", "test_fix", "test_apply_physical", "test_apply_taps", "test_mangleid",
+    "test_evidence", "test_apply_bridges", "test_networks",
+)  # fmt: skip
+"""Files that take minutes of a processor, few of which have many tests: a worker that began one last would be waited for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first; `--no-loadscope-reorder` keeps it so."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(LONGEST)))
+
+
 @dataclass(frozen=True)
 class Lab:
     """A lab file on a hypervisor host of its own, and rscvm on it."""
