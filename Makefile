@@ -25,7 +25,6 @@ RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-c
 TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3 openvswitch-switch
 
 BENCH_PACKAGES := virtinst
-GUEST_PACKAGES := lz4
 NEXT_PACKAGES := mmdebstrap
 
 # Ansible's environments are this machine's, so what needs them is left out.
@@ -123,12 +122,10 @@ build/mutants-venv/.installed: pyproject.toml constraints.txt tests/mutants/cons
 	@touch $@
 
 guest: packages
-	$(call install_packages,$(GUEST_PACKAGES))
 	@$(PYTHON) guest/build.py -o build/guest
 
 # For the tests only: a hypervisor host with a physical NIC.
 host: packages
-	$(call install_packages,$(GUEST_PACKAGES))
 	@$(PYTHON) guest/build.py --kind host -o build/host
 
 .venv/.installed: pyproject.toml constraints.txt | packages

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds a guest, its kernel and its initramfs, from Debian 12 packages; does nothing when nothing changed.
 
-Each is written packed (vmlinuz, initrd.gz) and unpacked (vmlinux, initrd), which boots in less time under TCG.
+The initramfs is written packed (initrd.gz) and unpacked (initrd), which boots in less time under TCG; so is a host's kernel.
 
 Nothing is installed: the packages are downloaded, kept in the output folder, and taken apart.
 """
@@ -136,8 +136,8 @@ def build(kind: Kind, kernel: str, packages: Sequence[debian.Package], output: P
         entries |= {name: cpio.plain(content) for name, content in kind.files.items()}
         entries |= {"init": cpio.program((HERE / "init").read_bytes()), "dev/console": cpio.node(5, 1)}
         image, initrd = next((work / "kernel/boot").glob("vmlinuz-*")).read_bytes(), cpio.archive(entries)
-        results = {"vmlinuz": image, "vmlinux": bzimage.unpacked(image)}
-        results |= {"initrd.gz": gzip.compress(initrd, 6, mtime=0), "initrd": initrd}
+        results = {"vmlinuz": image, "initrd.gz": gzip.compress(initrd, 6, mtime=0), "initrd": initrd}
+        results |= {"vmlinux": bzimage.unpacked(image)} if kind.unpacked else {}
         for name, content in results.items():
             (work / name).write_bytes(content)
             (work / name).replace(output / name)

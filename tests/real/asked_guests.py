@@ -99,7 +99,7 @@ def guest_of_qemu(host: Hypervisor) -> Iterator[AskedGuest]:
             ),
             *(
                 "-kernel",
-                f"{GUEST}/vmlinux",
+                f"{GUEST}/vmlinuz",
                 "-initrd",
                 f"{GUEST}/initrd",
                 "-append",

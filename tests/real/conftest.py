@@ -70,7 +70,7 @@ class Lab:
 
 
 def guest_machine(
-    backend: str, name: str, *, switch: str = "", nics: str, more: str = "", kernel: Path = GUEST / "vmlinux"
+    backend: str, name: str, *, switch: str = "", nics: str, more: str = "", kernel: Path = GUEST / "vmlinuz"
 ) -> str:
     """One machine of a lab file that boots the demo guest, or another kernel."""
     return f"""
@@ -114,7 +114,7 @@ def comparable(snapshot: Snapshot) -> Snapshot:
 @pytest.fixture(scope="session")
 def guest() -> Path:
     """The demo guest; `make guest` builds it."""
-    assert (GUEST / "vmlinux").exists(), "the demo guest is not built: run `make guest`"
+    assert (GUEST / "vmlinuz").exists(), "the demo guest is not built: run `make guest`"
     return GUEST
 
 

@@ -50,7 +50,7 @@ def domain(name: str, *interfaces: str, switch: str = "", more: str = "", descri
   <memory unit='MiB'>192</memory>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{GUEST}/vmlinux</kernel>
+    <kernel>{GUEST}/vmlinuz</kernel>
     <initrd>{GUEST}/initrd</initrd>
     <cmdline>{CMDLINE} {switch}</cmdline>
   </os>

@@ -33,7 +33,7 @@ def domain_xml(folder: Path, inner: str = GOOD, *, switch: str = "", override: s
   <name>vm</name><memory unit='MiB'>192</memory>
   <metadata><x:mark xmlns:x='urn:x'>kept <!-- as it is --> &amp; whole</x:mark></metadata>
   <os><type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{GUEST}/vmlinux</kernel><initrd>{GUEST}/initrd</initrd>
+    <kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd</initrd>
     <cmdline>{CMDLINE} {switch}</cmdline></os>
   <features><acpi/></features><cpu mode='maximum'/>
   <devices>

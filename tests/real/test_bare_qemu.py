@@ -96,7 +96,7 @@ def argv(guest: Path) -> list[str]:
     pairs = [(("-netdev", netdev) if netdev else (), device) for netdev, device, _ in NICS.values()]
     nics = [word for netdev, device in pairs for word in (*netdev, "-device", device)]
     nics += ["-netdev", tap("tf"), "-netdev", "hubport,id=tg,hubid=1,netdev=tf"]
-    boot = ["-kernel", f"{guest}/vmlinux", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
+    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
     machine = ["-machine", "q35,accel=tcg", "-m", "192", "-nodefaults", "-display", "none", *boot]
     qemu = ["qemu-system-x86_64", *machine, *nics, "-qmp", f"unix:{SOCKET},server=on,wait=off"]
     return [sys.executable, "-c", WITH_DESCRIPTOR, *qemu]

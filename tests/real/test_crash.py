@@ -57,7 +57,7 @@ def test_up_killed_after_each_step_converges_and_goes_down_without_a_trace(
         assert step < MOST_STEPS
 
     assert step > 4
-    lab(there.host, backend, tmp_path, GUEST / "vmlinux")
+    lab(there.host, backend, tmp_path, GUEST / "vmlinuz")
     good(there, "up", "--wait", "60")
     good(there, "plan", "--exit-code")
     good(there, "down")

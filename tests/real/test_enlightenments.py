@@ -35,7 +35,7 @@ machines:
     nested: true
     memory: 128MiB
     accel: auto
-    kernel: {image: GUEST/vmlinux, initrd: GUEST/initrd, cmdline: "CMDLINE"}
+    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd, cmdline: "CMDLINE"}
     nics: [{bridge: br-lab}]
   bare:
     <<: *machine

@@ -24,7 +24,7 @@ GUESTS_DOMAIN = f"""\
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{GUEST}/vmlinux</kernel>
+    <kernel>{GUEST}/vmlinuz</kernel>
     <initrd>{GUEST}/initrd</initrd>
     <cmdline>{CMDLINE}</cmdline>
   </os>

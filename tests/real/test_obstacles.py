@@ -131,7 +131,7 @@ def open_tmp_path(tmp_path: Path) -> Path:
 
 
 def test_no_permission_to_make_taps(hypervisor: Hypervisor, open_tmp_path: Path) -> None:
-    for name in ("vmlinux", "initrd"):
+    for name in ("vmlinuz", "initrd"):
         shutil.copy(GUEST / name, open_tmp_path / name)
     there = lab(hypervisor, open_tmp_path)
     there.path.write_text(there.path.read_text().replace(str(GUEST), str(open_tmp_path)))
@@ -150,7 +150,7 @@ def test_a_qemu_that_refuses_to_start_takes_all_back(
 ) -> None:
     (tmp_path / "empty").write_bytes(b"")
     there = lab(hypervisor, tmp_path, backend)
-    there.path.write_text(there.path.read_text().replace(f"{GUEST}/vmlinux", f"{tmp_path}/empty"))
+    there.path.write_text(there.path.read_text().replace(f"{GUEST}/vmlinuz", f"{tmp_path}/empty"))
 
     refused(there, 3, "taken back: make bridge br-lab")
 

@@ -30,7 +30,7 @@ ip link add br1 type bridge; ip link set br1 up
 
 cd /run
 qemu-system-x86_64 -name bare -machine q35,accel=tcg -m 192 -nodefaults -display none -daemonize \
-    -kernel "$1/vmlinux" -initrd "$1/initrd" -append "$2" \
+    -kernel "$1/vmlinuz" -initrd "$1/initrd" -append "$2" \
     -netdev tap,id=t0,ifname=t0,script=no,downscript=no -device virtio-net-pci,netdev=t0,id=n \
     -qmp unix:/run/q.sock,server=on,wait=off
 ip link set t0 up master br1

@@ -106,7 +106,7 @@ def test_a_qemu_on_another_host_is_judged_by_its_socket(site: Site, guest: Path)
         f"Host hv\n HostName {REMOTE}\n User root\n IdentityFile {site.at / 'id'}\n"
         f" UserKnownHostsFile {site.at / 'known_hosts'}\n"
     )
-    boot = ["-kernel", f"{guest}/vmlinux", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
+    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
     nic = [
         "-netdev",
         "tap,id=t0,ifname=t0,script=no,downscript=no",

@@ -23,7 +23,7 @@ from tests.real.preloaded import rscvm
 from tests.real.whole import whole_host
 
 MACHINE = (
-    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinux -initrd $G/initrd"
+    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd"
     f" -append '{CMDLINE}'"
     " -serial file:$D/{name}.log -name '{said}' -pidfile $D/{name}.pid -daemonize"
     " -device virtio-net-pci,netdev=n,id=nic,mac=52:54:00:00:01:{mac} {more}"
@@ -97,7 +97,7 @@ ip link set dom0 up
 def domain(name: str, folder: Path, *, interface: str = "", more: str = "") -> str:
     return f"""<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name><memory unit='MiB'>192</memory>
-  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{GUEST}/vmlinux</kernel><initrd>{GUEST}/initrd</initrd>
+  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd</initrd>
     <cmdline>{CMDLINE}</cmdline></os><features><acpi/></features><cpu mode='maximum'/>
   <devices>{interface}<serial type='file'><source path='{folder}/{name}.log'/></serial><memballoon model='none'/></devices>
   {more}</domain>"""

@@ -17,7 +17,7 @@ UP = (sys.executable, "-m", "provision", "up", "--no-check")
 
 
 def lab(host: Hypervisor, tmp_path: Path, backend: str, *, boots: bool = True) -> Lab:
-    kernel = GUEST / "vmlinux" if boots else idle_kernel(tmp_path / "idle")
+    kernel = GUEST / "vmlinuz" if boots else idle_kernel(tmp_path / "idle")
     path = tmp_path / "lab.yaml"
     base = tmp_path / "base.qcow2"
     if not base.exists():

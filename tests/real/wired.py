@@ -31,7 +31,7 @@ ip tuntap add dev tap0 mode tap vnet_hdr
 ip link set tap0 up master fwbr
 """
 MACHINE = (
-    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinux -initrd $G/initrd"
+    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd"
     f" -append '{CMDLINE} rsc.gro=off rsc.ip=10.77.0.2/24' -serial file:$D/vm.log -daemonize"
     " -netdev tap,id=n,ifname=tap0,script=no,downscript=no -device virtio-net-pci,netdev=n,id=nic"
     " -qmp unix:$D/vm.qmp,server=on,wait=off"
