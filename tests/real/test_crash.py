@@ -17,7 +17,8 @@ MOST_STEPS = 40
 def lab(hypervisor: Hypervisor, backend: str, tmp_path: Path, kernel: Path | None = None) -> Lab:
     """Its machine does nothing unless a kernel is named."""
     base = tmp_path / "base.qcow2"
-    hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
+    if not base.exists():
+        hypervisor.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
     path = tmp_path / "lab.yaml"
     kernel = kernel or idle_kernel(tmp_path / "idle")
     disks = f"disks: [{{image: {base}}}]"
@@ -57,6 +58,7 @@ def test_up_killed_after_each_step_converges_and_goes_down_without_a_trace(
         assert step < MOST_STEPS
 
     assert step > 4
+    good(there, "down")
     lab(there.host, backend, tmp_path, GUEST / "vmlinuz")
     good(there, "up", "--wait", "60")
     good(there, "plan", "--exit-code")
