@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Builds a guest, vmlinuz and initrd.gz, from Debian 12 packages; does nothing when nothing changed.
+"""Builds a guest, its kernel and its initramfs, from Debian 12 packages; does nothing when nothing changed.
+
+The initramfs is written packed (initrd.gz) and unpacked (initrd), which boots in less time under TCG; so is a host's kernel.
 
 Nothing is installed: the packages are downloaded, kept in the output folder, and taken apart.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gzip
 import hashlib
 import json
 import sys
@@ -16,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import bzimage
 import cpio
 import debian
 import driver
@@ -115,7 +119,7 @@ def program_entries(tree: Path, programs: Sequence[str]) -> dict[str, cpio.Entry
 
 
 def build(kind: Kind, kernel: str, packages: Sequence[debian.Package], output: Path) -> None:
-    """Make vmlinuz and initrd.gz of packages, whose first is the kernel, and put both in place at the end."""
+    """Make kernel and initramfs of packages, whose first is the kernel, and put them in place at the end."""
     debs = output / "debs"
     say(f"packages: {', '.join(package.spec for package in packages)}")
     debian.fetch(packages, debs)
@@ -131,9 +135,11 @@ def build(kind: Kind, kernel: str, packages: Sequence[debian.Package], output: P
         )
         entries |= {name: cpio.plain(content) for name, content in kind.files.items()}
         entries |= {"init": cpio.program((HERE / "init").read_bytes()), "dev/console": cpio.node(5, 1)}
-        (work / "initrd.gz").write_bytes(cpio.archive(entries))
-        next((work / "kernel/boot").glob("vmlinuz-*")).rename(work / "vmlinuz")
-        for name in ("vmlinuz", "initrd.gz"):
+        image, initrd = next((work / "kernel/boot").glob("vmlinuz-*")).read_bytes(), cpio.archive(entries)
+        results = {"vmlinuz": image, "initrd.gz": gzip.compress(initrd, 6, mtime=0), "initrd": initrd}
+        results |= {"vmlinux": bzimage.unpacked(image)} if kind.unpacked else {}
+        for name, content in results.items():
+            (work / name).write_bytes(content)
             (work / name).replace(output / name)
             say(f"{output / name}: {(output / name).stat().st_size / 1e6:.1f} MB")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import stat
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -56,8 +55,8 @@ def _with_folders(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
 
 
 def archive(entries: Mapping[str, Entry]) -> bytes:
-    """The gzip'd archive of entries by path (relative, without a leading slash); their folders are made."""
+    """The archive of entries by path (relative, without a leading slash); their folders are made."""
     records = [
         _record(number, name, entry) for number, (name, entry) in enumerate(_with_folders(entries), start=1)
     ]
-    return gzip.compress(b"".join([*records, _record(0, "TRAILER!!!", Entry(0))]), mtime=0)
+    return b"".join([*records, _record(0, "TRAILER!!!", Entry(0))])

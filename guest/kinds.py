@@ -32,6 +32,8 @@ class Kind:
     later: tuple[str, ...] = ()
     """At hand, with the order in which who needs them loads them: they take time, and some make devices."""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    unpacked: bool = False
+    """Its kernel is written unpacked, too: for a full one that saves 3 s of CPU under TCG."""
 
 
 GUEST = Kind(
@@ -74,6 +76,7 @@ _NETWORKS = (
 # nor one that may log in: an archive appended to its initramfs brings both.
 HOST = Kind(
     kernel="full",
+    unpacked=True,
     modules=("tun", "bridge"),
     later=_NETWORKS,
     programs=(

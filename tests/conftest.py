@@ -21,6 +21,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, a
 
 # A test says what is so, and never how long this machine took over it.
 settings.register_profile("rscvm", deadline=None)
+# For `make test-lowest`, after all examples have been tried once.
+settings.register_profile("few", deadline=None, max_examples=20)
 # For `make mutants`: the same few examples for each, and the first that fails is enough.
 settings.register_profile(
     "mutants",

@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -94,14 +95,22 @@ def level(name: str) -> int:
     return next((i for i, rooms in enumerate(LEVELS) if room(name) in rooms), -1)
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The file as a tree, read once."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """What the file imports, modules and names of them."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 MODULES = {module_name(path): path for path in FILES}
@@ -165,7 +174,7 @@ def test_a_name_stands_in_two_rooms_only_for_one_subject() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_first_line_tells_what_is_in_the_file(path: Path) -> None:
-    first = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    first = (ast.get_docstring(parsed(path)) or "").partition("\n")[0]
 
     assert first.endswith(".")
     assert len(first) < LINE
@@ -174,17 +183,14 @@ def test_every_first_line_tells_what_is_in_the_file(path: Path) -> None:
 @pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "guest").glob("*.py")), *sorted((ROOT / "bench").glob("*.py"))],
                          ids=lambda path: str(path.relative_to(ROOT)))  # fmt: skip
 def test_files_and_functions_are_short(path: Path) -> None:
-    text = path.read_text()
-    functions = [
-        n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    functions = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     long = {
         f.name: f.end_lineno - f.lineno + 1
         for f in functions
         if f.end_lineno and f.end_lineno - f.lineno >= LONGEST_FUNCTION
     }
 
-    assert len(text.splitlines()) <= LONGEST_FILE
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
     assert not long
 
 

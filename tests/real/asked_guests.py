@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.real.domains import GUEST, define, domain
+from tests.real.demo_guest import CMDLINE, GUEST
+from tests.real.domains import define, domain
 from tests.real.hypervisor import Hypervisor, wait_for
 
 DRIVER = str(Path(__file__).parent / "driver.py")
@@ -100,9 +101,9 @@ def guest_of_qemu(host: Hypervisor) -> Iterator[AskedGuest]:
                 "-kernel",
                 f"{GUEST}/vmlinuz",
                 "-initrd",
-                f"{GUEST}/initrd.gz",
+                f"{GUEST}/initrd",
                 "-append",
-                "console=ttyS0 quiet",
+                CMDLINE,
             ),
             *("-chardev", f"socket,id=qga0,path={SOCKET},server=on,wait=off", "-device", "virtio-serial-pci"),
             *("-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"),

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.engine.compiled import initramfs
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor, Snapshot
+from tests.real.preloaded import rscvm, run
 from tests.real.remote import Site, remote_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
-GUEST = ROOT / "build" / "guest"
-KILLER = str(Path(__file__).parent / "killer.py")
 
 # Kernel command line switches of the demo guest, by what they make it do.
 SWITCHES = {
@@ -33,6 +33,20 @@ SWITCHES = {
 }
 
 
+LONGEST = (
+    "test_crash", "test_trouble", "test_remote_machines", "test_hck", "test_playbooks_host", "test_soak", "test_fix_lab",
+    "test_machines", "test_playbooks_audit", "test_plan", "test_fix", "test_apply_physical", "test_apply_taps", "test_mangleid",
+    "test_evidence", "test_apply_bridges", "test_networks",
+)  # fmt: skip
+"""Files that take minutes of a processor, few of which have many tests: a worker that began one last would be waited for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first; `--no-loadscope-reorder` keeps it so."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(LONGEST)))
+
+
 @dataclass(frozen=True)
 class Lab:
     """A lab file on a hypervisor host of its own, and rscvm on it."""
@@ -41,6 +55,8 @@ class Lab:
     path: Path
 
     def rscvm(self, *arguments: str, user: str | None = None) -> CompletedProcess[str]:
+        if user is None:
+            return rscvm(self.host, *arguments)
         done = self.host.run([sys.executable, "-m", "provision", *arguments], timeout=240, user=user)
         return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -54,8 +70,10 @@ class Lab:
         return {f"{nic['machine']}.{nic['nic']}": nic for nic in json.loads(done.stdout)["nics"]}
 
 
-def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more: str = "") -> str:
-    """One machine of a lab file that boots the demo guest."""
+def guest_machine(
+    backend: str, name: str, *, switch: str = "", nics: str, more: str = "", kernel: Path = GUEST / "vmlinuz"
+) -> str:
+    """One machine of a lab file that boots the demo guest, or another kernel."""
     return f"""
   {name}:
     backend: {backend}
@@ -64,9 +82,9 @@ def guest_machine(backend: str, name: str, *, switch: str = "", nics: str, more:
     vcpus: 1
     accel: tcg
     kernel:
-      image: {GUEST}/vmlinuz
-      initrd: {GUEST}/initrd.gz
-      cmdline: "console=ttyS0 quiet {switch}"
+      image: {kernel}
+      initrd: {GUEST}/initrd
+      cmdline: "{CMDLINE} {switch}"
     nics: {nics}
     {more}
 """
@@ -76,6 +94,11 @@ HEAD = """version: 1
 hosts: {local: {bridges: {br-lab: {address: 10.9.0.1/24}}}}
 machines:
 """
+
+
+def with_trouble(there: Lab, verb: str, step: int, mode: str) -> CompletedProcess[str]:
+    """How rscvm ended that met with trouble at that step; killer.py tells of the modes."""
+    return run(there.host, "tests.real.killer", verb, str(there.path), str(step), mode)
 
 
 def lab_with(host: Hypervisor, tmp_path: Path, *machines: str) -> Lab:
@@ -100,7 +123,7 @@ def guest() -> Path:
 def engine_kernel(guest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The guest of tests/engine, as a lab file names it."""
     archive = initramfs(tmp_path_factory.mktemp("engine"))
-    return {"image": f"{guest}/vmlinuz", "initrd": str(archive), "cmdline": "console=ttyS0 quiet"}
+    return {"image": f"{guest}/vmlinuz", "initrd": str(archive), "cmdline": CMDLINE}
 
 
 @pytest.fixture

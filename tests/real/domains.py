@@ -8,17 +8,17 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import wait_for
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.real.hypervisor import Hypervisor
 
-GUEST = Path(__file__).parent.parent.parent / "build" / "guest"
 SYSTEM = "qemu:///system"
 _BRIDGE = "<source bridge='br0'/>"
 
@@ -51,8 +51,8 @@ def domain(name: str, *interfaces: str, switch: str = "", more: str = "", descri
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{GUEST}/vmlinuz</kernel>
-    <initrd>{GUEST}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet {switch}</cmdline>
+    <initrd>{GUEST}/initrd</initrd>
+    <cmdline>{CMDLINE} {switch}</cmdline>
   </os>
   <features><acpi/></features>
   <devices>{"".join(interfaces)}<memballoon model='none'/></devices>
@@ -80,10 +80,9 @@ def define(host: Hypervisor, xml: str) -> None:
 
 def check(host: Hypervisor, *arguments: str, timeout: float = 120) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check --connect`."""
-    argv = [sys.executable, "-m", "provision", "check", "--connect", SYSTEM, "--json", *arguments]
-    done = host.run(argv, timeout=timeout)
+    done = rscvm(host, "check", "--connect", SYSTEM, "--json", *arguments, timeout=timeout)
     nics = json.loads(done.stdout)["nics"] if done.stdout else []
-    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 
 def causes(nics: dict[str, Any]) -> dict[str, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,8 @@ def domain_xml(folder: Path, inner: str = GOOD, *, switch: str = "", override: s
   <name>vm</name><memory unit='MiB'>192</memory>
   <metadata><x:mark xmlns:x='urn:x'>kept <!-- as it is --> &amp; whole</x:mark></metadata>
   <os><type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet {switch}</cmdline></os>
+    <kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd</initrd>
+    <cmdline>{CMDLINE} {switch}</cmdline></os>
   <features><acpi/></features><cpu mode='maximum'/>
   <devices>
     <controller type='usb' model='qemu-xhci'/>
@@ -75,10 +75,10 @@ class Vm:
         self.host.output(["ethtool", "-K", self.tap(), *words])
 
     def fix(self, *arguments: str, as_json: bool = True) -> tuple[CompletedProcess[str], dict[str, Any]]:
-        argv = [sys.executable, "-m", "provision", "fix", "--connect", URI, "vm", *arguments]
-        argv += ["--json"] if as_json else []
-        done = self.host.run(argv, timeout=240, env={"XDG_STATE_HOME": str(self.state)})
-        told = CompletedProcess(argv, done.returncode, done.stdout.decode(), done.stderr.decode())
+        words = [*arguments, "--json"] if as_json else arguments
+        told = rscvm(
+            self.host, "fix", "--connect", URI, "vm", *words, env={"XDG_STATE_HOME": str(self.state)}
+        )
         return told, json.loads(told.stdout) if as_json and told.stdout else {}
 
     def backups(self) -> list[Path]:

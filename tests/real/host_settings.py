@@ -15,6 +15,7 @@ from subprocess import PIPE, CompletedProcess
 from typing import Any
 
 from provision.facts.ethtool_features import parse_features
+from tests.real import preloaded
 from tests.real.hypervisor import Hypervisor, wait_for
 from tests.real.remote import REMOTE, Site, cable
 
@@ -39,8 +40,7 @@ def lab(
 
 def rscvm(site: Site, *arguments: str, env: dict[str, str] | None = None) -> CompletedProcess[str]:
     """One command line on the client, which never ends in a traceback."""
-    done = site.client.run([sys.executable, "-m", "provision", *arguments], timeout=240, env=env)
-    told = CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    told = preloaded.rscvm(site.client, *arguments, env=env)
     assert "Traceback" not in told.stderr, told.stderr
     assert "internal error" not in told.stderr, told.stderr
     return told

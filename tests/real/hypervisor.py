@@ -22,9 +22,10 @@ from subprocess import PIPE
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-T = TypeVar("T")
+from tests.real import probed
 
-LIBVIRT_DAEMONS = ("virtlogd", "libvirtd")
+T = TypeVar("T")
+LIBVIRT_DAEMONS, SOCKET = ("virtlogd", "libvirtd"), "/run/libvirt/libvirt-sock"
 
 QEMU_CONF = """\
 stdio_handler = "file"
@@ -219,12 +220,11 @@ class Hypervisor:
 
     def start_libvirtd(self, *, timeout: float = 30) -> None:
         """Start virtlogd and libvirtd; both answer when this returns."""
-        deadline = time.monotonic() + timeout
-        for daemon in LIBVIRT_DAEMONS:
-            self.output([daemon, "--daemon"])
-        wait_for(self.path("/run/libvirt/libvirt-sock").is_socket, deadline, "libvirtd's socket")
-        # A client is served only when the drivers are ready, and virsh waits for that by itself.
-        self.virsh("version")
+        with probed.shared(self.path(probed.ANSWERS)):
+            for daemon in LIBVIRT_DAEMONS:
+                self.output([daemon, "--daemon"])
+            wait_for(self.path(SOCKET).is_socket, time.monotonic() + timeout, "libvirtd's socket")
+            self.virsh("version")  # is answered when the drivers are ready, and so clients are served
 
     def stop_libvirtd(self, *, timeout: float = 30) -> None:
         """Stop both daemons; running domains stay, as on any host."""

@@ -106,6 +106,13 @@ class Counting:
 
 
 def main() -> None:
+    try:
+        work()
+    except RscvmError as failure:
+        sys.exit(f"{failure}\nhint: {failure.hint}")
+
+
+def work() -> None:
     verb, path, at, mode = sys.argv[1:]
     lab = read_lab(path)
     with edges_of(lab, Output()) as real:
@@ -114,9 +121,3 @@ def main() -> None:
             bring_up(site, list(lab.machines), print)
         else:
             take_down(site, None, print)
-
-
-try:
-    main()
-except RscvmError as failure:
-    sys.exit(f"{failure}\nhint: {failure.hint}")

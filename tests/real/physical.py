@@ -16,6 +16,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import cpio
+from tests.real.demo_guest import CMDLINE
 from tests.real.hypervisor import Hypervisor, wait_for
 
 BUILT = Path(__file__).parent.parent.parent / "build" / "host"
@@ -86,8 +87,8 @@ def _start(near: Hypervisor, folder: Path, taps: Sequence[str], switches: str) -
         [
             *("qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none"),
             *("-machine", "q35,accel=tcg", "-cpu", "max", "-m", "384"),
-            *("-kernel", str(BUILT / "vmlinuz"), "-initrd", str(folder / "initrd")),
-            *("-append", f"console=ttyS0 quiet {switches}", "-serial", f"file:{folder / 'console'}"),
+            *("-kernel", str(BUILT / "vmlinux"), "-initrd", str(folder / "initrd")),
+            *("-append", f"{CMDLINE} {switches}", "-serial", f"file:{folder / 'console'}"),
             *chain.from_iterable(nics),
             *("-daemonize", "-pidfile", str(folder / "pid")),
         ]
@@ -126,7 +127,7 @@ def physical_host(
     :param more: TAPs of `near` that are made for further NICs of the host, without addresses.
     :raise TimeoutError: when its sshd does not answer in time.
     """
-    assert (BUILT / "vmlinuz").exists(), "the host is not built: run `make host`"
+    assert (BUILT / "vmlinux").exists(), "the host is not built: run `make host`"
     address, deadline = f"{network}.2", time.monotonic() + BOOT_SECONDS
     with ExitStack() as taken_back:
         for name in (tap, *more):
@@ -135,7 +136,7 @@ def physical_host(
             near.output(["ip", "link", "set", name, "up"])
         near.output(["ip", "address", "add", f"{network}.1/24", "dev", tap])
         keys = _make_keys(near, folder, address)
-        (folder / "initrd").write_bytes((BUILT / "initrd.gz").read_bytes() + keys)
+        (folder / "initrd").write_bytes((BUILT / "initrd").read_bytes() + keys)
         pid = _start(near, folder, (tap, *more), f"rsc.ip={address}/24")
         taken_back.callback(_end, near, pid)
         identity, known_hosts, console = (folder / name for name in ("identity", "known_hosts", "console"))

@@ -25,10 +25,10 @@ from provision.verbs.doctor import examine
 from provision.verbs.down import take_down
 from provision.verbs.status import host_status
 from provision.verbs.up import bring_up
+from tests.real.demo_guest import GUEST
 from tests.real.hypervisor import Hypervisor
 from tests.recorded_answers import LAB, NIC_LAB, RECORDED, asked
 
-GUEST = Path(__file__).parent.parent.parent / "build" / "guest"
 FURNISH = """
 mount -t tmpfs tmpfs /srv
 cp "$1"/vmlinuz "$1"/initrd.gz /srv

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from provision.facts.ethtool_coalesce import Coalesce, parse_coalesce
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
+from tests.real import preloaded
 from tests.real.host_settings import lab, misbehaving, refused, rscvm, with_nic
 from tests.real.hypervisor import Hypervisor
 from tests.real.physical import NIC, PhysicalHost, physical_host
@@ -38,11 +38,9 @@ class Lab:
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
         command, *more = arguments
-        done = self.host.near.run(
-            [sys.executable, "-m", "provision", command, str(self.path), *more], timeout=240
-        )
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        done = preloaded.rscvm(self.host.near, command, str(self.path), *more)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
 
     def coalescing(self) -> Coalesce:
         return parse_coalesce(self.host.output("ethtool", "-c", NIC))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import pytest
 from tests.real.asked_guests import CHANNEL, AskedGuest
 from tests.real.domains import SYSTEM, define, domain, interface
 from tests.real.hypervisor import Hypervisor
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ class Asked:
 
     def rscvm(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Exit status and document."""
-        done = self.guest.host.run([sys.executable, "-m", "provision", *arguments, "--json"], timeout=240)
+        done = rscvm(self.guest.host, *arguments, "--json")
         document: dict[str, Any] = json.loads(done.stdout)
         return done.returncode, document
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.real.demo_guest import CMDLINE
 from tests.real.domains import causes, until
 from tests.real.hypervisor import Hypervisor
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +96,7 @@ def argv(guest: Path) -> list[str]:
     pairs = [(("-netdev", netdev) if netdev else (), device) for netdev, device, _ in NICS.values()]
     nics = [word for netdev, device in pairs for word in (*netdev, "-device", device)]
     nics += ["-netdev", tap("tf"), "-netdev", "hubport,id=tg,hubid=1,netdev=tf"]
-    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.gz", "-append", "console=ttyS0 quiet"]
+    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
     machine = ["-machine", "q35,accel=tcg", "-m", "192", "-nodefaults", "-display", "none", *boot]
     qemu = ["qemu-system-x86_64", *machine, *nics, "-qmp", f"unix:{SOCKET},server=on,wait=off"]
     return [sys.executable, "-c", WITH_DESCRIPTOR, *qemu]
@@ -115,10 +117,9 @@ def ask(host: Hypervisor, command: str, **arguments: object) -> None:
 
 def check(host: Hypervisor, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check --qmp`."""
-    program = [sys.executable, "-m", "provision", "check", "--qmp", SOCKET, "--json", *arguments]
-    done = host.run(program, timeout=120)
+    done = rscvm(host, "check", "--qmp", SOCKET, "--json", *arguments, timeout=120)
     nics = json.loads(done.stdout)["nics"] if done.stdout else []
-    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import GUEST
 from tests.real.hypervisor import Hypervisor, Snapshot, wait_for
 
 KEPT = Path(__file__).parent.parent / "fixtures" / "rscvm-0.1.0"

@@ -16,7 +16,8 @@ from provision.host.read.enlightenments import EnlightenmentQuestions
 from provision.render.machine import domain_xml
 from tests.builders import FakeEdges
 from tests.hyperv_hosts import HOSTS, TSC, view_on, windows
-from tests.real.conftest import GUEST, Lab
+from tests.real.conftest import Lab
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ machines:
     nested: true
     memory: 128MiB
     accel: auto
-    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd.gz, cmdline: "console=ttyS0 quiet"}
+    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd, cmdline: "CMDLINE"}
     nics: [{bridge: br-lab}]
   bare:
     <<: *machine
@@ -53,7 +54,7 @@ def host(guest: Path) -> Iterator[Hypervisor]:
 
 def test_where_kvm_is_of_no_use_both_backends_get_none_and_run(host: Hypervisor, tmp_path: Path) -> None:
     path = tmp_path / "lab.yaml"
-    path.write_text(LAB.replace("GUEST", str(GUEST)))
+    path.write_text(LAB.replace("GUEST", str(GUEST)).replace("CMDLINE", CMDLINE))
     there = Lab(host, path)
 
     up = there.run("up", "--no-check")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.real.asked_guests import AskedGuest
-from tests.real.conftest import GUEST, Lab
+from tests.real.conftest import Lab
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ labs:
       memory: 192MiB
       vcpus: 1
       accel: tcg
-      kernel: {{image: {GUEST}/vmlinuz, initrd: {GUEST}/initrd.gz, cmdline: "console=ttyS0 quiet rsc.driver=hck"}}
+      kernel: {{image: {GUEST}/vmlinuz, initrd: {GUEST}/initrd, cmdline: "{CMDLINE} rsc.driver=hck"}}
 """
 DUT = "rsc-dut"
 AGENT = f"/var/lib/rscvm/lab/{DUT}.agent"

@@ -10,7 +10,8 @@ import pytest
 
 from provision.facts.domain_compare import differences
 from tests.builders import FIXTURES
-from tests.real.conftest import GUEST, Lab
+from tests.real.conftest import Lab
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
 
 VIRT_INSTALL = FIXTURES / "domains" / "virt-install-4.1.0"
@@ -24,8 +25,8 @@ GUESTS_DOMAIN = f"""\
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{GUEST}/vmlinuz</kernel>
-    <initrd>{GUEST}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet</cmdline>
+    <initrd>{GUEST}/initrd</initrd>
+    <cmdline>{CMDLINE}</cmdline>
   </os>
   <features><acpi/><apic/></features>
   <devices>

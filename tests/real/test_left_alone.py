@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import KILLER, Lab, comparable, guest_machine, lab_with
+from tests.real.conftest import Lab, comparable, guest_machine, lab_with, with_trouble
 from tests.real.hypervisor import Hypervisor, wait_for
 
 DISK = "/var/lib/rscvm/lab/vm-0.qcow2"
@@ -158,10 +158,7 @@ def test_what_an_admin_made_under_our_names_after_a_killed_up_stays(
     nics = "[{bridge: br-lab, ifname: t0}]"
     there = lab_with(hypervisor, tmp_path, guest_machine("qemu", "vm", nics=nics))
     for step in range(1, 9):
-        assert (
-            hypervisor.run([sys.executable, KILLER, "up", str(there.path), str(step), "after"]).returncode
-            != 0
-        )
+        assert with_trouble(there, "up", step, "after").returncode != 0
         if "lab/journal.json" in hypervisor.snapshot().files:
             break
     assert "lab/journal.json" in hypervisor.snapshot().files

@@ -10,6 +10,7 @@ from provision.facts.guest import FamilyRsc, GuestFacts
 from provision.facts.linux_guest import parse_linux_guest
 from provision.render.guest_scripts import ask_linux
 from tests.real.asked_guests import AskedGuest
+from tests.real.demo_guest import CMDLINE
 from tests.real.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def host(guest: Path) -> Iterator[AskedGuest]:
     for name, mac, more in (("t0", WHOLE, ""), ("t1", CUT, ",guest_tso4=off,guest_tso6=off")):
         nics += ["-netdev", f"tap,id={name},ifname={name},script=no,downscript=no"]
         nics += ["-device", f"virtio-net-pci,netdev={name},mac={mac}{more}"]
-    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.gz", "-append", "console=ttyS0 quiet"]
+    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
     agent = ["-device", "virtio-serial", "-chardev", f"socket,id=a,path={AGENT},server=on,wait=off"]
     agent += ["-device", "virtserialport,chardev=a,name=org.qemu.guest_agent.0"]
     with Hypervisor() as host:

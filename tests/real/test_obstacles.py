@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.conftest import GUEST, HEAD, Lab, guest_machine
+from tests.real.conftest import HEAD, Lab, guest_machine
+from tests.real.demo_guest import CMDLINE, GUEST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,7 @@ def open_tmp_path(tmp_path: Path) -> Path:
 
 
 def test_no_permission_to_make_taps(hypervisor: Hypervisor, open_tmp_path: Path) -> None:
-    for name in ("vmlinuz", "initrd.gz"):
+    for name in ("vmlinuz", "initrd"):
         shutil.copy(GUEST / name, open_tmp_path / name)
     there = lab(hypervisor, open_tmp_path)
     there.path.write_text(there.path.read_text().replace(str(GUEST), str(open_tmp_path)))
@@ -188,9 +189,7 @@ def test_a_bridge_that_others_use_is_left_by_down(hypervisor: Hypervisor, tmp_pa
 
 def test_a_guest_that_never_boots_is_not_ready(hypervisor: Hypervisor, tmp_path: Path) -> None:
     there = lab(hypervisor, tmp_path)
-    there.path.write_text(
-        there.path.read_text().replace("console=ttyS0 quiet", "console=ttyS0 quiet panic=-1 rdinit=/none")
-    )
+    there.path.write_text(there.path.read_text().replace(CMDLINE, f"{CMDLINE} panic=-1 rdinit=/none"))
 
     up = there.run("up", "--wait", "4")
 

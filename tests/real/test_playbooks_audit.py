@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.real.demo_guest import CMDLINE
 from tests.real.domains import define, domain, interface, networks, until
 from tests.real.fleet import VERSIONS, ansible, inventory, module, playbook
 from tests.real.host_settings import SECOND, second_host
@@ -29,7 +30,7 @@ ip link add br1 type bridge; ip link set br1 up
 
 cd /run
 qemu-system-x86_64 -name bare -machine q35,accel=tcg -m 192 -nodefaults -display none -daemonize \
-    -kernel "$1/vmlinuz" -initrd "$1/initrd.gz" -append "console=ttyS0 quiet" \
+    -kernel "$1/vmlinuz" -initrd "$1/initrd" -append "$2" \
     -netdev tap,id=t0,ifname=t0,script=no,downscript=no -device virtio-net-pci,netdev=t0,id=n \
     -qmp unix:/run/q.sock,server=on,wait=off
 ip link set t0 up master br1
@@ -59,7 +60,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, guest: Path) -> Iterator[tup
             "".join(f"Host {n}\n HostName {a}\n" for n, a in (("hv1", REMOTE), ("hv2", SECOND)))
             + f"Host *\n User root\n IdentityFile {at}/id\n UserKnownHostsFile {at}/known_hosts\n"
         )
-        other.remote.output(["sh", "-ec", BARE, "sh", str(guest)])
+        other.remote.output(["sh", "-ec", BARE, "sh", str(guest), CMDLINE])
         site.remote.start_libvirtd()
         stack.enter_context(networks(site.remote))
         nics = (interface(), interface(more="<driver><guest tso6='off'/></driver>"), interface())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
+from tests.real.demo_guest import CMDLINE
 from tests.real.domains import causes, define, domain, interface, networks, until
+from tests.real.preloaded import rscvm
 from tests.real.remote import REMOTE, Site
 
 if TYPE_CHECKING:
@@ -23,10 +24,9 @@ pytestmark = pytest.mark.real
 
 def check(site: Site, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check` on the client."""
-    argv = [sys.executable, "-m", "provision", "check", "--json", *arguments]
-    done = site.client.run(argv, timeout=120)
+    done = rscvm(site.client, "check", "--json", *arguments, timeout=120)
     nics = json.loads(done.stdout)["nics"] if done.stdout else []
-    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr.decode()
+    return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 
 def uri(site: Site, known_hosts: Path | None = None) -> str:
@@ -106,7 +106,7 @@ def test_a_qemu_on_another_host_is_judged_by_its_socket(site: Site, guest: Path)
         f"Host hv\n HostName {REMOTE}\n User root\n IdentityFile {site.at / 'id'}\n"
         f" UserKnownHostsFile {site.at / 'known_hosts'}\n"
     )
-    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.gz", "-append", "console=ttyS0 quiet"]
+    boot = ["-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd", "-append", CMDLINE]
     nic = [
         "-netdev",
         "tap,id=t0,ifname=t0,script=no,downscript=no",

@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from tests.real import preloaded
 from tests.real.conftest import guest_machine
 from tests.real.hypervisor import Hypervisor, Snapshot
 from tests.real.remote import REMOTE, Site, cable, remote_site
@@ -45,8 +46,7 @@ def lab(site: Site, hosts: dict[str, str], backends: dict[str, str]) -> str:
 
 
 def rscvm(site: Site, *arguments: str) -> CompletedProcess[str]:
-    done = site.client.run([sys.executable, "-m", "provision", *arguments], timeout=240)
-    return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return preloaded.rscvm(site.client, *arguments)
 
 
 def comparable(host: Hypervisor) -> Snapshot:

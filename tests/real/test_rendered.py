@@ -21,7 +21,8 @@ from provision.render.view import machine_view
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of
 from tests.labs import THREE_VMS
-from tests.real.conftest import GUEST, HEAD, ROOT, Lab, guest_machine
+from tests.real.conftest import HEAD, ROOT, Lab, guest_machine
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ machines:
     firmware: uefi
     memory: 256MiB
     accel: tcg
-    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd.gz, cmdline: "console=ttyS0 quiet"}
+    kernel: {image: GUEST/vmlinuz, initrd: GUEST/initrd.gz, cmdline: "CMDLINE"}
     nics: [{bridge: br-lab}]
   secure:
     backend: BACKEND
@@ -101,7 +102,7 @@ machines:
     accel: tcg
     disks: [{image: BASE}]
     nics: [{bridge: br-lab}]
-"""
+""".replace("CMDLINE", CMDLINE)
 
 
 STAYS = {

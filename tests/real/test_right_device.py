@@ -17,13 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
+from tests.real.preloaded import rscvm
 from tests.real.whole import whole_host
 
 MACHINE = (
-    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd.gz"
-    " -append 'console=ttyS0 quiet' -serial file:$D/{name}.log -name '{said}' -pidfile $D/{name}.pid -daemonize"
+    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd"
+    f" -append '{CMDLINE}'"
+    " -serial file:$D/{name}.log -name '{said}' -pidfile $D/{name}.pid -daemonize"
     " -device virtio-net-pci,netdev=n,id=nic,mac=52:54:00:00:01:{mac} {more}"
 )
 NAMED = "-netdev tap,id=n,ifname=tap0,script=no,downscript=no -qmp unix:$D/{name}.qmp,server=on,wait=off"
@@ -95,8 +97,8 @@ ip link set dom0 up
 def domain(name: str, folder: Path, *, interface: str = "", more: str = "") -> str:
     return f"""<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name><memory unit='MiB'>192</memory>
-  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet</cmdline></os><features><acpi/></features><cpu mode='maximum'/>
+  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{GUEST}/vmlinuz</kernel><initrd>{GUEST}/initrd</initrd>
+    <cmdline>{CMDLINE}</cmdline></os><features><acpi/></features><cpu mode='maximum'/>
   <devices>{interface}<serial type='file'><source path='{folder}/{name}.log'/></serial><memballoon model='none'/></devices>
   {more}</domain>"""
 
@@ -165,8 +167,8 @@ class Misleading:
         return all(log.exists() and "rscvm-guest: ready" in log.read_text(errors="replace") for log in logs)
 
     def check(self, *arguments: str) -> dict[str, Any]:
-        done = self.host.run([sys.executable, "-m", "provision", "check", "--json", *arguments], timeout=120)
-        assert done.returncode in (0, 1, 4), done.stderr.decode()
+        done = rscvm(self.host, "check", "--json", *arguments, timeout=120)
+        assert done.returncode in (0, 1, 4), done.stderr
         return {nic["mac"]: nic for nic in json.loads(done.stdout)["nics"]}
 
     def pid(self, name: str) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.beside import beside
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import GUEST
 from tests.real.domains import SYSTEM, define
 from tests.real.hypervisor import Hypervisor
 

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import HEAD, KILLER, Lab, comparable, guest_machine
+from tests.real.conftest import HEAD, Lab, comparable, guest_machine, with_trouble
+from tests.real.demo_guest import GUEST, idle_kernel
 from tests.real.hypervisor import Hypervisor
 
+UP = (sys.executable, "-m", "provision", "up", "--no-check")
+"""As a process from its start, which is interrupted, too."""
 
-def lab(host: Hypervisor, tmp_path: Path, backend: str) -> Lab:
+
+def lab(host: Hypervisor, tmp_path: Path, backend: str, *, boots: bool = True) -> Lab:
+    kernel = GUEST / "vmlinuz" if boots else idle_kernel(tmp_path / "idle")
     path = tmp_path / "lab.yaml"
     base = tmp_path / "base.qcow2"
     if not base.exists():
         host.output(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"])
-    path.write_text(
-        HEAD + guest_machine(backend, "vm", nics="[{bridge: br-lab}]", more=f"disks: [{{image: {base}}}]")
-    )
+    disks = f"disks: [{{image: {base}}}]"
+    path.write_text(HEAD + guest_machine(backend, "vm", nics="[{bridge: br-lab}]", more=disks, kernel=kernel))
     return Lab(host, path)
 
 
@@ -69,16 +73,16 @@ def test_a_libvirtd_that_is_restarted_in_the_middle(
     with_libvirt: Hypervisor, tmp_path: Path, verb: str
 ) -> None:
     """After each step in turn: what was done is taken back, or all is done, and the next run does the rest."""
-    there = lab(with_libvirt, tmp_path, "libvirt")
+    there = lab(with_libvirt, tmp_path, "libvirt", boots=False)
     before = comparable(with_libvirt.snapshot())
     restarts = 0
 
     for step in range(1, 12):
         if verb == "down":
             assert there.run("up", "--no-check").returncode == 0
-        done = with_libvirt.run([sys.executable, KILLER, verb, str(there.path), str(step), "restart"])
-        said = done.stderr.decode()
-        if b"restarted" not in done.stdout:
+        done = with_trouble(there, verb, step, "restart")
+        said = done.stderr
+        if "restarted" not in done.stdout:
             break
         restarts += 1
         if done.returncode:  # where the connection's end had been noticed before, it was opened anew
@@ -94,7 +98,7 @@ def test_a_libvirtd_that_is_restarted_in_the_middle(
 def seconds_of_up(there: Lab) -> float:
     """What a whole `up` takes, and `down` after it; this machine may be ten times as quick as another."""
     started = time.monotonic()
-    assert there.run("up", "--no-check").returncode == 0
+    assert there.host.run([*UP, str(there.path)]).returncode == 0
     took = time.monotonic() - started
     assert there.run("down").returncode == 0
     return took
@@ -105,16 +109,15 @@ def test_ctrl_c_at_any_moment_takes_back_or_changes_nothing(
     hypervisor: Hypervisor, backend: str, tmp_path: Path, number: str
 ) -> None:
     """At each tenth of the time that a whole `up` takes here, until one is through before it is interrupted."""
-    there = lab(hypervisor, tmp_path, backend)
+    there = lab(hypervisor, tmp_path, backend, boots=False)
     before = comparable(hypervisor.snapshot())
     tenth = seconds_of_up(there) / 10
     interrupted = 0
 
     for tenths in range(3, 40):
-        command = [sys.executable, "-m", "provision", "up", str(there.path), "--no-check"]
         moment = f"{tenths * tenth:.3f}"
         done = hypervisor.run(
-            ["timeout", "--foreground", "--preserve-status", "-s", number, moment, *command]
+            ["timeout", "--foreground", "--preserve-status", "-s", number, moment, *UP, str(there.path)]
         )
         if done.returncode == 0 or there.run("plan", "--exit-code").returncode == 0:
             break  # `up` was through; a TERM that comes while Python itself ends still ends it by the signal

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.real.conftest import GUEST
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
+from tests.real.preloaded import rscvm
 
 NETWORK = """
 ip link set lo up
@@ -31,8 +31,8 @@ ip tuntap add dev tap0 mode tap vnet_hdr
 ip link set tap0 up master fwbr
 """
 MACHINE = (
-    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd.gz"
-    " -append 'console=ttyS0 quiet rsc.gro=off rsc.ip=10.77.0.2/24' -serial file:$D/vm.log -daemonize"
+    "exec qemu-system-x86_64 -accel tcg -cpu max -m 192 -nodefaults -display none -kernel $G/vmlinuz -initrd $G/initrd"
+    f" -append '{CMDLINE} rsc.gro=off rsc.ip=10.77.0.2/24' -serial file:$D/vm.log -daemonize"
     " -netdev tap,id=n,ifname=tap0,script=no,downscript=no -device virtio-net-pci,netdev=n,id=nic"
     " -qmp unix:$D/vm.qmp,server=on,wait=off"
 )
@@ -69,9 +69,8 @@ class Lab:
         return link["stats64"]["tx"]["packets"], link["stats64"]["tx"]["bytes"]
 
     def check(self) -> dict[str, Any]:
-        argv = [sys.executable, "-m", "provision", "check", "--json", "--qmp", str(self.folder / "vm.qmp")]
-        done = self.host.run(argv, timeout=120)
-        assert done.returncode in (0, 1), done.stderr.decode()
+        done = rscvm(self.host, "check", "--json", "--qmp", str(self.folder / "vm.qmp"), timeout=120)
+        assert done.returncode in (0, 1), done.stderr
         [nic] = json.loads(done.stdout)["nics"]
         found: dict[str, Any] = nic
         return found
