@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.render.functest import FUNCTEST_SCRIPTS, FUNCTEST_VERSION, SUITE, functest_files
+from provision.render.functest import FUNCTEST_RUN, FUNCTEST_SCRIPTS, FUNCTEST_VERSION, SUITE, functest_files
 from provision.runtime.errors import RequestError
 from tests.builders import one_vm
 from tests.labs import HLK, hlk
@@ -211,7 +211,7 @@ def test_export_writes_them_and_says_for_which_version(
     assert run([*arguments, "-o", str(out)]) == 0
     written = {str(path.relative_to(out)): path.read_text() for path in out.rglob("*") if path.is_file()}
     assert written == functest_files(*ENGINE)
-    capsys.readouterr()
+    assert FUNCTEST_RUN in capsys.readouterr().err
     assert run(arguments) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["for"], document["files"]) == (FUNCTEST_VERSION, exported(ENGINE))

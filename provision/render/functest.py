@@ -23,6 +23,7 @@ FUNCTEST_VERSION = "HCK-CI/AutoHCK, with lib/engines/functest as of commit 52186
 """Whose field names these are: Functest::Suite, Functest::TestCase and Models::CommandInfo."""
 
 SUITE = "netkvm_rsc"
+FUNCTEST_RUN = f"bin/auto_hck functest -p PLATFORM -d NetKVM --driver-path DIR --category {SUITE}"
 _TESTS = "lib/engines/functest/tests"
 FUNCTEST_SCRIPTS = f"{_TESTS}/scripts/{SUITE}"
 PORT = 5201
@@ -50,8 +51,9 @@ def functest_files(lab: Lab, name: str) -> dict[str, str]:
         raise RequestError(
             f"{name} has no virtio NIC with `rsc: true` or `rsc: hck`", hint="name one that has"
         )
-    documents: dict[str, object] = {f"{_TESTS}/suites/{SUITE}.json": _suite(profile)}
     cases = (_state(), _toggle(), _reboot(), _coalesced(profile))
+    tests = [f"{SUITE}/{case['name']}" for case in cases]
+    documents: dict[str, object] = {f"{_TESTS}/suites/{SUITE}.json": _suite(profile, tests)}
     documents |= {f"{_TESTS}/cases/{SUITE}/{case['name']}.json": case for case in cases}
     files = {path: json.dumps(data, indent=2) + "\n" for path, data in documents.items()}
     values = {"counter": COUNTERS[profile], "port": PORT}
@@ -61,16 +63,16 @@ def functest_files(lab: Lab, name: str) -> dict[str, str]:
     return files
 
 
-def _suite(profile: str) -> dict[str, object]:
+def _suite(profile: str, tests: list[str]) -> dict[str, object]:
     needs = " with the device and the override that `rscvm export autohck` writes" if profile == "hck" else ""
     return {
         "name": SUITE,
         "description": (
             f"RSC of NetKVM, with {COUNTERS[profile]} for its proof. For {FUNCTEST_VERSION}: "
-            f"bin/auto_hck functest -p PLATFORM -d NetKVM --driver-path DIR --category {SUITE}{needs}. "
+            f"{FUNCTEST_RUN}{needs}. "
             "rscvm has not run AutoHCK."
         ),
-        "tests": [f"{SUITE}/rsc_{case}" for case in ("state", "toggle", "reboot", "coalesced")],
+        "tests": tests,
         "requirements": {"drivers": ["NetKVM"]},
     }
 
