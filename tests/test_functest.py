@@ -196,6 +196,23 @@ def test_the_counter_is_that_of_the_machines_way_and_must_grow_with_rsc_alone() 
         assert [text.split("=")[1].strip() for text in ecn] == (["disabled", "default"] if which == ENGINE else [])  # fmt: skip
 
 
+@pytest.mark.parametrize("which", [ORDINARY, ENGINE])
+def test_a_script_says_what_it_saw_well_before_the_engine_ends_its_step(which: Any) -> None:
+    """A wait is bounded by a clock: how often something is asked says nothing, as a cmdlet may take seconds."""
+    files, waits = exported(which), 0
+    for case in cases(files).values():
+        for step in case["test_steps"]:
+            branches = step.get("parallel", {}).get("branches", {}).values()
+            for each in (step, *(each for branch in branches for each in branch)):
+                text = files[each["guest_run_file"]] if "guest_run_file" in each else ""
+                limits = [int(found) for found in re.findall(r"\.TotalSeconds -(?:lt|ge) ([0-9]+)", text)]
+                waits += len(limits)
+                assert text.count("Start-Sleep") == len(limits)
+                assert sum(limits) + 40 <= each.get("timeout", 0) or not text
+
+    assert waits
+
+
 def test_a_machine_without_large_segments_has_nothing_to_test() -> None:
     with pytest.raises(RequestError, match="has no virtio NIC with `rsc: true` or `rsc: hck`"):
         functest_files(hlk(), "rsc-controller")

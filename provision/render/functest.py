@@ -32,6 +32,9 @@ PORT = 5201
 COUNTERS = {"hck": "CoalescedWin", "true": "CoalescedHost"}
 """What of NetKVM's grows, by the NIC's profile: merged by QEMU's engine, or by the host."""
 
+_LIMITS = {"state": 80, "address": 120, "connection": 180, "connect": 60}
+"""Seconds that scripts wait; well below their steps' timeouts, after which the engine says Timeout and not what was seen."""
+
 _Step = dict[str, object]
 
 _DUT, _SENDER = 1, 2
@@ -56,7 +59,7 @@ def functest_files(lab: Lab, name: str) -> dict[str, str]:
     documents: dict[str, object] = {f"{_TESTS}/suites/{SUITE}.json": _suite(profile, tests)}
     documents |= {f"{_TESTS}/cases/{SUITE}/{case['name']}.json": case for case in cases}
     files = {path: json.dumps(data, indent=2) + "\n" for path, data in documents.items()}
-    values = {"counter": COUNTERS[profile], "port": PORT}
+    values = {"counter": COUNTERS[profile], "port": PORT, "limits": _LIMITS}
     for script in ("state", "switch", "address", "receive", "send"):
         text = template(f"functest/{script}.ps1.j2", escape=False, trim=True).render(values)
         files[f"{FUNCTEST_SCRIPTS}/{script}.ps1"] = text

@@ -11,7 +11,7 @@ from provision.facts.windows_guest import parse_windows_guest
 from provision.render.guest_scripts import ask_linux, ask_windows
 from provision.runtime.command import NOT_FOUND
 from provision.runtime.deadline import Deadline, limited, within_limit
-from provision.runtime.errors import HostError, RscvmError
+from provision.runtime.errors import HostError, RscvmError, SilentError
 from provision.runtime.guest_channel import GuestWay
 from provision.runtime.parallel import foreseen, side_by_side
 from provision.runtime.places import ANYBODY, Listener
@@ -115,7 +115,8 @@ def _first_answer(
         except RscvmError as error:
             hint = f" ({error.hint})" if error.hint else ""
             named = "" if str(error).startswith(str(way)) else f"{way}: "
-            errors.append(f"{named}{error}{hint}{_port_words(edges, host, way)}")
+            port = _port_words(edges, host, way) if isinstance(error, SilentError) else ""
+            errors.append(f"{named}{error}{hint}{port}")
     return Unasked("; ".join(errors), final=True) if errors else NO_WAY
 
 
