@@ -50,9 +50,9 @@ class WithTap(Host):
         return replace(result, out=next((said[word] for word in said if word in " ".join(argv)), result.out))
 
 
-def there(**host: str) -> Clients:
+def there(failing: str = "") -> Clients:
     found = clients_of(LAB, dut=Guest(""), support=Guest(""))
-    found.runner = WithTap(**host)
+    found.runner = WithTap(failing=failing)
     return found
 
 

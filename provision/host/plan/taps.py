@@ -149,7 +149,7 @@ def _mangling_step(lab: Lab, machine: str, nic: Nic, found: Features) -> Step:
 
 def _is_mangling(link: Link, state: Inventory) -> bool | None:
     there = state.features.get(link.name, {}).get(MANGLEID)
-    return there and (there.active or there.requested)
+    return None if there is None else there.active or there.requested
 
 
 @dataclass(frozen=True, slots=True)
