@@ -14,7 +14,7 @@ from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.parallel import side_by_side
 from provision.tables.guests import GUESTS
 from provision.verify.collect.asked_ways import named_ways
-from provision.verify.collect.guest_answers import Told, agent_way, first_answers, said_to
+from provision.verify.collect.guest_answers import BY_LIBVIRT_AT_ONCE, Told, agent_way, first_answers, said_to
 from provision.verify.collect.machines import collect_lab
 from provision.verify.evidence import Unasked
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 540.0
 """Seconds for removing: the script begins no program after 300, and waits 180 for one."""
-_AT_ONCE = 4
-"""Guests; libvirtd takes five requests of a connection at a time (max_client_requests)."""
 _AGAIN = "run `rscvm hck cleanup` again: it says what is there"
 _RESTARTED = "restart Windows, and run it again: a driver that is loaded keeps its file"
 _WITHOUT = "a {} guest, in which HLK leaves nothing"
@@ -165,7 +163,7 @@ def _removed(
 
     return {
         outcome.host: outcome.value or replace(wanted[outcome.host][0], error=_unknown(outcome))
-        for outcome in side_by_side(list(wanted), remove, at_once=_AT_ONCE)
+        for outcome in side_by_side(list(wanted), remove, at_once=BY_LIBVIRT_AT_ONCE)
     }
 
 

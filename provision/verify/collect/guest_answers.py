@@ -36,7 +36,7 @@ _PATIENCE = 60.0
 """Seconds for one guest by all its ways; PowerShell alone takes several to start on a guest that is at work."""
 LONGEST = 120.0
 """Seconds for all guests of a host: what some of them do costs nobody the verdicts of the rest."""
-_BY_LIBVIRT_AT_ONCE = 4
+BY_LIBVIRT_AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests), and a hung agent keeps one."""
 _AT_ONCE = 32
 NO_WAY = Unasked(
@@ -95,7 +95,7 @@ def first_answers(
         with limited(Deadline(min(_PATIENCE, whole.remaining))):
             return _first_answer(edges, host, ways[machine], read)
 
-    at_once = _BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE
+    at_once = BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE
     outcomes = side_by_side(list(ways), answer, at_once=at_once)
     return {
         outcome.host: foreseen(outcome, lambda error: Unasked(str(error), final=True)) for outcome in outcomes
