@@ -43,12 +43,13 @@ def make_room(path: str | Path) -> None:
 
 
 def write_all(directory: str, texts: Mapping[str, str]) -> list[Path]:
-    """Write files below a directory, by their paths there, or none of them; those that are there with that very text stay.
+    """Write files below a directory, by their paths there; those that are there with that very text stay.
 
     Nothing is written through a link that leads out of the directory, and over nothing that is there. Returned are the
     files that were written.
 
-    :raise HostError: when one is there and says something else, leads elsewhere, or cannot be written.
+    :raise HostError: when one is there and says something else, or leads elsewhere, and none was written; or when one
+        cannot be written.
     """
     root = Path(directory)
     missing = {root / name: text for name, text in texts.items() if not _is_there(root, root / name, text)}
