@@ -194,6 +194,13 @@ def test_files_and_functions_are_short(path: Path) -> None:
     assert not long
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests" / "engine").glob("*.[ch]")), ids=lambda path: path.name
+)
+def test_the_engine_guests_files_are_short_too(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
 def test_no_test_module_is_imported() -> None:
     """What tests share stands in a module of its own, which promises nothing itself."""
     files = sorted((ROOT / "tests").rglob("*.py"))

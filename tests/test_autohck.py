@@ -123,8 +123,13 @@ def test_export_writes_new_files_and_overwrites_nobodys(
     assert {str(path.relative_to(out)) for path in out.rglob("*.json")} == {DEVICE_FILE, OVERRIDE_FILE}
     assert run([*arguments, "-o", str(out)]) == 0
     (out / OVERRIDE_FILE).write_text("{}")
+    (out / DEVICE_FILE).unlink()
     capsys.readouterr()
     assert run([*arguments, "-o", str(out)]) == 3
     assert "says something else" in capsys.readouterr().err
+    assert not (out / DEVICE_FILE).exists()
+    (out / OVERRIDE_FILE).unlink()
+    assert run([*arguments, "-o", str(out), "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["files"]) == {DEVICE_FILE, OVERRIDE_FILE}
     assert run(arguments) == 0
     assert set(json.loads(capsys.readouterr().out)["files"]) == {DEVICE_FILE, OVERRIDE_FILE}

@@ -87,6 +87,11 @@ def test_every_command_explains_itself_and_takes_json(
     assert "--json" in text or command in {"export", "hck"}
 
 
+def test_the_list_of_commands_cuts_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.split("Commands:")[1]
+
+
 def test_validate_says_good(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", str(lab)]) == 0
     assert capsys.readouterr().out == f"{lab}: good, 3 machines\n"

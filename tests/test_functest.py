@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.render.functest import FUNCTEST_SCRIPTS, FUNCTEST_VERSION, SUITE, functest_files
+from provision.render.functest import FUNCTEST_RUN, FUNCTEST_SCRIPTS, FUNCTEST_VERSION, SUITE, functest_files
 from provision.runtime.errors import RequestError
 from tests.builders import one_vm
 from tests.labs import HLK, hlk
@@ -196,6 +196,23 @@ def test_the_counter_is_that_of_the_machines_way_and_must_grow_with_rsc_alone() 
         assert [text.split("=")[1].strip() for text in ecn] == (["disabled", "default"] if which == ENGINE else [])  # fmt: skip
 
 
+@pytest.mark.parametrize("which", [ORDINARY, ENGINE])
+def test_a_script_says_what_it_saw_well_before_the_engine_ends_its_step(which: Any) -> None:
+    """A wait is bounded by a clock: how often something is asked says nothing, as a cmdlet may take seconds."""
+    files, waits = exported(which), 0
+    for case in cases(files).values():
+        for step in case["test_steps"]:
+            branches = step.get("parallel", {}).get("branches", {}).values()
+            for each in (step, *(each for branch in branches for each in branch)):
+                text = files[each["guest_run_file"]] if "guest_run_file" in each else ""
+                limits = [int(found) for found in re.findall(r"\.TotalSeconds -(?:lt|ge) ([0-9]+)", text)]
+                waits += len(limits)
+                assert text.count("Start-Sleep") == len(limits)
+                assert sum(limits) + 40 <= each.get("timeout", 0) or not text
+
+    assert waits
+
+
 def test_a_machine_without_large_segments_has_nothing_to_test() -> None:
     with pytest.raises(RequestError, match="has no virtio NIC with `rsc: true` or `rsc: hck`"):
         functest_files(hlk(), "rsc-controller")
@@ -211,7 +228,7 @@ def test_export_writes_them_and_says_for_which_version(
     assert run([*arguments, "-o", str(out)]) == 0
     written = {str(path.relative_to(out)): path.read_text() for path in out.rglob("*") if path.is_file()}
     assert written == functest_files(*ENGINE)
-    capsys.readouterr()
+    assert FUNCTEST_RUN in capsys.readouterr().err
     assert run(arguments) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["for"], document["files"]) == (FUNCTEST_VERSION, exported(ENGINE))

@@ -14,7 +14,7 @@ from provision.api.saved import judged_from, recorded
 from provision.lab.load import parse_lab
 from provision.runtime.command import Result
 from provision.runtime.deadline import Deadline, limited, own_limit
-from provision.runtime.errors import DeadlineError, HostError, RequestError
+from provision.runtime.errors import DeadlineError, HostError, RequestError, SilentError
 from provision.runtime.guest_channel import GuestWay, Script
 from provision.runtime.places import Target
 from provision.verbs.check import Look, check
@@ -121,14 +121,20 @@ def test_a_silent_agent_at_a_socket_is_told_from_none_by_what_qemu_says_of_its_p
     chardevs: Any, words: str
 ) -> None:
     [way] = agent_way(nic(owner=Owner(7, agent="/run/qga", monitor="/run/qmp")))
-    there = GuestEdges(qmp=FakeMonitor({"query-chardev": chardevs}))
 
-    told = ask_guests(there, "local", {"vm": [way]})["vm"]
+    def reason(error: HostError) -> str:
+        silent = {"the guest agent": Guest(error)}
+        there = GuestEdges(qmp=FakeMonitor({"query-chardev": chardevs}), guests=silent)
+        told = ask_guests(there, "local", {"vm": [way]})["vm"]
+        assert isinstance(told, Unasked)
+        return told.reason
 
-    assert isinstance(told, Unasked)
-    assert told.reason.startswith("the guest agent leads nowhere (build it)")
-    assert words in told.reason
-    assert bool(words) is ("the port open" in told.reason)
+    told = reason(SilentError("it does not answer", hint="install it"))
+    assert told.startswith("the guest agent: it does not answer (install it)")
+    assert words in told
+    assert bool(words) is ("the port open" in told)
+    for answered in (HostError("it does not run a script"), DeadlineError("a script did not end")):
+        assert reason(answered) == f"the guest agent: {answered}"
 
 
 def test_a_machine_without_a_way_in_says_so() -> None:

@@ -24,6 +24,7 @@ from provision.render.guest_scripts import (
 )
 from provision.runtime.guest_words import _BOOTSTRAP
 from provision.runtime.powershell import literal, pattern
+from provision.verbs.hck.cleanup import _PATIENCE
 from tests.cmdlets import ALIASES, CMDLETS, SERVER_2012
 from tests.labs import hlk
 from tests.powershell_trees import commands, faults, functions, nodes, parsed, words
@@ -38,7 +39,7 @@ POWERSHELL = {name: script.text for name, script in SCRIPTS.items() if script.sh
 TYPES = {
     "ordered", "scriptblock", "string", "bool", "int", "char", "void", "regex", "environment", "convert", "text.encoding",
     "io.file", "diagnostics.fileversioninfo", "diagnostics.process", "runtime.interopservices.marshal",
-    "management.automation.errorrecord", "net.ipaddress",
+    "management.automation.errorrecord", "net.ipaddress", "diagnostics.stopwatch",
 }  # fmt: skip
 
 HOSTILE = [
@@ -187,6 +188,17 @@ def test_a_driver_stays_as_long_as_it_is_installed_as_a_network_component_or_nob
     assert "-not $now.components.Count -and -not $failed.ContainsKey('Control\\Network')" in condition
     assert {name for name, _ in commands(guarded)} >= {"RemovePackages", "RemoveServices", "RemoveFiles"}
     assert sorted(calls) == ["RemoveComponents", "RemoveFiles", "RemovePackages", "RemoveServices"]
+
+
+def test_nothing_is_killed_that_takes_a_filter_out_and_all_of_it_ends_before_the_agent_ends_it() -> None:
+    text = POWERSHELL["hck-cleanup"]
+    [begun] = map(int, re.findall(r"TotalSeconds -ge ([0-9]+)", text))
+    [waited] = map(int, re.findall(r"WaitForExit\(([0-9]+)\)", text))
+
+    assert "Kill" not in text
+    assert waited >= 180_000
+    assert begun + waited / 1000 + 60 <= _PATIENCE
+    assert "0, 3010, 0x4A020 -notcontains $running.ExitCode" in text  # netcfgx.h: NETCFG_S_REBOOT
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)

@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from provision.cli import run
-from provision.cli.hck.cleanup import _shown
+from provision.cli.hck.cleanup import _lines, _shown
 from provision.cli.output import Output
 from provision.facts.hck_leftovers import parse_hck_leftovers
 from provision.host.apply.session import HostSession
@@ -132,6 +132,7 @@ def test_a_machine_that_does_not_run_cannot_be_asked_and_nobody_could_by_hand(st
     done = cleaned(there, hlk())["rsc-dut"]
 
     assert done.unasked == f"its guest cannot be asked: the machine is {state}"
+    assert done.hint == ("`rscvm up LAB rsc-dut` starts it" if state == "off" else "")
     assert not done.by_hand
     assert not guest.scripts
 
@@ -210,8 +211,9 @@ STATUSES = {
     "a restart takes it": (Cleaned("a", FOUND, tuple(replace(each, restart=True) for each in FOUND)), 0, "goes when Windows is restarted"),
     "a Linux": (Cleaned("a", notes=("a Linux",)), 0, "a: a Linux"),
     "something stays": (Cleaned("a", FOUND, FOUND[:1], error=HostError("stays")), 3, "is there still"),
-    "no answer": (Cleaned("a", unasked="silent", by_hand=True), 4, "by hand: save this in that Windows as hck-cleanup.ps1"),
-    "off": (Cleaned("a", unasked="off"), 4, ""),
+    "another is there": (Cleaned("a", FOUND[:1], FOUND[1:2]), 0, "a: restart Windows now"),
+    "no answer": (Cleaned("a", unasked="silent", by_hand=True), 4, "a: by hand: `rscvm explain --script hck-cleanup > hck-cleanup.ps1`"),
+    "off": (Cleaned("a", unasked="off", hint="start it"), 4, ""),
     "half an answer": (Cleaned("a", FOUND, (), unasked="half"), 4, "a: restart Windows now"),
 }  # fmt: skip
 
@@ -226,10 +228,12 @@ def test_each_end_has_its_exit_status_and_its_words(
     shown = capsys.readouterr()
     assert said in shown.out
     assert what.unasked in shown.err
+    assert what.hint in shown.err
     assert _shown(Output(), outcomes, as_json=True, dry_run=False) == status
     document = json.loads(capsys.readouterr().out)
     assert [row["machine"] for row in document["machines"]] == ["b", "a"]
     assert document["machines"][1]["restart"] is what.restart
+    assert document["done"] is bool(what.gone)
     assert (document["by_hand"] is not None) is what.by_hand
 
 
@@ -244,11 +248,24 @@ def test_what_fails_comes_before_what_could_not_be_asked(capsys: pytest.CaptureF
 def test_by_hand_it_is_the_script_that_explain_prints(
     script: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcomes = [Outcome("local", [Cleaned("a", unasked="silent", by_hand=True)])]
+    silent = [Cleaned(name, unasked="silent", by_hand=True) for name in ("a", "b")]
+    outcomes, dry_run = [Outcome("local", silent)], script == "hck-leftovers"
 
-    _shown(Output(), outcomes, as_json=False, dry_run=script == "hck-leftovers")
+    _shown(Output(), outcomes, as_json=False, dry_run=dry_run)
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        f"a, b: by hand: `rscvm explain --script {script} > {script}.ps1`, and in each, as administrator"
+    )
+    assert line.endswith(f"-File {script}.ps1`")
+    _shown(Output(), outcomes, as_json=True, dry_run=dry_run)
+    assert json.loads(capsys.readouterr().out)["by_hand"]["script"] == GUEST_SCRIPTS[script].example().text
 
-    assert capsys.readouterr().out.endswith(f"{script}.ps1`:\n{GUEST_SCRIPTS[script].example().text}")
+
+def test_a_dry_run_tells_what_would_be_removed_from_what_only_waits_for_a_restart() -> None:
+    there = (FOUND[0], replace(FOUND[1], restart=True))
+
+    said = [line.rpartition(": ")[2] for line in _lines(Cleaned("a", there, there), dry_run=True)]
+    assert said[1:3] == ["would be removed", "goes when Windows is restarted"]
 
 
 def test_what_a_guest_says_steers_no_terminal_and_becomes_no_code(capsys: pytest.CaptureFixture[str]) -> None:

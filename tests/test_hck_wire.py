@@ -53,6 +53,8 @@ def test_a_tso_that_nobody_asks_for_was_dropped_and_the_engine_with_it(
     assert {family for family, each in found.families.items() if each.verdict != "ready"} == dropped
     assert "QEMU's engine is off" in found.finding.seen
     assert any("Get-NetAdapterRsc" in line for line in found.fix)
+    [by_hand] = [line for line in found.fix if "tso on" in line]
+    assert by_hand.index("end `rscvm hck enforce`") < by_hand.index("tso on"), "it would undo that at once"
 
 
 @pytest.mark.parametrize("tso", [OFF, RSC_OFFLOADS])

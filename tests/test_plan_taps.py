@@ -174,6 +174,13 @@ def test_libvirts_tap_on_such_a_bridge_is_set_to_queue_as_much_where_it_is_prove
     assert [*late_steps(HLK_LAB, [DUT], on_the_wire(1000, held=False))] == []
 
 
+def test_why_it_is_set_names_libvirt_where_libvirt_made_it() -> None:
+    bare = hlk("qemu")
+    for lab, libvirts in ((HLK_LAB, True), (bare, False)):
+        [step] = late_steps(lab, [DUT], on_the_wire(500))
+        assert ("libvirt" in step.why) is libvirts
+
+
 def test_a_tap_that_queues_less_is_said_by_every_plan() -> None:
     found = on_the_wire(1000)
     [what] = whats((*late_steps(HLK_LAB, [DUT], found),))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from provision.cli.output import Output
 from provision.cli.selection import chosen
-from provision.edges.files.write import write_unless_other
+from provision.edges.files.write import write_all
 from provision.lab.file import read_lab
 
 
@@ -35,23 +33,24 @@ def schema(output: Output, *, _as_json: bool) -> int:
     "-o", "directory", type=click.Path(file_okay=False), help="Write the files below this directory."
 )
 @click.option("--functest", is_flag=True, help="Test cases of RSC for AutoHCK's functest engine instead.")
-@click.option("--json", "_as_json", is_flag=True, help="Nothing else is printed anyway.")
+@click.option("--json", "as_json", is_flag=True, help="The JSON document also with -o.")
 @click.pass_obj
 def autohck(
-    output: Output, lab: str, machine: str, *, directory: str | None, functest: bool, _as_json: bool
+    output: Output, lab: str, machine: str, *, directory: str | None, functest: bool, as_json: bool
 ) -> int:
     """AutoHCK's device and override files, with which its DUT has the test NIC of MACHINE.
 
     With --functest: a suite for its functest engine, for NICs with `rsc: true` and with `rsc: hck`: RSC is on, is
     switched off and on, survives reboots, and NetKVM's counter of coalesced frames grows with it.
 
-    Without -o one JSON document with the files' contents by their paths in AutoHCK's checkout. What is left to do
-    by hand is said in the override, or in the suite.
+    Without -o one JSON document with the files' contents by their paths in AutoHCK's checkout. With it nothing is
+    written where a file is there and says something else. What is left to do by hand is said in the override, or in
+    the suite.
     """
     import json
 
     from provision.render.autohck import VERSION, autohck_files
-    from provision.render.functest import FUNCTEST_VERSION, functest_files
+    from provision.render.functest import FUNCTEST_RUN, FUNCTEST_VERSION, functest_files
 
     read = read_lab(lab)
     [name] = chosen(read, [machine])
@@ -59,10 +58,11 @@ def autohck(
         (functest_files(read, name), FUNCTEST_VERSION) if functest else (autohck_files(read, name), VERSION)
     )
     if directory:
-        for path, text in files.items():
-            write_unless_other(Path(directory) / path, text, within=directory)
-            output.say(f"wrote {Path(directory) / path}")
-    else:
+        for path in write_all(directory, files):
+            output.say(f"wrote {path}")
+        if functest:
+            output.say(f"next, in AutoHCK's checkout: {FUNCTEST_RUN}")
+    if as_json or not directory:
         contents = {
             path: json.loads(text) if path.endswith(".json") else text for path, text in files.items()
         }

@@ -23,6 +23,7 @@ FUNCTEST_VERSION = "HCK-CI/AutoHCK, with lib/engines/functest as of commit 52186
 """Whose field names these are: Functest::Suite, Functest::TestCase and Models::CommandInfo."""
 
 SUITE = "netkvm_rsc"
+FUNCTEST_RUN = f"bin/auto_hck functest -p PLATFORM -d NetKVM --driver-path DIR --category {SUITE}"
 _TESTS = "lib/engines/functest/tests"
 FUNCTEST_SCRIPTS = f"{_TESTS}/scripts/{SUITE}"
 PORT = 5201
@@ -30,6 +31,9 @@ PORT = 5201
 
 COUNTERS = {"hck": "CoalescedWin", "true": "CoalescedHost"}
 """What of NetKVM's grows, by the NIC's profile: merged by QEMU's engine, or by the host."""
+
+_LIMITS = {"state": 80, "address": 120, "connection": 180, "connect": 60}
+"""Seconds that scripts wait; well below their steps' timeouts, after which the engine says Timeout and not what was seen."""
 
 _Step = dict[str, object]
 
@@ -50,27 +54,28 @@ def functest_files(lab: Lab, name: str) -> dict[str, str]:
         raise RequestError(
             f"{name} has no virtio NIC with `rsc: true` or `rsc: hck`", hint="name one that has"
         )
-    documents: dict[str, object] = {f"{_TESTS}/suites/{SUITE}.json": _suite(profile)}
     cases = (_state(), _toggle(), _reboot(), _coalesced(profile))
+    tests = [f"{SUITE}/{case['name']}" for case in cases]
+    documents: dict[str, object] = {f"{_TESTS}/suites/{SUITE}.json": _suite(profile, tests)}
     documents |= {f"{_TESTS}/cases/{SUITE}/{case['name']}.json": case for case in cases}
     files = {path: json.dumps(data, indent=2) + "\n" for path, data in documents.items()}
-    values = {"counter": COUNTERS[profile], "port": PORT}
+    values = {"counter": COUNTERS[profile], "port": PORT, "limits": _LIMITS}
     for script in ("state", "switch", "address", "receive", "send"):
         text = template(f"functest/{script}.ps1.j2", escape=False, trim=True).render(values)
         files[f"{FUNCTEST_SCRIPTS}/{script}.ps1"] = text
     return files
 
 
-def _suite(profile: str) -> dict[str, object]:
+def _suite(profile: str, tests: list[str]) -> dict[str, object]:
     needs = " with the device and the override that `rscvm export autohck` writes" if profile == "hck" else ""
     return {
         "name": SUITE,
         "description": (
             f"RSC of NetKVM, with {COUNTERS[profile]} for its proof. For {FUNCTEST_VERSION}: "
-            f"bin/auto_hck functest -p PLATFORM -d NetKVM --driver-path DIR --category {SUITE}{needs}. "
+            f"{FUNCTEST_RUN}{needs}. "
             "rscvm has not run AutoHCK."
         ),
-        "tests": [f"{SUITE}/rsc_{case}" for case in ("state", "toggle", "reboot", "coalesced")],
+        "tests": tests,
         "requirements": {"drivers": ["NetKVM"]},
     }
 

@@ -8,6 +8,7 @@
         │   └── RefusedError    QEMU understood and said no
         ├── LostError       the host was lost at work: nobody knows how that ended
         │   └── DeadlineError   something did not end in time
+        │       └── SilentError     and nobody has said a word
         ├── WaitedError     what was waited for did not happen
         ├── UnforeseenError what was said led our own code astray
         └── UnreadableError a tool said what we cannot read; its text is kept
@@ -125,6 +126,10 @@ class LostError(HostError):
 
 class DeadlineError(LostError):
     """Something did not end in time; it has been ended."""
+
+
+class SilentError(DeadlineError):
+    """Nothing was heard at all until then."""
 
 
 class WaitedError(HostError):

@@ -24,6 +24,8 @@ class Guest:
     """KiB of them with mergeable buffers."""
     knows_nics_by_place: bool = False
     """Whether a NIC at another PCI address is a new one to it, without its settings."""
+    hlk: bool = False
+    """Whether HLK's client runs in it, whose tests leave something behind."""
 
 
 FIRST_WITH_RSC = (6, 2)
@@ -45,6 +47,7 @@ GUESTS = {
             buffer=64,  # and a part of a page; 72 before mm288 of 2024-12 (ParaNdis_Common.cpp, PrepareRXLayout)
             mergeable_buffer=4,
             knows_nics_by_place=True,
+            hlk=True,
         ),
         Guest("linux"),
     )

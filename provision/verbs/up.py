@@ -91,16 +91,21 @@ def _bring_up(
     return done, verdicts
 
 
-def set_new_taps(session: HostSession, names: Sequence[str], say: Say) -> None:
-    """Set, and read back, what can be set of TAPs that libvirt has made by now; they end with their machines."""
+def set_new_taps(session: HostSession, names: Sequence[str], say: Say) -> tuple[Step, ...]:
+    """Set, and read back, what can be set of TAPs that libvirt has made by now; they end with their machines.
+
+    Returned are the steps that were taken.
+
+    :raise HostError: when one fails, and those before it have been taken back.
+    """
     late = with_late(session.lab, names)
     if not late:
-        return
+        return ()
     there = read_inventory(session.edges, session.lab, session.host, late)
     for note in unproven_late(session.lab, late, there):
         say(note)
-    if steps := tuple(late_steps(session.lab, late, there)):
-        apply_plan(session.edges, session.lab, Plan(steps, found=there), say, [])
+    steps = tuple(late_steps(session.lab, late, there))
+    return apply_plan(session.edges, session.lab, Plan(steps, found=there), say, []).steps if steps else ()
 
 
 def _vanished(session: HostSession, names: Sequence[str]) -> Iterator[str]:

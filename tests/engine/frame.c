@@ -7,7 +7,6 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
-#include <netinet/udp.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -59,7 +58,6 @@ static bool in_ipv4(const uint8_t *packet, size_t length, struct record *record,
     size_t head = ip.ihl * 4U, whole = ntohs(ip.tot_len);
     if (ip.version != 4 || head < sizeof ip || whole < head || whole > length)
         return false;
-    record->ip_length = (uint16_t)whole;
     record->protocol = ip.protocol;
     record->ip_sum = folded(added(0, packet, head)) == 0xFFFF ? SUM_RIGHT : SUM_WRONG;
     found->at = packet + head;
@@ -78,7 +76,6 @@ static bool in_ipv6(const uint8_t *packet, size_t length, struct record *record,
     size_t whole = ntohs(ip.ip6_plen);
     if (ip.ip6_vfc >> 4 != 6 || whole > length - sizeof ip)
         return false;
-    record->ip_length = (uint16_t)whole;
     record->protocol = ip.ip6_nxt;
     found->at = packet + sizeof ip;
     found->length = whole;
@@ -114,19 +111,6 @@ static bool judge_tcp(const struct transport *found, struct record *record)
     return true;
 }
 
-static bool judge_udp(const struct transport *found, struct record *record)
-{
-    struct udphdr udp;
-
-    if (found->length < sizeof udp)
-        return false;
-    memcpy(&udp, found->at, sizeof udp);
-    record->source_port = ntohs(udp.source);
-    record->sum = judged_sum(found, udp.check);
-    judge_payload(found->at + sizeof udp, found->length - sizeof udp, record);
-    return true;
-}
-
 /* Fills in all but the time and the virtio header; what could not be read is malformed, and its sums are NONE. */
 void judge_frame(const uint8_t *frame, size_t length, struct record *record)
 {
@@ -148,6 +132,4 @@ void judge_frame(const uint8_t *frame, size_t length, struct record *record)
         known = in_ipv6(frame, length, record, &found);
     if (known && record->protocol == IPPROTO_TCP)
         record->malformed = !judge_tcp(&found, record);
-    else if (known && record->protocol == IPPROTO_UDP)
-        record->malformed = !judge_udp(&found, record);
 }

@@ -16,8 +16,8 @@ enum sum { SUM_NONE, SUM_RIGHT, SUM_WRONG, SUM_PARTIAL };
 struct record {
     uint64_t when; /* ns, CLOCK_MONOTONIC, when it was taken from the ring */
     uint32_t length, sequence, acknowledged, payload; /* octets; the frame's length is without the virtio header */
-    uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers; /* of the virtio header, as they were */
-    uint16_t ethertype, source_port, ip_length;
+    uint16_t hdr_len, gso_size, csum_start, csum_offset; /* of the virtio header, as they were */
+    uint16_t ethertype, source_port;
     uint8_t flags, gso_type; /* of the virtio header */
     uint8_t protocol, tcp_flags, ip_sum, sum, intact, malformed;
 };

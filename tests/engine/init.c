@@ -42,7 +42,7 @@ struct answer {
     uint32_t magic, id, verb, failed;
     uint8_t boot[16]; /* the kernel's boot_id */
     uint64_t offered, negotiated, offloads;
-    uint32_t starts, received, lost, count;
+    uint32_t received, lost, count;
     char words[64]; /* why it failed */
     struct record records[PER_ANSWER];
 };
@@ -163,7 +163,6 @@ static void answer(struct served *device, const uint8_t *asker, const struct req
     said.offered = nic->offered;
     said.negotiated = nic->negotiated;
     said.offloads = nic->offloads;
-    said.starts = nic->starts;
     said.received = nic->received;
     said.lost = nic->lost;
     snprintf(said.words, sizeof said.words, "%s", device->failure ? device->failure : "");
@@ -184,21 +183,33 @@ static void leave(void)
     reboot(RB_AUTOBOOT);
 }
 
+/* :return: why not, or NULL. */
+static const char *carry_out(struct nic *nic, const struct request *request)
+{
+    switch ((enum verb)request->verb) {
+    case START:
+        nic_start(nic, request->argument);
+        return NULL;
+    case OFFLOADS:
+        return nic_set_offloads(nic, request->argument);
+    case CLEAR:
+        nic->received = nic->lost = 0;
+        return NULL;
+    case STATE: /* the answer does them */
+    case READ:
+    case REBOOT:
+        return NULL;
+    case MARK: /* recorded, and never served */
+        break;
+    }
+    return "unknown request";
+}
+
 static void serve(struct served *device, const uint8_t *asker, const struct request *request)
 {
-    struct nic *nic = &device->nic;
-
     if (request->id != device->id) {
         device->id = request->id;
-        device->failure = NULL;
-        if (request->verb == START)
-            nic_start(nic, request->argument);
-        else if (request->verb == OFFLOADS)
-            device->failure = nic_set_offloads(nic, request->argument);
-        else if (request->verb == CLEAR)
-            nic->received = nic->lost = 0;
-        else if (request->verb != STATE && request->verb != READ && request->verb != REBOOT)
-            device->failure = "unknown request";
+        device->failure = carry_out(&device->nic, request);
     }
     answer(device, asker, request);
     if (request->verb == REBOOT && !memcmp(&request->argument, boot, sizeof request->argument))

@@ -39,9 +39,9 @@ class Verb(IntEnum):
 
 
 REQUEST = struct.Struct("<IIIIQ")
-ANSWER = struct.Struct("<IIII16sQQQIIII64s")
+ANSWER = struct.Struct("<IIII16sQQQIII64s4x")
 ANSWER_AT = 16
-RECORD = struct.Struct("<QIIIIHHHHHHHH8B")
+RECORD = struct.Struct("<QIIII6H8B4x")
 SUMS = ("none", "right", "wrong", "partial")
 
 
@@ -58,10 +58,8 @@ class Record:
     gso_size: int
     csum_start: int
     csum_offset: int
-    num_buffers: int
     ethertype: int
     source_port: int
-    ip_length: int
     flags: int
     gso_type: int
     protocol: int
@@ -82,7 +80,6 @@ class Answer:
     offered: int
     negotiated: int
     offloads: int
-    starts: int
     received: int
     lost: int
     words: str

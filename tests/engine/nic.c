@@ -154,7 +154,6 @@ void nic_start(struct nic *nic, uint64_t wanted)
 {
     nic->trouble = nic->pci.trouble;
     nic->offloads = 0;
-    nic->starts++;
     nic_stop(nic);
     if (!nic->trouble)
         negotiate(nic, wanted);
@@ -239,7 +238,6 @@ const uint8_t *nic_receive(struct nic *nic, uint16_t *head, struct record *recor
         .gso_size = header.gso_size,
         .csum_start = header.csum_start,
         .csum_offset = header.csum_offset,
-        .num_buffers = header.num_buffers,
     };
     return at + HEADER_LENGTH;
 }

@@ -28,7 +28,6 @@ struct nic {
     volatile uint16_t *doorbell[QUEUES];
     uint8_t mac[6];
     uint64_t offered, negotiated, offloads; /* bits of features; offloads as last acknowledged over the control queue */
-    uint32_t starts;                        /* of the driver since boot */
     uint32_t received, lost;                /* records since they were cleared, and how many had no room */
     struct record records[RECORDS];
     const char *trouble; /* why it does not work (any more) */

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/pci_regs.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -52,12 +51,12 @@ static uint32_t long_word(const uint8_t *at)
 }
 
 /* Virtio 1.2, 4.1.2: 0x1040 plus the device's type 1, or the transitional 0x1000. */
-int pci_is_network(const char *slot)
+bool pci_is_network(const char *slot)
 {
     uint8_t config[CONFIG_SIZE];
 
     if (!read_config(slot, config) || word(config + PCI_VENDOR_ID) != 0x1AF4)
-        return 0;
+        return false;
     return word(config + PCI_DEVICE_ID) == 0x1041 || word(config + PCI_DEVICE_ID) == 0x1000;
 }
 

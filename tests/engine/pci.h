@@ -3,6 +3,7 @@
 #define PCI_H
 
 #include <linux/virtio_pci.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@ struct dma_page {
     uint64_t physical;
 };
 
-int pci_is_network(const char *slot);
+bool pci_is_network(const char *slot);
 void pci_open(const char *slot, struct pci_device *device);
 const char *dma_reserve(unsigned pages);
 const char *dma_page(struct dma_page *page);

@@ -14,6 +14,7 @@ import pytest
 
 from tests.engine import link
 from tests.engine.link import Verb
+from tests.engine.ports import TEST_ETHERTYPE
 from tests.engine.segments import (
     ACK,
     ECE,
@@ -40,7 +41,6 @@ BOTH = frozenset(FAMILIES)
 MILLISECONDS = (20, 60, 200)
 LONG = 4000
 """Milliseconds: longer than a busy machine takes over a burst. A FIN ends the hold at once."""
-
 
 UNTIL_ASKED = link.NETKVM & ~link.GUEST_TSO6
 """What one of the machines takes at its boot: its command line says so."""
@@ -200,7 +200,7 @@ def hold_time(nic: TestNic) -> float:
     nic.link.mark(1)
     nic.ports.send(nic.link.mac, Segment("ipv4", size=100))
     mark, segment = nic.link.until(lambda found: len(found) == 2, "a mark and a segment")
-    assert (mark.ethertype, segment.payload, segment.sum) == (0x88B5, 100, "right")
+    assert (mark.ethertype, segment.payload, segment.sum) == (TEST_ETHERTYPE, 100, "right")
     return (segment.when - mark.when) / 1e6
 
 

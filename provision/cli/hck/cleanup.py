@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from provision.runtime.parallel import Outcome
     from provision.verbs.hck.cleanup import Cleaned
 
-_HOW = (
-    "by hand: save this in that Windows as {name}.ps1, and run there, as administrator, "
-    "`powershell -NoProfile -ExecutionPolicy Bypass -File {name}.ps1`"
-)
+_RUN = "as administrator, `powershell -NoProfile -ExecutionPolicy Bypass -File {name}.ps1`"
+_HOW = f"by hand: save this in that Windows as {{name}}.ps1, and run there, {_RUN}"
+_BY_HAND = f"{{machines}}: by hand: `rscvm explain --script {{name}} > {{name}}.ps1`, and in each, {_RUN}"
 
 
 @click.command(short_help="Remove what HLK's RSC test leaves in the guests.")
@@ -41,8 +40,8 @@ def cleanup(output: Output, lab: str, machines: Sequence[str], *, dry_run: bool,
 
     Without MACHINE in those with `rsc: hck` and what else is on their test bridge. They are asked as `check` asks them:
     by the lab file's `ask`, else by their guest agents. What is found is shown, removed, and looked for again; Windows
-    wants to be restarted then, which is left to you. For a guest that does not answer the script is printed, to be run
-    by hand.
+    wants to be restarted then, which is left to you. For a guest that does not answer it is said how that is done by
+    hand; with --json the script is there.
     """
     from provision.verbs.hck.cleanup import clean_up
 
@@ -70,26 +69,25 @@ def _shown(
 ) -> int:
     """Tell what was found in each guest and what became of it; return the exit status."""
     done = [(outcome.host, each) for outcome in outcomes for each in outcome.value or ()]
-    by_hand = _by_hand(dry_run=dry_run) if any(each.by_hand for _, each in done) else None
+    barred = [each.machine for _, each in done if each.by_hand]
     if as_json:
         rows = [_row(host, each) for host, each in done]
         document = {
             "schema": "rscvm/hck-cleanup/1",
-            "done": not dry_run,
+            "done": any(each.gone for _, each in done),
             "machines": rows,
-            "by_hand": by_hand,
+            "by_hand": _by_hand(dry_run=dry_run) if barred else None,
         }
         output.json({**document, **errors_of(outcomes)})
     else:
         for _, each in done:
             for line in _lines(each, dry_run=dry_run):
                 output.line(line)
-        if by_hand:
-            output.line(f"{by_hand['how']}:")
-            output.text(by_hand["script"])
+        if barred:
+            output.line(_BY_HAND.format(machines=", ".join(barred), name=_script_name(dry_run=dry_run)))
     for _, each in done:
         if each.unasked:
-            complain(f"{each.machine}: {each.unasked}")
+            complain(f"{each.machine}: {each.unasked}", hint=each.hint)
         if each.error is not None:
             complain(str(each.error), hint=each.error.hint)
     status = 3 if any(each.error for _, each in done) else 4 if any(each.unasked for _, each in done) else 0
@@ -100,8 +98,12 @@ def _by_hand(*, dry_run: bool) -> dict[str, str]:
     """How a guest is cleaned, or only looked into, that nobody but who sits before it gets into."""
     from provision.render.guest_scripts import GUEST_SCRIPTS
 
-    script = GUEST_SCRIPTS["hck-leftovers" if dry_run else "hck-cleanup"].example()
+    script = GUEST_SCRIPTS[_script_name(dry_run=dry_run)].example()
     return {"how": _HOW.format(name=script.name), "script": script.text}
+
+
+def _script_name(*, dry_run: bool) -> str:
+    return "hck-leftovers" if dry_run else "hck-cleanup"
 
 
 def _row(host: str, each: Cleaned) -> dict[str, object]:
@@ -120,17 +122,19 @@ def _row(host: str, each: Cleaned) -> dict[str, object]:
 
 def _lines(each: Cleaned, *, dry_run: bool) -> Iterator[str]:
     if each.found:
-        yield f"{each.machine}: HLK's RSC test has left{', which would be removed' if dry_run else ''}:"
+        yield f"{each.machine}: HLK's RSC test has left:"
     for thing in each.found:
         now = next((left for left in each.left if str(left) == str(thing)), None)
         what = (
             "goes when Windows is restarted"
             if now and now.restart
+            else "would be removed"
+            if dry_run
             else "is there still"
             if now
             else "removed"
         )
-        yield f"  {thing} ({thing.about})" + ("" if dry_run else f": {what}")
+        yield f"  {thing} ({thing.about}): {what}"
     if each.restart:
         yield f"{each.machine}: restart Windows now"
     if not each.found and not each.unasked and each.error is None and not each.notes:

@@ -9,7 +9,7 @@ from provision.cli.hck.disarm import disarm
 from provision.cli.hck.enforce import enforce
 
 
-@click.group()
+@click.group(short_help="Machines for the HCK test (`rsc: hck`).")
 def hck() -> None:
     """What only machines for the HCK test have (`rsc: hck`); `explain hck` is the run-book."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 from provision.runtime.errors import HostError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+_ELSEWHERE = "write elsewhere, and merge what differs"
 
 
 def write_text(path: str | Path, text: str, *, within: str = "", mode: int = 0o666) -> None:
@@ -39,18 +42,44 @@ def make_room(path: str | Path) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
 
 
-def write_unless_other(path: Path, text: str, *, within: str) -> None:
-    """Write a file as `write_text`; one that is there and says something else is somebody's.
+def write_all(directory: str, texts: Mapping[str, str]) -> list[Path]:
+    """Write files below a directory, by their paths there; those that are there with that very text stay.
 
-    :raise HostError: when it is, or when it cannot be written.
+    Nothing is written through a link that leads out of the directory, and over nothing that is there. Returned are the
+    files that were written.
+
+    :raise HostError: when one is there and says something else, or leads elsewhere, and none was written; or when one
+        cannot be written.
     """
+    root = Path(directory)
+    missing = {root / name: text for name, text in texts.items() if not _is_there(root, root / name, text)}
+    for path, text in missing.items():
+        make_room(path)
+        with _told(path), path.open("x", encoding="utf-8") as new:
+            new.write(text)
+    return list(missing)
+
+
+def _is_there(root: Path, path: Path, text: str) -> bool:
+    """Whether a file is there with this text; no more of it is read than that would take.
+
+    :raise HostError: when something else is, or the file would be elsewhere.
+    """
+    wanted = text.encode()
     with _told(path):
-        other = path.exists() and path.read_text("utf-8") != text
-    if other:
-        raise HostError(
-            f"{path} is there and says something else", hint="write elsewhere, and merge what differs"
-        )
-    write_text(path, text, within=within)
+        if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root)):
+            raise HostError(f"{path} would be written outside of {root}: a link leads there", hint=_ELSEWHERE)
+        try:
+            kind = path.lstat().st_mode
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISREG(kind):  # a FIFO is not waited for, and a device not opened
+            raise HostError(f"{path} is there and is no file", hint=_ELSEWHERE)
+        with path.open("rb") as file:
+            same = file.read(len(wanted) + 1) == wanted
+    if not same:
+        raise HostError(f"{path} is there and says something else", hint=_ELSEWHERE)
+    return True
 
 
 def write_new(path: str, text: str) -> None:

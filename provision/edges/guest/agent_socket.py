@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from provision.edges.guest.agent_words import INSTALL, LONGEST_ANSWER, returned
 from provision.runtime.deadline import Deadline, within_limit
-from provision.runtime.errors import DeadlineError, HostError, RefusedError, UnreadableError
+from provision.runtime.errors import DeadlineError, HostError, RefusedError, SilentError, UnreadableError
 from provision.runtime.interrupt import look
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class AgentSocket:
                 heard = True
         except TimeoutError as error:
             what = "says nothing that was asked of it" if heard else "does not answer"
-            raise DeadlineError(
+            kind = DeadlineError if heard else SilentError
+            raise kind(
                 f"the guest agent at {self._place} {what} within {deadline.seconds:.3g} s",
                 hint="" if heard else f"{INSTALL} (if so it hangs, or another client is connected there)",
                 whole=False,
@@ -176,6 +177,6 @@ def _line(command: str, arguments: Mapping[str, object]) -> bytes:
 
 
 def _is_answer(text: bytes, number: int) -> bool:
-    with suppress(RefusedError, UnreadableError):  # another's
+    with suppress(RefusedError, SilentError, UnreadableError):  # another's
         return returned(text, "guest-sync-delimited") == number
     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.ethtool_features import Feature
@@ -18,7 +18,7 @@ from provision.runtime.command import Run
 from provision.tables.offloads import BY_NAME, MANGLEID, TSO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from provision.facts.ethtool_features import Features
     from provision.facts.ip import Link
@@ -88,50 +88,32 @@ def late_steps(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[Ste
 
     They are to take large frames of one IP ID, and are not asked to; or are on a wire, and do not queue as much as it.
     """
-    for name, nic, what in _late(lab, names):
-        link, there = state.links.get(nic.ifname), state.features.get(nic.ifname, {}).get(what)
-        if link is None or not is_its_own(lab, name, nic.ifname, state):
-            continue
-        if what == _QUEUE and link.queue != WIRE_QUEUE:
-            yield _queue_step(lab, name, nic, link)
-        elif there is not None and not (there.active or there.requested):
-            yield _mangling_step(lab, name, nic, state.features[nic.ifname])
+    for name, nic, late in _late(lab, names):
+        link = state.links.get(nic.ifname)
+        if link and is_its_own(lab, name, nic.ifname, state) and late.is_set(link, state) is False:
+            yield late.step(lab, name, nic, link, state)
 
 
 def unproven_late(lab: Lab, names: Sequence[str], state: Inventory) -> Iterator[str]:
     """TAPs of which something should be set, and that are not known to be their machines'."""
-    for name, nic, what in _late(lab, names):
+    for name, nic, late in _late(lab, names):
         link = state.links.get(nic.ifname)
-        there = link is not None and (what != _QUEUE or link.queue != WIRE_QUEUE)
-        if there and not is_its_own(lab, name, nic.ifname, state):
-            yield f"{name}.{nic.name}: {what} is not set: that {nic.ifname} is its TAP is not proven"
+        if link and not is_its_own(lab, name, nic.ifname, state) and not late.is_set(link, state):
+            yield f"{name}.{nic.name}: {late.what} is not set: that {nic.ifname} is its TAP is not proven"
 
 
 def set_later(lab: Lab, name: str, state: HostState) -> Iterator[str]:
     """What is set of TAPs that libvirt makes when it starts the machine, so only then."""
     domain = state.domains.get(name)
     if lab.machines[name].backend == "libvirt" and (domain is None or domain.state == "off"):
-        for _, nic, what in _late(lab, [name]):
-            yield f"{name}.{nic.name}: {what} of its TAP is set once it runs"
+        for _, nic, late in _late(lab, [name]):
+            yield f"{name}.{nic.name}: {late.what} of its TAP is set once it runs"
 
 
 def with_late(lab: Lab, names: Sequence[str]) -> list[str]:
     """The machines of which TAPs are set once they run."""
-    late = _late(lab, names)
-    bare = {name for name in names if lab.machines[name].backend != "libvirt"}
-    # A TAP that we make has its queue from the start.
-    return list(dict.fromkeys(name for name, _, what in late if what != _QUEUE or name not in bare))
-
-
-_QUEUE = f"txqueuelen {WIRE_QUEUE}"
-
-
-def _late(lab: Lab, names: Sequence[str]) -> Iterator[tuple[str, Nic, str]]:
-    """Machine, NIC, and what its TAP is to have."""
-    for name in names:
-        for nic in lab.machines[name].nics:
-            yield from ((name, nic, MANGLEID),) if nic.mangleid else ()
-            yield from ((name, nic, _QUEUE),) if _on_wire(lab, name, nic) else ()
+    libvirts, late = {name for name in names if lab.machines[name].backend == "libvirt"}, _late(lab, names)
+    return list(dict.fromkeys(name for name, _, row in late if name in libvirts or not row.from_the_start))
 
 
 def _on_wire(lab: Lab, machine: str, nic: Nic) -> bool:
@@ -139,16 +121,18 @@ def _on_wire(lab: Lab, machine: str, nic: Nic) -> bool:
     return bridge is not None and bridge.wire
 
 
-def _queue_step(lab: Lab, machine: str, nic: Nic, link: Link) -> Step:
+def _queue_step(lab: Lab, machine: str, nic: Nic, link: Link, _: Inventory) -> Step:
     longer, shorter = (set_link(link.name, "txqueuelen", str(length)) for length in (WIRE_QUEUE, link.queue))
+    libvirts = lab.machines[machine].backend == "libvirt"
     return Step(
         lab.machines[machine].host,
         machine,
         f"let {link.name} queue {WIRE_QUEUE} packets",
-        f"{machine}.{nic.name} is on a bridge that stands for a cable, and libvirt has no setting for it",
+        f"{machine}.{nic.name} is on a bridge that stands for a cable"
+        + (", and libvirt has no setting for it" if libvirts else ""),
         (Run(longer),),
         (Run(shorter),),
-        diff=(f"  {link.name}", f"-   txqueuelen {link.queue}", f"+   {_QUEUE}"),
+        diff=(f"  {link.name}", f"-   txqueuelen {link.queue}", f"+   txqueuelen {WIRE_QUEUE}"),
         exclusive=False,
         devices=(link.name,),
     )
@@ -161,6 +145,49 @@ def _mangling_step(lab: Lab, machine: str, nic: Nic, found: Features) -> Step:
     )
     where = (lab.machines[machine].host, machine)
     return switch_step(where, nic.ifname, {MANGLEID: True}, found, words)
+
+
+def _is_mangling(link: Link, state: Inventory) -> bool | None:
+    there = state.features.get(link.name, {}).get(MANGLEID)
+    return None if there is None else there.active or there.requested
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """What a TAP is to have that libvirt does not give it."""
+
+    what: str
+    wanted: Callable[[Lab, str, Nic], bool]
+    is_set: Callable[[Link, Inventory], bool | None]
+    """None: it is not known."""
+    step: Callable[[Lab, str, Nic, Link, Inventory], Step]
+    from_the_start: bool
+    """Whether a TAP that we make has it."""
+
+
+_LATE = (
+    _Late(
+        MANGLEID,
+        lambda _lab, _name, nic: bool(nic.mangleid),
+        _is_mangling,
+        lambda lab, name, nic, link, state: _mangling_step(lab, name, nic, state.features[link.name]),
+        from_the_start=False,
+    ),
+    _Late(
+        f"txqueuelen {WIRE_QUEUE}",
+        _on_wire,
+        lambda link, _: link.queue == WIRE_QUEUE,
+        _queue_step,
+        from_the_start=True,
+    ),
+)
+
+
+def _late(lab: Lab, names: Sequence[str]) -> Iterator[tuple[str, Nic, _Late]]:
+    """Machine, NIC, and what its TAP is to have."""
+    for name in names:
+        for nic in lab.machines[name].nics:
+            yield from ((name, nic, late) for late in _LATE if late.wanted(lab, name, nic))
 
 
 def is_its_own(lab: Lab, machine: str, tap: str, state: Inventory) -> bool:

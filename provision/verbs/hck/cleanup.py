@@ -12,8 +12,9 @@ from provision.host.read.inventory import read_inventory
 from provision.render.guest_scripts import ask_hck_leftovers, remove_hck_leftovers
 from provision.runtime.errors import HostError, RscvmError
 from provision.runtime.parallel import side_by_side
+from provision.tables.guests import GUESTS
 from provision.verify.collect.asked_ways import named_ways
-from provision.verify.collect.guest_answers import Told, agent_way, first_answers, said_to
+from provision.verify.collect.guest_answers import BY_LIBVIRT_AT_ONCE, Told, agent_way, first_answers, said_to
 from provision.verify.collect.machines import collect_lab
 from provision.verify.evidence import Unasked
 
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import ReadingEdges
     from provision.verify.evidence import NicEvidence
 
-_PATIENCE = 300.0
-"""Seconds for removing: each of a handful of Windows' programs may take 60."""
-_AT_ONCE = 4
-"""Guests; libvirtd takes five requests of a connection at a time (max_client_requests)."""
+_PATIENCE = 540.0
+"""Seconds for removing: the script begins no program after 300, and waits 180 for one."""
 _AGAIN = "run `rscvm hck cleanup` again: it says what is there"
 _RESTARTED = "restart Windows, and run it again: a driver that is loaded keeps its file"
+_WITHOUT = "a {} guest, in which HLK leaves nothing"
+_OFF = "`rscvm up LAB {}` starts it"
 _INSTALLED = (
     "what Windows still has as a network component keeps its package, service and file, as a filter without them "
     "could keep its adapters from the network: `netcfg /u NAME` there says what is in its way"
@@ -53,6 +54,8 @@ class Cleaned:
     notes: tuple[str, ...] = ()
     unasked: str = ""
     """Why it is not known, or not wholly, what the test has left."""
+    hint: str = ""
+    """What makes it known."""
     by_hand: bool = False
     """Whether its guest runs, and has no way in."""
     error: RscvmError | None = None
@@ -61,7 +64,12 @@ class Cleaned:
     @property
     def restart(self) -> bool:
         """Whether Windows has to be restarted for what was removed."""
-        return any(each.restart for each in self.left) or len(self.left) < len(self.found)
+        return any(each.restart for each in self.left) or bool(self.gone)
+
+    @property
+    def gone(self) -> set[str]:
+        """What was found and is not there any more, as far as it is known."""
+        return {*map(str, self.found)} - {*map(str, self.left)}
 
 
 def clients(lab: Lab) -> list[str]:
@@ -95,17 +103,18 @@ def clean_up(session: HostSession, names: Sequence[str], say: Say, *, dry_run: b
 def _looked(session: HostSession, names: Sequence[str]) -> tuple[dict[str, Cleaned], dict[str, GuestWay]]:
     """What is found in these guests, and by which way each that answered did."""
     lab = session.lab
-    windows = [name for name in names if lab.machines[name].guest == "windows"]
-    seen = {name: Cleaned(name, notes=("a Linux guest, in which HLK leaves nothing",)) for name in names}
-    if not windows:
+    guests = {name: lab.machines[name].guest for name in names}
+    seen = {name: Cleaned(name, notes=(_WITHOUT.format(guests[name].capitalize()),)) for name in names}
+    able = [name for name in names if GUESTS[guests[name]].hlk]
+    if not able:
         return seen, {}
-    there = read_inventory(session.edges, lab, session.host, windows)
-    asked = collect_lab(session.edges, lab, windows, there, monitor=False)
+    there = read_inventory(session.edges, lab, session.host, able)
+    asked = collect_lab(session.edges, lab, able, there, monitor=False)
     nics = {nic.machine: nic for nic in reversed(asked)}  # NICs that somebody took out of a domain come last
-    barred = {name: why for name in windows if (why := _barred(lab, name, nics.get(name), there))}
+    barred = {name: why for name in able if (why := _barred(lab, name, nics.get(name), there))}
     ways = {
-        name: named_ways(lab, nics[name]) or agent_way(nics[name], "windows")
-        for name in windows
+        name: named_ways(lab, nics[name]) or agent_way(nics[name], guests[name])
+        for name in able
         if name not in barred
     }
     answers = first_answers(session.edges, session.host, ways, _read)
@@ -120,7 +129,8 @@ def _barred(lab: Lab, name: str, nic: NicEvidence | None, there: Inventory) -> C
         return Cleaned(name, error=HostError(f"{name}: a domain of that name is there and is not ours"))
     if nic is None or nic.state != "running":
         state = nic.state if nic else "without a NIC, and so not looked for"
-        return Cleaned(name, unasked=f"its guest cannot be asked: the machine is {state}")
+        hint = _OFF.format(name) if state == "off" else ""
+        return Cleaned(name, unasked=f"its guest cannot be asked: the machine is {state}", hint=hint)
     return None
 
 
@@ -135,7 +145,7 @@ def _as_told(name: str, answer: Told[Leftovers] | Unasked) -> Cleaned:
         return Cleaned(name, unasked=answer.reason, by_hand=True)
     found, troubles = answer.facts.found, answer.facts.troubles
     unasked = "not everything could be asked in its guest" if troubles else ""
-    return Cleaned(name, found, found, troubles, unasked)
+    return Cleaned(name, found=found, left=found, notes=troubles, unasked=unasked)
 
 
 def _removed(
@@ -153,7 +163,7 @@ def _removed(
 
     return {
         outcome.host: outcome.value or replace(wanted[outcome.host][0], error=_unknown(outcome))
-        for outcome in side_by_side(list(wanted), remove, at_once=_AT_ONCE)
+        for outcome in side_by_side(list(wanted), remove, at_once=BY_LIBVIRT_AT_ONCE)
     }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provision.host.apply.transaction import apply_plan_or_roll_back
+from provision.host.apply.transaction import apply_plan, undo_plan
 from provision.host.marks import is_our_domain
 from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.host import read_host
 from provision.runtime.errors import HostError
+from provision.runtime.interrupt import finish
 from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
 from provision.verbs.up import set_new_taps
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provision.host.apply.session import HostSession
-    from provision.host.plan.steps import Plan
+    from provision.host.plan.steps import Plan, Step
     from provision.host.state import HostState
     from provision.lab.spec import Lab
     from provision.runtime.command import Say
@@ -27,6 +29,7 @@ def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: boo
 
     :raise HostError: when a machine cannot be disarmed, and nothing has been touched; or when a step fails, and what
         was done has been taken back.
+    :raise KeyboardInterrupt: when one arrived; what was done has been taken back.
     """
     with session.locked(say):
         state = read_host(session.edges, session.lab, session.host, names)
@@ -38,9 +41,15 @@ def disarm(session: HostSession, names: Sequence[str], say: Say, *, restart: boo
                 hint="--restart ends it and starts it without them",
             )
         plan = plan_disarm(session.lab, names, state, restart=restart)
-        done = apply_plan_or_roll_back(session.edges, session.lab, plan, say)
-        set_new_taps(session, names if restart and plan.steps else (), say)
-        return done
+        begun: list[Step] = []
+        try:
+            done = apply_plan(session.edges, session.lab, plan, say, begun)
+            late = set_new_taps(session, names, say) if restart and plan.steps else ()
+            finish()
+        except (HostError, KeyboardInterrupt):
+            undo_plan(session.edges, plan, begun, say)
+            raise
+        return replace(done, steps=(*done.steps, *late))
 
 
 def obstacles(lab: Lab, names: Sequence[str], state: HostState) -> Iterator[str]:

@@ -11,7 +11,7 @@ from provision.facts.windows_guest import parse_windows_guest
 from provision.render.guest_scripts import ask_linux, ask_windows
 from provision.runtime.command import NOT_FOUND
 from provision.runtime.deadline import Deadline, limited, within_limit
-from provision.runtime.errors import HostError, RscvmError
+from provision.runtime.errors import HostError, RscvmError, SilentError
 from provision.runtime.guest_channel import GuestWay
 from provision.runtime.parallel import foreseen, side_by_side
 from provision.runtime.places import ANYBODY, Listener
@@ -36,7 +36,7 @@ _PATIENCE = 60.0
 """Seconds for one guest by all its ways; PowerShell alone takes several to start on a guest that is at work."""
 LONGEST = 120.0
 """Seconds for all guests of a host: what some of them do costs nobody the verdicts of the rest."""
-_BY_LIBVIRT_AT_ONCE = 4
+BY_LIBVIRT_AT_ONCE = 4
 """libvirtd takes five requests of a connection at a time (max_client_requests), and a hung agent keeps one."""
 _AT_ONCE = 32
 NO_WAY = Unasked(
@@ -95,7 +95,7 @@ def first_answers(
         with limited(Deadline(min(_PATIENCE, whole.remaining))):
             return _first_answer(edges, host, ways[machine], read)
 
-    at_once = _BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE
+    at_once = BY_LIBVIRT_AT_ONCE if by_libvirt else _AT_ONCE
     outcomes = side_by_side(list(ways), answer, at_once=at_once)
     return {
         outcome.host: foreseen(outcome, lambda error: Unasked(str(error), final=True)) for outcome in outcomes
@@ -115,7 +115,8 @@ def _first_answer(
         except RscvmError as error:
             hint = f" ({error.hint})" if error.hint else ""
             named = "" if str(error).startswith(str(way)) else f"{way}: "
-            errors.append(f"{named}{error}{hint}{_port_words(edges, host, way)}")
+            port = _port_words(edges, host, way) if isinstance(error, SilentError) else ""
+            errors.append(f"{named}{error}{hint}{port}")
     return Unasked("; ".join(errors), final=True) if errors else NO_WAY
 
 

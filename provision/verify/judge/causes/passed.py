@@ -117,8 +117,8 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
     ),
     Fix("in a Linux guest: ethtool -K DEVICE rx-gro-hw on", "guest", may_be_linux),
     Fix(
-        "`ethtool -K TAP tso off` by hand leaves the same: ethtool -K {tap} tx on tso on; TSO stays off where the guest dropped it; "
-        "then ethtool -K {tap} tx off",
+        "`ethtool -K TAP tso off` by hand leaves the same: end `rscvm hck enforce` if it runs, which undoes what follows at once; "
+        "ethtool -K {tap} tx on tso on; TSO stays off where the guest dropped it; then ethtool -K {tap} tx off",
         when=lambda nic: nic.hck,
     ),
     ASK,
