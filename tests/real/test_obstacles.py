@@ -247,24 +247,19 @@ def test_ctrl_c_while_it_waits_takes_back(hypervisor: Hypervisor, backend: str, 
     there = lab(hypervisor, tmp_path, backend)
     there.path.write_text(there.path.read_text().replace("ttyS0 quiet", "ttyS0 quiet rsc.driver=none"))
     before = hypervisor.snapshot()
-    wait = [
-        "timeout",
-        "--foreground",
-        "--preserve-status",
-        "-s",
-        "INT",
-        "4",
-        sys.executable,
-        "-m",
-        "provision",
-        "up",
-        str(there.path),
-    ]
+    script = """
+"$1" -m provision up "$2" 2>"$3" &
+tries=0
+until grep -q 'waiting up to' "$3" || [ $tries -ge 600 ]; do sleep 0.1; tries=$((tries + 1)); done
+kill -INT $!
+wait $!
+"""
+    said = tmp_path / "said"
 
-    done = hypervisor.run(wait)
+    done = hypervisor.run(["sh", "-c", script, "sh", sys.executable, str(there.path), str(said)])
     after = hypervisor.snapshot()
-    assert b"waiting up to" in done.stderr
-    assert done.returncode == 130, done.stderr
+    assert "waiting up to" in said.read_text()
+    assert done.returncode == 130, said.read_text()
     assert (after.links, after.processes, after.domains) == (before.links, before.processes, before.domains)
     assert {name for name in after.files if name.startswith("lab")} == set()
 
