@@ -12,7 +12,7 @@ import pytest
 
 from provision.host.apply.wire_keeper import SCRIPTS
 from provision.runtime.deadline import Deadline, wait_for
-from tests.wire_keepers import INDEX, TAP, keeper, processes
+from tests.wire_keepers import EVENT, INDEX, TAP, keeper, processes
 
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -69,6 +69,7 @@ def test_what_somebody_had_switched_off_before_stays_off(tmp_path: Path) -> None
     with keeper(tmp_path, tx="off") as it:
         it.takes()
         it.event()
+        wait_for((tmp_path / "tx.asked").exists, Deadline(20), "a look")
         it.say("end")
         assert it.left() == ["done"]
 
@@ -91,14 +92,67 @@ def test_what_another_device_does_is_no_reason_to_look(tmp_path: Path) -> None:
     with keeper(tmp_path) as it:
         it.takes()
         it.until(f"off {TAP} {INDEX}")
-        looked = len((tmp_path / "tx.asked").read_text().splitlines())
         for name in ("lo0", "tap0", "xlo@lo"):
             it.event(f"7: {name}: <UP>\n")
-        it.say("end")
-        it.left()
+        looked = len((tmp_path / "tx.asked").read_text().splitlines())
+        it.becomes("on")
+        assert it.hear() == f"off {TAP} {INDEX}"
 
     asked = (tmp_path / "tx.asked").read_text().splitlines()[looked:]
-    assert asked == [f"-K {TAP} tx on", f"-k {TAP}"]
+    assert asked == [f"-k {TAP}", f"-K {TAP} tx off", f"-k {TAP}"]
+
+
+def test_an_end_does_not_wait_behind_events(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        it.event(EVENT * 300)
+        looked = len((tmp_path / "tx.asked").read_text().splitlines())
+        it.say("end")
+        assert it.left() == [f"back {TAP} {INDEX}", "done"]
+
+    assert len((tmp_path / "tx.asked").read_text().splitlines()) - looked < 200
+
+
+def test_each_beat_is_answered_and_one_finds_that_no_tick_comes_any_more(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="1") as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        [killed] = [pid for pid, argv in processes(it.process.pid).items() if b"sleep" in argv]
+        parent = int((Path("/proc") / str(killed) / "stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(parent, signal.SIGKILL)
+        it.say("beat")
+        assert it.hear() == "here"
+        it.becomes("on", "")
+        assert it.hear() == f"off {TAP} {INDEX}"
+
+
+def test_one_that_hears_no_words_any_more_leaves_its_place(tmp_path: Path) -> None:
+    with keeper(tmp_path, tick="0.05") as first:
+        first.takes()
+        first.until(f"off {TAP} {INDEX}")
+        loop, *beside = [pid for pid, argv in sorted(processes(first.process.pid).items()) if b"me" in argv]
+        assert loop == first.process.pid
+        os.kill(beside[0], signal.SIGKILL)
+        with keeper(tmp_path, tx="", patience="20") as second:
+            assert first.left() == []
+            second.until("listening")
+
+
+def test_a_place_that_nobody_waits_for_any_more_is_not_left(tmp_path: Path) -> None:
+    """A kill has left the file by which who waits is known."""
+    with keeper(tmp_path, tick="0.05") as it:
+        it.takes()
+        it.until(f"off {TAP} {INDEX}")
+        (it.at / "lab" / ".enforce.next").touch()
+        it.is_left_alone()
+        for _ in range(5):
+            it.becomes("on", "")
+            assert it.hear() == f"off {TAP} {INDEX}"
+        os.kill(it.process.pid, signal.SIGTERM)
+        assert it.left()[-1] == "done"
+
+    assert not it.file.parent.exists()
 
 
 def test_a_missed_event_is_made_good_at_the_next_tick(tmp_path: Path) -> None:
@@ -225,6 +279,44 @@ def test_who_cannot_switch_says_so_on_one_line_and_does_not_count_it(tmp_path: P
         (tmp_path / "tx.refuses").touch()
         it.takes()
         assert it.hear() == f"failed {TAP} {INDEX} no such luck"
+
+
+def test_what_is_on_after_it_was_switched_off_is_not_off(tmp_path: Path) -> None:
+    with keeper(tmp_path) as it:
+        it.until("listening")
+        (tmp_path / "tx.deaf").touch()
+        it.takes()
+        assert it.hear() == f"failed {TAP} {INDEX} it is on all the same"
+
+
+@pytest.mark.parametrize("noted", [f"{BOOT} {TAP} 99", f"{BOOT} {TAP} {INDEX}\n-{BOOT} {TAP} {INDEX}"])
+def test_of_what_was_noted_another_device_and_what_was_put_back_are_not_touched(
+    tmp_path: Path, noted: str
+) -> None:
+    (tmp_path / "lab").mkdir(mode=0o700)
+    (tmp_path / "lab" / ".enforce").write_text(f"by them\n{noted}\n")
+    with keeper(tmp_path) as it:
+        it.until("listening")
+        assert it.file.read_text() == f"by them\n{noted}\nby me\n", "a kill now loses nothing"
+        it.say("end")
+        assert it.left()[-1:] == ["done"]
+
+    assert it.tx == "on"
+    assert not (tmp_path / "tx.asked").exists()
+
+
+@pytest.mark.parametrize("what", ["fifo", "link"])
+def test_a_file_that_is_none_is_not_believed(tmp_path: Path, what: str) -> None:
+    (tmp_path / "lab").mkdir(mode=0o700)
+    (tmp_path / "theirs").write_text("kept")
+    if what == "fifo":
+        os.mkfifo(tmp_path / "lab" / ".enforce")
+    else:
+        (tmp_path / "lab" / ".enforce").symlink_to(tmp_path / "theirs")
+    with keeper(tmp_path) as it:
+        assert it.left() == [f"loose {it.file} is no ordinary file"]
+
+    assert (tmp_path / "theirs").read_text() == "kept"
 
 
 def test_what_could_not_be_switched_on_is_told_and_known_to_the_next(tmp_path: Path) -> None:

@@ -15,11 +15,15 @@ from typing import IO
 
 from provision.host.apply.wire_keeper import keep_wire_like
 
-TAP, INDEX = "lo", Path("/sys/class/net/lo/ifindex").read_text().strip()
+TAP, INDEX = "lo", "4711"
+"""Its ifindex is another one than /sys has."""
 EVENT = f"{INDEX}: {TAP}: <BROADCAST,UP> mtu 1500 event FEATURE CHANGE \\    link/ether 52:54:00:12:34:56\n"
+IP = f"""#!/bin/sh
+case $* in *monitor*) exec {sys.executable} "${{0%/*}}/listening-ip" "$@" ;; esac
+[ ! -e "$STATE.gone" ] && echo "{INDEX}: $5: <UP>"
+"""
 # Opens what `ip monitor link` opens, says what comes by a pipe, and ends with it.
-IP = f"""#!{sys.executable}
-import os, socket
+MONITOR = """import os, socket
 listening = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 listening.bind((0, 1))
 other = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
@@ -32,7 +36,8 @@ ETHTOOL = """#!/bin/sh
 echo "$*" >>"$STATE.asked"
 case $1 in
     -k) echo "Features for $2:"; echo "tx-checksumming: on"; echo "\ttx-checksum-ip-generic: $(cat "$STATE")" ;;
-    -K) [ ! -e "$STATE.refuses" ] || { echo "no such\nluck" >&2; exit 1; }; echo "$4" >"$STATE" ;;
+    -K) [ ! -e "$STATE.deaf" ] || exit 0
+        [ ! -e "$STATE.refuses" ] || { echo "no such\nluck" >&2; exit 1; }; echo "$4" >"$STATE" ;;
 esac
 """
 
@@ -112,7 +117,7 @@ def keeper(
     if not programs.exists():  # another one may be running them
         programs.mkdir()
         os.mkfifo(at / "events")
-        for name, text in (("ip", IP), ("ethtool", ETHTOOL)):
+        for name, text in (("ip", IP), ("listening-ip", MONITOR), ("ethtool", ETHTOOL)):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
     if tx:
