@@ -15,6 +15,7 @@ from typing import IO
 
 from provision.host.apply.wire_keeper import keep_wire_like
 
+BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 TAP, INDEX = "lo", "4711"
 """Its ifindex is another one than /sys has."""
 EVENT = f"{INDEX}: {TAP}: <BROADCAST,UP> mtu 1500 event FEATURE CHANGE \\    link/ether 52:54:00:12:34:56\n"
