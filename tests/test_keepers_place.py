@@ -148,3 +148,10 @@ def test_a_directory_that_others_can_write_is_not_believed(tmp_path: Path) -> No
 
     assert said.startswith("loose ")
     assert not it.file.exists()
+
+
+def test_whoever_has_it_is_told_on_one_line_as_he_is_called(tmp_path: Path) -> None:
+    with keeper(tmp_path, who="D\\nina\nby root") as it:
+        it.until("listening")
+        with keeper(tmp_path, tx="") as other:
+            assert other.left() == [r"busy by D\nina\nby root"]

@@ -111,7 +111,7 @@ class Keeper:
 
 @contextmanager
 def keeper(
-    at: Path, *, tick: str = "600", most: str = "600", patience: str = "0.1", tx: str = "on"
+    at: Path, *, tick: str = "600", most: str = "600", patience: str = "0.1", tx: str = "on", who: str = "me"
 ) -> Iterator[Keeper]:
     """Run one until the end of the block."""
     programs = at / "bin"
@@ -131,7 +131,7 @@ def keeper(
         "EVENTS": str(at / "events"),
         "STATE": str(at / "tx"),
     }
-    argv = [*keep_wire_like(str(at / "lab" / ".enforce"), "me", 1, [TAP])]
+    argv = [*keep_wire_like(str(at / "lab" / ".enforce"), who, 1, [TAP])]
     argv[6:9] = patience, tick, most
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, env=env, start_new_session=True) as process:

@@ -39,10 +39,11 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
     """Keep `tx` off at the TAPs of the NICs with `rsc: hck`, of all machines or of these, until Ctrl-C.
 
     Each start of a guest's driver switches it on again, and a sender's offloads then reach QEMU's engine. It is
-    switched off at once by a script on the host, also over SSH. However it ends, `tx` is on again where it was
-    switched off: a host that hears nothing for 30 s does that by itself.
+    switched off at once by a script on the host, also over SSH. At its end `tx` is on again where it was switched
+    off: a host that hears nothing for 30 s does that by itself. Where that script is killed, too, the next run does.
 
-    Exit status: 0 ended by Ctrl-C, SIGTERM or SIGHUP, and all put back. 3 otherwise, also where that is not known.
+    Exit status: 0 ended by Ctrl-C, SIGTERM or SIGHUP, all kept and all put back. 3 otherwise, also where that is not
+    known. 141 whoever read its output has gone, and all is put back.
     """
     from provision.runtime.parallel import side_by_side
     from provision.verbs.hck.kept_taps import hck_nics
@@ -50,7 +51,11 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
     read = read_lab(lab)
     named = chosen(read, machines)
     if without := [name for name in named if machines and not hck_nics(read, [name])]:
-        raise RequestError(f"no NIC of {', '.join(without)} has `rsc: hck`")
+        having = ", ".join(name for name in read.machines if hck_nics(read, [name]))
+        raise RequestError(
+            f"no NIC of {', '.join(without)} has `rsc: hck`",
+            hint=having and f"these machines have one: {having}",
+        )
     hosts = by_host(read, [name for name in named if hck_nics(read, [name])])
     if not hosts:
         raise RequestError("no machine of this lab file has `rsc: hck`")

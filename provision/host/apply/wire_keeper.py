@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from provision.host.apply.lock import LOOSE
 from provision.runtime.command import shell
+from provision.runtime.safe_text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,4 +263,4 @@ def keep_wire_like(file: str, who: str, patience: float, taps: Sequence[str]) ->
     :param file: the lab's keeper's.
     :param patience: seconds to wait for the keeper before, where there may be one.
     """
-    return shell(_KEEP, file, who, f"{patience:g}", f"{TICK:g}", f"{SILENCE / TICK:.0f}", *taps).argv
+    return shell(_KEEP, file, escaped(who), f"{patience:g}", f"{TICK:g}", f"{SILENCE / TICK:.0f}", *taps).argv
