@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provision.facts.keeper_lines import KeeperLine, parse_keeper_line
 from provision.host.apply.wire_keeper import SILENCE, TICK, keep_wire_like
+from provision.host.plan.hck_flags import DISARMED
 from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
@@ -48,6 +49,11 @@ _END = 15.0
 
 BY_ITSELF = f"it does that by itself {SILENCE:g} s after it has heard from us last"
 """What is said where a host could not be told to put back."""
+
+
+_AS_ROOT = (
+    "it needs root there (CAP_NET_ADMIN): be root here, or have `user: root` or `sudo: true` at another host"
+)
 
 
 class RefusedTapError(HostError):
@@ -206,6 +212,7 @@ class Keeper:
         if lines is None:
             raise LostError(
                 f"{self._session.host}: what keeps the TAPs there has ended: {quoted(program.complaint, lines=1) or 'it said nothing'}",
+                hint="" if self.begun else _AS_ROOT,
                 names_host=True,
             )
         said = [parse_keeper_line(line) for line in lines]
@@ -285,7 +292,9 @@ class Keeper:
                 continue
             tap.again = Deadline(_RARELY)
             if not tap.settled:
-                raise RefusedTapError(
-                    f"{tap.nic.words}: {why}", hint="" if self._noted.touched else "nothing was touched"
+                hints = [] if self._noted.touched else ["nothing was touched"]
+                hints += (
+                    [f"`rscvm up` with {self._session.lab.file} arms it again"] if why == DISARMED else []
                 )
+                raise RefusedTapError(f"{tap.nic.words}: {why}", hint="; ".join(hints))
             self._complain(tap, why)
