@@ -67,6 +67,11 @@ def test_what_one_that_has_ended_said_of_its_end_is_not_believed_of_the_next() -
 
     assert "could not be switched on again" in str(enforcing(first, second).enforced.error)
 
+    again = replace(
+        first, says=[["listening", THERE], [KEPT, OFF], [f"stuck {TAP} {INDEX}", "done"], None], told=[]
+    )
+    assert enforcing(again, Keeping([["listening"]], [["done"]])).enforced.error is None
+
     second = Keeping([["listening"]], [[], [BACK, "done"]])
     heard = enforcing(
         replace(first, says=[["listening", THERE], [KEPT, OFF], ["done"], None], told=[]), second

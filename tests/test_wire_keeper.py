@@ -11,7 +11,7 @@ import pytest
 
 from provision.host.apply.wire_keeper import SCRIPTS
 from provision.runtime.deadline import Deadline, wait_for
-from tests.wire_keepers import EVENT, INDEX, TAP, keeper, processes
+from tests.wire_keepers import BOOT, EVENT, INDEX, TAP, keeper, processes
 
 
 def test_it_switches_off_once_and_again_at_each_event_that_brought_it_back_and_on_at_the_end(
@@ -55,6 +55,8 @@ def test_what_it_is_to_leave_is_put_back_and_not_touched_any_more(tmp_path: Path
         it.until(f"off {TAP} {INDEX}")
         it.say(f"leave {TAP} {INDEX}")
         assert it.hear() == f"back {TAP} {INDEX}"
+        notes = f"by me\n{BOOT} {TAP} {INDEX}\n-{BOOT} {TAP} {INDEX}\n"
+        wait_for(lambda: it.file.read_text() == notes, Deadline(20), "a note of that")
         it.event()
         it.say("end")
         assert it.left() == ["done"]
@@ -103,12 +105,16 @@ def test_an_end_does_not_wait_behind_events(tmp_path: Path) -> None:
     with keeper(tmp_path) as it:
         it.takes()
         it.until(f"off {TAP} {INDEX}")
-        it.event(EVENT * 300)
         looked = len((tmp_path / "tx.asked").read_text().splitlines())
+        (tmp_path / "tx.slow").touch()
+        it.event(EVENT * 300)
+        wait_for(lambda: it.waiting() > 250 * len(EVENT), Deadline(20), "events that wait")
         it.say("end")
+        wait_for(lambda: it.waiting() > 299 * len(EVENT), Deadline(20), "the word behind them")
+        (tmp_path / "tx.slow").unlink()
         assert it.left() == [f"back {TAP} {INDEX}", "done"]
 
-    assert len((tmp_path / "tx.asked").read_text().splitlines()) - looked < 200
+    assert len((tmp_path / "tx.asked").read_text().splitlines()) - looked < 9
 
 
 def test_each_beat_is_answered_and_one_finds_that_no_tick_comes_any_more(tmp_path: Path) -> None:
@@ -118,6 +124,7 @@ def test_each_beat_is_answered_and_one_finds_that_no_tick_comes_any_more(tmp_pat
         [killed] = [pid for pid, argv in processes(it.process.pid).items() if b"sleep" in argv]
         parent = int((Path("/proc") / str(killed) / "stat").read_text().rpartition(")")[2].split()[1])
         os.kill(parent, signal.SIGKILL)
+        wait_for(lambda: parent not in processes(it.process.pid), Deadline(20), "its end")
         it.say("beat")
         assert it.hear() == "here"
         it.becomes("on", "")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,12 +38,18 @@ for line in open(os.environ["EVENTS"], "rb", 0):
 # What is in the file are the words after the feature's name.
 ETHTOOL = """#!/bin/sh
 echo "$*" >>"$STATE.asked"
+while [ -e "$STATE.slow" ]; do sleep 0.01; done
 case $1 in
     -k) echo "Features for $2:"; echo "tx-checksumming: on"; echo "\ttx-checksum-ip-generic: $(cat "$STATE")" ;;
     -K) [ ! -e "$STATE.deaf" ] || exit 0
         [ ! -e "$STATE.refuses" ] || { echo "no such\nluck" >&2; exit 1; }; echo "$4" >"$STATE" ;;
 esac
 """
+
+
+def at_once(path: str, flags: int) -> int:
+    """Open a pipe, whoever has it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @dataclass
@@ -90,6 +99,13 @@ class Keeper:
     def until(self, line: str) -> None:
         while (heard := self.hear()) != line:
             assert heard, f"it ended without: {line}"
+
+    def waiting(self) -> int:
+        """How many bytes wait for its loop."""
+        left = array("i", [0])
+        with open(f"/proc/{self.process.pid}/fd/4", "rb", buffering=0, opener=at_once) as pipe:
+            fcntl.ioctl(pipe, termios.FIONREAD, left)
+        return left[0]
 
     def is_left_alone(self) -> None:
         """Who began it is lost."""
