@@ -37,6 +37,7 @@ from provision.facts.hyperv import (
     parse_tsc_frequency,
 )
 from provision.facts.ip import parse_links
+from provision.facts.keeper_lines import parse_keeper_line
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
 from provision.facts.linux_guest import parse_linux_guest
 from provision.facts.network import parse_network
@@ -173,6 +174,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "image": (parse_image_info, texts("qemu-*/image-info.json")),
     "guest, changed": (parse_guest_change, ('{"rscvm":"fix/1","fix":"rsc","adapter":"e","old":{"IPv4":false},"new":{"IPv4":true},"troubles":[]}',)),
     "guest, left by HLK": (parse_hck_leftovers, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/hck-*.json"))),
+    "keeper of TAPs": (parse_keeper_line, ("off tap0 7", "failed tap0 7 no such luck", "busy by root@hv")),
     "guest, Linux": (parse_linux_guest, texts("linux-6.1/guest.json")),
     "guest, Windows": (parse_windows_guest, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/windows-guest-*.json"))),
     "Hyper-V by libvirt": (parse_domain_capabilities, texts("domcaps/*.xml") + texts("domcaps/composed/*.xml")),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from provision.cli import run
 from provision.cli.hck.enforce import _Speaker
 from provision.cli.output import Output
+from provision.cli.unhurried import Unhurried
 from provision.runtime.errors import HostError
 from provision.runtime.parallel import Outcome
 from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic
@@ -22,8 +26,8 @@ OUTCOMES = [Outcome("hv", Enforced({VM: 2})), Outcome("far", error=HostError("no
 def spoken(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> list[str]:
     speaker = _Speaker(Output(), alone=False, as_json=as_json)
     for what, count in EVENTS:
-        speaker.tell(Happened("hv", VM, what, count))  # type: ignore[arg-type]
-    speaker.end(OUTCOMES)
+        speaker.tell(Happened("hv", what, VM, count))  # type: ignore[arg-type]
+    assert speaker.end(OUTCOMES) is None
     return capsys.readouterr().out.splitlines()
 
 
@@ -53,6 +57,53 @@ def test_a_program_reads_a_document_for_each_and_the_sum(capsys: pytest.CaptureF
         "nics": [{**row, "count": 2}],
         "errors": [{"host": "far", "message": "no such luck", "hint": ""}],
     }
+
+
+def test_what_does_not_go_well_is_told_to_both(capsys: pytest.CaptureFixture[str]) -> None:
+    happened = [
+        Happened("hv", "failed", VM, 1, "no luck"),
+        Happened("hv", "gone", VM, 1),
+        Happened("hv", "lost", why="hv is gone; the next try is in 1 s"),
+        Happened("hv", "again"),
+    ]
+    for as_json in (False, True):
+        speaker = _Speaker(Output(quiet=True), alone=True, as_json=as_json)
+        for what in happened:
+            speaker.tell(what)
+        speaker.end([Outcome("hv", Enforced({VM: 1}, troubles={VM: "left alone: why"}))])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert [line[9:] for line in lines[:4]] == [
+        "vm.net0 (tap0): tx could not be switched off: no luck",
+        "vm.net0 (tap0): it is not there; waiting for it",
+        "hv is gone; the next try is in 1 s",
+        "hv: listening again",
+    ]
+    assert lines[4] == "vm.net0 (tap0): tx had to be set off 1 time; at the end left alone: why"
+    rows = [json.loads(line) for line in lines[5:]]
+    assert [row["event"] for row in rows] == ["failed", "gone", "lost", "again", "end"]
+    assert (rows[0]["tap"], rows[0]["why"], rows[2]["why"]) == ("tap0", "no luck", happened[2].why)
+    assert rows[4]["nics"][0]["why"] == "left alone: why"
+
+
+def test_who_tells_does_not_wait_for_who_reads_and_a_reader_that_has_gone_ends_it() -> None:
+    lost, told = threading.Event(), threading.Event()
+    printer = Unhurried(lost.set)
+    printer.print(told.wait)
+    for _ in range(20_000):
+        printer.print(int)
+    assert printer.left_out >= 10_000
+    told.set()
+    printer.end()
+    assert not lost.is_set()
+
+    printer = Unhurried(lost.set)
+    printer.print(partial(os.write, -1, b"nobody"))
+    printer.print(os.abort)
+    printer.end()
+
+    assert lost.is_set()
+    assert printer.error is not None
 
 
 def test_a_lab_without_the_engine_has_nothing_to_enforce(

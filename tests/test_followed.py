@@ -50,6 +50,17 @@ def test_at_the_end_of_the_block_its_input_ends_and_it_has_a_moment(tmp_path: Pa
     assert (tmp_path / "done").read_text() == "done\n"
 
 
+def test_one_that_does_not_end_is_told_to_before_it_is_killed(tmp_path: Path) -> None:
+    """A keeper of TAPs of which the part that reads its input was killed."""
+    script = "trap 'echo done >\"$1\"; exit 0' TERM; echo begun; while sleep 0.05; do :; done"
+    stream = LocalStream(sh(script, str(tmp_path / "done")))
+    while b"begun" not in (stream.receive(1) or (b"",))[0]:
+        pass
+    assert stream.end(0) == 0
+
+    assert (tmp_path / "done").read_text() == "done\n"
+
+
 def test_that_holds_of_an_error_too(tmp_path: Path) -> None:
     with (
         suppress(RuntimeError),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,92 +12,12 @@ import pytest
 from provision.host.journal import parse_journal, written_journal
 from provision.host.plan.hck_flags import DISARMED, without_flags
 from provision.lab.identity import spec_as_noted
-from provision.lab.spec import Lab
-from provision.runtime.command import Argv, Result, Run
+from provision.runtime.command import Result, Run
+from provision.runtime.deadline import pause
 from provision.runtime.errors import HostError, LostError
-from provision.runtime.protocols import Program
-from provision.verbs.hck.enforce import enforce
-from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic, Voice
-from tests.recorded_answers import LAB, PATHS
-from tests.recorded_host import MADE, RecordedEdges, RecordedHost, brought_up, session_on
-
-TAP, INDEX = "tap0", MADE["tap0"]["ifindex"]
-THERE, KEPT, OFF, BACK = (f"{what} {TAP} {INDEX}" for what in ("there", "kept", "off", "back"))
-VM = HckNic("vm", "net0", TAP)
-
-Says = list[str] | Exception | Callable[[], list[str]] | None
-"""What a keeper says at one look, how its host is lost, or that it has ended."""
-
-
-def armed(lab: Lab, name: str) -> Lab:
-    """The lab with the engine at this machine's NIC."""
-    machine = lab.machines[name]
-    nics = tuple(nic.model_copy(update={"rsc": "hck"}) for nic in machine.nics)
-    hck = machine.model_copy(update={"purpose": "hck", "nics": nics})
-    return lab.model_copy(update={"machines": {**lab.machines, name: hck}})
-
-
-ARMED = armed(LAB, "vm")
-
-
-@dataclass
-class Keeping:
-    """A keeper that says this, look by look; then somebody interrupts us, and it says what it says at its end."""
-
-    says: list[Says]
-    last: list[Says] = field(default_factory=lambda: [[BACK, "done"]])
-    told: list[str] = field(default_factory=list)
-    complaint = "no such luck"
-    ended = False
-
-    def say(self, line: str) -> None:
-        if line == "end" and isinstance(self.last[0], Exception):
-            raise self.last[0]
-        self.told.append(line)
-
-    def lines(self, seconds: float) -> list[str] | None:  # noqa: ARG002
-        if "end" not in self.told and not self.says:
-            raise KeyboardInterrupt
-        said = (self.last if "end" in self.told else self.says).pop(0)
-        if isinstance(said, Exception):
-            raise said
-        return said() if callable(said) else said
-
-
-@dataclass
-class Heard:
-    """What was told, and what it came to."""
-
-    events: list[tuple[str, int]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    started: list[Argv] = field(default_factory=list)
-    enforced: Enforced = field(default_factory=lambda: Enforced({}))
-
-
-def enforcing(
-    *keepings: Keeping, edges: RecordedEdges | None = None, lab: Lab = ARMED, heard: Heard | None = None
-) -> Heard:
-    """It, with each of these keepers after the one before."""
-    heard = heard or Heard()
-    left = list(keepings)
-
-    @contextmanager
-    def follow(argv: Argv) -> Iterator[Program]:
-        heard.started.append(argv)
-        keeping = left.pop(0)
-        try:
-            yield keeping
-        finally:
-            keeping.ended = True
-
-    def tell(what: Happened) -> None:
-        assert (what.host, what.nic) == ("local", VM)
-        heard.events.append((what.what, what.count))
-
-    session = session_on(edges or brought_up(), lab)
-    heard.enforced = enforce(session, follow, ["vm"], Voice(tell, heard.said.append))
-    assert all(keeping.ended for keeping in keepings)
-    return heard
+from tests.hck_keepings import ARMED, BACK, INDEX, KEPT, OFF, TAP, THERE, VM, Heard, Keeping, Says, enforcing
+from tests.recorded_answers import PATHS
+from tests.recorded_host import RecordedHost, brought_up
 
 
 def test_what_is_proven_ours_is_kept_and_each_time_it_had_to_be_switched_off_is_told_and_counted() -> None:
@@ -114,14 +34,90 @@ def test_what_is_proven_ours_is_kept_and_each_time_it_had_to_be_switched_off_is_
 def test_what_is_not_proven_ours_is_refused_and_never_let_be_touched() -> None:
     edges = brought_up()
     edges.runner.links[TAP] = {**edges.runner.links[TAP], "ifalias": "theirs"}
-    it = Keeping([["listening", THERE], [THERE], [THERE], ["never"]])
+    it = Keeping([["listening", THERE], [THERE], [THERE], ["never"]], [["done"]])
 
-    with pytest.raises(
-        HostError, match=r"vm\.net0 \(tap0\): a device tap0 is there, and that it is vm's is not proven"
-    ):
-        enforcing(it, edges=edges)
+    error = enforcing(it, edges=edges).enforced.error
 
+    assert str(error) == "vm.net0 (tap0): a device tap0 is there, and that it is vm's is not proven"
+    assert error is not None
+    assert error.hint == "nothing was touched"
     assert it.told == ["beat", "end"]
+
+
+def test_where_something_is_put_back_nobody_says_that_nothing_was_touched() -> None:
+    """A run before, of other machines of the lab, was killed; its TAPs are put back, too."""
+    edges = brought_up()
+    edges.runner.links[TAP] = {**edges.runner.links[TAP], "ifalias": "theirs"}
+    it = Keeping([["listening", THERE], [THERE], [f"back tap7 {INDEX}", THERE]], [["stuck tap8 9", "done"]])
+
+    heard = enforcing(it, edges=edges)
+
+    assert heard.enforced.error is not None
+    assert str(heard.enforced.error).splitlines() == [
+        "vm.net0 (tap0): a device tap0 is there, and that it is vm's is not proven",
+        "  local: tx could not be switched on again at TAP tap8",
+    ]
+    assert heard.enforced.error.hint == ""
+    assert [what.line for what in heard.told] == ["TAP tap7: set tx on, as it would be without us"]
+
+
+def test_what_one_that_has_ended_said_of_its_end_is_not_believed_of_the_next() -> None:
+    first = Keeping([["listening", THERE], [KEPT, OFF], [f"stuck {TAP} {INDEX}", "done"], None])
+    second = Keeping([["listening"]], [[], [f"stuck {TAP} {INDEX}", "done"]])
+
+    assert "could not be switched on again" in str(enforcing(first, second).enforced.error)
+
+    again = replace(
+        first, says=[["listening", THERE], [KEPT, OFF], [f"stuck {TAP} {INDEX}", "done"], None], told=[]
+    )
+    assert enforcing(again, Keeping([["listening"]], [["done"]])).enforced.error is None
+
+    second = Keeping([["listening"]], [[], [BACK, "done"]])
+    heard = enforcing(
+        replace(first, says=[["listening", THERE], [KEPT, OFF], ["done"], None], told=[]), second
+    )
+    assert (heard.events[-1], heard.enforced.error) == (("back", 1), None)
+
+
+def test_what_cannot_be_switched_off_is_told_once_until_it_can_and_is_an_error_at_the_end() -> None:
+    failed = [f"failed {TAP} {INDEX} no luck {n}" for n in range(5)]
+
+    heard = enforcing(Keeping([["listening", THERE], [KEPT, *failed], [OFF], failed]))
+
+    told = "vm.net0 (tap0): tx could not be switched off: no luck"
+    assert heard.said == [f"{told} 0", f"{told} 0"]
+    assert str(heard.enforced.error) == f"{told} 4"
+    assert heard.enforced.troubles == {VM: "tx could not be switched off: no luck 4"}
+    assert enforcing(Keeping([["listening", THERE], [KEPT, failed[0], OFF]])).enforced.error is None
+
+
+def test_one_that_has_ended_is_told_of_by_its_own_words() -> None:
+    class Ended(Keeping):
+        def say(self, line: str) -> None:
+            raise LostError(f"local is gone: Broken pipe at {line}")
+
+    with pytest.raises(HostError, match="awk not found on local") as raised:
+        enforcing(Ended([["lacks awk"]]))
+
+    assert raised.value.hint == "install it (Debian: mawk)"
+
+
+def test_a_keeper_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provision.verbs.hck.keeper._BEAT", 0.001)
+
+    def later(*said: str) -> list[str]:
+        pause(0.001)
+        return [*said]
+
+    quiet = Keeping([["listening", "here"], *[later] * 9])
+    answering = Keeping([["listening"], *[partial(later, "here")] * 9])
+
+    heard = enforcing(quiet, answering)
+
+    assert heard.said == [
+        "local: what keeps the TAPs there does not answer; the next try is in 1 s",
+        "local: listening again",
+    ]
 
 
 def test_what_comes_under_that_name_later_and_is_not_ours_is_left_alone_and_said_once() -> None:
@@ -132,10 +128,9 @@ def test_what_comes_under_that_name_later_and_is_not_ours_is_left_alone_and_said
     heard = enforcing(it, edges=edges)
 
     assert it.told == ["beat", "end"]
-    assert heard.said == [
-        "vm.net0 (tap0): it is not there; waiting for it",
-        "vm.net0 (tap0): left alone: a device tap0 is there, and that it is vm's is not proven",
-    ]
+    left = "vm.net0 (tap0): left alone: a device tap0 is there, and that it is vm's is not proven"
+    assert heard.said == ["vm.net0 (tap0): it is not there; waiting for it", left]
+    assert str(heard.enforced.error) == left
 
 
 def test_one_that_has_become_ordinary_is_left_when_its_driver_starts_anew() -> None:

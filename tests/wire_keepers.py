@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,11 +18,16 @@ from typing import IO
 
 from provision.host.apply.wire_keeper import keep_wire_like
 
-TAP, INDEX = "lo", Path("/sys/class/net/lo/ifindex").read_text().strip()
+BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+TAP, INDEX = "lo", "4711"
+"""Its ifindex is another one than /sys has."""
 EVENT = f"{INDEX}: {TAP}: <BROADCAST,UP> mtu 1500 event FEATURE CHANGE \\    link/ether 52:54:00:12:34:56\n"
+IP = f"""#!/bin/sh
+case $* in *monitor*) exec {sys.executable} "${{0%/*}}/listening-ip" "$@" ;; esac
+[ ! -e "$STATE.gone" ] && echo "{INDEX}: $5: <UP>"
+"""
 # Opens what `ip monitor link` opens, says what comes by a pipe, and ends with it.
-IP = f"""#!{sys.executable}
-import os, socket
+MONITOR = """import os, socket
 listening = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 listening.bind((0, 1))
 other = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
@@ -30,11 +38,18 @@ for line in open(os.environ["EVENTS"], "rb", 0):
 # What is in the file are the words after the feature's name.
 ETHTOOL = """#!/bin/sh
 echo "$*" >>"$STATE.asked"
+while [ -e "$STATE.slow" ]; do sleep 0.01; done
 case $1 in
     -k) echo "Features for $2:"; echo "tx-checksumming: on"; echo "\ttx-checksum-ip-generic: $(cat "$STATE")" ;;
-    -K) [ ! -e "$STATE.refuses" ] || { echo "no such\nluck" >&2; exit 1; }; echo "$4" >"$STATE" ;;
+    -K) [ ! -e "$STATE.deaf" ] || exit 0
+        [ ! -e "$STATE.refuses" ] || { echo "no such\nluck" >&2; exit 1; }; echo "$4" >"$STATE" ;;
 esac
 """
+
+
+def at_once(path: str, flags: int) -> int:
+    """Open a pipe, whoever has it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @dataclass
@@ -85,6 +100,13 @@ class Keeper:
         while (heard := self.hear()) != line:
             assert heard, f"it ended without: {line}"
 
+    def waiting(self) -> int:
+        """How many bytes wait for its loop."""
+        left = array("i", [0])
+        with open(f"/proc/{self.process.pid}/fd/4", "rb", buffering=0, opener=at_once) as pipe:
+            fcntl.ioctl(pipe, termios.FIONREAD, left)
+        return left[0]
+
     def is_left_alone(self) -> None:
         """Who began it is lost."""
         assert self.process.stdin is not None
@@ -105,14 +127,14 @@ class Keeper:
 
 @contextmanager
 def keeper(
-    at: Path, *, tick: str = "600", most: str = "600", patience: str = "0.1", tx: str = "on"
+    at: Path, *, tick: str = "600", most: str = "600", patience: str = "0.1", tx: str = "on", who: str = "me"
 ) -> Iterator[Keeper]:
     """Run one until the end of the block."""
     programs = at / "bin"
     if not programs.exists():  # another one may be running them
         programs.mkdir()
         os.mkfifo(at / "events")
-        for name, text in (("ip", IP), ("ethtool", ETHTOOL)):
+        for name, text in (("ip", IP), ("listening-ip", MONITOR), ("ethtool", ETHTOOL)):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
     if tx:
@@ -125,7 +147,7 @@ def keeper(
         "EVENTS": str(at / "events"),
         "STATE": str(at / "tx"),
     }
-    argv = [*keep_wire_like(str(at / "lab" / ".enforce"), "me", 1, [TAP])]
+    argv = [*keep_wire_like(str(at / "lab" / ".enforce"), who, 1, [TAP])]
     argv[6:9] = patience, tick, most
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdin=pipe, stdout=pipe, env=env, start_new_session=True) as process:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Debian keeps ip and ethtool where an ordinary user's PATH does not look.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
+_GRACE = 2.0
+"""Seconds from SIGTERM to SIGKILL: a keeper of TAPs puts back what it has switched off."""
+
 
 def _environment() -> dict[str, str]:
     path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -57,27 +60,35 @@ class LocalStream:
         return found[0], found[1]
 
     def end(self, seconds: float) -> int:
-        """End its input and wait for it; one that does not end in time is killed."""
+        """End its input and wait for it; one that does not end in time is told to, and then killed."""
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
         try:
-            # Popen's own wait looks every so often, up to 50 ms late
-            ended = os.pidfd_open(self._process.pid)
-            try:
-                select.select([ended], [], [], seconds)
-            finally:
-                os.close(ended)
+            if not self._ends(seconds):
+                self._signal(signal.SIGTERM)
+                self._ends(_GRACE)
             if self._process.poll() is None:
                 self.kill()
             return self._process.wait()
         finally:
             self._close()
 
+    def _ends(self, seconds: float) -> bool:
+        """Whether it does within so many seconds; Popen's own wait looks every so often, up to 50 ms late."""
+        ended = os.pidfd_open(self._process.pid)
+        try:
+            return bool(select.select([ended], [], [], seconds)[0])
+        finally:
+            os.close(ended)
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
     def kill(self) -> None:
         """End it, and what it has started in its session."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self._process.wait()
         self._close()
 

@@ -7,6 +7,7 @@ reach the main thread only: while it waits for workers, each of them is told at 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -60,6 +61,11 @@ def listen(tell: Callable[[], object]) -> None:
             number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
         ):  # nohup is to outlive the terminal
             signal.signal(number, _arrived)
+
+
+def interrupt() -> None:
+    """Ask this process to end, as Ctrl-C does; from any thread."""
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def look() -> None:

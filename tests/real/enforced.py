@@ -145,10 +145,15 @@ def keepers(host: Hypervisor) -> list[int]:
     ]
 
 
+def enforcing_argv(host: Hypervisor, lab: Path, *more: str) -> list[str]:
+    """The command that runs it on a host."""
+    return [*host.entering(), sys.executable, "-m", "provision", "hck", "enforce", str(lab), *more]
+
+
 @contextmanager
 def enforcing(host: Hypervisor, lab: Path, *more: str) -> Iterator[Enforcing]:
     """Run it on a host for the block."""
-    argv = [*host.entering(), sys.executable, "-m", "provision", "hck", "enforce", str(lab), "--json", *more]
+    argv = enforcing_argv(host, lab, "--json", *more)
     pipe = subprocess.PIPE
     process = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     found = Enforcing(host, process)

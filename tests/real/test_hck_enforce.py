@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from tests.real.conftest import HEAD, Lab
 from tests.real.domains import until
-from tests.real.enforced import Dut, dut, each_is_undone, enforcing, keepers
+from tests.real.enforced import Dut, dut, each_is_undone, enforcing, enforcing_argv, keepers
 from tests.real.hypervisor import Hypervisor
 from tests.real.remote import REMOTE, remote_site
 
@@ -139,6 +141,45 @@ def test_a_device_of_that_name_that_is_not_ours_is_refused(hypervisor: Hyperviso
     assert hypervisor.ethtool_features("duttap") == before
     assert keepers(hypervisor) == []
     assert not hypervisor.path("/var/lib/rscvm/lab").exists()
+
+
+def test_a_reader_that_has_gone_ends_it_and_nothing_stays(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    lab = lab_on(hypervisor, tmp_path, "qemu")
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for out, status, said in ((writer, 141, ""), (full, 3, "No space left on device")):
+        done = subprocess.run(
+            enforcing_argv(hypervisor, lab.path),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        os.close(out)
+        assert (done.returncode, "internal error" in done.stderr) == (status, False)
+        assert said in done.stderr
+    assert keepers(hypervisor) == []
+    assert not hypervisor.path("/var/lib/rscvm/lab").exists()
+
+
+def test_beside_a_host_that_is_not_reached_the_others_end_with_their_sum(
+    hypervisor: Hypervisor, tmp_path: Path
+) -> None:
+    lab = lab_on(hypervisor, tmp_path, "qemu")
+    far = "  far: {guest: windows, memory: 1GiB, purpose: hck, host: far, nics: [{tap: true, rsc: hck}]}\n"
+    text = lab.path.read_text().replace("{local:", "{far: {address: far.invalid}, local:", 1)
+    lab.path.write_text(text + far)
+    with enforcing(hypervisor, lab.path) as enforced:
+        enforced.until("gone")
+        enforced.until_said("no address of far.invalid is known")
+        status = enforced.end()
+
+    assert status == 3
+    assert enforced.rows[-1]["event"] == "end"
+    assert [row["tap"] for row in enforced.rows[-1]["nics"]] == ["duttap"]
+    assert [row["host"] for row in enforced.rows[-1]["errors"]] == ["far"]
 
 
 def test_a_domains_tap_is_kept_again_after_a_power_cycle(with_libvirt: Hypervisor, tmp_path: Path) -> None:

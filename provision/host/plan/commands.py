@@ -66,7 +66,7 @@ By /proc and not by the pidfile, which one that has just been started has not wr
 # Others may pass through our directories (QEMU runs as somebody else under libvirt), and look into none of our files.
 _REPLACE = '{ [ -d "${1%/*}" ] || (umask 066 && mkdir -p -- "${1%/*}"); } && umask 077 && cat >"$1.new" && sync -- "$1.new" && mv -f -- "$1.new" "$1" && sync -- "${1%/*}"'
 # Nobody holds a keeper's file that a kill has left.
-_FORGET = 'k=${1%/*}/.enforce; { [ ! -e "$k" ] || flock -n -- "$k" rm -f -- "$k" "$k.pipe"; }; rm -f -- "$1" "$1.new" "${1%/*}/.undo.fired" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
+_FORGET = 'k=${1%/*}/.enforce; { [ ! -e "$k" ] || flock -n -- "$k" rm -f -- "$k" "$k.pipe" "$k.next"; }; rm -f -- "$1" "$1.new" "${1%/*}/.undo.fired" && { [ ! -d "${1%/*}" ] || rmdir --ignore-fail-on-non-empty -- "${1%/*}"; }'
 _OVERLAY = 'umask 077 && qemu-img create -q -f qcow2 -b "$1" -F "$2" "$3.new" && mv -f -- "$3.new" "$3"'
 _COPY = 'umask 077 && cp -- "$1" "$2.new" && mv -f -- "$2.new" "$2"'
 _WRITE = 'mkdir -p -- "${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && mv -f -- "$1.new" "$1"'

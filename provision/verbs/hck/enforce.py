@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provision.host.apply.wire_keeper import SILENCE
 from provision.runtime.deadline import pause
 from provision.runtime.errors import HostError
-from provision.verbs.hck.keeper import Keeper, RefusedTapError
+from provision.verbs.hck.keeper import BY_ITSELF, Keeper, RefusedTapError
+from provision.verbs.hck.kept_taps import Happened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def enforce(session: HostSession, follow: Follow, names: Sequence[str], voice: V
 
     A lost connection is made anew, and a TAP that is not there waited for.
 
-    :raise HostError: when the host is not reached at first, or what bears a TAP's name there is not ours.
+    :raise HostError: when the host is not reached at first.
     """
     keeper = Keeper(session, names, voice)
     keeper.look_first()
@@ -36,15 +36,15 @@ def enforce(session: HostSession, follow: Follow, names: Sequence[str], voice: V
                 with follow(keeper.argv) as program:
                     keeper.attend(program)
                 return keeper.enforced()
-            except RefusedTapError:
-                raise
+            except RefusedTapError as error:
+                return keeper.enforced(error)
             except HostError as error:
                 if not keeper.begun:
                     raise
                 lost = 0 if keeper.listening else lost
                 keeper.listening = False
                 seconds = _PAUSES[min(lost, len(_PAUSES) - 1)]
-                voice.say(f"{error}; the next try is in {seconds:g} s")
+                voice.tell(Happened(session.host, "lost", why=f"{error}; the next try is in {seconds:g} s"))
                 lost += 1
                 pause(seconds)
     except KeyboardInterrupt:
@@ -52,8 +52,8 @@ def enforce(session: HostSession, follow: Follow, names: Sequence[str], voice: V
             raise
         return keeper.enforced(
             HostError(
-                f"{session.host}: it could not be told to put back what was switched off: it does that by itself {SILENCE:g} s "
-                "after it has heard from us last",
+                f"{session.host}: it could not be told to put back what was switched off",
+                hint=BY_ITSELF,
                 names_host=True,
             )
         )

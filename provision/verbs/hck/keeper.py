@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.facts.keeper_lines import KeeperLine, parse_keeper_line
 from provision.host.apply.wire_keeper import SILENCE, TICK, keep_wire_like
+from provision.host.plan.hck_flags import DISARMED
 from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
-from provision.runtime.command import PACKAGES
-from provision.runtime.deadline import Deadline
+from provision.runtime.deadline import Deadline, limited
 from provision.runtime.errors import HostError, LostError, UnreadableError
 from provision.runtime.interrupt import shield
 from provision.runtime.safe_text import quoted
-from provision.verbs.check import Look, check
-from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic, Voice, hck_nics, is_there, why_not_kept
-from provision.verify.collect.source import lab_source
+from provision.verbs.hck.kept_taps import Enforced, Happened, Voice, hck_nics, is_there, why_not_kept
+from provision.verbs.hck.needless import needless
+from provision.verbs.hck.noted_taps import NotedTaps, why_ended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.host.state import Inventory
     from provision.runtime.protocols import Program
+    from provision.verbs.hck.noted_taps import Tap
 
 _BEAT = 5.0
 """Seconds between two words to a host."""
@@ -35,31 +35,29 @@ _PROOFS = 3
 """How often a device that is there is looked at until it is said that it is not ours: a machine may be starting."""
 _RARELY = 10.0
 """Seconds until it is looked at again then."""
+_READ = 10.0
+"""Seconds for what is read of a host while its keeper hears nothing: well below SILENCE."""
+_UNANSWERED = 3
+"""Words to it until it is taken for hung."""
+_LAST_WORDS = 1.0
+"""Seconds within which what one has said that has ended has come."""
+_ANY_TAP = ("back", "stuck")
+"""What is said of TAPs that a keeper before had switched off, too."""
 _END = 15.0
 """Seconds within which a host has put back what it switched off."""
 
 
+BY_ITSELF = f"it does that by itself {SILENCE:g} s after it has heard from us last"
+"""What is said where a host could not be told to put back."""
+
+
+_AS_ROOT = (
+    "it needs root there (CAP_NET_ADMIN): be root here, or have `user: root` or `sudo: true` at another host"
+)
+
+
 class RefusedTapError(HostError):
     """A device of our name is somebody else's."""
-
-
-@dataclass
-class _Tap:
-    """What is known of one TAP."""
-
-    nic: HckNic
-    index: int = 0
-    count: int = 0
-    doubted: bool = False
-    """Whether its guest's driver has started anew since it was proven to be ours: perhaps without the engine."""
-    absent: bool = False
-    settled: bool = False
-    """Whether it has been kept, or was not there: what bears its name later is no reason to end."""
-    proofs: int = 0
-    again: Deadline = field(default_factory=lambda: Deadline(0))
-    """Until when whether it is ours is not looked at again."""
-    said: str = ""
-    """What was said of it last that did not go well."""
 
 
 class Keeper:
@@ -70,8 +68,11 @@ class Keeper:
         """Whether it has ever listened."""
         self.listening = False
         self._session, self._names, self._voice = session, names, voice
-        self._taps = {nic.tap: _Tap(nic) for nic in hck_nics(session.lab, names)}
-        self._stuck: list[HckNic] = []
+        lab = session.lab
+        self._noted = NotedTaps(session.host, hck_nics(lab, names), hck_nics(lab, list(lab.machines)))
+        self._taps = self._noted.of
+        self._needed = False
+        self._unanswered = 0
         self._done = False
         self._error: HostError | None = None
 
@@ -86,33 +87,15 @@ class Keeper:
 
     def enforced(self, error: HostError | None = None) -> Enforced:
         """What became of the TAPs."""
-        error = error or self._error
-        if self._stuck and error is None:
-            names = ", ".join(nic.words for nic in self._stuck)
-            error = HostError(
-                f"{self._session.host}: tx could not be switched on again at {names}", names_host=True
-            )
-        return Enforced({tap.nic: tap.count for tap in self._taps.values()}, error)
+        return self._noted.enforced(error or self._error)
 
     def look_first(self) -> None:
-        """Look whether the lab is ours, and say where nothing needs what is to be done.
+        """Look whether the lab is ours.
 
         :raise HostError: when it is not, or the host does not answer.
         """
-        session, lab = self._session, self._session.lab
-        state = self._read()
-        if sentences := [*journal_obstacles(lab, state)]:
-            raise HostError(f"{session.host} is not ready for this:\n  " + "\n  ".join(sentences))
-        if not self._taps.keys() & state.links.keys():
-            return
-        there = [name for name, machine in lab.machines.items() if machine.host == session.host]
-        for verdict in check(lab_source(session.edges, lab, session.host, there), Look()):
-            nic = verdict.evidence
-            if nic.lone and nic.tap in self._taps:
-                self._voice.say(
-                    f"{self._taps[nic.tap].nic.words}: nothing else on {nic.lone} can send with offloads as it is now, so "
-                    "nothing there needs this"
-                )
+        if sentences := [*journal_obstacles(self._session.lab, self._read())]:
+            raise HostError(f"{self._session.host} is not ready for this:\n  " + "\n  ".join(sentences))
 
     def _read(self) -> Inventory:
         session = self._session
@@ -121,13 +104,14 @@ class Keeper:
     def _read_anew(self) -> tuple[Inventory | None, str]:
         """What is there, or why nobody knows; our shell there may be of a connection that was lost before."""
         trouble = ""
-        for _ in range(2):
-            try:
-                return self._read(), ""
-            except LostError as error:
-                trouble = str(error)
-            except HostError as error:
-                return None, str(error)
+        with limited(Deadline(_READ)):
+            for _ in range(2):
+                try:
+                    return self._read(), ""
+                except LostError as error:
+                    trouble = str(error)
+                except HostError as error:
+                    return None, str(error)
         return None, trouble
 
     def attend(self, program: Program) -> None:
@@ -138,8 +122,13 @@ class Keeper:
         try:
             self._talk(program)
         except KeyboardInterrupt:
+            self._voice.say(f"{self._session.host}: waiting until tx is on again where it was set off")
             with shield():
                 self._end(program)
+        except RefusedTapError:
+            with shield():
+                self._end(program)
+            raise
         except HostError:
             with suppress(LostError), shield():
                 program.say("end")  # it would go on without us
@@ -147,37 +136,72 @@ class Keeper:
 
     def _end(self, program: Program) -> None:
         """Let it put back what it has switched off."""
-        deadline = Deadline(_END)
+        deadline, room = Deadline(_END), _MOST_LINES
         try:
             program.say("end")
             while not (self._done or deadline.expired):
-                for line in self._heard(program, deadline):
+                said = self._heard(program, deadline)
+                room = self._room(room, said)
+                for line in said:
                     self._take_note(line)
         except HostError as error:
             self._error = error
         if not self._done and self._error is None:
             self._error = HostError(
-                f"{self._session.host} has not said within {_END:g} s that all is put back", names_host=True
+                f"{self._session.host} has not said within {_END:g} s that all is put back",
+                hint=BY_ITSELF,
+                names_host=True,
             )
 
     def _talk(self, program: Program) -> NoReturn:
+        self._unanswered = 0
         while True:
-            program.say("beat")
+            if self._unanswered >= _UNANSWERED:
+                raise LostError(
+                    f"{self._session.host}: what keeps the TAPs there does not answer", names_host=True
+                )
+            self._say(program, "beat")
+            self._unanswered += self.listening  # one that waits for its place answers later
             beat, room = Deadline(_BEAT), _MOST_LINES
             while not beat.expired:
                 said = self._heard(program, beat)
-                room -= len(said)
-                if room < 0:
-                    raise LostError(
-                        f"{self._session.host}: it says more than {_MOST_LINES} things in {_BEAT:g} s of its TAPs",
-                        names_host=True,
-                    )
+                room = self._room(room, said)
                 there = {line.tap: line.index for line in said if line.what == "there"}
                 for line in said:
                     self._take_note(line)
                 if there:
                     self._prove(program, there)
                 self._prove_again(program)
+                if self._needed and any(tap.index for tap in self._taps.values()):
+                    self._needed = False
+                    for sentence in needless(
+                        self._session, {name: tap.nic for name, tap in self._taps.items()}, _READ
+                    ):
+                        self._voice.say(sentence)
+
+    def _say(self, program: Program, line: str) -> None:
+        """Say a word to it.
+
+        :raise HostError: when it has ended; by its own words, where it has left any.
+        """
+        try:
+            program.say(line)
+        except LostError:
+            for last in self._heard(program, Deadline(_LAST_WORDS)):
+                self._take_note(last)
+            raise
+
+    def _room(self, room: int, said: Sequence[KeeperLine]) -> int:
+        """For how many lines there is room after these.
+
+        :raise LostError: when there was none for them.
+        """
+        if len(said) > room:
+            raise LostError(
+                f"{self._session.host}: it says more than {_MOST_LINES} things in {_BEAT:g} s of its TAPs",
+                names_host=True,
+            )
+        return room - len(said)
 
     def _heard(self, program: Program, until: Deadline) -> list[KeeperLine]:
         """What it has said.
@@ -188,10 +212,11 @@ class Keeper:
         if lines is None:
             raise LostError(
                 f"{self._session.host}: what keeps the TAPs there has ended: {quoted(program.complaint, lines=1) or 'it said nothing'}",
+                hint="" if self.begun else _AS_ROOT,
                 names_host=True,
             )
         said = [parse_keeper_line(line) for line in lines]
-        if any(line.tap and line.tap not in self._taps for line in said):
+        if any(line.tap and line.tap not in self._taps and line.what not in _ANY_TAP for line in said):
             raise UnreadableError("what the keeper of TAPs says", "\n".join(lines))
         return said
 
@@ -200,56 +225,34 @@ class Keeper:
 
         :raise HostError: when it says that it does not go on.
         """
-        tap = self._taps.get(line.tap)
-        if tap is None:
+        if not line.tap:
             self._of_keeper(line)
-        elif line.what == "gone":
-            if not tap.absent:
-                self._voice.say(f"{tap.nic.words}: it is not there; waiting for it")
-            tap.absent, tap.settled, tap.proofs, tap.again = True, True, 0, Deadline(0)
-        elif line.what == "failed":
-            self._complain(tap, f"tx could not be switched off: {line.words}")
-        elif line.what == "stuck":
-            self._stuck.append(tap.nic)
-        elif line.what in ("kept", "off", "back"):
-            tap.index, tap.absent, tap.settled, tap.said = line.index, False, True, ""
-            tap.count += line.what == "off"
-            tap.doubted |= line.what == "off"
-            self._voice.tell(Happened(self._session.host, tap.nic, line.what, tap.count))
+        elif (happened := self._noted.noted(line)) is not None:
+            self._voice.tell(happened)
+
+    def _listening(self) -> None:
+        if self.begun:
+            self._voice.tell(Happened(self._session.host, "again"))
+        self._needed = not self.begun
+        self.begun = self.listening = True
+        self._done = False  # the one before has said that, of itself
+        self._unanswered = 0
+        self._noted.listening()
 
     def _of_keeper(self, line: KeeperLine) -> None:
-        host, lab = self._session.host, self._session.lab
         match line.what:
             case "listening":
-                if self.begun:
-                    self._voice.say(f"{host}: listening again")
-                self.begun = self.listening = True
-                for tap in self._taps.values():  # none is kept by a new keeper until it is proven: at once
-                    tap.doubted, tap.again = False, Deadline(0)
+                self._listening()
+            case "here":
+                self._unanswered = 0
             case "done":
                 self._done = True
-            case "busy":
-                raise HostError(
-                    f"the TAPs of lab {lab.name} on {host} are kept {line.words or 'by somebody else'}",
-                    hint=f"one at a time: end that one; it ends by itself {SILENCE:g} s after who began it was lost",
-                )
-            case "loose":
-                raise HostError(
-                    f"{LabPaths(lab.state_dir, lab.name).directory} on {host} is not believed: {line.words}",
-                    hint="it and every directory above must be root's or yours, and no others' to write (chmod go-w)",
-                )
-            case "lacks":
-                package = PACKAGES.get(line.words, line.words)
-                raise HostError(f"{line.words} not found on {host}", hint=f"install it (Debian: {package})")
-            case "silence":
-                raise LostError(f"{host} has not heard from us for {SILENCE:g} s", names_host=True)
             case _:
-                raise LostError(f"{host}: `ip monitor link` there does not listen", names_host=True)
+                raise why_ended(self._session.lab, self._session.host, line)
 
-    def _complain(self, tap: _Tap, what: str) -> None:
-        if tap.said != what:
-            tap.said = what
-            self._voice.say(f"{tap.nic.words}: {what}")
+    def _complain(self, tap: Tap, why: str) -> None:
+        if (happened := self._noted.complained(tap, "left", why)) is not None:
+            self._voice.tell(happened)
 
     def _prove_again(self, program: Program) -> None:
         """Let those go that have become ordinary: a bare QEMU's TAP outlives it, and `hck disarm`."""
@@ -263,8 +266,8 @@ class Keeper:
             if is_there(tap.nic, tap.index, state) and (
                 why := why_not_kept(self._session.lab, tap.nic, state)
             ):
-                program.say(f"leave {tap.nic.tap} {tap.index}")
-                self._complain(tap, f"left alone: {why}")
+                self._say(program, f"leave {tap.nic.tap} {tap.index}")
+                self._complain(tap, why)
 
     def _prove(self, program: Program, there: Mapping[str, int]) -> None:
         """Let those be kept that are proven to be ours.
@@ -282,12 +285,16 @@ class Keeper:
             why = trouble if state is None else why_not_kept(self._session.lab, tap.nic, state)
             if not why:
                 tap.proofs, tap.doubted, tap.again = 0, False, Deadline(_BEAT)
-                program.say(f"take {name} {index}")
+                self._say(program, f"take {name} {index}")
                 continue
             tap.proofs += 1
             if tap.proofs < _PROOFS:
                 continue
             tap.again = Deadline(_RARELY)
             if not tap.settled:
-                raise RefusedTapError(f"{tap.nic.words}: {why}", hint="nothing was touched")
-            self._complain(tap, f"left alone: {why}")
+                hints = [] if self._noted.touched else ["nothing was touched"]
+                hints += (
+                    [f"`rscvm up` with {self._session.lab.file} arms it again"] if why == DISARMED else []
+                )
+                raise RefusedTapError(f"{tap.nic.words}: {why}", hint="; ".join(hints))
+            self._complain(tap, why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from provision.facts.domain import parse_domain
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provision.host.state import Inventory
     from provision.lab.spec import Lab
     from provision.runtime.command import Say
-    from provision.runtime.errors import HostError
+    from provision.runtime.errors import RscvmError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,47 @@ class HckNic:
     @property
     def words(self) -> str:
         """How it is called where somebody reads."""
-        return f"{self.machine}.{self.nic} ({self.tap})"
+        return f"{self.machine}.{self.nic} ({self.tap})" if self.machine else f"TAP {self.tap}"
+
+
+What = Literal["kept", "off", "back", "gone", "failed", "left", "lost", "again"]
+"""It is kept from now on; `tx` was switched off, again from the second time on; it was switched on at the end; it is not
+there; `tx` could not be switched off; it is there and left alone; the host's keeper was lost, and listens again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One thing that happened to a TAP."""
+    """One thing that happened to a TAP, or to all of a host."""
 
     host: str
-    nic: HckNic
-    what: Literal["kept", "off", "back"]
-    """It is kept from now on; `tx` was switched off, again from the second time on; it was switched on at the end."""
-    count: int
+    what: What
+    nic: HckNic | None = None
+    """None where it is the host."""
+    count: int = 0
     """How often it was switched off until now."""
+    why: str = ""
+    """In whose words it may be; of what did not go well."""
+
+    @property
+    def words(self) -> str:
+        """What happened, for somebody to read."""
+        return {
+            "kept": "tx is kept off from now on",
+            "off": "set tx off" + (f" again ({self.count})" if self.count > 1 else ""),
+            "back": "set tx on, as it would be without us",
+            "gone": "it is not there; waiting for it",
+            "failed": f"tx could not be switched off: {self.why}",
+            "left": f"left alone: {self.why}",
+            "lost": self.why,
+            "again": "listening again",
+        }[self.what]
+
+    @property
+    def line(self) -> str:
+        """The same, and of what."""
+        if self.what == "lost":
+            return self.why
+        return f"{self.host if self.nic is None else self.nic.words}: {self.words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +78,10 @@ class Enforced:
     """What became of a host's TAPs."""
 
     counts: Mapping[HckNic, int]
-    error: HostError | None = None
-    """Why it is not known that all is as it was."""
+    error: RscvmError | None = None
+    """Why not all was kept at the end, or it is not known that all is as it was."""
+    troubles: Mapping[HckNic, str] = field(default_factory=dict)
+    """Why those that are there were not kept at the end."""
 
 
 @dataclass(frozen=True, slots=True)
