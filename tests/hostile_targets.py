@@ -213,8 +213,8 @@ def _as_asked_now(row: Row) -> Row:
     if words[:2] == ("sh", "-c") and words[2].startswith(": QEMUs"):
         run = (LISTENING if words[-1] == "sockets" else QEMUS).run
         question = replace(row.question, words=run.argv, text=run.stdin)
-        assert isinstance(row.answer, Result)
-        return replace(row, question=question, answer=replace(row.answer, argv=run.argv))
+        answer = replace(row.answer, argv=run.argv) if isinstance(row.answer, Result) else row.answer
+        return replace(row, question=question, answer=answer)
     return row
 
 
