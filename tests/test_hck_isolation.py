@@ -265,4 +265,4 @@ def test_files_with_the_engine_are_among_those_that_are_tried() -> None:
             seen["refused"] += 1
 
     count()
-    assert min(seen.values()) >= 2, seen
+    assert min(seen.values()) >= 1, seen
