@@ -110,12 +110,21 @@ def _explained(error: Exception) -> int:
             return error.status
         case OSError():
             complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+            _drop_what_nobody_takes()
             return 3
     if told():
         return _interrupted()
     found = UnforeseenError(error)
     complain(str(found), hint=found.hint)
     return found.status
+
+
+def _drop_what_nobody_takes() -> None:
+    """Else Python tries again at its end, and makes a status of its own of it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = None  # as where whoever read us has gone
 
 
 def _trace(_kind: type[BaseException], error: BaseException, _at: TracebackType | None) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,17 +105,17 @@ class Enforcing:
 
     def until(self, event: str, times: int = 1) -> None:
         """Wait until it has told of that so often."""
-        wait_for(
-            lambda: self.count(event) >= times, time.monotonic() + LONG, f"{event} in {self.rows} {self.said}"
-        )
+        self._until(lambda: self.count(event) >= times, event)
 
     def until_said(self, words: str) -> None:
         """Wait for words on its standard error."""
-        wait_for(
-            lambda: any(words in line for line in self.said),
-            time.monotonic() + LONG,
-            f"{words} in {self.said}",
-        )
+        self._until(lambda: any(words in line for line in self.said), words)
+
+    def _until(self, predicate: Callable[[], bool], what: str) -> None:
+        try:
+            wait_for(predicate, time.monotonic() + LONG, what)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self.rows} {self.said}") from error
 
     def pids(self, what: str) -> list[int]:
         """`rscvm` itself, or the `keeper`'s loop, which alone holds its lock: its number on this host."""
