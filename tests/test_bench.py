@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +19,20 @@ from bench.plot import plot
 from bench.reach import PHASES
 from bench.report import Found, results
 
+ROOT = Path(__file__).parent.parent
+PROGRAMS = re.findall(r"\$\(BIN\)/python -m ((?:bench|tests)\.\S+)", (ROOT / "Makefile").read_text())
 PLACES = [place for places in PHASES.values() for place in places]
-EXAMPLE = Path(__file__).parent.parent / "examples" / "demo.yaml"
+EXAMPLE = ROOT / "examples" / "demo.yaml"
+
+
+@pytest.mark.parametrize("program", [*PROGRAMS, "tests.real.record"])
+def test_what_make_runs_is_imported_without_the_paths_that_pytest_adds(program: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {program}"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert {"bench.run", "tests.real.soak"} <= set(PROGRAMS)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -16,17 +16,17 @@ from provision.cli.output import Output
 from provision.cli.unhurried import Unhurried
 from provision.runtime.errors import HostError
 from provision.runtime.parallel import Outcome
-from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic
+from provision.verbs.hck.kept_taps import Enforced, Happened, HckNic, What
 
 VM = HckNic("vm", "net0", "tap0")
-EVENTS = (("kept", 0), ("off", 1), ("off", 2), ("back", 2))
+EVENTS: tuple[tuple[What, int], ...] = (("kept", 0), ("off", 1), ("off", 2), ("back", 2))
 OUTCOMES = [Outcome("hv", Enforced({VM: 2})), Outcome("far", error=HostError("no such luck"))]
 
 
 def spoken(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> list[str]:
     speaker = _Speaker(Output(), alone=False, as_json=as_json)
     for what, count in EVENTS:
-        speaker.tell(Happened("hv", what, VM, count))  # type: ignore[arg-type]
+        speaker.tell(Happened("hv", what, VM, count))
     assert speaker.end(OUTCOMES) is None
     return capsys.readouterr().out.splitlines()
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.compiled import initramfs
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.host_settings import Before, with_nic
 from tests.real.hypervisor import Hypervisor, Snapshot
@@ -122,6 +121,8 @@ def guest() -> Path:
 @pytest.fixture(scope="session")
 def engine_kernel(guest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The guest of tests/engine, as a lab file names it."""
+    from tests.engine.compiled import initramfs  # noqa: PLC0415 - guest/ is in pytest's path alone
+
     archive = initramfs(tmp_path_factory.mktemp("engine"))
     return {"image": f"{guest}/vmlinuz", "initrd": str(archive), "cmdline": CMDLINE}
 
