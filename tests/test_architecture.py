@@ -44,6 +44,7 @@ NAMESAKES = {
     "cleanup": "cli/hck/X and verbs/hck/X",
     "disarm": "cli/hck/X and verbs/hck/X",
     "fix": "cli/X and verbs/X/X",
+    "bench": "cli/X and verbs/X/X",
     "down": "cli/X and verbs/X, and its plan",
     "up": "cli/X and verbs/X, and its plan",
     "ovs": "Open vSwitch: parsed, asked, and TAPs as its ports",

@@ -1,0 +1,68 @@
+"""Parses what the scripts for `bench` say in a Linux guest: its iperf3 server and addresses, its processors' time."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.facts.guest_answer import answer_of, text_of
+from provision.runtime.errors import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVE = "serve/1"
+PROCESSOR = "processor/1"
+_MOST = 64
+"""Addresses of an adapter that are looked at."""
+_TICKS = 100
+"""A second (USER_HZ)."""
+_IDLE = (3, 4)
+_COUNTED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class GuestServer:
+    """An iperf3 server in a guest."""
+
+    pid: int | None
+    """None: the guest has no iperf3."""
+    addresses: tuple[str, ...]
+    """Of the adapter, those that others reach it by; IPv4 before IPv6."""
+
+
+def parse_server(text: str) -> GuestServer:
+    """What the script that starts one says.
+
+    :raise UnreadableError: when the text is no answer of the script's.
+    """
+    with reading("what a script said in the guest", text):
+        said = answer_of(text, SERVE)
+        rows, pid = said["addresses"], text_of(said["pid"], 20)
+        if not isinstance(rows, list):
+            raise TypeError("no list")
+        found = sorted(_addresses(rows[:_MOST]), key=lambda address: address.version)
+        return GuestServer(int(pid) if pid.isascii() and pid.isdigit() else None, tuple(map(str, found)))
+
+
+def _addresses(rows: list[object]) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    for row in rows:
+        address = ipaddress.ip_address(text_of(row, 64))
+        if not (
+            address.is_link_local or address.is_loopback or address.is_multicast or address.is_unspecified
+        ):
+            yield address
+
+
+def parse_guest_processor(text: str) -> float:
+    """Seconds that the guest's processors have been busy so far, by its own account.
+
+    :raise UnreadableError: when the text is no answer of the script's.
+    """
+    with reading("what a script said in the guest", text):
+        words = text_of(answer_of(text, PROCESSOR)["ticks"], 400).split()
+        ticks = [int(word) for word in words[1 : _COUNTED + 1]]
+        if words[0] != "cpu" or len(ticks) < _COUNTED or min(ticks) < 0:
+            raise ValueError("not the first line of /proc/stat")
+        return (sum(ticks) - sum(ticks[at] for at in _IDLE)) / _TICKS

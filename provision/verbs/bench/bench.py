@@ -1,0 +1,214 @@
+"""`bench`: legs with RSC and without, in turns, at a NIC that is ready; what was switched is put back however it ends."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provision.runtime.errors import HostError, LostError, RequestError
+from provision.tables.backends import INTERFACES
+from provision.tables.offloads import TAP_CHECKSUM
+from provision.verbs.bench.load import client_argv, guest_busy, lasts, send, serving, warm_up
+from provision.verbs.bench.reading import read_tap
+from provision.verbs.bench.switch import not_as_found, put_back, switched_off
+from provision.verbs.check import Look, check
+from provision.verify.collect.guest_answers import agent_way
+from provision.verify.gain.figures import Gain, Leg
+from provision.verify.gain.words import NAMES, oddities, size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from provision.host.apply.session import HostSession
+    from provision.runtime.command import Say
+    from provision.runtime.protocols import Runner
+    from provision.verbs.bench.load import Server
+    from provision.verbs.bench.reading import Reading
+    from provision.verify.collect.source import MachineSource
+    from provision.verify.evidence import NicEvidence
+    from provision.verify.gain.figures import Kind
+    from provision.verify.judge.verdict import NicVerdict
+
+_BESIDE = 30
+"""Seconds a leg for all that is not sending: switching, reading, asking the guest."""
+_BAR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is to be measured, and how."""
+
+    pairs: int = 5
+    seconds: int = 5
+    """Of a leg."""
+    sender: str = ""
+    """The host that sends; empty: the machine's own."""
+    server: Server | None = None
+    """Where the user has started a server; None: one is started in the guest."""
+    nic: str = ""
+    """Its name or MAC address; empty: the machine has but one that can be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Benched:
+    """How the NIC is, and what RSC is worth to it; None where it is not ready, and so was not measured."""
+
+    verdict: NicVerdict
+    gain: Gain | None = None
+
+
+def bench(session: HostSession, source: MachineSource, course: Course, say: Say) -> Benched:
+    """Measure what RSC is worth to a NIC of the source's one machine; its TAP is as it was found when this returns or raises.
+
+    :raise RequestError: when there is nothing to switch, or several NICs might be meant.
+    :raise HostError: when it does not run, something fails, or its TAP was changed by somebody else meanwhile.
+    """
+    with session.locked(say):
+        verdict = _meant(check(source, Look()), course.nic)
+        nic = verdict.evidence
+        _refuse(nic)
+        if verdict.verdict != "ready":
+            return Benched(verdict)
+        runner = session.edges.host(session.host)
+        found = read_tap(runner, nic)
+        if found.kind != "on" or found.features[TAP_CHECKSUM].fixed:
+            raise HostError(f"{nic.tap}'s offloads cannot be switched", hint="`ethtool -k` shows why")
+    try:
+        with session.locked(say):
+            whole = 2 * course.pairs * (lasts(course.seconds) + _BESIDE)
+            ways = source.ways(nic) or agent_way(nic)
+            given = course.server
+            at: AbstractContextManager[Server] = (
+                nullcontext(given) if given else serving(session.edges, nic, ways, whole, say)
+            )
+            with at as server:
+                return Benched(verdict, _Bench(session, nic, course, server, say).measured(found))
+    except LostError as error:
+        if not error.whole:
+            raise
+        raise put_back(session, nic, found.features, lasts(course.seconds), error) from error
+
+
+def _meant(verdicts: Sequence[NicVerdict], name: str) -> NicVerdict:
+    """The NIC that is to be measured."""
+    named = [each for each in verdicts if not name or name in (each.evidence.nic, each.evidence.mac)]
+    fit = [each for each in named if not _unfit(each.evidence)] or named
+    if len(fit) == 1:
+        return fit[0]
+    names = ", ".join(f"{each.evidence.nic} ({each.evidence.mac})" for each in fit or verdicts) or "none"
+    raise RequestError(f"which NIC? {f'there is no {name}' if name and not named else 'several can be meant'}",
+                       hint=f"--nic NAME; its NICs: {names}")  # fmt: skip
+
+
+def _unfit(nic: NicEvidence) -> str:
+    """Why nothing can be switched at a NIC, whatever its state."""
+    if nic.hck:
+        return "it is for the HCK test (rsc: hck), and its TAP is not for ordinary traffic"
+    if nic.rsc == "false":
+        return "RSC is off at its device (rsc: false), so there is nothing to switch"
+    if not (nic.kind in INTERFACES and INTERFACES[nic.kind].tap) and nic.state != "off":
+        return f"it has no TAP of its own to switch ({nic.kind})"
+    if nic.network:
+        return "its TAP is in another network namespace than ours"
+    return ""
+
+
+def _refuse(nic: NicEvidence) -> None:
+    """:raise RscvmError: when a NIC cannot be measured whatever its ladder says."""
+    name = f"{nic.machine}.{nic.nic}"
+    if why := _unfit(nic):
+        raise RequestError(f"{name} cannot be measured: {why}")
+    if nic.state != "running":
+        raise HostError(f"{nic.machine} is {nic.state}: only what runs can be measured", hint="start it")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """A NIC under measurement; its host's lock is held."""
+
+    session: HostSession
+    nic: NicEvidence
+    course: Course
+    server: Server
+    say: Say
+
+    def measured(self, found: Reading) -> Gain:
+        """All legs, and what they come to."""
+        nic, course = self.nic, self.course
+        self.say("warming up")
+        warm_up(self._sender, self.server)
+        legs: list[Leg] = []
+        kinds: tuple[Kind, ...] = ("on", "off")
+        for kind in kinds * course.pairs:
+            legs.append(self._leg(kind, found))
+            self._tell(legs)
+        now = read_tap(self._runner, nic)
+        if now.features != found.features:
+            raise not_as_found(nic, found.features, now.features)
+        command = " ".join(client_argv(self.server, course.seconds))
+        gain = Gain(nic.host, nic.machine, nic.nic, nic.tap or "", found.link.mtu, tuple(legs), command)
+        return replace(gain, notes=tuple(oddities(gain)))
+
+    @property
+    def _runner(self) -> Runner:
+        return self.session.edges.host(self.session.host)
+
+    @property
+    def _sender(self) -> Runner:
+        return self.session.edges.host(self.course.sender or self.session.host)
+
+    def _leg(self, kind: Kind, found: Reading) -> Leg:
+        """A leg; the guest is asked outside of it, so that its TAP is off for no longer than it takes."""
+        edges, host, way = self.session.edges, self.session.host, self.server.way
+        before, lasting = guest_busy(edges, host, way), lasts(self.course.seconds)
+        off = switched_off(self.session, self.nic, found.features, lasting, self.say)
+        with off if kind == "off" else nullcontext():
+            leg = self._sent(kind, found)
+        after = guest_busy(edges, host, way)
+        return leg if before is None or after is None else replace(leg, guest_busy=after - before)
+
+    def _sent(self, kind: Kind, found: Reading) -> Leg:
+        """A leg, which is what it is called before and after it.
+
+        :raise HostError: when the TAP is otherwise, or the traffic does not go by it.
+        """
+        before = self._held(kind, found)
+        run = send(self._sender, self.server, self.course.seconds)
+        after = self._held(kind, found)
+        octets = after.link.sent_bytes - before.link.sent_bytes
+        if octets < run.octets:
+            raise HostError(
+                f"{run.octets} bytes arrived at {self.server.address}, and {octets} went by {self.nic.tap}",
+                hint="is that the address of this NIC? --server ADDRESS names another",
+            )
+        return Leg(
+            kind,
+            run.bits_per_second / 1e9,
+            after.link.sent_packets - before.link.sent_packets,
+            octets,
+            after.uptime - before.uptime,
+            run.retransmits,
+            after.times.since(before.times),
+            named=after.times.named,
+            host_busy=after.times.busy_share(before.times),
+            sender_busy=run.sender_busy,
+        )
+
+    def _held(self, kind: Kind, found: Reading) -> Reading:
+        now = read_tap(self._runner, self.nic)
+        if now.link.index != found.link.index:
+            raise HostError(f"{self.nic.tap} was made anew meanwhile: did {self.nic.machine} end?")
+        if now.kind != kind:
+            raise HostError(
+                f"{self.nic.tap} is not as this leg ({NAMES[kind]}) needs it: {TAP_CHECKSUM} {now.features[TAP_CHECKSUM]}",
+                hint="the guest's driver started anew, or somebody else switches it; or nobody here may (root does)",
+            )
+        return now
+
+    def _tell(self, legs: Sequence[Leg]) -> None:
+        done, whole, leg = len(legs), 2 * self.course.pairs, legs[-1]
+        bar = "#" * (_BAR * done // whole)
+        what = f"{NAMES[leg.kind]:7}  {leg.gbps:6.2f} Gb/s  mean frame {size(leg.mean_frame)}"
+        self.say(f"[{bar:<{_BAR}}] {done}/{whole}  {what}")

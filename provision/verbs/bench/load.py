@@ -1,0 +1,168 @@
+"""The traffic of a leg: an iperf3 client on a host, and its server in the guest, started there by a way into it, or by the user."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.facts.guest_server import GuestServer, parse_guest_processor, parse_server
+from provision.facts.iperf3 import ClientRun, parse_client
+from provision.render.guest_scripts import ask_processor, end_serving, serve
+from provision.runtime.command import NOT_FOUND
+from provision.runtime.deadline import Deadline, wait_for
+from provision.runtime.errors import HostError, RscvmError, WaitedError
+from provision.runtime.interrupt import shield
+from provision.verify.collect.guest_answers import Told, first_answers, said_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provision.runtime.command import Say
+    from provision.runtime.guest_channel import GuestWay
+    from provision.runtime.protocols import Edges, ReadingEdges, Runner
+    from provision.verify.evidence import NicEvidence
+
+OWN_PORT = 5202
+"""Of a server that we start: iperf3's own, 5201, may be somebody's."""
+OMITTED = 1
+"""Seconds at the beginning of each leg in which TCP finds its pace; what arrives in them is not counted."""
+_SLACK = 5
+"""Seconds for connecting and for the exchange of results."""
+_STARTS = 10.0
+"""Seconds within which a server that was started listens."""
+_BY_HAND = "or start `iperf3 -s` in the guest yourself and name where it listens: --server ADDRESS[:PORT]"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where an iperf3 server listens, and by which way its guest is asked, where there is one."""
+
+    address: str
+    port: int
+    way: GuestWay | None = None
+    ours: bool = False
+    """Whether we have started it."""
+
+
+def lasts(seconds: int) -> int:
+    """Seconds that a leg takes at most."""
+    return OMITTED + seconds + _SLACK
+
+
+def client_argv(server: Server, seconds: int) -> tuple[str, ...]:
+    """The command of a leg. Zero-copy, since it is the receiver's side that is measured and not what the sender's copying costs."""
+    where = ("--client", server.address, "--port", str(server.port))
+    how = ("--time", str(seconds), "--omit", str(OMITTED), "--interval", "0", "--zerocopy", "--json")
+    return ("iperf3", *where, *how)
+
+
+def send(sender: Runner, server: Server, seconds: int) -> ClientRun:
+    """Send for so many seconds.
+
+    :raise HostError: when nothing could be sent; in iperf3's words.
+    """
+    run = _tried(sender, server, seconds)
+    if run.error:
+        hint = "is its firewall open for that port, and is the address the guest's?"
+        raise HostError(
+            f"iperf3 from {sender.name} to {server.address}:{server.port}: {run.error}", hint=hint
+        )
+    return run
+
+
+def _tried(sender: Runner, server: Server, seconds: int) -> ClientRun:
+    most = lasts(seconds)
+    done = sender.run(("timeout", str(most), *client_argv(server, seconds)), timeout=most + _SLACK)
+    if done.status == NOT_FOUND:
+        raise HostError(f"iperf3 not found on {sender.name}", hint="install it (Debian: iperf3)")
+    if not done.out.strip():
+        ended = (
+            f"it did not end within {most} s"
+            if done.status == 124
+            else done.err.strip() or f"status {done.status}"
+        )
+        return ClientRun(error=ended)
+    return parse_client(done.out)
+
+
+def warm_up(sender: Runner, server: Server) -> None:
+    """Send for a second, which counts for nothing; to a server of ours as soon as it listens.
+
+    :raise HostError: when nothing could be sent.
+    """
+    if not server.ours:
+        send(sender, server, 1)
+        return
+    last = ClientRun()
+
+    def sent() -> bool:
+        nonlocal last
+        last = _tried(sender, server, 1)
+        return not last.error
+
+    try:
+        wait_for(sent, Deadline(_STARTS), "the guest's iperf3 to listen")
+    except WaitedError as error:
+        raise HostError(
+            f"iperf3 from {sender.name} to {server.address}:{server.port}, where one was started in the guest: {last.error}",
+            hint=f"the guest's firewall has to let TCP port {server.port} in; {_BY_HAND}",
+        ) from error
+
+
+@contextmanager
+def serving(
+    edges: Edges, nic: NicEvidence, ways: Sequence[GuestWay], seconds: int, say: Say
+) -> Iterator[Server]:
+    """An iperf3 server in the guest for the block; it ends with it, and by itself after so many seconds.
+
+    :raise HostError: when it cannot be started, or at no address that is known.
+    """
+    told = first_answers(
+        edges, nic.host, {nic.machine: ways}, lambda _, host, way: _started(edges, host, way, nic, seconds)
+    )[nic.machine]
+    if not isinstance(told, Told):
+        raise HostError(
+            f"no iperf3 could be started in the guest of {nic.machine}: {told.reason}", hint=_BY_HAND
+        )
+    pid = told.facts.pid
+    try:
+        if pid is None:
+            raise HostError(
+                f"the guest of {nic.machine} has no iperf3", hint="install it there (Debian: iperf3)"
+            )
+        if not told.facts.addresses:
+            raise HostError(
+                f"the guest of {nic.machine} has no address on {nic.mac}", hint="name it: --server ADDRESS"
+            )
+        yield Server(told.facts.addresses[0], OWN_PORT, told.way, ours=True)
+    finally:
+        if pid is not None:
+            _end(edges, nic, told.way, pid, say)
+
+
+def _started(edges: ReadingEdges, host: str, way: GuestWay, nic: NicEvidence, seconds: int) -> GuestServer:
+    with edges.guest(host, way) as channel:
+        if (way.system or channel.system()) != "linux":
+            raise HostError("in Windows it is not started from here", hint="start `iperf3.exe -s` there")
+        with shield():  # else it would run on for its time, and nobody would know its number
+            return parse_server(said_to(serve(nic.mac, OWN_PORT, seconds), channel, way))
+
+
+def _end(edges: Edges, nic: NicEvidence, way: GuestWay, pid: int, say: Say) -> None:
+    try:
+        with shield(), edges.guest(nic.host, way) as channel:
+            said_to(end_serving(pid, OWN_PORT), channel, way)
+    except RscvmError as error:
+        say(f"iperf3 in the guest of {nic.machine} could not be ended ({error}): it ends by itself")
+
+
+def guest_busy(edges: Edges, host: str, way: GuestWay | None) -> float | None:
+    """Seconds that the guest's processors have been busy so far; None where it does not tell."""
+    if way is None:
+        return None
+    try:
+        with edges.guest(host, way) as channel:
+            return parse_guest_processor(said_to(ask_processor(), channel, way))
+    except RscvmError:
+        return None
