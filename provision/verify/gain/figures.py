@@ -50,8 +50,9 @@ class Leg:
         return self.octets / self.frames if self.frames else 0.0
 
     def of(self, *kinds: ThreadKind) -> float | None:
-        """Processor seconds of these kinds of thread; None where they cannot be told apart."""
-        if not self.named and kinds != ("vhost",):
+        """Processor seconds of these kinds of thread; None where there is none, or they cannot be told apart."""
+        told = self.named or kinds == ("vhost",)
+        if not told or not any(kind in self.threads for kind in kinds):
             return None
         return sum(sum(self.threads.get(kind, ())) for kind in kinds)
 

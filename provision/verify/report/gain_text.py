@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from provision.verify.gain.figures import Gain, Side, Spread
 
-_HEAD = ("", "Gb/s", "(range)", "mean frame", "host CPU s/GB", "vCPU s/GB", "guest CPU s/GB", "retransmits")
+HEAD = ("", "Gb/s", "(range)", "mean frame", "host CPU s/GB", "vCPU s/GB", "guest CPU s/GB", "retransmits")
 _DIGITS = 4
 
 
@@ -21,12 +21,12 @@ def as_text(gain: Gain) -> list[Text]:
     """The sentence first, then what each kind of leg came to, and what bounds it."""
     from rich.text import Text  # noqa: PLC0415 - only where a person reads
 
-    rows = [_HEAD, *(_row(side) for side in _sides(gain))]
+    rows = [HEAD, *(row(side) for side in sides(gain))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [Text(sentence(gain), "bold")]
-    for row in rows:
-        first, *rest = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append(Text("  ".join((row[0].ljust(len(first)), *rest))))
+    for cells in rows:
+        first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append(Text("  ".join((cells[0].ljust(len(first)), *rest))))
     ratios = ", ".join(f"{ratio:.2f}" for ratio in gain.ratios)
     lines.append(Text(f"pairs: {ratios}"))
     lines.append(Text(f"limit: {limit(gain)}"))
@@ -35,7 +35,7 @@ def as_text(gain: Gain) -> list[Text]:
 
 def as_json(gain: Gain) -> dict[str, Any]:
     """The document of `bench --json`, schema rscvm/bench/1."""
-    legs = {side.kind: _side(side) for side in _sides(gain)}
+    legs = {side.kind: _side(side) for side in sides(gain)}
     return {
         "schema": "rscvm/bench/1",
         "host": gain.host,
@@ -58,11 +58,13 @@ def exit_status(gain: Gain, least: float | None) -> int:
     return int(least is not None and gain.ratio.median < least)
 
 
-def _sides(gain: Gain) -> Iterator[Side]:
+def sides(gain: Gain) -> Iterator[Side]:
+    """Of each kind of leg that there is, all of them."""
     yield from (side for side in map(gain.side, NAMES) if side is not None)
 
 
-def _row(side: Side) -> tuple[str, ...]:
+def row(side: Side) -> tuple[str, ...]:
+    """A line of the table, in the order of HEAD."""
     gbps = side.gbps
     return (
         NAMES[side.kind],
