@@ -26,8 +26,8 @@ _COUNTED = 8
 class GuestServer:
     """An iperf3 server in a guest."""
 
-    pid: int | None
-    """None: the guest has no iperf3."""
+    started: bool
+    """Else the guest has no iperf3."""
     addresses: tuple[str, ...]
     """Of the adapter, those that others reach it by; IPv4 before IPv6."""
 
@@ -39,11 +39,11 @@ def parse_server(text: str) -> GuestServer:
     """
     with reading("what a script said in the guest", text):
         said = answer_of(text, SERVE)
-        rows, pid = said["addresses"], text_of(said["pid"], 20)
+        rows = said["addresses"]
         if not isinstance(rows, list):
             raise TypeError("no list")
         found = sorted(_addresses(rows[:_MOST]), key=lambda address: address.version)
-        return GuestServer(int(pid) if pid.isascii() and pid.isdigit() else None, tuple(map(str, found)))
+        return GuestServer(said["server"] == "yes", tuple(map(str, found)))
 
 
 def _addresses(rows: list[object]) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:

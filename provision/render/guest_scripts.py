@@ -91,9 +91,9 @@ def serve(mac: str, port: int, seconds: int) -> Script:
     return _sh("serve", mac=mac.lower(), port=port, seconds=seconds)
 
 
-def end_serving(pid: int, port: int) -> Script:
-    """Ends that server."""
-    return _sh("serve-end", pid=pid, port=port)
+def end_serving() -> Script:
+    """Ends that server, and any that a `bench` which was cut off has left."""
+    return Script("sh", "serve-end", shipped_text("guest/serve-end.sh"))
 
 
 def ask_processor() -> Script:
@@ -137,7 +137,7 @@ GUEST_SCRIPTS = {
         remove_hck_leftovers,
     ),
     "serve": GuestScript("starts iperf3's server in a Linux guest, for a while (`bench`)", lambda: serve(_MAC, 5202, 120)),
-    "serve-end": GuestScript("ends it", lambda: end_serving(4711, 5202)),
+    "serve-end": GuestScript("ends it", end_serving),
     "processor": GuestScript("asks a Linux guest for its processors' time, and changes nothing", ask_processor),
     "fix-linux": GuestScript("switches rx-gro-hw on at a Linux guest's adapter (ethtool)", lambda: enable_linux(_MAC)),
 }  # fmt: skip

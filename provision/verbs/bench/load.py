@@ -125,9 +125,8 @@ def serving(
         raise HostError(
             f"no iperf3 could be started in the guest of {nic.machine}: {told.reason}", hint=_BY_HAND
         )
-    pid = told.facts.pid
     try:
-        if pid is None:
+        if not told.facts.started:
             raise HostError(
                 f"the guest of {nic.machine} has no iperf3", hint="install it there (Debian: iperf3)"
             )
@@ -137,22 +136,21 @@ def serving(
             )
         yield Server(told.facts.addresses[0], OWN_PORT, told.way, ours=True)
     finally:
-        if pid is not None:
-            _end(edges, nic, told.way, pid, say)
+        _end(edges, nic, told.way, say)
 
 
 def _started(edges: ReadingEdges, host: str, way: GuestWay, nic: NicEvidence, seconds: int) -> GuestServer:
     with edges.guest(host, way) as channel:
         if (way.system or channel.system()) != "linux":
             raise HostError("in Windows it is not started from here", hint="start `iperf3.exe -s` there")
-        with shield():  # else it would run on for its time, and nobody would know its number
+        with shield():  # else nobody would know that it is to be ended
             return parse_server(said_to(serve(nic.mac, OWN_PORT, seconds), channel, way))
 
 
-def _end(edges: Edges, nic: NicEvidence, way: GuestWay, pid: int, say: Say) -> None:
+def _end(edges: Edges, nic: NicEvidence, way: GuestWay, say: Say) -> None:
     try:
         with shield(), edges.guest(nic.host, way) as channel:
-            said_to(end_serving(pid, OWN_PORT), channel, way)
+            said_to(end_serving(), channel, way)
     except RscvmError as error:
         say(f"iperf3 in the guest of {nic.machine} could not be ended ({error}): it ends by itself")
 

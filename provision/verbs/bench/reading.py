@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provision.verify.evidence import NicEvidence
     from provision.verify.gain.figures import Kind
 
-# vhost's worker is a thread of QEMU's since Linux 6.4 and a kernel thread before that, of the same name.
+# vhost's worker is a thread of QEMU's or a kernel thread (before Linux 6.4, and where 6.17 or so is told to), of one name.
 _TIMES = r"""
 cat "/proc/$1/task/"[0-9]*/stat 2>/dev/null
 grep -shF " (vhost-$1) " /proc/[0-9]*/stat
