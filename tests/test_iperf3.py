@@ -105,7 +105,13 @@ def test_where_no_thread_is_named_that_is_told() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "cpu  1 2 3 4 5 6 7 8 0 0", BEFORE + BEFORE, "165 (qemu) S 1\ncpu  1 2 3 4 5 6 7 8\n", BEFORE.replace("cpu ", "cpus ")],
+    [
+        "",
+        "cpu  1 2 3 4 5 6 7 8 0 0",
+        BEFORE + BEFORE,
+        "165 (qemu) S 1\ncpu  1 2 3 4 5 6 7 8\n",
+        BEFORE.replace("cpu ", "cpus "),
+    ],
     ids=["nothing", "no thread", "twice", "short", "no host"],
 )
 def test_processor_times_of_nothing_are_unreadable(text: str) -> None:

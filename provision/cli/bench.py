@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.verbs.bench.bench import Benched, Course
-    from provision.verbs.bench.load import Server
+    from provision.verbs.bench.sending import Server
     from provision.verify.collect.source import MachineSource
 
 _FILE = click.Path(dir_okay=False)
@@ -132,7 +132,7 @@ def _server(text: str) -> Server:
 
     :raise RequestError: when it is neither.
     """
-    from provision.verbs.bench.load import Server
+    from provision.verbs.bench.sending import Server
 
     found = _SERVER.fullmatch(text)
     address = next(filter(None, (found[1], found[3], found[5])), "") if found else ""

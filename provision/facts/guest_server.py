@@ -1,4 +1,4 @@
-"""Parses what the scripts for `bench` say in a Linux guest: its iperf3 server and addresses, its processors' time."""
+"""Parses what the scripts for `bench` say in a Linux guest: its server and addresses, its processors' time."""
 
 from __future__ import annotations
 

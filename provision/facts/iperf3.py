@@ -1,4 +1,4 @@
-"""Parses `iperf3 --json` of a client that sent: what arrived, in what time, and how often it had to be sent again."""
+"""Parses `iperf3 --json` of a client that sent: what arrived, how fast, and how often it was sent again."""
 
 from __future__ import annotations
 

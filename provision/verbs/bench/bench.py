@@ -1,4 +1,4 @@
-"""`bench`: legs with RSC and without, in turns, at a NIC that is ready; what was switched is put back however it ends."""
+"""`bench`: legs with RSC and without, in turns; what was switched is put back however it ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from provision.runtime.errors import HostError, LostError, RequestError
 from provision.tables.backends import INTERFACES
 from provision.tables.offloads import TAP_CHECKSUM
-from provision.verbs.bench.load import client_argv, guest_busy, lasts, send, serving, warm_up
 from provision.verbs.bench.reading import read_tap
+from provision.verbs.bench.sending import client_argv, guest_busy, lasts, send, serving, warm_up
 from provision.verbs.bench.switch import not_as_found, put_back, switched_off
 from provision.verbs.check import Look, check
 from provision.verify.collect.guest_answers import agent_way
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
     from provision.runtime.protocols import Runner
-    from provision.verbs.bench.load import Server
     from provision.verbs.bench.reading import Reading
+    from provision.verbs.bench.sending import Server
     from provision.verify.collect.source import MachineSource
     from provision.verify.evidence import NicEvidence
     from provision.verify.gain.figures import Kind

@@ -1,4 +1,4 @@
-"""Reads in one round trip what a leg is made of: a TAP's counters and features, and the processor times behind it."""
+"""Reads in one round trip what a leg is made of: a TAP's counters and features, and processor times."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provision.runtime.safe_text import short
-from provision.verify.gain.words import sentence, times
+from provision.verify.gain.words import sentence
 from provision.verify.report.gain_text import as_text, exit_status
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def as_junit(gain: Gain, when: datetime, least: float | None) -> str:
     case = etree.SubElement(suite, "testcase", {**named, "time": seconds})
     said = "\n".join(short(line.plain) for line in as_text(gain))
     if missed:
-        why = f"{times(gain.ratio.median)}, and {least:g}x was the least: {sentence(gain)}"
+        why = f"{gain.ratio.median:.2f}x, and {least:g}x was the least: {sentence(gain)}"
         etree.SubElement(case, "failure", type="gain-missed", message=short(why)).text = said
     etree.SubElement(suite, "system-out").text = said
     etree.SubElement(suite, "system-err").text = ""

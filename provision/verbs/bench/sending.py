@@ -1,4 +1,4 @@
-"""The traffic of a leg: an iperf3 client on a host, and its server in the guest, started there by a way into it, or by the user."""
+"""The traffic of a leg: an iperf3 client on a host, and its server in the guest, ours or the user's."""
 
 from __future__ import annotations
 
