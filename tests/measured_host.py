@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from provision.facts.threads import parse_processor_times
 from provision.host.apply.session import HostSession
 from provision.host.read.devices import FEATURES, LINKS
 from provision.lab.spec import Lab
@@ -29,7 +28,6 @@ FRAME = {"on": 60_000, "off": 1514}
 _STATES = {"on": "tap-negotiated-by-linux.json", "off": "tap-host-tx-off.json"}
 _LINKS = json.loads((FIXTURES / "iproute2-6.1" / "links.json").read_text())
 _TIMES = (FIXTURES / "linux-6.18" / "qemu-threads-before.txt").read_text()
-assert parse_processor_times(_TIMES)
 
 
 def processor(ticks: int) -> str:

@@ -92,7 +92,7 @@ def test_a_nic_that_is_not_ready_is_judged_and_not_measured() -> None:
     found = there.bench()
 
     assert (found.gain, found.verdict.verdict) == (None, "not-ready")
-    assert not (there.host.legs or there.host.switches or there.guest.scripts)
+    assert not any((there.host.legs, there.host.switches, there.guest.scripts))
 
 
 @pytest.mark.parametrize(
