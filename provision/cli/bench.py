@@ -42,6 +42,7 @@ class _Asked:
     server: str
     pairs: int
     seconds: int
+    reference: bool
     min_gain: float | None
     junit: str | None
     html: str | None
@@ -60,6 +61,10 @@ class _Asked:
             raise RequestError("--connect takes one DOMAIN", hint="rscvm bench --connect URI DOMAIN")
         if self.host and self.connect is None:
             raise RequestError("--host goes with --connect: a lab file says itself where its machines are")
+        if self.reference and self.connect is not None:
+            raise RequestError(
+                "--reference restarts the machine as a lab file has it, and goes with LAB MACHINE"
+            )
         if self.sender and self.connect is not None:
             raise RequestError("--sender is a host of a lab file, and goes with LAB MACHINE")
 
@@ -69,7 +74,7 @@ class _Asked:
         from provision.verbs.bench.bench import Course
 
         server = _server(self.server) if self.server else None
-        return Course(self.pairs, self.seconds, self.sender, server, self.nic)
+        return Course(self.pairs, self.seconds, self.sender, server, self.nic, self.reference)
 
 
 @click.command(short_help="What RSC is worth here: throughput with and without.")
@@ -102,6 +107,11 @@ class _Asked:
 )
 @click.option(
     "--seconds", type=click.IntRange(1, 60), default=5, show_default=True, help="How long each time."
+)
+@click.option(
+    "--reference",
+    is_flag=True,
+    help="Measure it with `rsc: false`, too: its plug is pulled, and once more to bring it back.",
 )
 @click.option(
     "--min-gain", type=click.FloatRange(min=0), metavar="X", help="Exit status 1 where the gain is less."

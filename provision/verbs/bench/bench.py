@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, LostError, RequestError
 from provision.tables.backends import INTERFACES
 from provision.tables.offloads import TAP_CHECKSUM
 from provision.verbs.bench.reading import read_tap
+from provision.verbs.bench.reference import without_offloads
 from provision.verbs.bench.sending import client_argv, guest_busy, lasts, send, serving, warm_up
 from provision.verbs.bench.switch import not_as_found, put_back, switched_off
 from provision.verbs.check import Look, check
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _BESIDE = 30
 """Seconds a leg for all that is not sending: switching, reading, asking the guest."""
+_BOOTS = 180
+"""Seconds within which the guest of a machine that was power-cycled serves."""
 _BAR = 20
 
 
@@ -49,6 +53,8 @@ class Course:
     """Where the user has started a server; None: one is started in the guest."""
     nic: str = ""
     """Its name or MAC address; empty: the machine has but one that can be measured."""
+    reference: bool = False
+    """Whether it is also measured without the offloads at its device, for which the machine is power-cycled twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +83,56 @@ def bench(session: HostSession, source: MachineSource, course: Course, say: Say)
             raise HostError(f"{nic.tap}'s offloads cannot be switched", hint="`ethtool -k` shows why")
     try:
         with session.locked(say):
-            whole = 2 * course.pairs * (lasts(course.seconds) + _BESIDE)
-            ways = source.ways(nic) or agent_way(nic)
-            given = course.server
-            at: AbstractContextManager[Server] = (
-                nullcontext(given) if given else serving(session.edges, nic, ways, whole, say)
-            )
-            with at as server:
-                return Benched(verdict, _Bench(session, nic, course, server, say).measured(found))
+            with _served(session, source, nic, course, say) as server:
+                gain = _Bench(session, nic, course, server, say).measured(found)
+            if course.reference:
+                legs = _reference(session, source, nic, course, say)
+                gain = replace(gain, legs=(*gain.legs, *legs))
+            return Benched(verdict, replace(gain, notes=tuple(oddities(gain))))
     except LostError as error:
         if not error.whole:
             raise
         raise put_back(session, nic, found.features, lasts(course.seconds), error) from error
+
+
+def _served(
+    session: HostSession, source: MachineSource, nic: NicEvidence, course: Course, say: Say
+) -> AbstractContextManager[Server]:
+    """A server in the guest, the user's or one that is started for as long as all legs may take."""
+    if course.server is not None:
+        return nullcontext(course.server)
+    whole = 2 * course.pairs * (lasts(course.seconds) + _BESIDE)
+    return serving(session.edges, nic, source.ways(nic) or agent_way(nic), whole, say)
+
+
+def _reference(
+    session: HostSession, source: MachineSource, nic: NicEvidence, course: Course, say: Say
+) -> tuple[Leg, ...]:
+    """The legs without the offloads at the device; the machine runs as before when this returns or raises."""
+    lasting = _BOOTS + course.pairs * (lasts(course.seconds) + _BESIDE)
+    with without_offloads(session, nic, lasting, say), ExitStack() as stack:
+
+        def served() -> tuple[NicEvidence, Server] | None:
+            """The machine anew, once its guest serves."""
+            with suppress(HostError):
+                now = _meant(check(source, Look()), nic.mac).evidence
+                server = stack.enter_context(_served(session, source, now, course, say))
+                warm_up(session.edges.host(course.sender or session.host), server)
+                return now, server
+            return None
+
+        now, server = wait_for(served, Deadline(_BOOTS), f"{nic.machine}'s guest to serve again", every=1)
+        there = _Bench(session, now, course, server, say)
+        legs = there.legs(("reference",), read_tap(session.edges.host(session.host), now))
+    say(f"waiting up to {_BOOTS} s for the driver of {nic.machine}'s guest, which starts as before")
+
+    def ready() -> bool:
+        with suppress(HostError):
+            return _meant(check(source, Look()), nic.mac).verdict == "ready"
+        return False
+
+    wait_for(ready, Deadline(_BOOTS), f"{nic.machine} to be ready as before", every=1)
+    return legs
 
 
 def _meant(verdicts: Sequence[NicVerdict], name: str) -> NicVerdict:
@@ -139,17 +183,20 @@ class _Bench:
         nic, course = self.nic, self.course
         self.say("warming up")
         warm_up(self._sender, self.server)
-        legs: list[Leg] = []
-        kinds: tuple[Kind, ...] = ("on", "off")
-        for kind in kinds * course.pairs:
-            legs.append(self._leg(kind, found))
-            self._tell(legs)
+        legs = self.legs(("on", "off"), found)
         now = read_tap(self._runner, nic)
         if now.features != found.features:
             raise not_as_found(nic, found.features, now.features)
         command = " ".join(client_argv(self.server, course.seconds))
-        gain = Gain(nic.host, nic.machine, nic.nic, nic.tap or "", found.link.mtu, tuple(legs), command)
-        return replace(gain, notes=tuple(oddities(gain)))
+        return Gain(nic.host, nic.machine, nic.nic, nic.tap or "", found.link.mtu, legs, command)
+
+    def legs(self, kinds: tuple[Kind, ...], found: Reading) -> tuple[Leg, ...]:
+        """Legs of these kinds in turns, as many of each as there are to be pairs."""
+        legs: list[Leg] = []
+        for kind in kinds * self.course.pairs:
+            legs.append(self._leg(kind, found))
+            self._tell(legs, len(kinds) * self.course.pairs)
+        return tuple(legs)
 
     @property
     def _runner(self) -> Runner:
@@ -200,15 +247,15 @@ class _Bench:
         now = read_tap(self._runner, self.nic)
         if now.link.index != found.link.index:
             raise HostError(f"{self.nic.tap} was made anew meanwhile: did {self.nic.machine} end?")
-        if now.kind != kind:
+        if now.kind != ("on" if kind == "on" else "off"):
             raise HostError(
                 f"{self.nic.tap} is not as this leg ({NAMES[kind]}) needs it: {TAP_CHECKSUM} {now.features[TAP_CHECKSUM]}",
                 hint="the guest's driver started anew, or somebody else switches it; or nobody here may (root does)",
             )
         return now
 
-    def _tell(self, legs: Sequence[Leg]) -> None:
-        done, whole, leg = len(legs), 2 * self.course.pairs, legs[-1]
+    def _tell(self, legs: Sequence[Leg], whole: int) -> None:
+        done, leg = len(legs), legs[-1]
         bar = "#" * (_BAR * done // whole)
         what = f"{NAMES[leg.kind]:7}  {leg.gbps:6.2f} Gb/s  mean frame {size(leg.mean_frame)}"
         self.say(f"[{bar:<{_BAR}}] {done}/{whole}  {what}")

@@ -151,6 +151,12 @@ class Gain:
         return tuple(on.gbps / off.gbps for on, off in pairs if off.gbps)
 
     @property
+    def reference_ratio(self) -> float | None:
+        """How many times as fast it is as with `rsc: false`, by the medians; None where that was not measured."""
+        found = self.side("reference")
+        return self.on.gbps.median / found.gbps.median if found and found.gbps.median else None
+
+    @property
     def ratio(self) -> Spread:
         """How many times as fast it is with RSC."""
         return spread(self.ratios or (0.0,))

@@ -36,7 +36,13 @@ def sentence(gain: Gain) -> str:
     on, off = gain.on, gain.off
     rates = f"{off.gbps.median:.2f} → {on.gbps.median:.2f} Gb/s"
     frames = f"mean frame {size(off.mean_frame).removesuffix(' kB')} → {size(on.mean_frame)}"
-    return f"RSC is worth {times(gain.ratio.median)} here ({rates}); {frames}"
+    found, reference = gain.side("reference"), gain.reference_ratio
+    beside = (
+        f"; {times(reference)} against the device without it ({found.gbps.median:.2f} Gb/s)"
+        if found and reference
+        else ""
+    )
+    return f"RSC is worth {times(gain.ratio.median)} here ({rates}); {frames}{beside}"
 
 
 def limit(gain: Gain) -> str:
@@ -72,10 +78,12 @@ def _busiest(leg: Leg, kind: str) -> float:
 
 def oddities(gain: Gain) -> Iterator[str]:
     """What the frames say against the legs: large ones without RSC, or none with it."""
-    on, off = gain.on.mean_frame, gain.off.mean_frame
-    if off > gain.mtu + _HEADERS:
+    on, without = gain.on.mean_frame, [side for side in map(gain.side, NAMES) if side and side.kind != "on"]
+    for side in without:
+        if side.mean_frame <= gain.mtu + _HEADERS:
+            continue
         yield (
-            f"frames of {size(off)} on the mean reached the guest with RSC off, more than the MTU of {gain.mtu}: "
+            f"frames of {size(side.mean_frame)} on the mean reached the guest with {NAMES[side.kind]}, more than the MTU of {gain.mtu}: "
             "something else handed it large ones, and the gain is more than this"
         )
     if on < _LARGE * gain.mtu:

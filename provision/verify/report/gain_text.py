@@ -43,6 +43,7 @@ def as_json(gain: Gain) -> dict[str, Any]:
         "nic": gain.nic,
         "tap": gain.tap,
         "gain": _spread(gain.ratio),
+        "reference_gain": _rounded(gain.reference_ratio),
         "pairs": len(gain.on.legs),
         "ratios": [_rounded(ratio) for ratio in gain.ratios],
         "legs": {"on": None, "off": None, "reference": None, **legs},
