@@ -11,6 +11,7 @@ from provision.host.plan.steps import Define, Destroy, Start
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml
 from provision.runtime.command import Run
+from provision.runtime.errors import HostError
 from provision.runtime.protocols import Domain
 from provision.verbs.bench.reference import lab_without_offloads, reference_step
 from tests.builders import one_vm
@@ -58,6 +59,13 @@ def test_a_domain_is_defined_so_and_back_with_a_power_cycle_each() -> None:
     assert '<guest csum="off" tso4="off" tso6="off"' in define.xml
     assert cycle == [Destroy("vm"), Start("vm")]
     assert step.undo == (Define(xml), Destroy("vm"), Start("vm"))
+
+
+def test_a_machine_that_is_not_as_its_lab_file_has_it_is_left_alone() -> None:
+    larger = one_vm(**{"256MiB": "512MiB"})
+
+    with pytest.raises(HostError, match="would not be brought back as it was"):
+        reference_step(larger, "vm", "net0", running())
 
 
 def test_offloads_that_the_lab_file_names_do_not_come_in_its_way_and_other_nics_stay() -> None:

@@ -148,6 +148,31 @@ def test_a_tap_that_does_not_switch_is_no_leg() -> None:
     assert not there.host.armed
 
 
+def test_the_hosts_own_undo_does_not_come_while_a_leg_lasts() -> None:
+    there = Measured()
+
+    there.bench(pairs=1, seconds=60)
+
+    [arming] = [argv for argv in there.host.said if "setsid sh -c" in " ".join(argv)]
+    assert int(arming[5]) > 60 + 20
+
+
+def test_a_tap_that_is_otherwise_in_the_end_is_told() -> None:
+    there = Measured()
+    there.host.in_the_end = "tap-host-sg-off.json"
+
+    with pytest.raises(HostError, match=r"tap0 is not as it was found: .*tx-scatter-gather: off, was on"):
+        there.bench()
+
+
+def test_a_tap_that_was_made_anew_is_another() -> None:
+    there = Measured()
+    there.host.anew_after = 2
+
+    with pytest.raises(HostError, match="tap0 was made anew meanwhile: did vm end"):
+        there.bench()
+
+
 def test_traffic_that_takes_another_way_is_no_leg() -> None:
     there = Measured(MeasuredHost(passing=0.5))
 

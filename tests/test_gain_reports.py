@@ -99,3 +99,14 @@ def test_what_nobody_could_tell_is_shown_as_not_told() -> None:
     assert [line.plain.split()[-1] for line in as_text(found)[2:3]] == ["-"]
     assert as_json(found)["legs"]["on"]["host_cpu_s_per_gb"] is None
     assert "CPU seconds" not in html(found)
+
+
+def test_the_reference_stands_beside_it_where_it_was_measured() -> None:
+    legs = (*gain().legs, leg("reference", 0.8), leg("reference", 0.84))
+    found = gain(legs=legs)
+
+    assert as_json(found)["reference_gain"] == pytest.approx(4.1, abs=0.01)
+    assert as_json(found)["legs"]["reference"]["gbps"]["max"] == 0.84
+    assert "; 4.1x against the device without it (0.82 Gb/s)" in as_text(found)[0].plain
+    assert found.ratio == gain().ratio
+    assert "rsc: false 0.82" in html(found)

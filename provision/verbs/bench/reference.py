@@ -39,7 +39,8 @@ def without_offloads(session: HostSession, nic: NicEvidence, lasting: int, say: 
 
     :raise HostError: when it is not as its lab file has it, or does not start; it runs as before then.
     """
-    step = _step(session, nic)
+    state = read_host(session.edges, session.lab, session.host, [nic.machine])
+    step = reference_step(session.lab, nic.machine, nic.nic, state)
     path = LabPaths(session.lab.state_dir, session.lab.name).undo
     whole = all(isinstance(action, Run) for action in step.undo)
     steps = (deadman_step(path, (step,), lasting), step) if whole else (step,)
@@ -54,24 +55,17 @@ def without_offloads(session: HostSession, nic: NicEvidence, lasting: int, say: 
         undo_steps(session.edges, begun, say)
 
 
-def _step(session: HostSession, nic: NicEvidence) -> Step:
-    """Its restart without the offloads, and back.
+def reference_step(lab: Lab, name: str, nic: str, state: HostState) -> Step:
+    """A machine that runs restarted without guest checksum and TSO at one of its NICs, and nothing else changed. Pure.
 
-    :raise HostError: when it runs otherwise than its lab file has it: it could not be brought back.
+    :raise HostError: when it runs otherwise than its lab file has it: it would not be brought back as it was.
     """
-    lab, host, name = session.lab, session.host, nic.machine
-    state = read_host(session.edges, lab, host, [name])
-    plan = plan_up(lab, host, [name], state)
+    plan = plan_up(lab, state.name, [name], state)
     if plan.steps or plan.drift:
         raise HostError(
             f"{name} does not run as its lab file has it, so it would not be brought back as it was",
-            hint="`rscvm plan` tells what differs, `rscvm up` puts it right; or leave out --reference",
+            hint="`rscvm plan` tells what differs, and `rscvm up` puts it right; or leave out --reference",
         )
-    return reference_step(lab, name, nic.nic, state)
-
-
-def reference_step(lab: Lab, name: str, nic: str, state: HostState) -> Step:
-    """A machine that runs restarted without guest checksum and TSO at one of its NICs, and nothing else changed. Pure."""
     plain = lab_without_offloads(lab, name, nic)
     views = resolved_view(lab, name, state), resolved_view(plain, name, state)
     words = (
