@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(dir_okay=False)
 _SERVER = re.compile(
-    r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([A-Za-z0-9][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?|([0-9A-Fa-f:]+)"
+    r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([A-Za-z0-9][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?|([0-9A-Fa-f]*(?::[0-9A-Fa-f]*){2,})"
 )
 _OWN = 5201
 """iperf3's own port."""
@@ -177,13 +177,14 @@ def _machine(output: Output, asked: _Asked) -> Iterator[tuple[HostSession, Machi
 
 
 def _shown(output: Output, asked: _Asked, found: Benched) -> int:
-    """Show what was measured, or why nothing was, and return the exit status."""
+    """Show what was measured, or why nothing was, write the documents, and return the exit status."""
     from provision.cli.check import judged
 
     gain = found.gain
     if gain is None:
         more = {"schema": "rscvm/bench/1", "gain": None}
         status = judged(output, [found.verdict], as_json=asked.as_json, more=more)
+        _write(asked, found)
         complain("nothing was measured: the NIC is not ready")
         return status
     from provision.verify.report.gain_text import as_json, as_text, exit_status
@@ -199,22 +200,27 @@ def _shown(output: Output, asked: _Asked, found: Benched) -> int:
 
 
 def _write(asked: _Asked, found: Benched) -> None:
-    """Write the documents that were asked for.
+    """Write the documents that were asked for; of what was not measured, those of `check`.
 
     :raise HostError: when one cannot be written.
     """
     from datetime import UTC, datetime
 
     from provision.edges.files.write import write_text
+    from provision.verify.report.gain_html import as_html as gain_html
+    from provision.verify.report.gain_junit import as_junit as gain_junit
+    from provision.verify.report.html import as_html
+    from provision.verify.report.junit import as_junit
 
     when, gain = datetime.now(UTC), found.gain
-    if gain is None:
-        return
     if asked.junit is not None:
-        from provision.verify.report.gain_junit import as_junit
-
-        write_text(asked.junit, as_junit(gain, when, asked.min_gain))
+        text = gain_junit(gain, when, asked.min_gain) if gain else as_junit([found.verdict], when)
+        write_text(asked.junit, text)
     if asked.html is not None:
-        from provision.verify.report.gain_html import as_html
-
-        write_text(asked.html, as_html(gain, found.verdict, when=when))
+        title = "rscvm bench: not measured"
+        page = (
+            gain_html(gain, found.verdict, when=when)
+            if gain
+            else as_html([found.verdict], when=when, title=title)
+        )
+        write_text(asked.html, page)
