@@ -185,7 +185,8 @@ def _shown(output: Output, asked: _Asked, found: Benched) -> int:
         more = {"schema": "rscvm/bench/1", "gain": None}
         status = judged(output, [found.verdict], as_json=asked.as_json, more=more)
         _write(asked, found)
-        complain("nothing was measured: the NIC is not ready")
+        known = "the NIC is not ready" if status == 1 else "whether the NIC is ready is not known"
+        complain(f"nothing was measured: {known}")
         return status
     from provision.verify.report.gain_text import as_json, as_text, exit_status
 

@@ -1,4 +1,4 @@
-"""The reference: the same machine without the offloads at its device (`rsc: false`), by a power cycle and another back."""
+"""The reference: the same machine without the offloads at its device (`rsc: false`), by power cycles."""
 
 from __future__ import annotations
 
