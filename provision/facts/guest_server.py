@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.facts.guest_answer import answer_of, text_of
+from provision.facts.threads import all_processors
 from provision.runtime.errors import reading
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ SERVE = "serve/1"
 PROCESSOR = "processor/1"
 _MOST = 64
 """Addresses of an adapter that are looked at."""
-_TICKS = 100
-"""A second (USER_HZ)."""
-_IDLE = (3, 4)
-_COUNTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +58,4 @@ def parse_guest_processor(text: str) -> float:
     :raise UnreadableError: when the text is no answer of the script's.
     """
     with reading("what a script said in the guest", text):
-        words = text_of(answer_of(text, PROCESSOR)["ticks"], 400).split()
-        ticks = [int(word) for word in words[1 : _COUNTED + 1]]
-        if words[0] != "cpu" or len(ticks) < _COUNTED or min(ticks) < 0:
-            raise ValueError("not the first line of /proc/stat")
-        return (sum(ticks) - sum(ticks[at] for at in _IDLE)) / _TICKS
+        return all_processors(text_of(answer_of(text, PROCESSOR)["ticks"], 400))[0]

@@ -72,14 +72,25 @@ def parse_processor_times(text: str) -> ProcessorTimes:
         lines = text.splitlines()
         if len(lines) > _MOST:
             raise ValueError("more threads than any QEMU has")
-        [whole] = [line for line in lines if line.startswith("cpu ")]
-        ticks = [int(word) for word in whole.split()[1 : _COUNTED + 1]]
+        [line] = [line for line in lines if line.startswith("cpu ")]
+        busy, whole = all_processors(line)
         threads = {thread.number: thread for thread in _threads(lines)}
         if not threads:
             raise ValueError("it has ended")
-        every = sum(ticks)
-        busy = every - sum(ticks[at] for at in _IDLE)
-        return ProcessorTimes(tuple(threads.values()), busy / _TICKS, every / _TICKS)
+        return ProcessorTimes(tuple(threads.values()), busy, whole)
+
+
+def all_processors(line: str) -> tuple[float, float]:
+    """Seconds that a system's processors have been busy so far, and that have passed, of /proc/stat's first line.
+
+    :raise ValueError: when it is another line.
+    """
+    words = line.split()
+    ticks = [int(word) for word in words[1 : _COUNTED + 1]]
+    if words[:1] != ["cpu"] or len(ticks) < _COUNTED or min(ticks) < 0:
+        raise ValueError("not the first line of /proc/stat")
+    whole = sum(ticks)
+    return (whole - sum(ticks[at] for at in _IDLE)) / _TICKS, whole / _TICKS
 
 
 def _threads(lines: Iterable[str]) -> Iterable[Thread]:
