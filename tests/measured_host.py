@@ -31,7 +31,7 @@ _TIMES = (FIXTURES / "linux-6.18" / "qemu-threads-before.txt").read_text()
 
 
 def processor(ticks: int) -> str:
-    return f'{{"rscvm":"processor/1","ticks":"cpu  {ticks} 0 0 900 0 0 0 0 0 0"}}'
+    return f'{{"rscvm":"work/1","ticks":"cpu  {ticks} 0 0 900 0 0 0 0 0 0"}}'
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Measured:
             {
                 "serve": [SERVES],
                 "serve-end": [""],
-                "processor": [processor(each) for each in (100, 150, 300, 500, 500)],
+                "work": [processor(each) for each in (100, 150, 300, 500, 500)],
             },
             runs="linux",
         )

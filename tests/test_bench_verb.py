@@ -57,7 +57,7 @@ def test_the_guests_processors_are_told_by_its_own_account() -> None:
 
 
 def test_a_guest_that_does_not_tell_of_its_processors_costs_only_that() -> None:
-    there = Measured(guest=Guest({"serve": [SERVES], "serve-end": [""], "processor": ["?"]}, runs="linux"))
+    there = Measured(guest=Guest({"serve": [SERVES], "serve-end": [""], "work": ["?"]}, runs="linux"))
 
     gain = there.bench(pairs=1).gain
 
@@ -72,7 +72,7 @@ def test_a_server_that_the_user_started_is_used_and_the_guest_left_alone() -> No
 
     assert gain is not None
     assert "--port 5201" in gain.command
-    assert there.guest.scripts == []
+    assert {script.name for script in there.guest.scripts} == {"work"}
 
 
 def test_a_server_of_ours_that_does_not_listen_yet_is_tried_again() -> None:
@@ -233,15 +233,37 @@ def test_without_a_way_in_the_user_is_told_how_to_start_one() -> None:
     ],
 )
 def test_a_guest_without_a_server_or_an_address_is_told(says: str, words: str) -> None:
-    guest = Guest({"serve": [says], "serve-end": [""], "processor": ["?"]}, runs="linux")
+    guest = Guest({"serve": [says], "serve-end": [""], "work": ["?"]}, runs="linux")
 
     with pytest.raises(HostError, match=words):
         Measured(guest=guest).bench()
 
 
+def windows(*counts: int) -> Guest:
+    """What the script would say in a Windows, composed."""
+    return Guest(
+        {"coalesced": [f'{{"rscvm":"work/1","coalesced_host":{count}}}' for count in counts]}, runs="windows"
+    )
+
+
 def test_in_windows_it_is_left_to_the_user() -> None:
-    there = Measured(guest=Guest({"serve": [SERVES]}, runs="windows"))
+    there = Measured(guest=windows(0))
 
     with pytest.raises(HostError, match="in Windows it is not started from here"):
         there.bench()
     assert there.guest.scripts == []
+
+
+def test_a_windows_tells_how_much_its_driver_was_handed_in_large_frames() -> None:
+    gain = Measured(guest=windows(0, 100, 5100, 5100, 5100)).bench(pairs=1, server=GIVEN).gain
+
+    assert gain is not None
+    assert (gain.on.coalesced, gain.off.coalesced) == (5000, 0)
+    assert gain.on.guest_seconds is None
+
+
+def test_a_driver_that_counts_anew_tells_nothing_of_that_leg() -> None:
+    gain = Measured(guest=windows(0, 5100, 100, 100, 100)).bench(pairs=1, server=GIVEN).gain
+
+    assert gain is not None
+    assert (gain.on.coalesced, gain.off.coalesced) == (None, 0)

@@ -1,4 +1,4 @@
-"""Parses what the scripts for `bench` say in a Linux guest: its server and addresses, its processors' time."""
+"""Parses what the scripts for `bench` say in a guest: its server and addresses, and what it has done so far."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.facts.guest_answer import answer_of, text_of
+from provision.facts.guest_answer import answer_of, number_of, text_of
 from provision.facts.threads import all_processors
 from provision.runtime.errors import reading
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVE = "serve/1"
-PROCESSOR = "processor/1"
+WORK = "work/1"
 _MOST = 64
 """Addresses of an adapter that are looked at."""
 
@@ -52,10 +52,22 @@ def _addresses(rows: list[object]) -> Iterator[ipaddress.IPv4Address | ipaddress
             yield address
 
 
-def parse_guest_processor(text: str) -> float:
-    """Seconds that the guest's processors have been busy so far, by its own account.
+@dataclass(frozen=True, slots=True)
+class GuestWork:
+    """What a guest has done so far, as far as it tells."""
 
-    :raise UnreadableError: when the text is no answer of the script's.
+    busy: float | None = None
+    """Seconds of all its processors."""
+    coalesced: int | None = None
+    """Segments that its driver was handed in larger frames (NetKVM's CoalescedHost)."""
+
+
+def parse_work(text: str) -> GuestWork:
+    """What the scripts that ask for it say.
+
+    :raise UnreadableError: when the text is no answer of theirs.
     """
     with reading("what a script said in the guest", text):
-        return all_processors(text_of(answer_of(text, PROCESSOR)["ticks"], 400))[0]
+        said = answer_of(text, WORK)
+        ticks = text_of(said.get("ticks"), 400)
+        return GuestWork(all_processors(ticks)[0] if ticks else None, number_of(said.get("coalesced_host")))

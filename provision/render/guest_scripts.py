@@ -96,9 +96,14 @@ def end_serving() -> Script:
     return Script("sh", "serve-end", shipped_text("guest/serve-end.sh"))
 
 
-def ask_processor() -> Script:
+def ask_work() -> Script:
     """What a Linux guest tells of its processors' time; it changes nothing."""
-    return Script("sh", "processor", shipped_text("guest/processor.sh"))
+    return Script("sh", "work", shipped_text("guest/work.sh"))
+
+
+def ask_coalesced(mac: str) -> Script:
+    """What NetKVM has counted at an adapter of a Windows guest; it changes nothing."""
+    return _powershell("coalesced", mac=_digits(mac))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,11 @@ GUEST_SCRIPTS = {
     ),
     "serve": GuestScript("starts iperf3's server in a Linux guest, for a while (`bench`)", lambda: serve(_MAC, 5202, 120)),
     "serve-end": GuestScript("ends it", end_serving),
-    "processor": GuestScript("asks a Linux guest for its processors' time, and changes nothing", ask_processor),
+    "work": GuestScript("asks a Linux guest for its processors' time, and changes nothing", ask_work),
+    "coalesced": GuestScript(
+        "asks a Windows guest how much NetKVM was handed in large frames, and changes nothing",
+        lambda: ask_coalesced(_MAC),
+    ),
     "fix-linux": GuestScript("switches rx-gro-hw on at a Linux guest's adapter (ethtool)", lambda: enable_linux(_MAC)),
 }  # fmt: skip
 

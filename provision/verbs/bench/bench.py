@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, LostError, RequestError
@@ -12,7 +12,7 @@ from provision.tables.backends import INTERFACES
 from provision.tables.offloads import TAP_CHECKSUM
 from provision.verbs.bench.reading import read_tap
 from provision.verbs.bench.reference import without_offloads
-from provision.verbs.bench.sending import client_argv, guest_busy, lasts, send, serving, warm_up
+from provision.verbs.bench.sending import client_argv, guest_work, lasts, send, serving, warm_up, way_in
 from provision.verbs.bench.switch import not_as_found, put_back, switched_off
 from provision.verbs.check import Look, check
 from provision.verify.collect.guest_answers import agent_way
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from provision.verify.evidence import NicEvidence
     from provision.verify.gain.figures import Kind
     from provision.verify.judge.verdict import NicVerdict
+
+N = TypeVar("N", int, float)
 
 _BESIDE = 30
 """Seconds a leg for all that is not sending: switching, reading, asking the guest."""
@@ -99,10 +101,11 @@ def _served(
     session: HostSession, source: MachineSource, nic: NicEvidence, course: Course, say: Say
 ) -> AbstractContextManager[Server]:
     """A server in the guest, the user's or one that is started for as long as all legs may take."""
+    ways = source.ways(nic) or agent_way(nic)
     if course.server is not None:
-        return nullcontext(course.server)
+        return nullcontext(replace(course.server, way=way_in(session.edges, nic, ways)))
     whole = 2 * course.pairs * (lasts(course.seconds) + _BESIDE)
-    return serving(session.edges, nic, source.ways(nic) or agent_way(nic), whole, say)
+    return serving(session.edges, nic, ways, whole, say)
 
 
 def _reference(
@@ -168,6 +171,11 @@ def _refuse(nic: NicEvidence) -> None:
         raise HostError(f"{nic.machine} is {nic.state}: only what runs can be measured", hint="start it")
 
 
+def _grown(before: N | None, after: N | None) -> N | None:
+    """By how much; None where it is not known, or began anew."""
+    return None if before is None or after is None or after < before else after - before
+
+
 @dataclass(frozen=True, slots=True)
 class _Bench:
     """A NIC under measurement; its host's lock is held."""
@@ -208,13 +216,17 @@ class _Bench:
 
     def _leg(self, kind: Kind, found: Reading) -> Leg:
         """A leg; the guest is asked outside of it, so that its TAP is off for no longer than it takes."""
-        edges, host, way = self.session.edges, self.session.host, self.server.way
-        before, lasting = guest_busy(edges, host, way), lasts(self.course.seconds)
+        edges, way = self.session.edges, self.server.way
+        before, lasting = guest_work(edges, self.nic, way), lasts(self.course.seconds)
         off = switched_off(self.session, self.nic, found.features, lasting, self.say)
         with off if kind == "off" else nullcontext():
             leg = self._sent(kind, found)
-        after = guest_busy(edges, host, way)
-        return leg if before is None or after is None else replace(leg, guest_busy=after - before)
+        after = guest_work(edges, self.nic, way)
+        return replace(
+            leg,
+            guest_busy=_grown(before.busy, after.busy),
+            coalesced=_grown(before.coalesced, after.coalesced),
+        )
 
     def _sent(self, kind: Kind, found: Reading) -> Leg:
         """A leg, which is what it is called before and after it.

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.facts.guest_server import GuestServer, parse_guest_processor, parse_server
+from provision.facts.guest_server import GuestServer, GuestWork, parse_server, parse_work
 from provision.facts.iperf3 import ClientRun, parse_client
-from provision.render.guest_scripts import ask_processor, end_serving, serve
+from provision.render.guest_scripts import ask_coalesced, ask_work, end_serving, serve
 from provision.runtime.command import NOT_FOUND
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, RscvmError, WaitedError
@@ -32,6 +32,10 @@ _SLACK = 5
 _STARTS = 10.0
 """Seconds within which a server that was started listens."""
 _BY_HAND = "or start `iperf3 -s` in the guest yourself and name where it listens: --server ADDRESS[:PORT]"
+_IN_WINDOWS = (
+    "start `iperf3.exe -s` there and let its port in: New-NetFirewallRule -DisplayName iperf3 -Direction Inbound "
+    "-Protocol TCP -LocalPort 5201 -Action Allow"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def serving(
 def _started(edges: ReadingEdges, host: str, way: GuestWay, nic: NicEvidence, seconds: int) -> GuestServer:
     with edges.guest(host, way) as channel:
         if (way.system or channel.system()) != "linux":
-            raise HostError("in Windows it is not started from here", hint="start `iperf3.exe -s` there")
+            raise HostError("in Windows it is not started from here", hint=_IN_WINDOWS)
         with shield():  # else nobody would know that it is to be ended
             return parse_server(said_to(serve(nic.mac, OWN_PORT, seconds), channel, way))
 
@@ -155,12 +159,26 @@ def _end(edges: Edges, nic: NicEvidence, way: GuestWay, say: Say) -> None:
         say(f"iperf3 in the guest of {nic.machine} could not be ended ({error}): it ends by itself")
 
 
-def guest_busy(edges: Edges, host: str, way: GuestWay | None) -> float | None:
-    """Seconds that the guest's processors have been busy so far; None where it does not tell."""
+def way_in(edges: Edges, nic: NicEvidence, ways: Sequence[GuestWay]) -> GuestWay | None:
+    """By which of these a guest tells what it has done; None where it does not."""
+    told = first_answers(
+        edges, nic.host, {nic.machine: ways}, lambda _, host, way: _work(edges, host, way, nic)
+    )
+    found = told[nic.machine]
+    return found.way if isinstance(found, Told) else None
+
+
+def guest_work(edges: Edges, nic: NicEvidence, way: GuestWay | None) -> GuestWork:
+    """What the guest has done so far, as far as it tells."""
     if way is None:
-        return None
+        return GuestWork()
     try:
-        with edges.guest(host, way) as channel:
-            return parse_guest_processor(said_to(ask_processor(), channel, way))
+        return _work(edges, nic.host, way, nic)
     except RscvmError:
-        return None
+        return GuestWork()
+
+
+def _work(edges: ReadingEdges, host: str, way: GuestWay, nic: NicEvidence) -> GuestWork:
+    with edges.guest(host, way) as channel:
+        linux = (way.system or channel.system()) == "linux"
+        return parse_work(said_to(ask_work() if linux else ask_coalesced(nic.mac), channel, way))

@@ -42,7 +42,9 @@ class Leg:
     sender_busy: float = 0.0
     """How much of one processor the sender took."""
     guest_busy: float | None = None
-    """Processor seconds by the guest's own account; None where it was not asked."""
+    """Processor seconds by the guest's own account; None where it does not tell."""
+    coalesced: int | None = None
+    """By how much the driver's CoalescedHost grew; None where it does not tell."""
 
     @property
     def mean_frame(self) -> float:
@@ -91,8 +93,12 @@ class Side:
     @property
     def retransmits(self) -> int | None:
         """Of all legs; None where one does not tell."""
-        told = [leg.retransmits for leg in self.legs if leg.retransmits is not None]
-        return sum(told) if len(told) == len(self.legs) else None
+        return _whole([leg.retransmits for leg in self.legs])
+
+    @property
+    def coalesced(self) -> int | None:
+        """Segments that the guest's driver was handed in larger frames, by its own count; None where a leg does not tell."""
+        return _whole([leg.coalesced for leg in self.legs])
 
     @property
     def host_seconds(self) -> float | None:
@@ -112,6 +118,11 @@ class Side:
         octets = sum(leg.octets for leg in self.legs)
         told = [each for each in seconds if each is not None]
         return sum(told) / octets * _GB if octets and len(told) == len(seconds) else None
+
+
+def _whole(counts: Sequence[int | None]) -> int | None:
+    told = [each for each in counts if each is not None]
+    return sum(told) if len(told) == len(counts) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ def as_text(gain: Gain) -> list[Text]:
         lines.append(Text("  ".join((cells[0].ljust(len(first)), *rest))))
     ratios = ", ".join(f"{ratio:.2f}" for ratio in gain.ratios)
     lines.append(Text(f"pairs: {ratios}"))
+    counted = [(NAMES[side.kind], side.coalesced) for side in sides(gain) if side.coalesced is not None]
+    if counted:
+        told_by = ", ".join(f"{name} {count}" for name, count in counted)
+        lines.append(Text(f"segments in large frames, by NetKVM's CoalescedHost: {told_by}"))
     lines.append(Text(f"limit: {limit(gain)}"))
     return [*lines, *(Text(f"note: {note}") for note in gain.notes)]
 
@@ -92,6 +96,7 @@ def _side(side: Side) -> dict[str, Any]:
         "host_cpu_s_per_gb": _rounded(side.host_seconds),
         "guest_cpu_s_per_gb": _rounded(side.guest_seconds),
         "retransmits": side.retransmits,
+        "coalesced_host": side.coalesced,
         "threads_cpu_s_per_gb": {name: _rounded(seconds) for name, seconds in threads.items()},
     }
 
