@@ -96,7 +96,7 @@ def test_every_plot_says_what_it_shows_to_who_does_not_see_it() -> None:
 def test_what_a_windows_driver_counted_is_shown() -> None:
     found = gain(legs=(leg("on", 3, coalesced=41_000), leg("off", 1, coalesced=0)))
 
-    assert "CoalescedHost: RSC on 41000, RSC off 0" in as_text(found)[4].plain
+    assert "CoalescedHost: RSC on 41000, RSC off 0" in as_text(found)[5].plain
     assert as_json(found)["legs"]["off"]["coalesced_host"] == 0
     assert not any("CoalescedHost" in line.plain for line in as_text(gain()))
 
