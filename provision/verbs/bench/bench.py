@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.runtime.deadline import Deadline, wait_for
-from provision.runtime.errors import HostError, LostError, RequestError
-from provision.tables.backends import INTERFACES
+from provision.runtime.errors import HostError, LostError, WaitedError
 from provision.tables.offloads import TAP_CHECKSUM
+from provision.verbs.bench.chosen_nic import meant, refuse
 from provision.verbs.bench.reading import read_tap
 from provision.verbs.bench.reference import without_offloads
 from provision.verbs.bench.sending import client_argv, guest_work, lasts, send, serving, warm_up, way_in
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from provision.facts.iperf3 import ClientRun
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
     from provision.runtime.protocols import Runner
@@ -74,9 +75,9 @@ def bench(session: HostSession, source: MachineSource, course: Course, say: Say)
     :raise HostError: when it does not run, something fails, or its TAP was changed by somebody else meanwhile.
     """
     with session.locked(say):
-        verdict = _meant(check(source, Look()), course.nic)
+        verdict = meant(check(source, Look()), course.nic)
         nic = verdict.evidence
-        _refuse(nic)
+        refuse(nic)
         if verdict.verdict != "ready":
             return Benched(verdict)
         runner = session.edges.host(session.host)
@@ -114,61 +115,39 @@ def _reference(
     """The legs without the offloads at the device; the machine runs as before when this returns or raises."""
     lasting = _BOOTS + course.pairs * (lasts(course.seconds) + _BESIDE)
     with without_offloads(session, nic, lasting, say), ExitStack() as stack:
+        why: list[HostError] = []
 
         def served() -> tuple[NicEvidence, Server] | None:
             """The machine anew, once its guest serves."""
-            with suppress(HostError):
-                now = _meant(check(source, Look()), nic.mac).evidence
+            try:
+                now = meant(check(source, Look()), nic.mac).evidence
                 server = stack.enter_context(_served(session, source, now, course, say))
                 warm_up(session.edges.host(course.sender or session.host), server)
-                return now, server
-            return None
+            except LostError:
+                raise
+            except HostError as error:
+                why[:] = [error]
+                return None
+            return now, server
 
-        now, server = wait_for(served, Deadline(_BOOTS), f"{nic.machine}'s guest to serve again", every=1)
+        try:
+            now, server = wait_for(served, Deadline(_BOOTS), f"{nic.machine}'s guest to serve again", every=1)
+        except WaitedError as error:
+            said = str(why[0]) if why else str(error)
+            raise HostError(
+                f"no leg with `rsc: false` within {_BOOTS} s: {said}", hint=why[0].hint if why else ""
+            ) from error
         there = _Bench(session, now, course, server, say)
         legs = there.legs(("reference",), read_tap(session.edges.host(session.host), now))
     say(f"waiting up to {_BOOTS} s for the driver of {nic.machine}'s guest, which starts as before")
 
     def ready() -> bool:
         with suppress(HostError):
-            return _meant(check(source, Look()), nic.mac).verdict == "ready"
+            return meant(check(source, Look()), nic.mac).verdict == "ready"
         return False
 
     wait_for(ready, Deadline(_BOOTS), f"{nic.machine} to be ready as before", every=1)
     return legs
-
-
-def _meant(verdicts: Sequence[NicVerdict], name: str) -> NicVerdict:
-    """The NIC that is to be measured."""
-    named = [each for each in verdicts if not name or name in (each.evidence.nic, each.evidence.mac)]
-    fit = [each for each in named if not _unfit(each.evidence)] or named
-    if len(fit) == 1:
-        return fit[0]
-    names = ", ".join(f"{each.evidence.nic} ({each.evidence.mac})" for each in fit or verdicts) or "none"
-    raise RequestError(f"which NIC? {f'there is no {name}' if name and not named else 'several can be meant'}",
-                       hint=f"--nic NAME; its NICs: {names}")  # fmt: skip
-
-
-def _unfit(nic: NicEvidence) -> str:
-    """Why nothing can be switched at a NIC, whatever its state."""
-    if nic.hck:
-        return "it is for the HCK test (rsc: hck), and its TAP is not for ordinary traffic"
-    if nic.rsc == "false":
-        return "RSC is off at its device (rsc: false), so there is nothing to switch"
-    if not (nic.kind in INTERFACES and INTERFACES[nic.kind].tap) and nic.state != "off":
-        return f"it has no TAP of its own to switch ({nic.kind})"
-    if nic.network:
-        return "its TAP is in another network namespace than ours"
-    return ""
-
-
-def _refuse(nic: NicEvidence) -> None:
-    """:raise RscvmError: when a NIC cannot be measured whatever its ladder says."""
-    name = f"{nic.machine}.{nic.nic}"
-    if why := _unfit(nic):
-        raise RequestError(f"{name} cannot be measured: {why}")
-    if nic.state != "running":
-        raise HostError(f"{nic.machine} is {nic.state}: only what runs can be measured", hint="start it")
 
 
 def _grown(before: N | None, after: N | None) -> N | None:
@@ -234,7 +213,7 @@ class _Bench:
         :raise HostError: when the TAP is otherwise, or the traffic does not go by it.
         """
         before = self._held(kind, found)
-        run = send(self._sender, self.server, self.course.seconds)
+        run = self._run()
         after = self._held(kind, found)
         octets = after.link.sent_bytes - before.link.sent_bytes
         if octets < run.octets:
@@ -254,6 +233,15 @@ class _Bench:
             host_busy=after.times.busy_share(before.times),
             sender_busy=run.sender_busy,
         )
+
+    def _run(self) -> ClientRun:
+        """What the sender tells; one that is lost, where it is another host, has taken nothing of ours with it."""
+        try:
+            return send(self._sender, self.server, self.course.seconds)
+        except LostError as error:
+            if self._sender is self._runner:
+                raise
+            raise HostError(f"{self.course.sender} was lost while it sent: {error}") from error
 
     def _held(self, kind: Kind, found: Reading) -> Reading:
         now = read_tap(self._runner, self.nic)
