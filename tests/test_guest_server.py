@@ -39,8 +39,10 @@ def program(folder: Path, name: str, text: str) -> None:
 
 
 def lives(pid: int) -> bool:
+    """Whether it is the program, or what that becomes."""
     try:
-        return "sleep" in Path(f"/proc/{pid}/cmdline").read_text()
+        words = Path(f"/proc/{pid}/cmdline").read_text()
+        return "sleep" in words or "iperf3" in words
     except FileNotFoundError:
         return False
 
