@@ -39,63 +39,52 @@ def program(folder: Path, name: str, text: str) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Whether it is the program, or what that becomes."""
+    """Whether it is there, and not just waits for somebody to take note of its end."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_text()
-        return "sleep" in words or "iperf3" in words
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
+    return not stat.rpartition(") ")[2].startswith("Z")
 
 
-def serving(folder: Path, count: int) -> list[str]:
-    """Start one that says what it is; returned is what each said by now, once so many have."""
-    program(folder, "iperf3", f'echo "$$ $*" >>{folder}/said; exec sleep 60')
-    found = parse_server(ran(serve(MAC, 5299, 50), folder))
-    assert (found.started, found.addresses) == (True, ())
+def served(folder: Path, script: Script, count: int) -> tuple[str, ...]:
+    """The addresses that a start tells, once so many servers have said what they are."""
+    found = parse_server(ran(script, folder))
+    assert found.started
     until, said = time.monotonic() + 20, folder / "said"
     while not said.exists() or len(said.read_text().splitlines()) < count:
         assert time.monotonic() < until, "it did not start"
-    return said.read_text().splitlines()
+    return found.addresses
 
 
-def test_a_server_is_started_and_ended_by_its_mark_and_nobody_else_is(tmp_path: Path) -> None:
+def test_a_server_tells_its_addresses_and_is_ended_by_its_mark_now_or_by_the_next(tmp_path: Path) -> None:
+    """One test of all, since whoever ends servers ends every one of this system.
+
+    What `ip` says is composed, after iproute2 6.1 and busybox 1.35: a line for each address.
+    """
+    lines = [
+        f"2: eth0    inet{each} scope global eth0" for each in (" 10.9.0.2/24 brd 10.9.0.255", "6 fd00::2/64")
+    ]
+    program(tmp_path, "iperf3", f'echo "$$ $*" >>{tmp_path}/said; exec sleep 60')
+    program(tmp_path, "ip", "\n".join(f"echo '{line}'" for line in lines))
+    device = tmp_path / "net" / "eth0"
+    (device / "device").mkdir(parents=True)
+    (device / "address").write_text(f"{MAC}\n")
+    script = serve(MAC, 5299, 50)
+    here = Script(script.shell, script.name, script.text.replace("/sys/class/net/", f"{tmp_path}/net/"))
     with subprocess.Popen(["sleep", "60"]) as other:
         try:
-            [line] = serving(tmp_path, 1)
-            number, *words = line.split()
-            assert words == ["-s", "-p", "5299"]
-
+            assert served(tmp_path, here, 1) == ("10.9.0.2", "fd00::2")
+            assert served(tmp_path, script, 2) == ()
+            rows = [line.split() for line in (tmp_path / "said").read_text().splitlines()]
+            alive = [lives(int(row[0])) for row in rows]
             ran(end_serving())
+            after = [lives(int(row[0])) for row in rows]
 
-            assert not lives(int(number))
-            assert other.poll() is None
+            assert [row[1:] for row in rows] == [["-s", "-p", "5299"]] * 2
+            assert (alive, after, other.poll()) == ([False, True], [False, False], None)
         finally:
             other.kill()
-
-
-def test_a_server_that_was_left_over_makes_room_for_the_next(tmp_path: Path) -> None:
-    serving(tmp_path, 1)
-    first, second = (int(line.split()[0]) for line in serving(tmp_path, 2))
-    alive = (lives(first), lives(second))
-    ran(end_serving())
-
-    assert alive == (False, True)
-
-
-def test_the_adapters_addresses_are_told_and_no_others(tmp_path: Path) -> None:
-    """Composed: what iproute2 6.1 and busybox 1.35 say of a device in one line each."""
-    lines = [
-        "2: eth0    inet 10.9.0.2/24 scope global eth0\\\\       valid_lft forever preferred_lft forever",
-        "2: eth0    inet6 fd00::2/64 scope global \\\\       valid_lft forever preferred_lft forever",
-    ]
-    program(tmp_path, "ip", "\n".join(f"echo '{line}'" for line in lines))
-    program(tmp_path, "cat", f"echo {MAC}")
-    script = serve(MAC, 5299, 50)
-    here = Script(script.shell, script.name, script.text.replace("/sys/class/net/*", str(tmp_path)))
-    (tmp_path / "device").mkdir()
-
-    assert parse_server(ran(here, tmp_path)).addresses == ("10.9.0.2", "fd00::2")
-    ran(end_serving())
 
 
 def test_this_systems_own_processors_are_read() -> None:
