@@ -178,6 +178,7 @@ def test_traffic_that_takes_another_way_is_no_leg() -> None:
 
     with pytest.raises(HostError, match="went by tap0"):
         there.bench()
+    assert there.host.legs == ["on"]
 
 
 def test_an_interruption_puts_the_tap_back_and_ends_the_server() -> None:

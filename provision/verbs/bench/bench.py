@@ -168,8 +168,8 @@ class _Bench:
     def measured(self, found: Reading) -> Gain:
         """All legs, and what they come to."""
         nic, course = self.nic, self.course
-        self.say("warming up")
-        warm_up(self._sender, self.server)
+        self.say("warming up")  # a guest tells its address itself: where that leads elsewhere, it ends here
+        self._see_that_it_passes(found, warm_up(self._sender, self.server), read_tap(self._runner, nic))
         legs = self.legs(("on", "off"), found)
         now = read_tap(self._runner, nic)
         if now.features != found.features:
@@ -215,12 +215,7 @@ class _Bench:
         before = self._held(kind, found)
         run = self._run()
         after = self._held(kind, found)
-        octets = after.link.sent_bytes - before.link.sent_bytes
-        if octets < run.octets:
-            raise HostError(
-                f"{run.octets} bytes arrived at {self.server.address}, and {octets} went by {self.nic.tap}",
-                hint="is that the address of this NIC? --server ADDRESS names another",
-            )
+        octets = self._see_that_it_passes(before, run, after)
         return Leg(
             kind,
             run.bits_per_second / 1e9,
@@ -233,6 +228,19 @@ class _Bench:
             host_busy=after.times.busy_share(before.times),
             sender_busy=run.sender_busy,
         )
+
+    def _see_that_it_passes(self, before: Reading, run: ClientRun, after: Reading) -> int:
+        """Bytes that went by the TAP.
+
+        :raise HostError: when what arrived did not.
+        """
+        octets = after.link.sent_bytes - before.link.sent_bytes
+        if octets < run.octets:
+            raise HostError(
+                f"{run.octets} bytes arrived at {self.server.address}, and {octets} went by {self.nic.tap}",
+                hint="is that the address of this NIC? --server ADDRESS names another",
+            )
+        return octets
 
     def _run(self) -> ClientRun:
         """What the sender tells; one that is lost, where it is another host, has taken nothing of ours with it."""

@@ -90,14 +90,13 @@ def _tried(sender: Runner, server: Server, seconds: int) -> ClientRun:
     return parse_client(done.out)
 
 
-def warm_up(sender: Runner, server: Server) -> None:
+def warm_up(sender: Runner, server: Server) -> ClientRun:
     """Send for a second, which counts for nothing; to a server of ours as soon as it listens.
 
     :raise HostError: when nothing could be sent.
     """
     if not server.ours:
-        send(sender, server, 1)
-        return
+        return send(sender, server, 1)
     last = ClientRun()
 
     def sent() -> bool:
@@ -112,6 +111,7 @@ def warm_up(sender: Runner, server: Server) -> None:
             f"iperf3 from {sender.name} to {server.address}:{server.port}, where one was started in the guest: {last.error}",
             hint=f"the guest's firewall has to let TCP port {server.port} in; {_BY_HAND}",
         ) from error
+    return last
 
 
 @contextmanager
