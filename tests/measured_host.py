@@ -51,6 +51,8 @@ class MeasuredHost(FakeHost):
     """How its features are once four legs that count were sent, where otherwise."""
     anew_after: int = 99
     """Legs after which the TAP is another of the same name."""
+    client: tuple[int, str] | None = None
+    """How iperf3 ends, status and complaint, where it says nothing else."""
     packets: int = 0
     octets: int = 0
     legs: list[str] = field(default_factory=list)
@@ -58,6 +60,8 @@ class MeasuredHost(FakeHost):
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         result, text = super().run(argv, stdin=stdin, timeout=timeout), " ".join(argv)
+        if self.client and "iperf3" in argv:
+            return replace(result, status=self.client[0], err=self.client[1])
         return replace(result, out=result.out or self._said(tuple(argv), text, stdin))
 
     def _said(self, argv: tuple[str, ...], text: str, stdin: str) -> str:

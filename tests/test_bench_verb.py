@@ -86,6 +86,20 @@ def test_one_of_the_users_that_does_not_listen_is_not() -> None:
         Measured(MeasuredHost(refusing=1)).bench(server=GIVEN)
 
 
+@pytest.mark.parametrize(
+    ("status", "complaint", "words"),
+    [
+        (127, "timeout: failed to run command", "iperf3 not found on local"),
+        (124, "", "it did not end within 7 s"),
+        (1, "iperf3: interrupt", "iperf3: interrupt"),
+        (139, "", "status 139"),
+    ],
+)
+def test_a_client_that_tells_nothing_is_told_of(status: int, complaint: str, words: str) -> None:
+    with pytest.raises(HostError, match=words):
+        Measured(MeasuredHost(client=(status, complaint))).bench(server=GIVEN)
+
+
 def test_a_nic_that_is_not_ready_is_judged_and_not_measured() -> None:
     there = Measured(nics=[evidence(properties={**ON, "guest_tso4": False})])
 
