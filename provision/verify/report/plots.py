@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 _LEFT, _WIDTH = 96.0, 430.0
 """Where the axis begins, and how long it is, in the picture's own units; beyond it stand the values."""
 _TOP, _APART, _THICK = 8.0, 38.0, 22.0
-_TICKS = 4
+TICKS = 4
+"""Steps of an axis."""
 _STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -76,7 +77,7 @@ class Plot:
 
 def step(most: float) -> float:
     """Between two ticks of an axis that reaches that far: 1, 2, 2.5 or 5 by a power of ten."""
-    least = most / _TICKS
+    least = most / TICKS
     if not (least > 0 and math.isfinite(least)):
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(least))
@@ -86,8 +87,8 @@ def step(most: float) -> float:
 def plot(title: str, bars: Sequence[Bar], legend: Iterable[tuple[str, str]] = ()) -> Plot:
     """The picture of these bars, whose axis begins at nothing."""
     apart = step(max((max((sum(bar.parts.values()), *bar.points)) for bar in bars), default=0.0))
-    drawn = tuple(_drawn(bar, _TOP + number * _APART, apart * _TICKS) for number, bar in enumerate(bars))
-    ticks = tuple((_LEFT + _WIDTH * tick / _TICKS, f"{tick * apart:g}") for tick in range(_TICKS + 1))
+    drawn = tuple(_drawn(bar, _TOP + number * _APART, apart * TICKS) for number, bar in enumerate(bars))
+    ticks = tuple((_LEFT + _WIDTH * tick / TICKS, f"{tick * apart:g}") for tick in range(TICKS + 1))
     return Plot(title, drawn, ticks, _TOP + len(bars) * _APART + 14, legend=tuple(legend))
 
 
