@@ -55,7 +55,6 @@ def test_anything_else_is_none(text: str) -> None:
         ("--connect", "qemu:///system"),
         ("--connect", "qemu:///system", "vm", "other"),
         ("--connect", "qemu:///system", "vm", "--sender", "local"),
-        ("--connect", "qemu:///system", "vm", "--reference"),
         ("LAB", "vm", "--seconds", "0"),
         ("LAB", "vm", "--pairs", "0"),
     ],

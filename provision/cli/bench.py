@@ -61,20 +61,18 @@ class _Asked:
             raise RequestError("--connect takes one DOMAIN", hint="rscvm bench --connect URI DOMAIN")
         if self.host and self.connect is None:
             raise RequestError("--host goes with --connect: a lab file says itself where its machines are")
-        if self.reference and self.connect is not None:
-            raise RequestError(
-                "--reference restarts the machine as a lab file has it, and goes with LAB MACHINE"
-            )
         if self.sender and self.connect is not None:
             raise RequestError("--sender is a host of a lab file, and goes with LAB MACHINE")
 
     @property
     def course(self) -> Course:
         """What is to be measured."""
+        from provision.edges.files.backups import keep
         from provision.verbs.bench.bench import Course
 
         server = _server(self.server) if self.server else None
-        return Course(self.pairs, self.seconds, self.sender, server, self.nic, self.reference)
+        kept = keep if self.connect is not None else None
+        return Course(self.pairs, self.seconds, self.sender, server, self.nic, self.reference, kept)
 
 
 @click.command(short_help="What RSC is worth here: throughput with and without.")
@@ -111,7 +109,7 @@ class _Asked:
 @click.option(
     "--reference",
     is_flag=True,
-    help="Measure it with `rsc: false`, too: its plug is pulled, and once more to bring it back.",
+    help="Measure it with `rsc: false`, too: a lab's machine has its plug pulled for that, twice; a DOMAIN's guest is asked to shut down, twice.",
 )
 @click.option(
     "--min-gain", type=click.FloatRange(min=0), metavar="X", help="Exit status 1 where the gain is less."

@@ -12,6 +12,7 @@ from provision.tables.offloads import TAP_CHECKSUM
 from provision.verbs.bench.chosen_nic import meant, refuse
 from provision.verbs.bench.reading import read_tap
 from provision.verbs.bench.reference import without_offloads
+from provision.verbs.bench.reference_domain import domain_without_offloads
 from provision.verbs.bench.sending import client_argv, guest_work, lasts, send, serving, warm_up, way_in
 from provision.verbs.bench.switch import not_as_found, put_back, switched_off
 from provision.verbs.check import Look, check
@@ -20,7 +21,7 @@ from provision.verify.gain.figures import Gain, Leg
 from provision.verify.gain.words import NAMES, oddities, size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from provision.facts.iperf3 import ClientRun
@@ -58,6 +59,8 @@ class Course:
     """Its name or MAC address; empty: the machine has but one that can be measured."""
     reference: bool = False
     """Whether it is also measured without the offloads at its device, for which the machine is power-cycled twice."""
+    keep: Callable[[str, str], str] | None = None
+    """With that, of a domain of no lab file: what keeps its definition (its name, its XML) and tells where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +112,21 @@ def _served(
     return serving(session.edges, nic, ways, whole, say)
 
 
+def _without(
+    session: HostSession, nic: NicEvidence, course: Course, say: Say
+) -> AbstractContextManager[None]:
+    """The machine without its offloads, for as long as all legs without them may take."""
+    if course.keep is not None:
+        return domain_without_offloads(session.edges.libvirt(session.host), nic, course.keep, say)
+    lasting = _BOOTS + course.pairs * (lasts(course.seconds) + _BESIDE)
+    return without_offloads(session, nic, lasting, say)
+
+
 def _reference(
     session: HostSession, source: MachineSource, nic: NicEvidence, course: Course, say: Say
 ) -> tuple[Leg, ...]:
     """The legs without the offloads at the device; the machine runs as before when this returns or raises."""
-    lasting = _BOOTS + course.pairs * (lasts(course.seconds) + _BESIDE)
-    with without_offloads(session, nic, lasting, say), ExitStack() as stack:
+    with _without(session, nic, course, say), ExitStack() as stack:
         why: list[HostError] = []
 
         def served() -> tuple[NicEvidence, Server] | None:
