@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from provision.verify.report.plots import TICKS, step
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,7 +19,6 @@ _WIDTH, _HEIGHT = 340, 220
 _LEFT, _TOP, _APART = 60, 50, 110
 _COLOURS = {"rscvm": "#2f81f7", "plain tasks": "#d9822b"}
 _GREY = "#808080"
-_TICKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,18 @@ class _Panel:
 
     @property
     def _step(self) -> float:
-        """Between two ticks: 1, 2, 2.5 or 5 by a power of ten."""
-        most, power = max(max(line) for line in self.lines.values()) / _TICKS, 1e-3
-        while power * 10 < most:
-            power *= 10
-        return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= most)
+        """Between two ticks."""
+        return step(max(max(line) for line in self.lines.values()))
 
     def _x(self, hosts: float) -> float:
         return self.left + _WIDTH * hosts / max(self.hosts)
 
     def _y(self, value: float) -> float:
-        return _TOP + _HEIGHT * (1 - value / (self._step * _TICKS))
+        return _TOP + _HEIGHT * (1 - value / (self._step * TICKS))
 
     def _axes(self) -> Iterator[str]:
         yield _text(self.left, _TOP - 20, self.title, "start")
-        for tick in range(_TICKS + 1):
+        for tick in range(TICKS + 1):
             value = tick * self._step
             y = self._y(value)
             yield f'<path d="M{self.left} {y:.1f}h{_WIDTH}" stroke="{_GREY}" stroke-opacity=".35"/>'

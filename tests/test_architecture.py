@@ -46,6 +46,7 @@ NAMESAKES = {
     "disarm": "cli/hck/X and verbs/hck/X",
     "enforce": "cli/hck/X and verbs/hck/X",
     "fix": "cli/X and verbs/X/X",
+    "bench": "cli/X and verbs/X/X",
     "down": "cli/X and verbs/X, and its plan",
     "up": "cli/X and verbs/X, and its plan",
     "ovs": "Open vSwitch: parsed, asked, and TAPs as its ports",

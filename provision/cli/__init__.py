@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.apply import apply
+from provision.cli.bench import bench
 from provision.cli.check import check
 from provision.cli.doctor import doctor
 from provision.cli.down import down
@@ -69,7 +70,7 @@ def rscvm(context: click.Context, *, quiet: bool, verbose: bool, color: str) -> 
 
 
 for _command in (
-    doctor, validate, render, plan, up, down, status, apply, check, fix, import_, hck, explain, export,
+    doctor, validate, render, plan, up, down, status, apply, check, fix, bench, import_, hck, explain, export,
 ):  # fmt: skip
     rscvm.add_command(_command)
 export.add_command(autohck)

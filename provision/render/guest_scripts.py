@@ -73,8 +73,7 @@ def stop_forwarding(mac: str, families: Iterable[str]) -> Script:
 
 def enable_linux(mac: str) -> Script:
     """Switches what RSC is in a Linux guest on at an adapter."""
-    text = template("guest/fix-linux.sh.j2", escape=False, trim=True).render(mac=mac.lower())
-    return Script("sh", "fix-linux", text)
+    return _sh("fix-linux", mac=mac.lower())
 
 
 def ask_hck_leftovers() -> Script:
@@ -85,6 +84,26 @@ def ask_hck_leftovers() -> Script:
 def remove_hck_leftovers(named: Iterable[str] | None = None) -> Script:
     """Removes them, those of these kinds and names alone (`package oem12.inf`); by hand, where none are said, all that it finds."""
     return _powershell("hck-cleanup", named=None if named is None else list(named))
+
+
+def serve(mac: str, port: int, seconds: int) -> Script:
+    """Starts an iperf3 server in a Linux guest, which ends after so many seconds; tells an adapter's addresses."""
+    return _sh("serve", mac=mac.lower(), port=port, seconds=seconds)
+
+
+def end_serving() -> Script:
+    """Ends that server, and any that a `bench` which was cut off has left."""
+    return Script("sh", "serve-end", shipped_text("guest/serve-end.sh"))
+
+
+def ask_work() -> Script:
+    """What a Linux guest tells of its processors' time; it changes nothing."""
+    return Script("sh", "work", shipped_text("guest/work.sh"))
+
+
+def ask_coalesced(mac: str) -> Script:
+    """What NetKVM has counted at an adapter of a Windows guest; it changes nothing."""
+    return _powershell("coalesced", mac=_digits(mac))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +140,13 @@ GUEST_SCRIPTS = {
     "hck-cleanup": GuestScript(
         "removes that by hand, all that it finds (netcfg, pnputil); `hck cleanup` names what it may remove",
         remove_hck_leftovers,
+    ),
+    "serve": GuestScript("starts iperf3's server in a Linux guest, for a while (`bench`)", lambda: serve(_MAC, 5202, 120)),
+    "serve-end": GuestScript("ends it", end_serving),
+    "work": GuestScript("asks a Linux guest for its processors' time, and changes nothing", ask_work),
+    "coalesced": GuestScript(
+        "asks a Windows guest how much NetKVM was handed in large frames, and changes nothing",
+        lambda: ask_coalesced(_MAC),
     ),
     "fix-linux": GuestScript("switches rx-gro-hw on at a Linux guest's adapter (ethtool)", lambda: enable_linux(_MAC)),
 }  # fmt: skip
@@ -172,6 +198,11 @@ _RESTORING: dict[Kind, Callable[[str, Mapping[str, str]], Iterator[str]]] = {
 def _powershell(name: str, **values: object) -> Script:
     text = template(f"guest/{name}.ps1.j2", escape=False, trim=True).render(**values)
     return Script("powershell", name, text)
+
+
+def _sh(name: str, **values: object) -> Script:
+    text = template(f"guest/{name}.sh.j2", escape=False, trim=True).render(**values)
+    return Script("sh", name, text)
 
 
 def _digits(mac: str) -> str:

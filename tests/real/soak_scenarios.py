@@ -60,12 +60,14 @@ def write_files(at: Path) -> tuple[list[str], list[str]]:
         disk = f"disks: [{{image: {at}/base.qcow2}}]"
         nics = f"[{{bridge: b-{backend}}}, {{tap: on}}]"
         head = HEAD.replace("br-lab", f"b-{backend}")
-        engine, kept = (f"[{{tap: on, ifname: {kind}-{backend}}}]" for kind in ("d", "k"))
-        engine = engine.replace("on,", "on, rsc: hck,")
+        engine = f"[{{tap: on, ifname: d-{backend}, rsc: hck}}]"
+        kept, net = f"[{{bridge: bk-{backend}, ifname: k-{backend}}}]", f"10.9.{78 + BACKENDS.index(backend)}"
+        ours = HEAD.replace("br-lab", f"bk-{backend}").replace("10.9.0", net)
+        switch = f"rsc.ip={net}.2/24"
         for kind, text in {
             "machines": head + guest_machine(backend, f"vm-{backend}", nics=nics, more=disk),
             "dut": bare + guest_machine(backend, f"dut-{backend}", nics=engine, more="purpose: hck"),
-            "kept": bare + guest_machine(backend, f"kept-{backend}", nics=kept),
+            "kept": ours + guest_machine(backend, f"kept-{backend}", nics=kept, switch=switch),
         }.items():
             (at / f"{kind}-{backend}.yaml").write_text(text)
     labs = [[str(at / f"{kind}-{backend}.yaml") for backend in BACKENDS] for kind in ("dut", "kept")]
@@ -94,6 +96,8 @@ def scenarios(at: Path) -> Iterator[Scenario]:
         yield Scenario(f"down {backend}", down, (quietly % " ".join(up),), (down,), weight=4)
         yield Scenario(f"apply TAP {backend}", ("apply", kept), off, (("apply", kept),))
         yield Scenario(f"fix LAB {backend}", ("fix", kept), off, (("fix", kept),))
+        measure = ("bench", kept, f"kept-{backend}", "--pairs", "1", "--seconds", "1")
+        yield Scenario(f"bench {backend}", measure, after=(measure,), weight=1)
         yield Scenario(f"hck disarm {backend}", ("hck", "disarm", dut, "--restart"), after=(arm,))
     apply, back = ("apply", str(at / "nic.yaml")), ("down", str(at / "nic.yaml"))
     yield Scenario("apply NIC", apply, after=(back,), weight=4)

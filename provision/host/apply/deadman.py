@@ -113,14 +113,14 @@ SCRIPTS = {"fire": _FIRE, "arm": _ARM, "disarm": _DISARM, "settle": _SETTLE}
 """Every constant script above, for the linter."""
 
 
-def patience(guarded: Sequence[Step]) -> int:
-    """Seconds that the host waits for us while these steps are taken."""
-    return _PATIENCE + _EACH * len(guarded)
+def patience(guarded: Sequence[Step], lasting: int = 0) -> int:
+    """Seconds that the host waits for us while these steps are taken, and what they made is meant to last."""
+    return _PATIENCE + _EACH * len(guarded) + lasting
 
 
-def deadman_step(path: str, guarded: Sequence[Step]) -> Step:
-    """The step before all that may cut the host off; its undo disarms."""
-    host, seconds = guarded[0].host, patience(guarded)
+def deadman_step(path: str, guarded: Sequence[Step], lasting: int = 0) -> Step:
+    """The step before all that may cut the host off, or is to last so many seconds and no longer; its undo disarms."""
+    host, seconds = guarded[0].host, patience(guarded, lasting)
     undo = [shlex.join(run.argv) for step in reversed(guarded) for run in step.undo if isinstance(run, Run)]
     return Step(
         host,

@@ -121,12 +121,16 @@ def as_html(
         families=FAMILIES,
         hosts=several([found.evidence.host for found in verdicts]),
         errors=[_Fact(short(host, _NAME), short(why)) for host, why in (errors or {}).items()],
-        nics=[_nic(found) for found in worst_first(verdicts)],
+        nics=[nic_view(found) for found in worst_first(verdicts)],
         nothing=short(nothing),
     )
 
 
-def _nic(found: NicVerdict) -> _Nic:
+def nic_view(found: NicVerdict) -> _Nic:
+    """A NIC for a template.
+
+    What comes from outside is in no markup yet: whoever prints it escapes it.
+    """
     nic, cause = found.evidence, found.finding.cause
     return _Nic(
         name=short(nic_name(nic), _NAME),

@@ -1,0 +1,103 @@
+"""Bars with their axis, as a template draws them in SVG: no script, no colour of their own. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_LEFT, _WIDTH = 96.0, 430.0
+"""Where the axis begins, and how long it is, in the picture's own units; beyond it stand the values."""
+_TOP, _APART, _THICK = 8.0, 38.0, 22.0
+TICKS = 4
+"""Steps of an axis."""
+_STEPS = (1, 2, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar before it is drawn."""
+
+    name: str
+    parts: Mapping[str, float]
+    """What it is made of, from the axis on, by the style of each part."""
+    value: str
+    """In words."""
+    points: tuple[float, ...] = ()
+    """Single measurements, whose ends are its range."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnBar:
+    """One bar in the picture."""
+
+    name: str
+    value: str
+    y: float
+    parts: tuple[tuple[str, float, float], ...]
+    """Style, left edge, width."""
+    points: tuple[float, ...]
+    ends: tuple[float, float] | None
+    """Of its range."""
+    words: float
+    """Where its value stands."""
+
+    @property
+    def middle(self) -> float:
+        """Its middle's height."""
+        return self.y + _THICK / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture of bars."""
+
+    title: str
+    bars: tuple[DrawnBar, ...]
+    ticks: tuple[tuple[float, str], ...]
+    height: float
+    thick: float = _THICK
+    top: float = _TOP
+    legend: tuple[tuple[str, str], ...] = ()
+    """Style and words of each part."""
+
+    @property
+    def foot(self) -> float:
+        """Where the axis' numbers stand."""
+        return self.height - 6
+
+    @property
+    def words(self) -> str:
+        """The whole of it, for who does not see it."""
+        return f"{self.title}: {', '.join(f'{bar.name} {bar.value}' for bar in self.bars)}"
+
+
+def step(most: float) -> float:
+    """Between two ticks of an axis that reaches that far: 1, 2, 2.5 or 5 by a power of ten."""
+    least = most / TICKS
+    if not (least > 0 and math.isfinite(least)):
+        return 1.0
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(power * factor for factor in _STEPS if power * factor >= least * (1 - 1e-9))
+
+
+def plot(title: str, bars: Sequence[Bar], legend: Iterable[tuple[str, str]] = ()) -> Plot:
+    """The picture of these bars, whose axis begins at nothing."""
+    apart = step(max((max((sum(bar.parts.values()), *bar.points)) for bar in bars), default=0.0))
+    drawn = tuple(_drawn(bar, _TOP + number * _APART, apart * TICKS) for number, bar in enumerate(bars))
+    ticks = tuple((_LEFT + _WIDTH * tick / TICKS, f"{tick * apart:g}") for tick in range(TICKS + 1))
+    return Plot(title, drawn, ticks, _TOP + len(bars) * _APART + 14, legend=tuple(legend))
+
+
+def _drawn(bar: Bar, y: float, whole: float) -> DrawnBar:
+    at, parts = 0.0, []
+    for style, value in bar.parts.items():
+        parts.append((style, round(_LEFT + _WIDTH * at / whole, 1), round(_WIDTH * value / whole, 1)))
+        at += value
+    points = tuple(round(_LEFT + _WIDTH * point / whole, 1) for point in bar.points)
+    ends = (min(points), max(points)) if len(points) > 1 else None
+    end = max((_LEFT + _WIDTH * at / whole, *points))
+    return DrawnBar(bar.name, bar.value, y, tuple(parts), points, ends, round(end + 10, 1))
