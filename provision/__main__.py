@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 
-_OBJECTS = 50_000
+_OBJECTS = 100_000
 """What is imported and read stays, and Python would look through it for garbage a hundred times."""
 
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
 
-HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
+HEAVY = (
+    *("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp"),
+    *("html", "difflib", "traceback", "provision.tables.known_issues", "provision.facts.domain"),
+)
 
 
 @pytest.fixture
