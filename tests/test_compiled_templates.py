@@ -28,7 +28,7 @@ def printed(place: Path, source: str = SOURCE, *, escape: bool = False) -> str:
 def environment(place: Path, source: str = SOURCE, *, escape: bool = False) -> Environment:
     return Environment(
         loader=DictLoader({"page": source}),
-        autoescape=escape,
+        autoescape=escape,  # noqa: S701
         bytecode_cache=CompiledTemplates(place),
     )
 
