@@ -58,6 +58,18 @@ def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
     assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
 
 
+def test_python_looks_for_garbage_neither_in_a_render_nor_at_its_end(lab: Path) -> None:
+    code = (
+        "import atexit, gc; from provision.__main__ import main; before = gc.get_stats()[0]['collections']; "
+        "atexit.register(lambda: print('GARBAGE', gc.get_stats()[0]['collections'] - before, gc.get_freeze_count() > 0)); "
+        "main()"
+    )
+    argv = [sys.executable, "-c", code, "render", str(lab), "dut"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+
+    assert done.stdout.rpartition("GARBAGE ")[2] == "0 True\n"
+
+
 def test_an_interruption_is_one_though_a_library_makes_another_error_of_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
