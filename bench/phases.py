@@ -19,11 +19,7 @@ IMPORTS = {
     "import ruamel.yaml": ("ruamel.yaml",),
     "import the rest of provision.lab.load": ("provision.lab.load",),
     "import jinja2": ("jinja2",),
-    "import render, view and script": (
-        "provision.render.machine",
-        "provision.render.view",
-        "provision.verbs.script",
-    ),
+    "import render and view": ("provision.render.machine", "provision.render.view"),
 }
 
 
@@ -50,7 +46,7 @@ def measured(path: str, machine: str) -> dict[str, float]:
     end("machine_view")
     render = import_module("provision.render.machine")
     import_module("provision.runtime.templates").template("domain.xml.j2", escape=True, trim=False)
-    end("compile the template")
+    end("the template, compiled before")
     render.domain_xml(view)
     end("print the template")
     return found

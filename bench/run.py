@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from compileall import compile_dir
@@ -109,6 +110,7 @@ def main() -> int:
         return 2
     about = machine()
     compile_dir(str(_PACKAGE), quiet=1)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # by which each run would compile its templates anew
     with tempfile.TemporaryDirectory() as directory:
         for part in parts:
             print(f"measuring: {part}", file=sys.stderr)

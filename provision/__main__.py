@@ -5,8 +5,12 @@ An interruption while Python still imports ends here, too, without a traceback.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+_OBJECTS = 100_000
+"""What is imported and read stays, and Python would look through it for garbage a hundred times."""
 
 
 def _open_streams() -> None:
@@ -22,6 +26,7 @@ def _open_streams() -> None:
 def main() -> None:
     """Entry point."""
     _open_streams()
+    gc.set_threshold(_OBJECTS, 20, 20)
     try:
         from provision.cli import main as rscvm  # noqa: PLC0415 - what takes time is interrupted without a traceback
 

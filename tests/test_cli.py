@@ -25,34 +25,12 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
 
-HEAVY = ("libvirt", "paramiko", "rich", "lxml", "pydantic", "ruamel.yaml", "jinja2", "qemu.qmp")
-
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     path = tmp_path / "lab.yaml"
     path.write_text(THREE_VMS)
     return path
-
-
-def loaded_by(*arguments: str) -> set[str]:
-    """Which heavy modules a fresh rscvm has loaded when it ends."""
-    code = (
-        "import sys; from provision.cli import run; run(sys.argv[1:]); "
-        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
-    return set(eval(done.stdout.rpartition("LOADED ")[2]))  # noqa: S307 - our own print
-
-
-def test_help_loads_nothing_heavy() -> None:
-    assert loaded_by("--help") == set()
-
-
-def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
-    assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
 
 
 def test_an_interruption_is_one_though_a_library_makes_another_error_of_it(

@@ -43,14 +43,14 @@ WAS: dict[str, dict[str, Any]] = {
     ],
 )
 def test_what_was_not_put_back_is_told_by_reading_it(answers: Answers, words: list[str]) -> None:
-    nic = read_settings(answers, ["eth0"])["eth0"]
+    nic = read_settings(answers, {"eth0": True})["eth0"]
 
     assert list(not_as_it_was(nic, WAS)) == words
 
 
 def test_a_number_that_adaptive_coalescing_moves_is_as_it_was() -> None:
     answers = Answers(coalesce=composed_coalesce())
-    nic = read_settings(answers, ["eth0"])["eth0"]
+    nic = read_settings(answers, {"eth0": True})["eth0"]
 
     assert list(not_as_it_was(nic, {"coalesce": {"rx-usecs": 7, "adaptive-rx": True}})) == []
     assert list(not_as_it_was(nic, {"coalesce": {"rx-usecs": 7}})) == ["rx-usecs is 33 and not 7"]

@@ -9,9 +9,11 @@ import pytest
 
 from provision.host.apply.lock import LockError
 from provision.host.journal import parse_journal
+from provision.host.read.host import read_host
 from provision.lab.spec import Lab
 from provision.runtime.errors import HostError
 from provision.runtime.interrupt import _arrived
+from provision.tables.offloads import HCK
 from provision.verbs.apply import planned_settings, set_up
 from tests.recorded_answers import LAB, NIC_LAB, NIC_TEXT, PATHS, THEIR_FILES, changed_lab, rows
 from tests.recorded_host import RecordedEdges, brought_up, session_on
@@ -63,6 +65,17 @@ def test_it_changes_nothing_without_the_labs_lock() -> None:
 
     assert edges.runner.said[0][:2] == ("hold", PATHS.lock)
     assert edges.runner.said[-1] == ("let go",)
+
+
+def test_processes_are_not_looked_through_where_no_machine_is_to_join_a_bridge() -> None:
+    edges, engines = RecordedEdges(), ("processes", "-F", "-e", HCK)
+    session = session_on(edges, LAB)
+
+    planned_settings(session)
+    assert engines not in edges.runner.said
+
+    read_host(edges, session.lab, session.host, [*session.lab.machines])
+    assert engines in edges.runner.said
 
 
 def test_a_second_apply_says_that_there_is_nothing_to_change_and_takes_no_step() -> None:

@@ -10,7 +10,6 @@ import gc
 import io
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 # pydantic would look for plugins in the metadata of every package that is installed, and we use none.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-# What is imported and read stays, and Python would look through it for garbage a hundred times.
-gc.set_threshold(50_000, 20, 20)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -130,6 +127,8 @@ def _drop_what_nobody_takes() -> None:
 
 def _trace(_kind: type[BaseException], error: BaseException, _at: TracebackType | None) -> None:
     """A traceback for RSCVM_DEBUG=1; it goes into bug reports, and has others' words in it."""
+    import traceback
+
     from provision.runtime.masked import masked_text
 
     sys.stderr.write(masked_text("".join(traceback.format_exception(error))))
@@ -139,4 +138,6 @@ def main() -> None:
     """Entry point of the `rscvm` command."""
     sys.excepthook = _trace
     listen(lambda: os.write(2, b"rscvm: interrupted; what is under way is finished first\n"))
-    sys.exit(run())
+    status = run()
+    gc.freeze()  # all ends with the process; Python would look through it for garbage once more, which takes long
+    sys.exit(status)

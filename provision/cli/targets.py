@@ -13,7 +13,6 @@ from provision.cli.fleet import edges_of
 from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError
-from provision.runtime.places import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +44,8 @@ class Machines:
 
         :raise RequestError: when two things are meant at once.
         """
+        from provision.runtime.places import LOOPBACK
+
         if "" in (*self.names, *self.hosts, self.connect, self.qmp):
             raise RequestError("an empty name is nobody's: LAB, MACHINE, URI, DOMAIN or SOCKET")
         if self.connect is not None and self.qmp is not None:

@@ -6,7 +6,6 @@ import click
 
 from provision.cli.output import Output
 from provision.lab.file import read_lab
-from provision.lab.queue_notes import queue_notes
 from provision.runtime.errors import LabFileError
 
 
@@ -19,6 +18,8 @@ def validate(output: Output, lab: str, *, as_json: bool) -> int:
 
     Looks at the file alone: no host, no libvirt and no image is touched.
     """
+    from provision.lab.queue_notes import queue_notes
+
     try:
         read = read_lab(lab)
     except LabFileError as error:

@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from provision.facts.domain_processor import DomainProcessor, parse_processor
-from provision.facts.domain_tree import QEMU, attribute, number, read_domain
+from provision.facts.domain_tree import OURS, QEMU, attribute, number, read_domain
 from provision.facts.overrides import aliases_with, overrides
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _HEX = re.compile("0x[0-9a-f]{1,4}")
-
-NAMESPACE = "urn:rscvm:domain:1"
-"""Of our metadata in a domain: by it we know what is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +124,12 @@ def _pci_address(element: _Element) -> PciAddress | None:
 
 
 def _mark(root: _Element) -> Mark | None:
-    found = root.find(f"metadata/{{{NAMESPACE}}}machine")
+    found = root.find(f"metadata/{OURS}machine")
     if found is None:
         return None
     nics = (
         (str(nic.get("name", "")), str(nic.get("alias", "")), str(nic.get("rsc", "")))
-        for nic in found.iterfind(f"{{{NAMESPACE}}}nic")
+        for nic in found.iterfind(f"{OURS}nic")
     )
     lab, name, purpose, digest = (str(found.get(key, "")) for key in ("lab", "name", "purpose", "digest"))
     layout = str(found.get("layout", "1"))

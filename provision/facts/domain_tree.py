@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
-_OURS = "{urn:rscvm:domain:1}"
+NAMESPACE = "urn:rscvm:domain:1"
+"""Of our metadata in a domain: by it we know what is ours."""
+
+OURS = f"{{{NAMESPACE}}}"
 
 
 def attribute(element: _Element, path: str, name: str) -> str:
@@ -39,8 +42,8 @@ def said(element: _Element | None, *names: str) -> dict[str, str]:
 def tag_of(element: _Element) -> str:
     """An element's tag with the prefix that it has in its XML; ours and QEMU's have theirs always."""
     tag = str(element.tag)
-    if tag.startswith((QEMU, _OURS)):
-        return tag.replace(QEMU, "qemu:").replace(_OURS, "rscvm:")
+    if tag.startswith((QEMU, OURS)):
+        return tag.replace(QEMU, "qemu:").replace(OURS, "rscvm:")
     local = tag.rpartition("}")[2]
     return f"{element.prefix}:{local}" if element.prefix else local
 

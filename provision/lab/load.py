@@ -6,7 +6,6 @@ noted and taken out until the rest can be read), and the checks between values o
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 from collections import Counter
 from contextlib import suppress
@@ -87,6 +86,8 @@ _WORDS = {
 def _message(error: ErrorDetails) -> str:
     kind, context = error["type"], dict(error.get("ctx", {}))
     if kind == "extra_forbidden":
+        import difflib  # noqa: PLC0415 - a file without faults does not wait for it
+
         key = str(error["loc"][-1])
         near = difflib.get_close_matches(key, _KEYS, n=1)
         return "is no key here" + (f"; did you mean `{near[0]}`?" if near and near[0] != key else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from provision.facts.domain import NAMESPACE
+from provision.facts.domain_tree import NAMESPACE
 from provision.lab.identity import spec_digest
 from provision.runtime.command import QEMU, SWTPM
 from provision.runtime.errors import RequestError

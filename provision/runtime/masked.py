@@ -6,7 +6,6 @@ written anew, so that all else stays to the letter.
 
 from __future__ import annotations
 
-import html
 import re
 from contextlib import suppress
 from functools import cache
@@ -52,7 +51,7 @@ WHOLE = ("append", "fw_cfg", "incoming", "smbios")
 TEXTS = (*KEYS, "cmdline", "entry", "initarg", "initenv")
 """XML elements whose text is masked: beside the keys what libvirt makes WHOLE of."""
 
-_OF_DMI = re.compile(r"""\sname=(["'])[a-z]+\1""")
+_OF_DMI = r"""\sname=(["'])[a-z]+\1"""
 """How an `entry` of SMBIOS is named that every machine has, such as its manufacturer; others are anybody's words."""
 
 ATTRIBUTES = (*KEYS, "query")
@@ -61,29 +60,26 @@ ATTRIBUTES = (*KEYS, "query")
 IN_JSON = (*KEYS, "cmdline")
 """Keys of JSON: beside the keys a lab's word for a kernel's command line."""
 
+# Texts, since few commands mask anything: `re` compiles and keeps them when they are first used.
 _SWITCHES = r"(?:on|off|yes|no|true|false)"
 _KEY = rf"(?:[\w-]+\.)*(?:\w*_)?(?:{'|'.join(KEYS)})"
-_OPTION = re.compile(rf"(?i)(?P<key>(?:^|(?<=[,:;?&])){_KEY}=)(?!{_SWITCHES}(?:,|$))(?:[^,]|,,)++")
-_IN_TEXT = re.compile(
-    rf"(?i)(?P<key>(?<![\w.-]){_KEY}=|(?<!\w)cipassword:[ \t]+)(?!{_SWITCHES}\b)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&]+)"
-)
+_OPTION = rf"(?i)(?P<key>(?:^|(?<=[,:;?&])){_KEY}=)(?!{_SWITCHES}(?:,|$))(?:[^,]|,,)++"
+_IN_TEXT = rf"(?i)(?P<key>(?<![\w.-]){_KEY}=|(?<!\w)cipassword:[ \t]+)(?!{_SWITCHES}\b)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>&]+)"
 _JSON_KEY = rf"(?:[\w-]+\.)*(?:{'|'.join(IN_JSON)})"
-_IN_JSON = re.compile(rf'(?i)(?P<key>"{_JSON_KEY}"\s*:\s*")(?:[^"\\]|\\.)++')
-_IN_JSON_IN_JSON = re.compile(rf'(?i)(?P<key>\\"{_KEY}\\"\s*:\s*\\")(?:(?!\\").)++')
-_USER = re.compile(r"(?P<key>://[^\s/:@?#\"'<>]*:)[^\s/?#\"'<>]*(?=@)")
-_ISCSI = re.compile(r"(?P<key>iscsi://[^\s/:@?#%\"'<>]*%)[^\s/?#\"'<>]*(?=@)")
-_HEADER = re.compile(r"(?i)(?P<key>\bauthorization:[ \t]*\w+[ \t]+)[^\s\"'<>]+")
-_WORDS = re.compile(rf"(?i)(?P<key>(?<!\S)--?(?:{'|'.join(KEYS)})[ \t]+)(?!-)[^\s\"'<>]+")
-_QUERY = re.compile(r"(?P<key>https?://[^\s?\"'<>,]*\?)[^\s\"'<>,]+|https?://[^\s?\"'<>,]*")
+_IN_JSON = rf'(?i)(?P<key>"{_JSON_KEY}"\s*:\s*")(?:[^"\\]|\\.)++'
+_IN_JSON_IN_JSON = rf'(?i)(?P<key>\\"{_KEY}\\"\s*:\s*\\")(?:(?!\\").)++'
+_USER = r"(?P<key>://[^\s/:@?#\"'<>]*:)[^\s/?#\"'<>]*(?=@)"
+_ISCSI = r"(?P<key>iscsi://[^\s/:@?#%\"'<>]*%)[^\s/?#\"'<>]*(?=@)"
+_HEADER = r"(?i)(?P<key>\bauthorization:[ \t]*\w+[ \t]+)[^\s\"'<>]+"
+_WORDS = rf"(?i)(?P<key>(?<!\S)--?(?:{'|'.join(KEYS)})[ \t]+)(?!-)[^\s\"'<>]+"
+_QUERY = r"(?P<key>https?://[^\s?\"'<>,]*\?)[^\s\"'<>,]+|https?://[^\s?\"'<>,]*"
 """What has no query is found, too, and left as it is, so that nothing is looked through again from within it."""
 _EVERYWHERE = (_QUERY, _USER, _ISCSI, _IN_JSON, _IN_JSON_IN_JSON, _HEADER)
 
-_ATTRIBUTE = re.compile(
+_ATTRIBUTE = (
     r"""(?P<before>\s+(?P<name>[\w:.-]+)\s*=\s*)(?P<quote>["'])(?P<value>(?:(?!(?P=quote))[^<])*)(?P=quote)"""
 )
-_TAG = re.compile(
-    r"""<(?P<tag>[\w:.-]+)(?P<attributes>(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)(?P<open>\s*>)?(?P<text>[^<]*)"""
-)
+_TAG = r"""<(?P<tag>[\w:.-]+)(?P<attributes>(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)(?P<open>\s*>)?(?P<text>[^<]*)"""
 
 
 def _masked(found: re.Match[str]) -> str:
@@ -93,14 +89,14 @@ def _masked(found: re.Match[str]) -> str:
 def masked_word(word: str) -> str:
     """One argument of QEMU's, or a value in XML, without secrets."""
     for pattern in (*_EVERYWHERE, _OPTION):
-        word = pattern.sub(_masked, word)
+        word = re.sub(pattern, _masked, word)
     return word
 
 
 def masked_text(text: str) -> str:
     """Words for people, as of an error or of a pasted line, without secrets."""
     for pattern in (*_EVERYWHERE, _IN_TEXT, _WORDS):
-        text = pattern.sub(_masked, text)
+        text = re.sub(pattern, _masked, text)
     return text
 
 
@@ -158,13 +154,13 @@ def masked_xml(text: str) -> str:
 
     def tag(found: re.Match[str]) -> str:
         name = found["tag"].rpartition(":")[2].lower()
-        attributes = _ATTRIBUTE.sub(_attribute(name, arguments), found["attributes"])
+        attributes = re.sub(_ATTRIBUTE, _attribute(name, arguments), found["attributes"])
         words = found["text"]
-        if found["open"] and name in TEXTS and words.strip() and not _OF_DMI.search(attributes):
+        if found["open"] and name in TEXTS and words.strip() and not re.search(_OF_DMI, attributes):
             words = MARK
         return f"<{found['tag']}{attributes}{found['open'] or ''}{words}"
 
-    return _TAG.sub(tag, text)
+    return re.sub(_TAG, tag, text)
 
 
 class _Arguments:
@@ -182,6 +178,7 @@ class _Arguments:
 
 def _attribute(tag: str, arguments: _Arguments) -> Callable[[re.Match[str]], str]:
     """How an attribute of such an element is masked."""
+    import html  # noqa: PLC0415 - as the patterns: every command would wait for its table of names
 
     def masked(found: re.Match[str]) -> str:
         name, value = found["name"].rpartition(":")[2].lower(), html.unescape(found["value"])

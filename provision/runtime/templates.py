@@ -27,6 +27,8 @@ def template(name: str, *, escape: bool, trim: bool) -> Template:
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - --help stays fast
 
+    from provision.runtime.compiled_templates import CompiledTemplates  # noqa: PLC0415
+
     environment = Environment(
         loader=FunctionLoader(shipped_text),
         autoescape=escape,  # noqa: S701 - argv and scripts have filters of their own
@@ -34,6 +36,7 @@ def template(name: str, *, escape: bool, trim: bool) -> Template:
         trim_blocks=trim,
         lstrip_blocks=trim,
         keep_trailing_newline=True,
+        bytecode_cache=CompiledTemplates(),
     )
     environment.filters["switch"] = lambda on: "on" if on else "off"
     environment.filters["value"] = lambda text: str(text).replace(",", ",,")

@@ -42,7 +42,7 @@ def perform(edges: Edges, host: str, action: Action) -> None:
         case Undefine(domain):
             edges.libvirt(host).undefine(domain)
         case ReadBack(device, was):
-            nic = read_settings(edges.host(host), [device])[device]
+            nic = read_settings(edges.host(host), {device: True})[device]
             if wrong := [*not_as_it_was(nic, json.loads(was))]:
                 raise HostError(f"{device} on {host} is not as it was found: {', '.join(wrong)}")
         case Autostart(domain, on):

@@ -26,10 +26,11 @@ _TRIES = 5
 
 LOOSE = r"""loose() {
     d=$(cd -P -- "${1%/*}" && pwd -P)
+    us=" 0 $(id -u) ${SUDO_UID:-0} "
     set -- "$d/journal.json" "$d/.undo" "$d/undo" "$d/.enforce" "$d/lock" "$d" /
     while [ -n "${d%/*}" ]; do d=${d%/*} && set -- "$@" "$d"; done
     stat -Lc '%u %a %n' -- "$@" 2>/dev/null | while read -r user mode name; do
-        case " 0 $(id -u) ${SUDO_UID:-0} " in *" $user "*) ;; *) echo "$name belongs to uid $user" && break ;; esac
+        case $us in *" $user "*) ;; *) echo "$name belongs to uid $user" && break ;; esac
         case $user$mode in 0[1357]???) continue ;; esac
         case $mode in *[2367] | *[2367]?) echo "$name can be written by others (mode $mode)" && break ;; esac
     done

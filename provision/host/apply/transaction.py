@@ -168,7 +168,7 @@ def _changed(edges: Edges, plan: Plan, steps: Sequence[Step]) -> list[str]:
     """What steps have made otherwise than it was found, as the host is now."""
     runner = edges.host(steps[0].host)
     links = ask(runner, [LINKS])[LINKS] if any(step.devices for step in steps) else {}
-    nics = read_settings(runner, _nics(steps))
+    nics = read_settings(runner, dict.fromkeys(_nics(steps), True))
     found = plan.found or Inventory(steps[0].host)
     return [step.what for step in not_as_found(steps, found, links, nics)]
 
@@ -181,7 +181,8 @@ def _nics(steps: Sequence[Step]) -> list[str]:
 def _not_as_wanted(edges: Edges, lab: Lab, guarded: Sequence[Step]) -> Iterator[str]:
     """What was set and is not so when it is read back."""
     host = guarded[0].host
-    yield from not_taken(lab, host, read_settings(edges.host(host), lab.host(host).nics))
+    coalesce = {name: bool(nic.coalesce) for name, nic in lab.host(host).nics.items()}
+    yield from not_taken(lab, host, read_settings(edges.host(host), coalesce))
     if not all(map(_is_nics, guarded)):
         left = bridge_steps(lab, host, read_inventory(edges, lab, host, ()))
         yield from (_still(step.what) for step in left if step.guarded)

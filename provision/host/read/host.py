@@ -109,7 +109,8 @@ def read_host(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) ->
     runs = CapabilityQuestions(edges, lab, host, names)
     files = Question(Run(("stat", "-L", "--printf", r"%f %n\0", "--", *paths)), _files)
     writable = Question(shell(_WRITABLE, own.directory), lambda each: each.ok)
-    asked: list[Question[Any]] = [_TAPS, _VHOST, writable, _PROGRAMS, ENGINES, *([files] if paths else [])]
+    engines = [ENGINES] if names else []  # slow, and of concern to machines that are to join a bridge alone
+    asked: list[Question[Any]] = [_TAPS, _VHOST, writable, _PROGRAMS, *engines, *([files] if paths else [])]
     answers = ask(runner, [*there.questions, *asked, *nics.questions, *runs.questions])
     inventory = there.inventory(answers, edges)
     root, tun = answers[_TAPS]
@@ -118,7 +119,7 @@ def read_host(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) ->
         **{each.name: getattr(inventory, each.name) for each in fields(Inventory)},
         files=frozenset(found),
         blocks=frozenset(path for path, is_block in found.items() if is_block),
-        engines=answers[ENGINES],
+        engines=answers.get(ENGINES, {}),
         nics=nics.nics(answers),
         networks=_networks(edges, lab, host, names),
         access=Access(root, tun, answers[_VHOST], answers[writable], answers[_PROGRAMS]),

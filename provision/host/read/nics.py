@@ -15,7 +15,7 @@ from provision.runtime.errors import UnreadableError
 from provision.runtime.questions import Question, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from provision.facts.ethtool_coalesce import Coalesce
     from provision.facts.ethtool_features import Features
@@ -140,12 +140,13 @@ class NicQuestions:
         return {name: nic.nic(answers) for name, nic in self._nics.items()}
 
 
-def read_settings(runner: Runner, names: Iterable[str]) -> dict[str, NicSettings]:
+def read_settings(runner: Runner, nics: Mapping[str, bool]) -> dict[str, NicSettings]:
     """What can be set of these NICs, declared or not, in one round trip: for reading back.
 
+    :param nics: whether their coalescing is asked, too.
     :raise HostError: when the host does not answer.
     """
-    about = {name: _SettingsQuestions(name, coalesce=True) for name in names}
+    about = {name: _SettingsQuestions(name, coalesce=coalesce) for name, coalesce in nics.items()}
     answers = ask(runner, [question for nic in about.values() for question in nic.questions])
     return {name: nic.settings(answers) for name, nic in about.items()}
 

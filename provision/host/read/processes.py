@@ -28,13 +28,17 @@ processes() {
     done
     grep -azHZ '' $stat /proc/self/status $read $also
     find /proc/self/ns $links -maxdepth 1 -type l -printf '%p\0%l\0'
-    sockets_held=$(find ${fds:-/dev/null} -maxdepth 1 \( -lname 'socket:*' -o -lname '/dev/tap[0-9]*' ! -lname '/dev/tap*[!0-9]*' \) \
-        -printf '%p %l\n' | awk -F/ '/ (socket:\[|\/dev\/tap)[0-9]+\]?$/ && ++held[$3] <= 512 { print held[$3], $0 }' | sort -n | head -n 200000 | cut -d ' ' -f 2-)
-    [ -z "$sockets_held" ] || printf '%s\0%s\0' $sockets_held
-    attached ${fds:-/dev/null} | xargs -r grep -azHZ iff:
+    [ -z "$fds" ] || {
+        sockets_held=$(find $fds -maxdepth 1 \( -lname 'socket:*' -o -lname '/dev/tap[0-9]*' ! -lname '/dev/tap*[!0-9]*' \) \
+            -printf '%p %l\n' | awk -F/ '/ (socket:\[|\/dev\/tap)[0-9]+\]?$/ && ++held[$3] <= 512 { print held[$3], $0 }' | sort -n | head -n 200000 | cut -d ' ' -f 2-)
+        [ -z "$sockets_held" ] || printf '%s\0%s\0' $sockets_held
+        attached $fds | xargs -r grep -azHZ iff:
+    }
     [ -z "$held" ] || others=$(attached $held)
-    printf '%s\n' $others | xargs -r grep -azHZ iff:
-    printf '%s\n' $others | sed 's,/fd/.*,/ns,' | sort -u | xargs -r sh -c 'find "$@" -maxdepth 1 -type l -printf "%p\0%l\0"' sh
+    [ -z "$others" ] || {
+        printf '%s\n' $others | xargs -r grep -azHZ iff:
+        printf '%s\n' $others | sed 's,/fd/.*,/ns,' | sort -u | xargs -r sh -c 'find "$@" -maxdepth 1 -type l -printf "%p\0%l\0"' sh
+    }
     [ -z "$stat" ] || grep -azHZ '' $stat
 }
 attached() {
