@@ -29,6 +29,7 @@ from provision.facts.ethtool_coalesce import parse_coalesce, parse_coalesce_json
 from provision.facts.ethtool_features import parse_features
 from provision.facts.frames import parse_samples
 from provision.facts.guest_change import parse_guest_change
+from provision.facts.guest_server import parse_server, parse_work
 from provision.facts.hck_leftovers import parse_hck_leftovers
 from provision.facts.hyperv import (
     parse_cpu_expansion,
@@ -37,6 +38,7 @@ from provision.facts.hyperv import (
     parse_tsc_frequency,
 )
 from provision.facts.ip import parse_links
+from provision.facts.iperf3 import parse_client
 from provision.facts.keeper_lines import parse_keeper_line
 from provision.facts.link_file import parse_link_options, parse_permanent_mac
 from provision.facts.linux_guest import parse_linux_guest
@@ -49,6 +51,7 @@ from provision.facts.qemu import parse_device_help, parse_image_info, parse_vers
 from provision.facts.qemu_arguments import globals_of, netdevs, nics_of, taps_in
 from provision.facts.qemu_machine import parse_machine
 from provision.facts.qemu_sockets import agent_socket, monitors
+from provision.facts.threads import parse_processor_times
 from provision.facts.virtio import parse_virtio_status
 from provision.facts.windows_guest import parse_windows_guest
 from provision.host.journal import parse_journal, written_journal
@@ -174,9 +177,13 @@ TEXTS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "image": (parse_image_info, texts("qemu-*/image-info.json")),
     "guest, changed": (parse_guest_change, ('{"rscvm":"fix/1","fix":"rsc","adapter":"e","old":{"IPv4":false},"new":{"IPv4":true},"troubles":[]}',)),
     "guest, left by HLK": (parse_hck_leftovers, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/hck-*.json"))),
+    "iperf3": (parse_client, texts("iperf3-*/*.json")),
     "keeper of TAPs": (parse_keeper_line, ("off tap0 7", "failed tap0 7 no such luck", "busy by root@hv")),
+    "guest, its server": (parse_server, ('{"rscvm":"serve/1","server":"yes","addresses":["10.9.0.2","fe80::1","2001:db8::7"]}',)),
+    "guest, its work": (parse_work, ('{"rscvm":"work/1","ticks":"cpu  1 2 3 4 5 6 7 8 9 10"}', '{"rscvm":"work/1","coalesced_host":7}')),
     "guest, Linux": (parse_linux_guest, texts("linux-6.1/guest.json")),
     "guest, Windows": (parse_windows_guest, tuple(json.dumps(json.loads(text), separators=(",", ":")) for text in texts("composed/windows-guest-*.json"))),
+    "processor times": (parse_processor_times, texts("linux-6.18/qemu-threads-*.txt")),
     "Hyper-V by libvirt": (parse_domain_capabilities, texts("domcaps/*.xml") + texts("domcaps/composed/*.xml")),
     "Hyper-V by QEMU": (parse_cpu_expansion, tuple(monitor_text(f"composed/cpu-expansion-kvm-{vendor}.json") for vendor in ("intel", "amd"))),
     "import": (_imported, DOMAINS),

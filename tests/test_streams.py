@@ -15,6 +15,7 @@ PASTED = str(FIXTURES / "pasted" / "one-line.txt")
 NOWHERE = "--connect qemu+unix:///system?socket=/nowhere"
 COMMANDS = {
     "apply": ("apply LAB --json",),
+    "bench": (f"bench {NOWHERE} vm", "bench LAB vm --json"),
     "check": (f"check --from {PASTED}", f"check --from {PASTED} --json", "check --qmp /nowhere"),
     "doctor": ("doctor LAB",),
     "down": ("down LAB", "down no-such-file.yaml"),
