@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from provision.runtime.safe_text import short
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -60,7 +62,11 @@ def _bound(side: Side) -> str:
     if host >= _BUSY:
         return f"all CPUs of the host are busy ({host:.0%}), with other work or this"
     name, share = max(shares.items(), key=lambda row: row[1])
-    return f"no CPU is busy all the time, most of all {name} ({share:.0%} of one): latency or the sender's window bounds it"
+    tcp = " or ".join(sorted({short(leg.congestion) for leg in side.legs if leg.congestion}))
+    sender = f"the sender's TCP ({tcp})" if tcp else "the sender's TCP"
+    return (
+        f"no CPU is busy all the time, most of all {name} ({share:.0%} of one): latency or {sender} bounds it"
+    )
 
 
 def _shares(side: Side) -> Iterator[tuple[str, float]]:
