@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from provision.facts.virtio import VirtioFacts
 from provision.runtime.errors import HostError, LostError, RequestError
 from provision.verbs.bench.sending import Server
 from tests.asked_guests import Guest
@@ -252,3 +255,15 @@ def test_a_guest_without_a_server_or_an_address_is_told(says: str, words: str) -
 
     with pytest.raises(HostError, match=words):
         Measured(guest=guest).bench()
+
+
+def test_a_driver_that_keeps_its_large_buffers_is_told_beside_the_live_figure() -> None:
+    there = evidence()
+    taken = there.virtio
+    assert isinstance(taken, VirtioFacts)
+    without = replace(taken, negotiated=taken.negotiated - {"VIRTIO_NET_F_MRG_RXBUF"})
+
+    gain = Measured(nics=[replace(there, virtio=without)]).bench(pairs=1).gain
+
+    assert gain is not None
+    assert ["mrg_rxbuf" in note for note in gain.notes] == [True]

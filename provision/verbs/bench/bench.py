@@ -27,7 +27,7 @@ from provision.verbs.bench.switch import not_as_found, put_back, switched_off
 from provision.verbs.check import Look, check
 from provision.verify.collect.guest_answers import agent_way
 from provision.verify.gain.figures import Gain, Leg
-from provision.verify.gain.words import NAMES, oddities, size
+from provision.verify.gain.words import NAMES, oddities, of_driver, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def bench(session: HostSession, source: MachineSource, course: Course, say: Say)
             if course.reference:
                 legs = _reference(session, source, nic, course, say)
                 gain = replace(gain, legs=(*gain.legs, *legs))
-            return Benched(verdict, replace(gain, notes=tuple(oddities(gain))))
+            return Benched(verdict, replace(gain, notes=(*oddities(gain), *of_driver(nic))))
     except LostError as error:
         if not error.whole:
             raise
