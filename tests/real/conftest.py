@@ -33,7 +33,7 @@ SWITCHES = {
 
 
 LONGEST = (
-    "test_crash", "test_trouble", "test_remote_machines", "test_hck", "test_playbooks_host", "test_soak", "test_fix_lab",
+    "test_bench_real", "test_crash", "test_trouble", "test_remote_machines", "test_hck", "test_playbooks_host", "test_soak", "test_fix_lab",
     "test_machines", "test_playbooks_audit", "test_plan", "test_fix", "test_apply_physical", "test_apply_taps", "test_mangleid",
     "test_evidence", "test_apply_bridges", "test_networks",
 )  # fmt: skip
