@@ -119,6 +119,8 @@ class HostState(Inventory):
     """Which of the paths that machines need exist."""
     blocks: frozenset[str] = frozenset()
     """Those of them that are block devices."""
+    hidden: frozenset[str] = frozenset()
+    """Those of which nobody knows, in directories that we may not look into."""
     engines: Mapping[str, str] = field(default_factory=dict)
     """TAPs of machines that run with QEMU's HCK engine, anybody's, and whose they are."""
     nics: Mapping[str, NicState] = field(default_factory=dict)
@@ -126,6 +128,8 @@ class HostState(Inventory):
     """libvirt's networks that the machines name, as far as they are defined."""
     access: Access = field(default_factory=Access)
     capabilities: Capabilities = field(default_factory=Capabilities)
+    silent: str = ""
+    """Why libvirt did not answer, where that was allowed: nobody knows of its domains and networks, or its QEMU, then."""
 
 
 BRIDGE_FILTER = (

@@ -152,7 +152,7 @@ def examine(edges: ReadingEdges, lab: Lab | None, host: str, names: Sequence[str
         HostFinding("way", "miss", note)
         for note in way_notes(read, host, names, state.links, features.devices)
     )
-    if lab and names and (answers.state == "good" or not libvirt):
+    if lab and names:
         try:
             sentences = lacks(edges, lab, host, names)
         except HostError as error:

@@ -33,7 +33,8 @@ def domain_steps(lab: Lab, view: MachineView, state: HostState, *, redefine: boo
     thing = (Thing("domain", name, name, lab.host(host).libvirt),)
     define: tuple[Action, ...] = (Define(xml),)
     if domain is None or not domain.persistent_xml:
-        why = "libvirt does not have it" if domain is None else "it runs, and its definition is gone"
+        absent = "supposed that libvirt does not have it" if state.silent else "libvirt does not have it"
+        why = absent if domain is None else "it runs, and its definition is gone"
         undo: tuple[Action, ...] = (Undefine(name),) if domain is None else ()
         yield Step(host, name, f"define {name}", why, define, undo, thing, text_diff("", xml))
     elif arming := _arming(lab, view, domain, state):

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 _ABSENT = 44
 """How our script says that there is no journal, which is not the same as one that cannot be read."""
 
-_JOURNAL = f'if [ -e "$1" ]; then cat -- "$1"; else exit {_ABSENT}; fi'
+# In a directory that may not be searched nothing seems to be there: `cat` says that it may not.
+_JOURNAL = (
+    'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; '
+    f'[ "$d" = "$1" ] || ! [ -x "$d" ] || exit {_ABSENT}; cat -- "$1"'
+)
 _BRIDGE_FILTER = "cat /proc/sys/net/bridge/bridge-nf-call-*tables 2>/dev/null; true"
 _UUID = re.compile("[0-9a-f-]{36}")
 
@@ -78,8 +82,8 @@ class InventoryQuestions:
         held = [QEMUS] if any(map(self._is_libvirts, self._lab.machines)) else []
         return [*own, *([self._processes] if self._names else []), *held, *([FEATURES] if guests else [])]
 
-    def inventory(self, answers: Answers, edges: ReadingEdges) -> Inventory:
-        """The inventory; libvirt is asked for the machines' domains.
+    def inventory(self, answers: Answers, edges: ReadingEdges, *, domains: bool = True) -> Inventory:
+        """The inventory; libvirt is asked for the machines' domains, unless it is known not to answer.
 
         :raise HostError: when something cannot be read, or libvirt does not answer.
         """
@@ -93,7 +97,7 @@ class InventoryQuestions:
             features=answers.get(FEATURES, FeaturesRead({})).devices,
             bridge_filter=answers[_FILTER],
             processes=our_machines(running, self._paths, self._names),
-            domains=self._domains(edges, journal.things),
+            domains=self._domains(edges, journal.things) if domains else {},
             held={
                 name: taps_held(name, machine_uuid(self._lab, name), answers.get(QEMUS, None))
                 for name in filter(self._is_libvirts, self._lab.machines)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.qemu import switches_on
 from provision.facts.qemu_arguments import QUEUE_SIZE
+from provision.host.marks import STRANGER, is_our_domain
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
@@ -238,12 +239,34 @@ def _gone(lab: Lab, there: Sequence[NicEvidence], machine: Machine) -> Iterator[
             yield replace(nic, tap=None, properties=missing, virtio=missing)
 
 
+_STRANGERS = Unasked(
+    f"{STRANGER}: the lab's machine is not there; name it otherwise, or see `rscvm check --connect URI` for that domain",
+    final=True,
+)
+
+
+def _unmade(nic: NicEvidence) -> NicEvidence:
+    """A NIC of a machine whose name is another's; nothing of it is told by the lab file alone."""
+    return replace(nic, tap=None, kind="unknown", model="virtio", properties=_STRANGERS, virtio=_STRANGERS)
+
+
+def _is_strangers(lab: Lab, domain: Domain) -> bool:
+    """Whether a domain is known not to be ours; of one whose XML cannot be read that is told."""
+    try:
+        return not is_our_domain(lab, domain)
+    except UnreadableError:
+        return False
+
+
 def _lab_machine(
     edges: ReadingEdges, lab: Lab, name: str, *, state: Inventory, monitor: bool
 ) -> list[NicEvidence]:
     """Every NIC of one machine of a lab."""
     spec = lab.machines[name]
     domain = state.domains.get(name)
+    if spec.backend == "libvirt" and domain is not None and _is_strangers(lab, domain):
+        machine = Machine(state.name, name, "unknown", spec.purpose)
+        return [_unmade(nic) for nic in _lab_nics(lab, machine)]
     if spec.backend == "libvirt" and domain is not None:
         there = collect_domain(edges, state.name, domain, monitor=monitor)
         return [*there, *_gone(lab, there, Machine(state.name, name, domain.state, spec.purpose))]
