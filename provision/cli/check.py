@@ -149,7 +149,9 @@ def check(output: Output, /, **options: Any) -> int:
         from provision.cli.nothing import without_nic
 
         output.say(without_nic(sorted(unseen)))
-    _write(output, verdicts, errors, asked, nothing)  # last: what was seen is shown also where it cannot be written
+    _write(
+        output, verdicts, errors, asked, nothing
+    )  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.runtime.safe_text import escaped, json_text, short
+from provision.runtime.safe_text import cell, escaped, json_text, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +49,7 @@ def renew(line: str) -> None:
     """Show a line of progress on the terminal in the place of the one before; empty: none."""
     with suppress(OSError):
         columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        click.echo(f"{_wiped()}{short(_printable(line), max(columns - 1, 20))}", err=True, nl=False)
+        click.echo(f"{_wiped()}{cell(line, columns - 1)}", err=True, nl=False)
         if line:
             _RENEWED.set()
 

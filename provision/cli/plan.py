@@ -17,9 +17,9 @@ from provision.lab.file import read_lab
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provision.host.apply.session import HostSession
     from rich.text import Text
 
+    from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
     from provision.verbs.plan import Outlook
 

@@ -153,12 +153,18 @@ def examine(edges: ReadingEdges, lab: Lab | None, host: str, names: Sequence[str
         for note in way_notes(read, host, names, state.links, features.devices)
     )
     if lab and names:
-        try:
-            sentences = lacks(edges, lab, host, names)
-        except HostError as error:
-            sentences = (str(error),)
+        sentences = _lacks(edges, lab, host, names, silence=answers.state == "good")
         findings += (HostFinding("lab", "miss", sentence) for sentence in sentences)
     return findings
+
+
+def _lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, silence: bool) -> Sequence[str]:
+    """What the host lacks for the lab; also why libvirt tells nothing, where that is not said yet (`silence`)."""
+    try:
+        silent, *sentences = lacks(edges, lab, host, names)
+    except HostError as error:
+        return [str(error)]
+    return [silent, *sentences] if silent and silence else sentences
 
 
 def _programs(edges: ReadingEdges, lab: Lab, host: str, *, kvm: bool) -> Iterator[HostFinding]:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import ReadingEdges
 
 
-AS_USER = (
-    "seen as an ordinary user: what `auto` comes to (KVM, vhost) is what this user may open, and root may have more"
-)
+AS_USER = "seen as an ordinary user: what `auto` comes to (KVM, vhost) is what this user may open, and root may have more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +38,12 @@ class Outlook:
 
 
 def lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Everything that the host lacks for these machines, besides a libvirt that does not answer.
+    """Everything that the host lacks for these machines; the first is what libvirt does not tell, where it tells nothing.
 
     :raise HostError: when the host does not answer.
     """
     state = read_host(edges, lab, host, names, lenient=True)
-    return missing(lab, names, state, plan_up(lab, host, names, state))
+    return (state.silent, *missing(lab, names, state, plan_up(lab, host, names, state)))
 
 
 def planned(session: HostSession, names: Sequence[str], *, redefine: bool = False) -> Plan:

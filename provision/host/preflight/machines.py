@@ -127,9 +127,13 @@ def _programs(views: Sequence[MachineView], state: HostState) -> Iterator[str]:
             yield f"{program} is not installed (Debian: {PACKAGES[program]})"
     for view in views:
         qemu = state.capabilities.qemus.get(view.name)
-        untold = state.silent and view.spec.backend == "libvirt"
-        if not untold and (qemu is None or not qemu.version):
+        if not _is_untold(view, state) and (qemu is None or not qemu.version):
             yield f"{qemu.program if qemu else 'QEMU'} is not installed (Debian: qemu-system-x86)"
+
+
+def _is_untold(view: MachineView, state: HostState) -> bool:
+    """Whether only libvirt knows of a machine, and does not answer."""
+    return bool(state.silent) and view.spec.backend == "libvirt"
 
 
 def _networks(lab: Lab, host: str, views: Sequence[MachineView], state: HostState) -> Iterator[str]:
@@ -237,7 +241,8 @@ def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
             )
         link = state.links.get(spec.ifname) if spec.ifname else None
         running = (domain := state.domains.get(name)) is not None and domain.state != "off"
-        if link is not None and not running and not is_our_link(lab, link, state.journal):
+        known = running or _is_untold(view, state)
+        if link is not None and not known and not is_our_link(lab, link, state.journal):
             yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
     yield from _elsewhere(lab, view, state)
     socket = view.socket("agent")

@@ -39,9 +39,7 @@ _WRITABLE = (
     'd=$1; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ] && [ -x "$d" ]'
 )
 # What is below a directory that may not be searched looks as if it were not there.
-_HIDDEN = (
-    'for p do d=$p; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ "$d" = "$p" ] || [ -x "$d" ] || printf "%s\\0" "$p"; done'
-)
+_HIDDEN = 'for p do d=$p; until [ -e "$d" ]; do d=$(dirname -- "$d"); done; [ "$d" = "$p" ] || [ -x "$d" ] || printf "%s\\0" "$p"; done'
 _FOUND = 'for p do command -v "$p" >/dev/null && echo "$p"; done; true'
 
 SCRIPTS = {"tun": _TUN, "writable": _WRITABLE, "hidden": _HIDDEN, "found": _FOUND}
