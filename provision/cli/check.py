@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,11 @@ class _Asked:
     def machines(self) -> Machines:
         """Which are meant."""
         return Machines(self.names, self.connect, self.qmp, self.host)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this host is asked itself."""
+        return self.source is None and self.connect is None and not self.host
 
     def check(self) -> None:
         """Hold them against each other.
@@ -143,6 +149,8 @@ def check(output: Output, /, **options: Any) -> int:
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
+    if status == 4 and asked.is_here and os.geteuid() != 0:
+        output.say("root may ask more of QEMU and of this host: sudo")
     if nothing is not None:
         nothing.say()
     elif not errors and (unseen := asked.machines.named - {found.evidence.machine for found in verdicts}):

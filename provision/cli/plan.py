@@ -11,7 +11,7 @@ from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
 from provision.cli.selection import by_host, chosen
-from provision.cli.steps import plan_lines, step_row
+from provision.cli.steps import AS_ROOT, plan_lines, step_row
 from provision.lab.file import read_lab
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def plan(
             if len(hosts) > 1:
                 output.line(f"{host}:")
             output.show(_lines(outlook))
+        if any(outlook.needs for outlook in found.values()):
+            output.say(AS_ROOT)
     statuses = {_status(outlook, exit_code=exit_code) for outlook in found.values()}
     return worst(outcomes, *statuses)
 
@@ -74,7 +76,7 @@ def _status(outlook: Outlook, *, exit_code: bool) -> int:
 
 
 _ABOUT = {
-    "unseen": "cannot be seen: ",
+    "unseen": "not seen: ",
     "needs": "`up` would refuse: ",
 }
 

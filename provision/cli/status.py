@@ -11,7 +11,7 @@ from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.options import JSON, LAB
 from provision.cli.output import Output
 from provision.cli.selection import all_hosts
-from provision.cli.steps import diff_lines, step_row
+from provision.cli.steps import AS_ROOT, diff_lines, step_row
 from provision.lab.file import read_lab
 
 if TYPE_CHECKING:
@@ -62,8 +62,12 @@ def status(output: Output, lab: str, *, exit_code: bool, as_json: bool) -> int:
             _show_status(output, status, "apply")
         for row in status.machines:
             _show_machine(output, row)
+        for sentence in dict.fromkeys(row.unseen for row in status.machines if row.unseen):
+            output.line(f"{status.host}  not seen: {sentence}")
         for sentence in status.needs:
             output.line(f"{status.host}  `up` would refuse: {sentence}")
+    if any(status.needs for status in found):
+        output.say(AS_ROOT)
     return ended
 
 
@@ -82,8 +86,6 @@ def _show_machine(output: Output, row: MachineStatus) -> None:
     plain = row.state == "absent" or (row.state == "off" and len(row.steps) <= 1)
     if not plain or row.refused or row.drift or row.unseen:
         output.line(head)
-        if row.unseen:
-            output.line(f"  what `up` would do cannot be seen: {row.unseen}")
         _show_status(output, row, "up", row.drift)
     elif len(row.steps) == 1:
         output.line(f"{head}: `up` would {row.steps[0].what}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from provision.host.apply.lock import LockError
 from provision.host.apply.transaction import apply_plan_or_roll_back
 from provision.host.plan.settings import plan_apply
-from provision.host.plan.steps import Plan
 from provision.host.preflight.machines import missing_for_settings, refuse
 from provision.host.preflight.rights import Right
 from provision.host.read.host import read_host
 
 if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
+    from provision.host.plan.steps import Plan
     from provision.runtime.command import Say
 
 
@@ -28,10 +28,8 @@ def planned_settings(session: HostSession, *, dry: bool = False) -> Plan:
     state = read_host(session.edges, lab, host, ())
     plan = plan_apply(lab, host, state)
     sentences = missing_for_settings(lab, state, plan)
-    if not (dry and all(isinstance(each, Right) for each in sentences)):
+    if state.journal.trouble or not (dry and all(isinstance(each, Right) for each in sentences)):
         refuse(host, state, sentences)
-    elif state.journal.trouble:
-        plan = Plan(())
     return replace(plan, notes=(*plan.notes, *(f"`apply` would refuse: {each}" for each in sentences)))
 
 

@@ -43,7 +43,13 @@ def lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> tup
     :raise HostError: when the host does not answer.
     """
     state = read_host(edges, lab, host, names, lenient=True)
-    return (state.silent, *missing(lab, names, state, plan_up(lab, host, names, state)))
+    plan = Plan(()) if is_closed(state) else plan_up(lab, host, names, state)
+    return (state.silent, *missing(lab, names, state, plan))
+
+
+def is_closed(state: HostState) -> bool:
+    """Whether only root may read what `up` noted there: what it would do now nobody else knows."""
+    return bool(state.journal.trouble) and not state.access.root
 
 
 def planned(session: HostSession, names: Sequence[str], *, redefine: bool = False) -> Plan:
@@ -68,16 +74,17 @@ def foreseen_plan(session: HostSession, names: Sequence[str], *, redefine: bool 
     lab, host = session.lab, session.host
     state = read_host(session.edges, lab, host, names, lenient=True)
     known = [name for name in names if not _is_hidden(lab, name, state)]
-    plan = plan_up(lab, host, known, state, redefine=redefine)
+    plan = Plan(()) if is_closed(state) else plan_up(lab, host, known, state, redefine=redefine)
     sentences, unseen = missing(lab, names, state, plan), [state.silent] if state.silent else []
     if not all(isinstance(each, Right) for each in sentences):
         refuse(host, state, [*unseen, *sentences])
-    if state.journal.trouble:
-        return Outlook(Plan(()), (), (*unseen, *sentences), bool(state.silent))
-    if len(known) < len(names):
+    if is_closed(state):
+        unseen.append(state.journal.trouble)
+    elif len(known) < len(names):
         made = ", ".join(name for name in names if name not in known)
         unseen.append(f"what has become of {made}, which `up` has made")
-    return Outlook(_noted(lab, known, state, plan), sentences, tuple(unseen), bool(state.silent))
+    needs = tuple(each for each in sentences if each not in unseen)
+    return Outlook(_noted(lab, known, state, plan), needs, tuple(unseen), bool(state.silent))
 
 
 def _is_hidden(lab: Lab, name: str, state: HostState) -> bool:

@@ -15,6 +15,7 @@ from provision.host.read.host import read_host
 from provision.host.read.inventory import read_inventory
 from provision.lab.paths import LabPaths
 from provision.tables.profiles import PROFILES
+from provision.verbs.plan import is_closed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +81,7 @@ def host_status(session: HostSession, names: Sequence[str]) -> HostStatus:
     plan = plan_apply(lab, host, state)
     sentences = missing_for_settings(lab, state, plan)
     needs = dict.fromkeys((*_rights(sentences), *_rights(missing(lab, names, state, plan))))
-    hidden = bool(state.journal.trouble) and not state.access.root
-    refused = _beyond_rights(sentences)
-    if refused or hidden:
+    if (refused := _beyond_rights(sentences)) or is_closed(state):
         plan = Plan(())
     rows = [_machine(lab, name, state) for name in names]
     forgotten = sorted(state.journal.machines - set(lab.machines))
@@ -103,11 +102,10 @@ def _beyond_rights(sentences: Sequence[str]) -> tuple[str, ...]:
 
 
 def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
-    plan = plan_up(lab, state.name, [name], state)
-    refused = _beyond_rights(missing(lab, [name], state, plan))
     silent = state.silent if lab.machines[name].backend == "libvirt" else ""
-    unseen = silent or ("" if state.access.root else state.journal.trouble)
-    if unseen or refused:
+    unseen = silent or (state.journal.trouble if is_closed(state) else "")
+    plan = Plan(()) if unseen else plan_up(lab, state.name, [name], state)
+    if refused := _beyond_rights(missing(lab, [name], state, plan)):
         plan = Plan(())
     own = tuple(step for step in plan.steps if step.scope)
     backend = lab.machines[name].backend

@@ -17,6 +17,7 @@ from provision.lab.paths import LabPaths
 from provision.runtime.command import Run, shell
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.questions import Question, ask
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +53,12 @@ def _boot(answer: Result) -> str:
 
 def _journal(answer: Result) -> Journal:
     """The journal, also one that cannot be read."""
+    if answer.status == _ABSENT:
+        return Journal()
+    if not answer.ok:
+        return Journal(trouble=f"what `up` noted of this lab cannot be read: {quoted(answer.err)}")
     try:
-        return Journal() if answer.status == _ABSENT else parse_journal(answer.check().out)
+        return parse_journal(answer.out)
     except HostError as error:
         return Journal(trouble=f"{error} ({error.hint})" if error.hint else str(error))
 
