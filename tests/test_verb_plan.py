@@ -96,7 +96,7 @@ def test_where_the_journal_may_not_be_read_nothing_is_planned_and_that_is_said()
     found = outlook(edges)
     [vm, _] = host_status(session_on(edges), BOTH).machines
 
-    assert (found.plan, found.needs) == (Plan(()), ())
+    assert (found.plan, {*found.needs}) == (Plan(()), {NEEDS[0], NEEDS[2]})
     assert any("Permission denied" in each for each in found.unseen)
     assert (vm.state, vm.steps) == ("running", ())
     assert "Permission denied" in vm.unseen
@@ -110,6 +110,13 @@ def test_what_apply_would_set_is_shown_to_a_user_too_and_not_set() -> None:
     assert user.notes == (*root.notes, *(f"`apply` would refuse: {each}" for each in NEEDS[1:]))
     with pytest.raises(HostError, match="needs root"):
         planned_settings(session_on(by_user(RecordedEdges()), NIC_LAB))
+
+
+def test_a_journal_in_a_directory_that_the_user_may_not_search_is_not_said_to_be_missing() -> None:
+    found = outlook(by_user(RecordedEdges(hidden=frozenset({PATHS.journal}))))
+
+    assert found.plan == Plan(())
+    assert found.unseen == (f"what `up` noted of this lab cannot be seen: {PATHS.journal}",)
 
 
 def test_of_a_silent_libvirts_machines_a_plan_is_supposed_and_said_to_be() -> None:

@@ -57,15 +57,7 @@ def status(output: Output, lab: str, *, exit_code: bool, as_json: bool) -> int:
         output.json({**document, **errors_of(outcomes)})
         return ended
     for status in found:
-        if status.steps or status.refused or status.notes:
-            output.line(f"{status.host}  the host itself")
-            _show_status(output, status, "apply")
-        for row in status.machines:
-            _show_machine(output, row)
-        for sentence in dict.fromkeys(row.unseen for row in status.machines if row.unseen):
-            output.line(f"{status.host}  not seen: {sentence}")
-        for sentence in status.needs:
-            output.line(f"{status.host}  `up` would refuse: {sentence}")
+        _show_host(output, status)
     if any(status.needs for status in found):
         output.say(AS_ROOT)
     return ended
@@ -78,6 +70,19 @@ def _ended(status: HostStatus, *, exit_code: bool) -> int:
     if exit_code and status.differs:
         return 1
     return 4 if any(row.unseen for row in status.machines) else 0
+
+
+def _show_host(output: Output, status: HostStatus) -> None:
+    """What there is on one host, then what could not be seen there, and what may not be done."""
+    if status.steps or status.refused or status.notes:
+        output.line(f"{status.host}  the host itself")
+        _show_status(output, status, "apply")
+    for row in status.machines:
+        _show_machine(output, row)
+    for sentence in dict.fromkeys(row.unseen for row in status.machines if row.unseen):
+        output.line(f"{status.host}  not seen: {sentence}")
+    for sentence in status.needs:
+        output.line(f"{status.host}  `up` would refuse: {sentence}")
 
 
 def _show_machine(output: Output, row: MachineStatus) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.network import parse_network
+from provision.host.journal import Journal
 from provision.host.read.capabilities import CapabilityQuestions, emulators_of
 from provision.host.read.inventory import InventoryQuestions
 from provision.host.read.nics import NicQuestions
@@ -143,12 +144,15 @@ def read_host(
     inventory = there.inventory(answers, edges, domains=not silent)
     root, tun = answers[_TAPS]
     found = answers.get(files, dict[str, bool]())
-    unseen = [] if root else [path for path in paths if path not in found]
+    hidden = frozenset[str]() if root else _hidden(runner, [own.journal, *(set(paths) - found.keys())])
+    if own.journal in hidden:
+        unread = Journal(trouble=f"what `up` noted of this lab cannot be seen: {own.journal}")
+        inventory = replace(inventory, journal=unread)
     return HostState(
         **{each.name: getattr(inventory, each.name) for each in fields(Inventory)},
         files=frozenset(found),
         blocks=frozenset(path for path, is_block in found.items() if is_block),
-        hidden=_hidden(runner, unseen) if unseen else frozenset(),
+        hidden=hidden,
         engines=answers.get(ENGINES, {}),
         nics=nics.nics(answers),
         networks={} if silent else _networks(edges, lab, host, names),
