@@ -239,15 +239,14 @@ def _gone(lab: Lab, there: Sequence[NicEvidence], machine: Machine) -> Iterator[
             yield replace(nic, tap=None, properties=missing, virtio=missing)
 
 
-_STRANGERS = Unasked(
-    f"{STRANGER}: the lab's machine is not there; name it otherwise, or see `rscvm check --connect URI` for that domain",
-    final=True,
-)
+_STRANGERS = Unasked(STRANGER, final=True)
 
 
 def _unmade(nic: NicEvidence) -> NicEvidence:
-    """A NIC of a machine whose name is another's; nothing of it is told by the lab file alone."""
-    return replace(nic, tap=None, kind="unknown", model="virtio", properties=_STRANGERS, virtio=_STRANGERS)
+    """A NIC of a machine whose name a stranger's domain bears: nothing that is there is told of it."""
+    note = f"{nic.machine} has to be named otherwise in the lab file; `check --connect URI {nic.machine}` asks that domain"
+    nothing = replace(nic, tap=None, kind="bridge", model="virtio", bridge="", mtu=None, notes=(note,))
+    return replace(nothing, properties=_STRANGERS, virtio=_STRANGERS)
 
 
 def _is_strangers(lab: Lab, domain: Domain) -> bool:
