@@ -39,6 +39,17 @@ def test_a_report_that_cannot_be_written_is_not_named(
     assert "wrote" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_the_lab_file_of_an_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
+    path = tmp_path / "mine.yaml"
+
+    assert run(["import", "--connect", "test:///default", "test", "-o", str(path), *more]) == 0
+
+    assert f"wrote {path}" in capsys.readouterr().err.splitlines()
+
+
 @pytest.mark.parametrize(("form", "suffix"), [("xml", "xml"), ("argv", "json"), ("script", "sh")])
 def test_what_render_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, suffix: str

@@ -11,8 +11,10 @@ from provision.host.plan.steps import Plan
 from provision.lab.spec import Lab
 from provision.runtime.errors import HostError
 from provision.verbs.apply import planned_settings
+from provision.verbs.check import Look, check
 from provision.verbs.plan import AS_USER, Outlook, foreseen_plan, planned
 from provision.verbs.status import host_status
+from provision.verify.collect.source import lab_source
 from tests.recorded_answers import LAB, NIC_LAB, PATHS, recorded
 from tests.recorded_host import RecordedEdges, brought_up, session_on
 
@@ -149,6 +151,19 @@ def test_a_silent_libvirt_leaves_the_status_of_all_else() -> None:
     assert [(row.machine, row.state, row.unseen) for row in status.machines] == [
         ("vm", "running", ""), ("dom", "unknown", SILENT)]  # fmt: skip
     assert (status.silent, status.differs) == (True, False)
+
+
+def test_a_silent_libvirt_leaves_the_check_of_a_bare_machine_and_its_own_are_unknown() -> None:
+    there, edges = brought_up(), Gone()
+    edges.runner = there.runner
+
+    vm, dom = check(lab_source(edges, LAB, "local", BOTH), Look())
+
+    assert (vm.evidence.machine, vm.verdict) == ("vm", "ready")
+    assert (dom.evidence.machine, dom.verdict, dom.finding.seen) == ("dom", "unknown", SILENT)
+    assert dom.definition is None, "nothing is foretold of its next start"
+    with pytest.raises(HostError, match="libvirt does not answer"):
+        check(lab_source(edges, LAB, "local", ["dom"]), Look())
 
 
 def test_what_a_user_may_not_do_hides_nothing_of_the_status() -> None:

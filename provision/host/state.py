@@ -101,6 +101,8 @@ class Inventory:
     held: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By machine of libvirt's: the TAPs that its QEMU has open, as its kernel says; none of one that does not run."""
     ovs: OvsRead = field(default_factory=OvsRead)
+    silent: str = ""
+    """Why libvirt did not answer, where that was allowed: nobody knows of its domains and networks, or its QEMU, then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,6 @@ class HostState(Inventory):
     """libvirt's networks that the machines name, as far as they are defined."""
     access: Access = field(default_factory=Access)
     capabilities: Capabilities = field(default_factory=Capabilities)
-    silent: str = ""
-    """Why libvirt did not answer, where that was allowed: nobody knows of its domains and networks, or its QEMU, then."""
 
 
 BRIDGE_FILTER = (

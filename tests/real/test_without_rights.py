@@ -80,7 +80,7 @@ def test_while_libvirtd_is_down_all_else_is_seen_and_a_missing_image_is_a_miss(t
     there.path.write_text(there.path.read_text() + "    disks: [{image: /nowhere/x.qcow2}]\n")
 
     doctor = there.rscvm("doctor", "-f", str(there.path))
-    plan = there.run("plan")
+    plan, check = there.run("plan"), there.run("check")
 
     assert doctor.returncode == 3
     assert "✗ lab: dom: no disk image at /nowhere/x.qcow2" in doctor.stdout
@@ -89,6 +89,9 @@ def test_while_libvirtd_is_down_all_else_is_seen_and_a_missing_image_is_a_miss(t
     assert plan.returncode == 3
     assert "libvirt does not answer" in plan.stderr
     assert "dom: no disk image at /nowhere/x.qcow2" in plan.stderr
+    assert check.returncode == 4
+    assert "vm.net0" in check.stdout
+    assert "libvirt does not answer" in check.stdout
 
 
 def test_status_has_an_exit_code_for_what_is_otherwise_and_a_line_for_what_is_off(

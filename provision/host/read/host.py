@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from provision.facts.network import parse_network
 from provision.host.journal import Journal
 from provision.host.read.capabilities import CapabilityQuestions, emulators_of
-from provision.host.read.inventory import InventoryQuestions
+from provision.host.read.inventory import InventoryQuestions, with_hint
 from provision.host.read.nics import NicQuestions
 from provision.host.read.processes import ENGINES
 from provision.host.state import Access, HostState, Inventory, VirtualNetwork
@@ -119,7 +119,7 @@ def _emulators(
         if not lenient:
             raise
         bare = [name for name in names if lab.machines[name].backend != "libvirt"]
-        return emulators_of(edges, lab, host, bare), f"{error} ({error.hint})" if error.hint else str(error)
+        return emulators_of(edges, lab, host, bare), with_hint(error)
 
 
 def read_host(
@@ -141,7 +141,7 @@ def read_host(
     engines = [ENGINES] if names else []  # slow, and of concern to machines that are to join a bridge alone
     asked: list[Question[Any]] = [_TAPS, _VHOST, writable, _PROGRAMS, *engines, *([files] if paths else [])]
     answers = ask(runner, [*there.questions, *asked, *nics.questions, *runs.questions])
-    inventory = there.inventory(answers, edges, domains=not silent)
+    inventory = replace(there.inventory(answers, edges, domains=not silent), silent=silent)
     root, tun = answers[_TAPS]
     found = answers.get(files, dict[str, bool]())
     hidden = frozenset[str]() if root else _hidden(runner, [own.journal, *(set(paths) - found.keys())])
@@ -158,5 +158,4 @@ def read_host(
         networks={} if silent else _networks(edges, lab, host, names),
         access=Access(root, tun, answers[_VHOST], answers[writable], answers[_PROGRAMS]),
         capabilities=runs.capabilities(answers, runner, inventory.boot),
-        silent=silent,
     )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from provision.facts.domain import DomainFacts, DomainNic, parse_domain
 from provision.facts.qemu import switches_on
 from provision.facts.qemu_arguments import QUEUE_SIZE
-from provision.host.marks import STRANGER, is_our_domain
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.paths import LabPaths
 from provision.runtime.errors import HostError, UnreadableError
@@ -26,6 +25,7 @@ from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
 from provision.verify.collect.own_machine import of_domain
+from provision.verify.collect.untold_machines import untold, why_untold
 from provision.verify.evidence import UNKNOWN, Cut, Machine, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -239,33 +239,14 @@ def _gone(lab: Lab, there: Sequence[NicEvidence], machine: Machine) -> Iterator[
             yield replace(nic, tap=None, properties=missing, virtio=missing)
 
 
-_STRANGERS = Unasked(STRANGER, final=True)
-
-
-def _unmade(nic: NicEvidence) -> NicEvidence:
-    """A NIC of a machine whose name a stranger's domain bears: nothing that is there is told of it."""
-    note = f"{nic.machine} has to be named otherwise in the lab file; `check --connect URI {nic.machine}` asks that domain"
-    nothing = replace(nic, tap=None, kind="bridge", model="virtio", bridge="", mtu=None, notes=(note,))
-    return replace(nothing, properties=_STRANGERS, virtio=_STRANGERS)
-
-
-def _is_strangers(lab: Lab, domain: Domain) -> bool:
-    """Whether a domain is known not to be ours; of one whose XML cannot be read that is told."""
-    try:
-        return not is_our_domain(lab, domain)
-    except UnreadableError:
-        return False
-
-
 def _lab_machine(
     edges: ReadingEdges, lab: Lab, name: str, *, state: Inventory, monitor: bool
 ) -> list[NicEvidence]:
     """Every NIC of one machine of a lab."""
     spec = lab.machines[name]
     domain = state.domains.get(name)
-    if spec.backend == "libvirt" and domain is not None and _is_strangers(lab, domain):
-        machine = Machine(state.name, name, "unknown", spec.purpose)
-        return [_unmade(nic) for nic in _lab_nics(lab, machine)]
+    if spec.backend == "libvirt" and (told := why_untold(lab, name, state)):
+        return untold(_lab_nics(lab, Machine(state.name, name, "unknown", spec.purpose)), told)
     if spec.backend == "libvirt" and domain is not None:
         there = collect_domain(edges, state.name, domain, monitor=monitor)
         return [*there, *_gone(lab, there, Machine(state.name, name, domain.state, spec.purpose))]
