@@ -125,8 +125,10 @@ def test_of_a_silent_libvirts_machines_a_plan_is_supposed_and_said_to_be() -> No
     root, found = outlook(RecordedEdges()), outlook(Gone())
 
     assert [step.what for step in found.plan.steps] == [step.what for step in root.plan.steps]
-    [why] = [step.why for step in found.plan.steps if step.what == "define dom"]
-    assert why == "supposed that libvirt does not have it"
+    assert [step.why for step in found.plan.steps if step.what in ("define dom", "start dom")] == [
+        "supposed that libvirt does not have it",
+        "supposed that it is not running",
+    ]
     assert (found.unseen, found.silent) == ((SILENT,), True)
     with pytest.raises(HostError, match="libvirt"):
         planned(session_on(Gone()), BOTH)

@@ -149,7 +149,8 @@ def check(output: Output, /, **options: Any) -> int:
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
-    if status == 4 and asked.is_here and os.geteuid() != 0:
+    running = [found for found in verdicts if found.verdict == "unknown" and found.evidence.state != "off"]
+    if running and asked.is_here and os.geteuid() != 0:
         output.say("root may ask more of QEMU and of this host: sudo")
     if nothing is not None:
         nothing.say()

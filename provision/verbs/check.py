@@ -62,7 +62,8 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     start or stop in between, or a machine end and leave its TAP's name to another; so machines about whose
     TAP there is something to say, and those that are in another run by then, are asked again, once.
     """
-    nics = source.ask(())
+    with underway(f"asking the machines of {source.host}"):
+        nics = source.ask(())
     guests = guests_of(source, nics, look)
     with underway(f"watching what goes to the TAPs of {source.host}", look.observe):
         watched = replace(_watched(source, nics, look), guests=guests)
