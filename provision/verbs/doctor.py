@@ -12,7 +12,7 @@ from provision.host.read.devices import FEATURES
 from provision.host.read.host import read_host
 from provision.lab.spec import Lab
 from provision.runtime.command import PACKAGES, QEMU
-from provision.runtime.errors import HostError, LostError
+from provision.runtime.errors import HostError, LostError, RscvmError
 from provision.runtime.questions import ask
 from provision.tables.offloads import HCK, OFFLOADS
 from provision.verbs.forecast import way_notes
@@ -162,7 +162,7 @@ def _lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, si
     """What the host lacks for the lab; also why libvirt tells nothing, where that is not said yet (`silence`)."""
     try:
         silent, *sentences = lacks(edges, lab, host, names)
-    except HostError as error:
+    except RscvmError as error:
         return [str(error)]
     return [silent, *sentences] if silent and silence else sentences
 
