@@ -50,7 +50,7 @@ class _Asked:
     @property
     def is_here(self) -> bool:
         """Whether this host is asked itself."""
-        return self.source is None and self.connect is None and not self.host
+        return not (self.source or self.connect or self.host)
 
     def check(self) -> None:
         """Hold them against each other.
