@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.options import JSON, LAB
+from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
-from provision.cli.selection import all_hosts
+from provision.cli.selection import all_hosts, by_host, chosen
 from provision.cli.steps import diff_lines, step_row
 from provision.lab.file import read_lab
 
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 
 @click.command(short_help="What is there, and what has drifted.")
 @LAB
+@MACHINES
 @JSON
 @click.pass_obj
-def status(output: Output, lab: str, *, as_json: bool) -> int:
+def status(output: Output, lab: str, machines: Sequence[str], *, as_json: bool) -> int:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it."""
     from provision.verbs.status import host_status
 
     read = read_lab(lab)
-    hosts = all_hosts(read)
+    hosts = by_host(read, chosen(read, machines)) if machines else all_hosts(read)
     outcomes = on_hosts(
         output, read, list(hosts), "status", lambda session, _: host_status(session, hosts[session.host])
     )
     found = [outcome.value for outcome in outcomes if outcome.value]
     if as_json:
-        machines = [_machine_row(row) for status in found for row in status.machines]
+        machine_rows = [_machine_row(row) for status in found for row in status.machines]
         rows = [
             {
                 "host": s.host,
@@ -46,7 +47,7 @@ def status(output: Output, lab: str, *, as_json: bool) -> int:
             }
             for s in found
         ]
-        document = {"schema": "rscvm/status/1", "hosts": rows, "machines": machines}
+        document = {"schema": "rscvm/status/1", "hosts": rows, "machines": machine_rows}
         output.json({**document, **errors_of(outcomes)})
         return worst(outcomes)
     for status in found:
