@@ -69,7 +69,7 @@ def test_a_libvirt_of_several_that_cannot_be_asked_hides_no_other(
     assert status == 3
     assert [nic["machine"] for nic in document["nics"]] == ["web-2022"]
     assert [error["message"].partition(":")[0] for error in document["errors"]] == [
-        "no libvirt answers at qemu+unix"
+        "libvirt does not answer at qemu+unix"
     ]
 
 
@@ -83,7 +83,10 @@ def test_several_domains_are_fixed_wherever_they_are(
 
     assert [nic["machine"] for nic in document["nics"]] == ["both", "both", "web-2022"]
     assert run(["fix", "--dry-run", "--connect", uris[0], "mail-2022", "both"]) == 4
+    assert capsys.readouterr().out
     assert run(["fix", "--dry-run", *both, "nobody"]) == 2
+    assert run(["fix", "--dry-run", "--connect", uris[0], "both", "nobody"]) == 2
+    assert capsys.readouterr().out == "", "nothing is done where one of them is not there"
     assert run(["fix", *both, "--host", "ssh://h", "both"]) == 2
 
 
@@ -112,8 +115,10 @@ def test_a_domain_in_place_of_a_lab_file_is_told_the_command_that_was_meant(
 
     assert run([command, "mail-2020"]) == 2
     assert capsys.readouterr().err.splitlines()[1] == (
-        f"hint: did you mean mail-2022? such a domain is at {chosen}: `rscvm {command} --connect {chosen} DOMAIN`"
+        f"hint: did you mean mail-2022? `rscvm {command} --connect {chosen} mail-2022`"
     )
+    assert run([command, "zebra"]) == 2
+    assert capsys.readouterr().err.endswith(f"hint: nor is there a domain of that name at {chosen}\n")
 
 
 def test_a_file_that_is_mistyped_is_told_the_nearest_and_no_libvirt_is_asked(

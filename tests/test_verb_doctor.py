@@ -92,6 +92,22 @@ def test_a_kvm_is_of_use_unless_it_is_slower_than_tcg(took: int, state: str) -> 
     assert (f"slower than TCG: {took} ms against 769 ms" in kvm.seen) is (state == "miss")
 
 
+def test_a_kvm_that_may_not_be_opened_is_said_to_be_that_and_not_kept_for_others() -> None:
+    """The words are those of QEMU 7.2.22, as a user of no rights gets them."""
+    edges = probed("tcg 769\nkvm denied qemu-system-x86_64: failed to initialize kvm: Permission denied\n")
+
+    kvm = found(edges)["kvm"]
+
+    assert (kvm.state, kvm.seen) == (
+        "miss",
+        "qemu-system-x86_64: failed to initialize kvm: Permission denied",
+    )
+    assert "usermod -aG kvm USER" in kvm.fix
+    assert not any(words[0] == "keep" for words in edges.runner.did)
+    found(other := RecordedEdges())
+    assert any(words[0] == "keep" for words in other.runner.did)
+
+
 def test_a_host_that_had_no_time_for_the_probe_is_not_told_to_reinstall_qemu() -> None:
     findings = found(probed(recorded("probe-both-late.txt")))
 

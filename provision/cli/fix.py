@@ -94,9 +94,7 @@ def fix(
     if uris:
         if not names:
             raise RequestError("--connect takes a DOMAIN, or several", hint=_TAKES)
-        if host and len(uris) > 1:
-            raise RequestError("--host goes with a single --connect")
-        which = [(uri, host, name) for uri, name in located(output, uris, [*dict.fromkeys(names)])]
+        which = [(uri, host, name) for uri, name in located(output, uris, host, [*dict.fromkeys(names)])]
         outcomes = _fix_domains(output, which, look, wait if restart else None, dry_run=dry_run)
     else:
         _refuse(names, host, restart=restart)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provision.edges.uri import reach, system_uri
 from provision.runtime.errors import RequestError, RscvmError
-from provision.runtime.near_names import did_you_mean
+from provision.runtime.near_names import did_you_mean, near_names
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -147,18 +147,20 @@ def _refuse_twice(uris: Sequence[str]) -> None:
         raise RequestError(f"--connect: {short(twice, _LONGEST)} is named twice")
 
 
-def located(output: Output, uris: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
-    """Each domain with the libvirt that it is at; of a single libvirt that is not asked.
+def located(output: Output, uris: Sequence[str], host: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each domain with the libvirt that it is at; where there is one of each, that is not asked.
 
-    :raise RequestError: when one is at none of several, or a libvirt is named twice.
+    :raise RequestError: when one is nowhere, or a libvirt is named twice.
     """
-    if len(uris) == 1:
-        return [(uris[0], name) for name in names]
+    if len(uris) == len(names) == 1:
+        return [(uris[0], names[0])]
+    if host and len(uris) > 1:
+        raise RequestError("--host goes with a single --connect")
     _refuse_twice(uris)
     known: dict[str, list[str]] = {}
     for uri in uris:
-        with reached(output, uri, "") as (host, edges):
-            known[uri] = edges.libvirt(host).names()
+        with reached(output, uri, host) as (name, edges):
+            known[uri] = edges.libvirt(name).names()
     refuse_absent(names, [each for there in known.values() for each in there], uris)
     return [(uri, name) for uri in uris for name in names if name in known[uri]]
 
@@ -174,25 +176,32 @@ def refuse_no_file(output: Output, command: str, names: Sequence[str]) -> None:
 
 def _meant(output: Output, command: str, names: Sequence[str]) -> str:
     """What may have been meant by a lab file that is not there: another file, or a domain of libvirt's own choice."""
-    first, words = names[0], f"`rscvm {command} --connect {{}} {short(shlex.join(names), _LONGEST)}`"
+    first, *more = names
     if "/" in first or first.endswith((".yaml", ".yml")):
         return _near_file(Path(first))
+
+    def words(uri: str, name: str) -> str:
+        return f"`rscvm {command} --connect {short(shlex.join([uri, name, *more]), _LONGEST)}`"
+
     try:
         own = chosen_uri(None)
     except RscvmError:
-        return f"for a domain of libvirt's: {words.format('qemu:///system')}"
+        return f"for a domain of libvirt's: {words('qemu:///system', first)}"
+    silent: list[str] = []
     for uri in filter(None, (own, system_uri(own))):
         try:
             with reached(output, uri, "") as (host, edges):
                 known = edges.libvirt(host).names()
         except RscvmError:
+            silent.append(uri)
             continue
-        at = short(uri, _LONGEST)
         if first in known:
-            return f"it is a domain at {at}: {words.format(shlex.quote(at))}"
-        if near := did_you_mean(first, known):
-            return f"{near}such a domain is at {at}: `rscvm {command} --connect {shlex.quote(at)} DOMAIN`"
-    return f"for a domain of libvirt's: {words.format(shlex.quote(short(own, _LONGEST)))}"
+            return f"it is a domain at {short(uri, _LONGEST)}: {words(uri, first)}"
+        if near := near_names(first, known):
+            return f"did you mean {short(near[0], _LONGEST)}? {words(uri, near[0])}"
+    if silent:
+        return f"for a domain of libvirt's: {words(silent[-1], first)}"
+    return f"nor is there a domain of that name at {short(own, _LONGEST)}"
 
 
 def _near_file(path: Path) -> str:

@@ -28,6 +28,11 @@ class Accelerators:
     kvm: int | Failed
 
     @property
+    def denied(self) -> bool:
+        """Whether KVM may be of use to others than who asked."""
+        return isinstance(self.kvm, Failed) and self.kvm.denied
+
+    @property
     def kvm_is_of_use(self) -> bool:
         """Whether KVM works and is not slower than TCG."""
         if not isinstance(self.kvm, int):
@@ -59,9 +64,7 @@ def _took(said: str) -> int | Failed:
 
 
 def _said(took: int | Failed) -> str:
-    if isinstance(took, int):
-        return str(took)
-    return f"{'late' if took.late else 'denied' if took.denied else 'failed'} {took.words}"
+    return str(took) if isinstance(took, int) else f"{'late' if took.late else 'failed'} {took.words}"
 
 
 def written_accelerators(key: str, found: Accelerators) -> str:

@@ -16,11 +16,16 @@ _LONGEST = 255
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean vm-1 or vm-2? `, for the beginning of a hint; nothing where none is like the name."""
+    close = [short(each, _LONGEST) for each in near_names(name, known)]
+    return f"did you mean {' or '.join(close)}? " if close else ""
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """At most three of these names that are like one, the nearest first."""
     from difflib import get_close_matches  # noqa: PLC0415 - only for who has mistyped
 
     by_plain = {plain(each[:_LONGEST]): each for each, _ in zip(known, range(_MOST), strict=False)}
-    close = [by_plain[each] for each in get_close_matches(plain(name[:_LONGEST]), by_plain, n=3, cutoff=0.6)]
-    return f"did you mean {' or '.join(short(each, _LONGEST) for each in close)}? " if close else ""
+    return [by_plain[each] for each in get_close_matches(plain(name[:_LONGEST]), by_plain, n=3, cutoff=0.6)]
 
 
 def plain(name: str) -> str:

@@ -135,7 +135,7 @@ def test_a_kvm_that_may_not_be_opened_is_said_to_be_that(host: Hypervisor) -> No
         host.path("/dev/kvm").unlink()
 
     [kvm] = [finding for finding in there["findings"] if finding["name"] == "kvm"]
-    assert (kvm["state"], "Permission denied" in kvm["seen"]) == ("miss", True)
+    assert (kvm["state"], "Permission denied" in kvm["seen"]) == ("miss", True), kvm
     assert kvm["fix"].startswith("run it as root, or be in the group of /dev/kvm")
 
 
@@ -150,11 +150,11 @@ def test_one_that_does_not_run_is_told_with_the_unit_that_is_installed_here(host
     absent = asked(host, "check", "--connect", SYSTEM)
 
     for status, message, hint in (refused, absent):
-        assert (status, message.startswith(f"no libvirt answers at {SYSTEM}: ")) == (3, True)
+        assert (status, message.startswith(f"libvirt does not answer at {SYSTEM}: ")) == (3, True)
         unit = hint.removeprefix("start it: `systemctl start ").removesuffix("`")
         assert host.output(["find", "/etc/systemd/system", "/usr/lib/systemd/system", "-name", unit])
     status, message, hint = asked(host, "import", "win-2022")
-    assert (status, message.startswith("no libvirt answers at libvirt's default: "), hint) == (
+    assert (status, message.startswith("libvirt does not answer at libvirt's default: "), hint) == (
         3,
         True,
         absent[2],

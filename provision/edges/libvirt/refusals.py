@@ -43,13 +43,16 @@ def refused(uri: str, shown: str, error: Any) -> RscvmError:
     system = error.get_error_code() == binding().VIR_ERR_SYSTEM_ERROR
     number = error.get_int1() if system and here else 0
     if _is_no_uri(uri, error):
-        return RequestError(f"{shown} is no libvirt's URI: {said}", hint=_FORMS)
+        words = "" if number else f": {said}"  # whoever was not reached has not looked at it
+        return RequestError(f"{shown} is no libvirt's URI{words}", hint=_FORMS)
     if number in (errno.EACCES, errno.EPERM) or _is_polkits(error):
         hint = _THERE_DENIED if not here else _SOCKET if number else _POLKIT
         return HostError(f"libvirt at {shown} does not let this user in: {said}", hint=hint)
     if number in (errno.ENOENT, errno.ECONNREFUSED):
-        return HostError(f"no libvirt answers at {shown}: {said}", hint=_nobody(asked.path, asked.query))
-    return HostError(f"libvirt does not answer at {shown}: {said}", hint="" if here else _THERE)
+        hint = _nobody(asked.path, asked.query)
+    else:
+        hint = "" if here else _THERE
+    return HostError(f"libvirt does not answer at {shown}: {said}", hint=hint)
 
 
 def _is_no_uri(uri: str, error: Any) -> bool:
