@@ -129,8 +129,9 @@ def test_a_file_that_is_mistyped_is_told_the_nearest_and_no_libvirt_is_asked(
 
     assert run(["check", str(tmp_path / "hlkrsc.yaml")]) == 2
     assert capsys.readouterr().err.endswith("hint: did you mean hlk-rsc.yaml?\n")
-    assert run(["check", "/nowhere/lab.yaml"]) == 2
-    assert capsys.readouterr().err == "rscvm: there is no lab file /nowhere/lab.yaml\n"
+    for name in ("/nowhere/lab.yaml", f"{tmp_path}/zebra", "zebra.yml"):
+        assert run(["check", name]) == 2
+        assert capsys.readouterr().err == f"rscvm: there is no lab file {name}\n"
 
 
 @pytest.mark.usefixtures("chosen")

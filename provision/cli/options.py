@@ -48,7 +48,7 @@ def one_to_stdout(*, as_json: bool, **files: str | None) -> bool:
     :raise RequestError: when two would.
     """
     there = [f"--{name} -" for name, file in files.items() if file == STDOUT]
-    if len(there) + as_json > 1 and there:
+    if len(there) + as_json > 1:
         raise RequestError(f"{' and '.join([*there, *['--json'] * as_json])}: one of them can have stdout")
     return bool(there)
 
