@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 POLKIT = "/usr/lib/polkit-1/polkitd"
+WANTS = "/etc/systemd/system/sockets.target.wants"
 SYSTEM = "qemu:///system"
 OFF = "<domain type='qemu'><name>win-2022</name><memory>65536</memory><os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
 LAB = """version: 1
@@ -151,11 +152,20 @@ def test_one_that_does_not_run_is_told_with_the_unit_that_is_installed_here(host
 
     for status, message, hint in (refused, absent):
         assert (status, message.startswith(f"libvirt does not answer at {SYSTEM}: ")) == (3, True)
-        unit = hint.removeprefix("start it: `systemctl start ").removesuffix("`")
-        assert host.output(["find", "/etc/systemd/system", "/usr/lib/systemd/system", "-name", unit])
+        assert hint == "start it: `systemctl start libvirtd.socket`"
     status, message, hint = asked(host, "import", "win-2022")
     assert (status, message.startswith("libvirt does not answer at libvirt's default: "), hint) == (
         3,
         True,
         absent[2],
     )
+
+    units = "/etc/systemd/system"
+    for unit in ("libvirtd", "virtqemud"):
+        host.output(
+            ["sh", "-c", f"mkdir -p {WANTS} && echo >{units}/{unit}.socket && rm -f {WANTS}/{unit}.socket"]
+        )
+    host.output(["ln", "-s", f"{units}/virtqemud.socket", WANTS])
+    assert asked(host, "check", "--connect", SYSTEM)[2] == "start it: `systemctl start virtqemud.socket`"
+    host.output(["sh", "-c", f"rm {WANTS}/virtqemud.socket && ln -s {units}/libvirtd.socket {WANTS}"])
+    assert asked(host, "check", "--connect", SYSTEM)[2] == "start it: `systemctl start libvirtd.socket`"
