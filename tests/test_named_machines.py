@@ -119,6 +119,18 @@ def test_disarm_takes_the_machines_that_have_the_flags(
     )
 
 
+@pytest.mark.parametrize("command", ["disarm", "enforce"])
+def test_of_a_host_those_machines_are_meant_that_can_be(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = tmp_path / "hlk.yaml"
+    two = HLK.replace("BACKEND", "").replace("version: 1", "version: 1\nhosts: {hv9: {address: hv9.invalid}}")
+    lab.write_text(f"{two}machines: {{other: {{host: hv9, backend: qemu, guest: linux, memory: 1GiB}}}}\n")
+
+    assert run(["hck", command, str(lab), "hv9"]) == 2
+    assert "hv9 has `rsc: hck`" in capsys.readouterr().err
+
+
 def test_down_of_a_machine_that_is_nobodys_says_the_nearest() -> None:
     with pytest.raises(RequestError) as raised:
         planned_down(session_on(RecordedEdges()), ["domm"])

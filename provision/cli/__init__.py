@@ -51,7 +51,7 @@ def rscvm(context: click.Context) -> None:
     """Windows on KVM that receives at full speed: make RSC-ready VMs, and tell which layer breaks RSC.
 
     LAB is a lab file: one YAML file that says which machines there are. Progress goes to stderr,
-    results to stdout; every command takes --json. The options below go on both sides of a command.
+    results to stdout; every command takes --json. -q, -v and --color go on both sides of a command.
 
     Exit status: 0 done, or every NIC ready. 1 a NIC is not ready. 2 usage or lab file. 3 the host, or
     something on it, failed. 4 something could not be asked. 130 interrupted.

@@ -84,7 +84,7 @@ _FILE = click.Path(dir_okay=False)
     "--connect",
     multiple=True,
     metavar="URI",
-    help="Domains of this libvirt, made by anyone; of several, of all.",
+    help="Domains of this libvirt, made by anyone; several can be named.",
 )
 @click.option(
     "--qmp",

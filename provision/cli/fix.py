@@ -38,7 +38,7 @@ _TAKES = "`rscvm fix LAB [MACHINE]...`, or `rscvm fix --connect URI DOMAIN`; `rs
     "uris",
     multiple=True,
     metavar="URI",
-    help="Fix DOMAIN of this libvirt, whoever made it; several.",
+    help="Fix DOMAIN of this libvirt, whoever made it; several can be named.",
 )
 @click.option(
     "--host", default="", metavar="ssh://USER@HOST", help="Where its TAPs are; by default the URI's host."

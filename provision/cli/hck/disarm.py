@@ -37,9 +37,10 @@ def disarm(output: Output, lab: str, machines: Sequence[str], *, restart: bool, 
     armed = [name for name, machine in read.machines.items() if is_armed(machine)]
     if not armed:
         raise RequestError("no machine of this lab file has `rsc: hck`")
-    names = chosen(read, machines) if machines else armed
-    if without := [name for name in names if name not in armed]:
-        words = f"no NIC of {', '.join(without)} has `rsc: hck`"
+    names = [name for name in chosen(read, machines) if name in armed]
+    without = [name for name in machines if name in read.machines and name not in armed]
+    if without or not names:
+        words = f"no NIC of {', '.join(without or machines)} has `rsc: hck`"
         raise RequestError(words, hint=f"these machines have one: {', '.join(armed)}")
     hosts = by_host(read, names)
     outcomes = on_hosts(
