@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.real.domains import define
+from tests.real.domains import define, domain, interface
 from tests.real.hypervisor import SOCKET, Hypervisor, wait_for
 from tests.real.preloaded import rscvm
 
@@ -32,8 +32,9 @@ machines:
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Hypervisor]:
+def host(guest: Path) -> Iterator[Hypervisor]:
     """A libvirtd as it is installed, so polkit is asked about users, with one domain, which is off."""
+    assert guest.is_dir()
     with Hypervisor() as host:
         host.output(["mkdir", "/run/dbus"])
         host.output(["dbus-daemon", "--system", "--fork"])
@@ -115,6 +116,31 @@ def test_a_domain_in_place_of_a_lab_file_is_told_the_command_that_was_meant(
     assert asked(host, command, "win-2022") == (
         2, "there is no lab file win-2022", f"it is a domain at {SYSTEM}: {meant}")  # fmt: skip
     assert asked(host, command, "--connect", SYSTEM, "win2022")[2].startswith("did you mean win-2022? ")
+
+
+def test_several_domains_are_fixed_and_none_where_one_of_them_is_not_there(
+    host: Hypervisor, tmp_path: Path
+) -> None:
+    """Their definitions are what is edited: their guests are not waited for."""
+    host.output(["ip", "link", "add", "br0", "up", "type", "bridge"])
+    broken = interface(more="<driver><guest tso4='off'/></driver>")
+    for name in ("web", "mail"):
+        define(host, domain(name, broken))
+        host.virsh("start", name)
+
+    def fixed(*names: str) -> tuple[int, list[str]]:
+        state = {"XDG_STATE_HOME": str(tmp_path)}
+        done = rscvm(host, "fix", "--connect", SYSTEM, *names, "--json", env=state)
+        document = json.loads(done.stdout)
+        return done.returncode, [change["nic"] for change in document.get("changed", ())]
+
+    definitions = [host.virsh("dumpxml", "--inactive", name) for name in ("web", "mail")]
+    assert fixed("web", "mial") == (2, [])
+    assert [host.virsh("dumpxml", "--inactive", name) for name in ("web", "mail")] == definitions
+    assert fixed("web", "mail", "web") == (1, ["web.net0", "mail.net0"])
+    assert not any("tso4='off'" in host.virsh("dumpxml", "--inactive", name) for name in ("web", "mail"))
+    for name in ("web", "mail"):
+        host.virsh("destroy", name)
 
 
 def test_one_machine_of_a_lab_has_its_status(host: Hypervisor, tmp_path: Path) -> None:
