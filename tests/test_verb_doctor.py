@@ -9,7 +9,7 @@ import pytest
 
 from provision.lab.spec import Lab
 from provision.runtime.command import QEMU
-from provision.runtime.errors import HostError
+from provision.runtime.errors import HostError, RequestError
 from provision.verbs.doctor import HostFinding, examine
 from tests.recorded_answers import LAB, PATHS, changed_lab, recorded
 from tests.recorded_host import RecordedEdges, RecordedLibvirt, brought_up
@@ -164,6 +164,17 @@ def test_a_libvirt_that_does_not_answer_is_a_miss_where_a_machine_is_its(
 
     words, hint = recorded("libvirt-gone.txt").splitlines()
     assert (libvirt.state, libvirt.seen, libvirt.fix) == (state, words, hint)
+
+
+def test_a_libvirt_whose_uri_is_none_is_a_miss_beside_what_else_was_found() -> None:
+    class Mistyped(RecordedEdges):
+        def libvirt(self, host: str) -> Any:
+            raise RequestError(f"qemu:///sistem is no libvirt's URI on {host}", hint="such as qemu:///system")
+
+    findings = found(Mistyped())
+
+    assert (findings["libvirt"].state, findings["libvirt"].fix) == ("miss", "such as qemu:///system")
+    assert findings["tcg"].state == "good"
 
 
 def test_a_lab_is_not_held_against_a_libvirt_that_does_not_answer_but_its_bare_machines_are() -> None:
