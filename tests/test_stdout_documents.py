@@ -71,7 +71,7 @@ def test_a_report_of_bench_goes_to_stdout_alone(found: Benched, capsys: pytest.C
     asked = _Asked(("lab.yaml", "vm"), None, "", "", "", "", 5, 5, reference=False, min_gain=None,
                    junit="-", html=None, as_json=False)  # fmt: skip
 
-    _shown(Output(), asked, found, alone=True)
+    _shown(Output(), asked, found)
 
     assert capsys.readouterr().out.startswith("<?xml")
 

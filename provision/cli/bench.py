@@ -65,6 +65,15 @@ class _Asked:
             raise RequestError("--host goes with --connect: a lab file says itself where its machines are")
         if self.sender and self.connect is not None:
             raise RequestError("--sender is a host of a lab file, and goes with LAB MACHINE")
+        one_to_stdout(as_json=self.as_json, junit=self.junit, html=self.html)
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether a document has stdout to itself.
+
+        :raise RequestError: when two would.
+        """
+        return one_to_stdout(as_json=self.as_json, junit=self.junit, html=self.html)
 
     @property
     def course(self) -> Course:
@@ -132,12 +141,11 @@ def bench(output: Output, /, **options: Any) -> int:
     if asked.connect is None and asked.names:
         refuse_no_file(output, "bench", asked.names)
     asked.check()
-    alone = one_to_stdout(as_json=asked.as_json, junit=asked.junit, html=asked.html)
     with _machine(output, asked) as (session, source):
         from provision.verbs.bench.bench import bench as measure
 
         found = measure(session, source, asked.course, output.say)
-    return _shown(output, asked, found, alone=alone)
+    return _shown(output, asked, found)
 
 
 def _server(text: str) -> Server:
@@ -180,12 +188,12 @@ def _machine(output: Output, asked: _Asked) -> Iterator[tuple[HostSession, Machi
         yield HostSession(edges, lab, host, whoami("bench")), lab_source(edges, lab, host, [machine])
 
 
-def _shown(output: Output, asked: _Asked, found: Benched, *, alone: bool = False) -> int:
+def _shown(output: Output, asked: _Asked, found: Benched) -> int:
     """Show what was measured, or why nothing was, unless a document has stdout alone; return the exit status."""
     from provision.cli.check import judged
     from provision.verify.report.document import exit_status as verdict_status
 
-    gain = found.gain
+    gain, alone = found.gain, asked.to_stdout
     if gain is None:
         more = {"schema": "rscvm/bench/1", "gain": None}
         verdicts = [found.verdict]
