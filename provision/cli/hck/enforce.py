@@ -58,8 +58,7 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
         )
     hosts = by_host(read, [name for name in named if hck_nics(read, [name])])
     if not hosts:
-        where = f"on {', '.join(machines)}" if machines else "of this lab file"
-        raise RequestError(f"no machine {where} has `rsc: hck`")
+        raise RequestError(f"no machine of {', '.join(machines) or 'this lab file'} has `rsc: hck`")
     output.say("Ctrl-C ends it, and puts tx back where it was set off.")
     voice = _Speaker(output, alone=len(hosts) == 1, as_json=as_json)
     with edges_of(read, output) as edges:
