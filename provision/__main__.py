@@ -12,6 +12,8 @@ import sys
 _OBJECTS = 100_000
 """What is imported and read stays, and Python would look through it for garbage a hundred times."""
 
+_INTERRUPTED = b'{"schema": "rscvm/error/1", "message": "interrupted", "hint": "", "exit": 130}\n'
+
 
 def _open_streams() -> None:
     """Put /dev/null where a standard stream was closed: else the next socket or file would be taken for it."""
@@ -33,6 +35,8 @@ def main() -> None:
         rscvm()
     except KeyboardInterrupt:
         os.write(2, b"rscvm: interrupted\n")
+        if "--json" in sys.argv and "provision.cli" not in sys.modules:  # so nothing has been printed
+            os.write(1, _INTERRUPTED)
         sys.exit(130)
 
 

@@ -245,6 +245,7 @@ def test_only_a_probe_that_said_so_was_late() -> None:
     words = {
         "late": Failed("it took too long", late=True),
         "failed": Failed("it took too long"),
+        "denied": Failed("it took too long", denied=True),
         "strange": Failed("strange it took too long"),
     }
     for kind, expected in words.items():

@@ -114,7 +114,7 @@ def test_the_systems_libvirt_is_beside_a_users_own(uri: str, system: str) -> Non
 
 def test_machines_of_a_command_line_are_named_beside_a_lab_file_or_a_libvirt() -> None:
     assert Machines(("lab.yaml", "a")).named == {"a"}
-    assert Machines(("a", "b"), connect="qemu:///system").named == {"a", "b"}
+    assert Machines(("a", "b"), connect=("qemu:///system",)).named == {"a", "b"}
 
 
 HOSTS_ONLY = "version: 1\nhosts: {local: {bridges: {br0: {}}}}\n"

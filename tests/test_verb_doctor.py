@@ -9,7 +9,7 @@ import pytest
 
 from provision.lab.spec import Lab
 from provision.runtime.command import QEMU
-from provision.runtime.errors import HostError
+from provision.runtime.errors import HostError, RequestError
 from provision.verbs.doctor import HostFinding, examine
 from tests.recorded_answers import LAB, PATHS, changed_lab, recorded, rows
 from tests.recorded_host import RecordedEdges, RecordedLibvirt, brought_up
@@ -33,18 +33,15 @@ def lacking(edges: RecordedEdges, lab: Lab | None = None, names: tuple[str, ...]
     return [each.name for each in examine(edges, lab, "local", names) if each.state == "miss"]
 
 
-def probed(text: str) -> RecordedEdges:
-    """The host, with another answer to the probe of accelerators."""
-    edges = RecordedEdges()
-    edges.runner.answers[PROBE] = [0, text, ""]
-    return edges
-
-
 def answering(asked: str, *answer: Any) -> RecordedEdges:
     edges = RecordedEdges()
     assert asked in edges.runner.answers
     edges.runner.answers[asked] = answer
     return edges
+
+
+def probed(text: str) -> RecordedEdges:
+    return answering(PROBE, 0, text, "")
 
 
 class Gone(RecordedEdges):
@@ -90,6 +87,22 @@ def test_a_kvm_is_of_use_unless_it_is_slower_than_tcg(took: int, state: str) -> 
 
     assert kvm.state == state
     assert (f"slower than TCG: {took} ms against 769 ms" in kvm.seen) is (state == "miss")
+
+
+def test_a_kvm_that_may_not_be_opened_is_said_to_be_that_and_not_kept_for_others() -> None:
+    """The words are those of QEMU 7.2.22, as a user of no rights gets them."""
+    edges = probed("tcg 769\nkvm denied qemu-system-x86_64: failed to initialize kvm: Permission denied\n")
+
+    kvm = found(edges)["kvm"]
+
+    assert (kvm.state, kvm.seen) == (
+        "miss",
+        "qemu-system-x86_64: failed to initialize kvm: Permission denied",
+    )
+    assert "usermod -aG kvm USER" in kvm.fix
+    assert not any(words[0] == "keep" for words in edges.runner.did)
+    found(other := RecordedEdges())
+    assert any(words[0] == "keep" for words in other.runner.did)
 
 
 def test_a_host_that_had_no_time_for_the_probe_is_not_told_to_reinstall_qemu() -> None:
@@ -148,6 +161,16 @@ def test_a_libvirt_that_does_not_answer_is_a_miss_where_a_machine_is_its(
 
     words, hint = recorded("libvirt-gone.txt").splitlines()
     assert (libvirt.state, libvirt.seen, libvirt.fix) == (state, words, hint)
+
+
+def test_a_libvirt_whose_uri_is_none_is_a_miss_beside_what_else_was_found() -> None:
+    class Mistyped(RecordedEdges):
+        def libvirt(self, host: str) -> Any:
+            raise RequestError(f"qemu:///sistem is no libvirt's URI on {host}", hint="such as qemu:///system")
+
+    findings = found(Mistyped())
+    assert (findings["libvirt"].state, findings["libvirt"].fix) == ("miss", "such as qemu:///system")
+    assert findings["tcg"].state == "good"
 
 
 def test_of_a_lab_whose_libvirt_does_not_answer_all_else_is_held_against_the_host() -> None:

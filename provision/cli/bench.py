@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli.options import JSON
+from provision.cli.libvirts import refuse_no_file
+from provision.cli.options import JSON, one_to_stdout
 from provision.cli.output import Output, complain
-from provision.cli.selection import chosen, chosen_hosts
+from provision.cli.selection import chosen_hosts
+from provision.cli.selection import machine as machine_of
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
@@ -67,6 +69,15 @@ class _Asked:
             raise RequestError("--host goes with --connect: a lab file says itself where its machines are")
         if self.sender and self.connect is not None:
             raise RequestError("--sender is a host of a lab file, and goes with LAB MACHINE")
+        one_to_stdout(as_json=self.as_json, junit=self.junit, html=self.html)
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether a document has stdout to itself.
+
+        :raise RequestError: when two would.
+        """
+        return one_to_stdout(as_json=self.as_json, junit=self.junit, html=self.html)
 
     @property
     def course(self) -> Course:
@@ -129,8 +140,8 @@ class _Asked:
     metavar="X",
     help="Exit status 1 where the gain is less, live or to the reference.",
 )
-@click.option("--junit", type=_FILE, metavar="FILE", help="The outcome as JUnit XML, for CI.")
-@click.option("--html", type=_FILE, metavar="FILE", help="A page of its own, with plots.")
+@click.option("--junit", type=_FILE, metavar="FILE", help="The outcome as JUnit XML, for CI; - for stdout.")
+@click.option("--html", type=_FILE, metavar="FILE", help="A page of its own, with plots; - for stdout.")
 @JSON
 @click.pass_obj
 def bench(output: Output, /, **options: Any) -> int:
@@ -142,6 +153,8 @@ def bench(output: Output, /, **options: Any) -> int:
     `check` says of it is shown.
     """
     asked = _Asked(**options)
+    if asked.connect is None and asked.names:
+        refuse_no_file(output, "bench", asked.names)
     asked.check()
     with _machine(output, asked) as (session, source):
         from provision.verbs.bench.bench import bench as measure
@@ -171,7 +184,7 @@ def _server(text: str) -> Server:
 def _machine(output: Output, asked: _Asked) -> Iterator[tuple[HostSession, MachineSource]]:
     """The host of the machine that was named, and how it is asked; connections end with the block."""
     from provision.cli.fleet import edges_of, whoami
-    from provision.cli.targets import reached
+    from provision.cli.libvirts import named_domains, reached
     from provision.host.apply.session import HostSession
     from provision.lab.file import read_lab
     from provision.lab.spec import Lab
@@ -181,10 +194,11 @@ def _machine(output: Output, asked: _Asked) -> Iterator[tuple[HostSession, Machi
         with reached(output, asked.connect, asked.host) as (host, edges):
             # Of no lab file: a name that no lab has, below which the lock lies, and the host's own undo.
             nobodys = Lab.model_construct(version=1, name=".bench")
-            yield HostSession(edges, nobodys, host, whoami("bench")), domain_source(edges, host, asked.names)
+            source = named_domains(domain_source(edges, host, asked.names), edges, asked.connect, asked.names)
+            yield HostSession(edges, nobodys, host, whoami("bench")), source
         return
     lab = read_lab(asked.names[0])
-    [machine] = chosen(lab, asked.names[1:])
+    machine = machine_of(lab, asked.names[1])
     chosen_hosts(lab, [asked.sender] if asked.sender else [])
     host = lab.machines[machine].host
     with edges_of(lab, output) as edges:
@@ -192,13 +206,17 @@ def _machine(output: Output, asked: _Asked) -> Iterator[tuple[HostSession, Machi
 
 
 def _shown(output: Output, asked: _Asked, found: Benched) -> int:
-    """Show what was measured, or why nothing was, write the documents, and return the exit status."""
+    """Show what was measured, or why nothing was, unless a document has stdout alone; return the exit status."""
     from provision.cli.check import judged
+    from provision.verify.report.document import exit_status as verdict_status
 
-    gain = found.gain
+    gain, alone = found.gain, asked.to_stdout
     if gain is None:
         more = {"schema": "rscvm/bench/1", "gain": None}
-        status = judged(output, [found.verdict], as_json=asked.as_json, more=more)
+        verdicts = [found.verdict]
+        status = (
+            verdict_status(verdicts) if alone else judged(output, verdicts, as_json=asked.as_json, more=more)
+        )
         _write(asked, found)
         known = "the NIC is not ready" if status == 1 else "whether the NIC is ready is not known"
         complain(f"nothing was measured: {known}")
@@ -207,7 +225,7 @@ def _shown(output: Output, asked: _Asked, found: Benched) -> int:
 
     if asked.as_json:
         output.json(as_json(gain))
-    else:
+    elif not alone:
         output.show(as_text(gain))
     _write(asked, found)
     if found.trouble is not None:

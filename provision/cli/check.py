@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provision.cli.fleet import errors_of, raise_or_tell, worst
+from provision.cli.options import one_to_stdout
 from provision.cli.output import Output, complain
 from provision.cli.targets import Machines, sources_of
 from provision.edges.files.write import write_text
@@ -29,7 +30,7 @@ class _Asked:
     """The options, as they stand on the command line."""
 
     names: tuple[str, ...]
-    connect: str | None
+    connect: tuple[str, ...]
     qmp: str | None
     host: tuple[str, ...]
     observe: float
@@ -71,13 +72,26 @@ class _Asked:
                 "--from: what was asked has been answered; only --json, --junit and --html go with it"
             )
 
+    @property
+    def to_stdout(self) -> bool:
+        """Whether a document has stdout to itself.
+
+        :raise RequestError: when two would.
+        """
+        return one_to_stdout(as_json=self.as_json, junit=self.junit, html=self.html, save=self.save)
+
 
 _FILE = click.Path(dir_okay=False)
 
 
 @click.command(short_help="The ladder of every NIC: what breaks RSC.")
 @click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]")
-@click.option("--connect", metavar="URI", help="Domains of this libvirt, made by anyone.")
+@click.option(
+    "--connect",
+    multiple=True,
+    metavar="URI",
+    help="Domains of this libvirt, made by anyone; several can be named.",
+)
 @click.option(
     "--qmp",
     metavar="SOCKET",
@@ -112,12 +126,17 @@ _FILE = click.Path(dir_okay=False)
     metavar="SECONDS",
     help="Keep looking, every so often: rate, mean frame and verdict of each NIC.",
 )
-@click.option("--junit", type=_FILE, metavar="FILE", help="The verdicts as JUnit XML, for CI.")
-@click.option("--html", type=_FILE, metavar="FILE", help="A page of its own: every ladder and its evidence.")
+@click.option("--junit", type=_FILE, metavar="FILE", help="The verdicts as JUnit XML, for CI; - for stdout.")
+@click.option(
+    "--html",
+    type=_FILE,
+    metavar="FILE",
+    help="A page of its own: every ladder and its evidence; - for stdout.",
+)
 @click.option(
     "--save",
     metavar="DIR",
-    help="Keep every raw answer, to attach to a bug report: domain XML, names, addresses, command lines; passwords masked.",
+    help="Keep every raw answer, to attach to a bug report: domain XML, names, addresses, command lines; passwords masked; - for a tar archive on stdout.",
 )
 @click.option(
     "--from",
@@ -136,8 +155,11 @@ def check(output: Output, /, **options: Any) -> int:
     whole. libvirt marks a domain whose monitor was asked as tainted; --no-monitor does without. Guests whose lab file
     says how (`ask`), and all with --guest, are asked whether RSC is on there, and what keeps it from working.
     """
+    from provision.verify.report.document import exit_status
+
     asked = _Asked(**options)
     asked.check()
+    alone = asked.to_stdout
     outcomes, nothing = _outcomes(output, asked)
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
@@ -145,7 +167,8 @@ def check(output: Output, /, **options: Any) -> int:
         _write(output, verdicts, errors, asked, nothing)
     if len(outcomes) == 1:
         raise_or_tell(outcomes)
-    status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
+    more = errors_of(outcomes)
+    status = exit_status(verdicts) if alone else judged(output, verdicts, as_json=asked.as_json, more=more)
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")

@@ -9,7 +9,7 @@ import click
 from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
-from provision.cli.selection import all_hosts, by_host
+from provision.cli.selection import all_hosts, by_host, without_hosts
 from provision.lab.file import read_lab
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def down(output: Output, lab: str, machines: Sequence[str], *, keep_disks: bool,
     from provision.verbs.down import take_down
 
     read = read_lab(lab)
+    machines = without_hosts(read, machines)
     known = [name for name in machines if name in read.machines]
     hosts = all_hosts(read) if len(known) < len(machines) or not machines else by_host(read, known)
 

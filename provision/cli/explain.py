@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.runtime.errors import RequestError
+from provision.runtime.near_names import did_you_mean, plain
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -81,14 +82,14 @@ def _found(name: str | None) -> _Found:
 
     if name is None:
         return _Found(CATALOGUE, REASONS, KNOWN_ISSUES, TOPICS)
-    wanted = _plain(name)
+    wanted = plain(name)
     reasons = [reason for reason in REASONS if wanted in _names(reason)]
-    ids = {wanted, *(_plain(reason.cause) for reason in reasons)}
+    ids = {wanted, *(plain(reason.cause) for reason in reasons)}
     found = _Found(
-        [cause for cause in CATALOGUE if _plain(cause.id) in ids],
+        [cause for cause in CATALOGUE if plain(cause.id) in ids],
         reasons,
-        [issue for issue in KNOWN_ISSUES if wanted in map(_plain, (ISSUES, issue.id, *issue.also))],
-        {topic: told(topic) for topic in TOPICS if _plain(topic) == wanted},
+        [issue for issue in KNOWN_ISSUES if wanted in map(plain, (ISSUES, issue.id, *issue.also))],
+        {topic: told(topic) for topic in TOPICS if plain(topic) == wanted},
     )
     if not found:
         known = [*(each.id for each in CATALOGUE), *(each.name for each in REASONS)]
@@ -126,26 +127,16 @@ def _show_script(output: Output, script: str, name: str | None, *, as_json: bool
         output.text(run.text)
 
 
-def _plain(name: str) -> str:
-    """A name without what people write otherwise: case, hyphens, blanks."""
-    return "".join(c for c in name.casefold() if c.isalnum())
-
-
 def _names(reason: Reason) -> set[str]:
     """Everything that a reason goes by."""
     code = {str(reason.code)} if reason.code is not None else set()
-    return {_plain(reason.name), *({_plain(reason.cause)} if reason.cause else ()), *code}
+    return {plain(reason.name), *({plain(reason.cause)} if reason.cause else ()), *code}
 
 
 def _nothing(name: str, known: Iterable[str]) -> RequestError:
-    from difflib import get_close_matches
-
-    by_plain = {_plain(each): each for each in known}
-    close = [by_plain[each] for each in get_close_matches(_plain(name), by_plain, n=3, cutoff=0.6)]
-    meant = f"did you mean {' or '.join(close)}? " if close else ""
     return RequestError(
         f"no cause, FailureReason, known issue or topic {short(name, 60)}",
-        hint=f"{meant}`rscvm explain` lists them",
+        hint=f"{did_you_mean(name, known)}`rscvm explain` lists them",
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.options import not_stdout
 from provision.cli.output import Output
-from provision.cli.selection import chosen
+from provision.cli.selection import machine as machine_of
 from provision.edges.files.write import write_all
 from provision.lab.file import read_lab
 
@@ -30,7 +31,11 @@ def schema(output: Output, *, _as_json: bool) -> int:
 @click.argument("lab", type=click.Path())
 @click.argument("machine")
 @click.option(
-    "-o", "directory", type=click.Path(file_okay=False), help="Write the files below this directory."
+    "-o",
+    "directory",
+    type=click.Path(file_okay=False),
+    callback=not_stdout,
+    help="Write the files below this directory.",
 )
 @click.option("--functest", is_flag=True, help="Test cases of RSC for AutoHCK's functest engine instead.")
 @click.option("--json", "as_json", is_flag=True, help="The JSON document also with -o.")
@@ -53,7 +58,7 @@ def autohck(
     from provision.render.functest import FUNCTEST_RUN, FUNCTEST_VERSION, functest_files
 
     read = read_lab(lab)
-    [name] = chosen(read, [machine])
+    name = machine_of(read, machine)
     files, version = (
         (functest_files(read, name), FUNCTEST_VERSION) if functest else (autohck_files(read, name), VERSION)
     )

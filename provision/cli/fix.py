@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.fleet import errors_of, on_hosts, worst
+from provision.cli.fleet import errors_of, on_hosts, raise_or_tell, worst
+from provision.cli.libvirts import located, named_domains, reached, refuse_no_file
 from provision.cli.output import Output, complain
 from provision.cli.selection import by_host, chosen
-from provision.cli.targets import reached
 from provision.lab.file import read_lab
-from provision.runtime.errors import RequestError
+from provision.runtime.errors import RequestError, RscvmError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Say
-    from provision.runtime.deadline import Deadline
     from provision.runtime.parallel import Outcome
     from provision.verbs.check import Look
     from provision.verbs.fix.fix import Fixed
     from provision.verbs.fix.taps import Change
 
+_Which = tuple[str, str, str]
+"""A domain: its libvirt's URI, the host that was named beside that, and its name."""
+_TAKES = "`rscvm fix LAB [MACHINE]...`, or `rscvm fix --connect URI DOMAIN`; `rscvm check` tells what there is to fix"
+
 
 @click.command(short_help="Do what the findings of `check` say.")
-@click.argument("names", nargs=-1, metavar="LAB [MACHINE]... | DOMAIN")
-@click.option("--connect", "uri", metavar="URI", help="Fix DOMAIN of this libvirt, whoever made it.")
+@click.argument("names", nargs=-1, metavar="LAB [MACHINE]... | DOMAIN...")
+@click.option(
+    "--connect",
+    "uris",
+    multiple=True,
+    metavar="URI",
+    help="Fix DOMAIN of this libvirt, whoever made it; several can be named.",
+)
 @click.option(
     "--host", default="", metavar="ssh://USER@HOST", help="Where its TAPs are; by default the URI's host."
 )
@@ -58,7 +67,7 @@ def fix(
     output: Output,
     names: Sequence[str],
     *,
-    uri: str | None,
+    uris: Sequence[str],
     host: str,
     dry_run: bool,
     restart: bool,
@@ -82,16 +91,15 @@ def fix(
     from provision.verbs.check import Look
 
     look = Look(observe=observe, guest=guest)
-    if uri is None:
-        _refuse(names, host, restart=restart)
-        outcomes = _fix_lab(output, names[0], names[1:], look, dry_run=dry_run)
+    if uris:
+        if not names:
+            raise RequestError("--connect takes a DOMAIN, or several", hint=_TAKES)
+        which = [(uri, host, name) for uri, name in located(output, uris, host, [*dict.fromkeys(names)])]
+        outcomes = _fix_domains(output, which, look, wait if restart else None, dry_run=dry_run)
     else:
-        if len(names) != 1:
-            raise RequestError("--connect takes one DOMAIN", hint="rscvm fix --connect URI DOMAIN")
-        from provision.runtime.deadline import Deadline
-
-        deadline = Deadline(wait) if restart else None
-        outcomes = _fix_domain(output, (uri, host, names[0]), look, deadline, dry_run=dry_run)
+        _refuse(names, host, restart=restart)
+        refuse_no_file(output, "fix", names)
+        outcomes = _fix_lab(output, names[0], names[1:], look, dry_run=dry_run)
     return _shown(output, outcomes, as_json=as_json, dry_run=dry_run)
 
 
@@ -104,7 +112,7 @@ def _refuse(names: Sequence[str], host: str, *, restart: bool) -> None:
             "--restart goes with --connect", hint="a lab's machine: `rscvm down --keep-disks` and `rscvm up`"
         )
     if not names:
-        raise click.UsageError("Missing argument 'LAB'.")
+        raise RequestError("fix takes a lab file, or a libvirt's URI and a DOMAIN of it", hint=_TAKES)
 
 
 def _fix_lab(
@@ -121,12 +129,31 @@ def _fix_lab(
     return on_hosts(output, read, list(hosts), "fix", work)
 
 
-def _fix_domain(
-    output: Output, which: tuple[str, str, str], look: Look, restart: Deadline | None, *, dry_run: bool
+def _fix_domains(
+    output: Output, which: Sequence[_Which], look: Look, wait: int | None, *, dry_run: bool
 ) -> Sequence[Outcome[Fixed]]:
-    """Fix one domain: by libvirt's URI, the host that was named beside it, and its name."""
+    """Fix domains one after the other; of a single one its error is raised, of several they are told."""
+    from provision.runtime.parallel import Outcome
+
+    outcomes: list[Outcome[Fixed]] = []
+    for each in which:
+        try:
+            outcomes.append(_fix_domain(output, each, look, wait, dry_run=dry_run))
+        except RscvmError as error:
+            outcomes.append(Outcome(each[2], error=error))
+        except KeyboardInterrupt:
+            for done in which[: len(outcomes)]:
+                output.say(f"{done[2]} at {done[0]}: was through before the interruption, and stays so")
+            raise
+    return raise_or_tell(outcomes)
+
+
+def _fix_domain(
+    output: Output, which: _Which, look: Look, wait: int | None, *, dry_run: bool
+) -> Outcome[Fixed]:
     from provision.cli.progress import progress
     from provision.edges.files.backups import keep
+    from provision.runtime.deadline import Deadline
     from provision.runtime.parallel import Outcome
     from provision.verbs.check import check
     from provision.verbs.fix.fix import Place, fix_domain
@@ -135,11 +162,11 @@ def _fix_domain(
 
     uri, named, name = which
     with progress(output), reached(output, uri, named) as (host, edges):
-        source = domain_source(edges, host, (name,))
+        source = named_domains(domain_source(edges, host, (name,)), edges, uri, (name,))
         guests = Guests(edges, host) if look.guest else None
         place = Place(edges, host, uri, name, lambda: check(source, look), keep, guests)
-        fixed = fix_domain(place, output.say, dry_run=dry_run, restart=restart)
-    return [Outcome(host, fixed)]
+        restart = None if wait is None else Deadline(wait)
+        return Outcome(host, fix_domain(place, output.say, dry_run=dry_run, restart=restart))
 
 
 def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool, dry_run: bool) -> int:

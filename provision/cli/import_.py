@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.libvirts import chosen_uri, reached, refuse_absent
+from provision.cli.options import not_stdout
 from provision.cli.output import Output
-from provision.cli.targets import reached
 from provision.edges.files.write import is_there, write_new
 from provision.runtime.errors import RequestError
 
@@ -23,17 +24,19 @@ if TYPE_CHECKING:
 @click.option(
     "--connect",
     "uri",
-    default="qemu:///system",
-    show_default=True,
     metavar="URI",
-    help="The libvirt that has it, as virsh takes it.",
+    help="The libvirt that has it, as virsh takes it; by default libvirt's own choice.",
 )
 @click.option(
-    "-o", "file", type=click.Path(dir_okay=False), help="Into this file, which must not be there yet."
+    "-o",
+    "file",
+    type=click.Path(dir_okay=False),
+    callback=not_stdout,
+    help="Into this file, which must not be there yet.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The lab file and the notes in one JSON document.")
 @click.pass_obj
-def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json: bool) -> int:
+def import_(output: Output, domain: str, *, uri: str | None, file: str | None, as_json: bool) -> int:
     """An existing domain as a lab file that renders back to an equivalent domain. Changes nothing.
 
     It is read from the domain's definition, of a domain without one from what runs. What a lab file
@@ -44,11 +47,13 @@ def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json:
 
     if file is not None:
         _usable(file)
-    target = reach(uri).daemon
-    with reached(output, uri, "") as (host, edges):
+    at = chosen_uri(uri)
+    target = reach(at).daemon
+    with reached(output, at, "") as (host, edges):
         found = edges.libvirt(host).domain(domain)
-    if found is None:
-        raise RequestError(f"no domain {domain} at {uri}", hint=f"virsh --connect {uri} list --all")
+        if found is None:
+            refuse_absent([domain], edges.libvirt(host).names(), [at])
+            raise RequestError(f"no domain {domain} at {at}")  # it has come meanwhile
     imported = import_domain(found, target)
     if file is not None:
         write_new(file, imported.text)

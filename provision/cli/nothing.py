@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.cli.libvirts import reached
 from provision.cli.output import complain
-from provision.cli.targets import reached
 from provision.edges.uri import system_uri
 from provision.runtime.errors import RscvmError
 from provision.runtime.safe_text import short
@@ -58,10 +58,12 @@ def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSo
             "" if os.geteuid() == 0 and not asked.hosts else "whoever is not root there sees only their own",
         )
     machines = [name for source in sources.values() for name in source.machines()]
-    if machines or asked.connect is None:
+    if machines or not asked.connect:
         return Nothing(without_nic(machines))
-    empty = f"{short(asked.connect, _NAMES)} has no machine"
-    system = system_uri(asked.connect)
+    if len(asked.connect) > 1:
+        return Nothing(f"none of these has a machine: {short(', '.join(asked.connect), _NAMES)}")
+    empty = f"{short(asked.connect[0], _NAMES)} has no machine"
+    system = system_uri(asked.connect[0])
     if not system:
         return Nothing(
             empty, "a user's own machines are at qemu:///session, as that user; a QEMU without libvirt: --qmp"

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,13 @@ def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
             click.echo(_printable(f"hint: {hint}"), err=True)
 
 
+@dataclass(slots=True)
+class Printed:
+    """Whether anything of a result has been printed: an error is then no document beside it."""
+
+    any: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """How this run speaks."""
@@ -77,6 +84,7 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     color: str = "auto"
+    printed: Printed = field(default_factory=Printed)
 
     def say(self, line: str) -> None:
         """Progress."""
@@ -86,10 +94,12 @@ class Output:
 
     def json(self, document: Any) -> None:
         """A result for a program."""
+        self.printed.any = True
         click.echo(json_text(document, indent=2))
 
     def text(self, text: str) -> None:
         """A document, as it is."""
+        self.printed.any = True
         click.echo(text, nl=not text.endswith("\n"))
 
     def line(self, line: str) -> None:

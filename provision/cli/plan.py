@@ -10,7 +10,7 @@ import click
 from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
-from provision.cli.selection import by_host, chosen
+from provision.cli.selection import by_host, chosen, without_hosts
 from provision.cli.steps import AS_ROOT, plan_lines, step_row
 from provision.lab.file import read_lab
 
@@ -37,15 +37,16 @@ def plan(
     """What `up` and `apply` would change, each step with its reason and as a diff. Changes nothing.
 
     What a host lacks for it is said, with exit status 3; what only you may not do there does not change the status.
-    What cannot be seen is said, too: 3 where libvirt does not answer, 4 where only root may look. Without MACHINE
+    What cannot be seen is said, too: 3 where libvirt does not answer, 4 where only root may look. Without MACHINE, or with HOST,
     also hosts that only have settings are looked at.
     """
     from provision.verbs.plan import foreseen_plan
 
     read = read_lab(lab)
-    hosts = by_host(read, chosen(read, machines))
-    if not machines:
-        hosts |= {name: hosts.get(name, []) for name, host in read.hosts.items() if host.nics or host.bridges}
+    settled = [name for name, host in read.hosts.items() if host.nics or host.bridges]
+    meant = [name for name in without_hosts(read, machines) if name in read.machines or name not in settled]
+    hosts = by_host(read, chosen(read, meant)) if meant or not machines else {}
+    hosts |= {name: hosts.get(name, []) for name in settled if not machines or name in machines}
 
     def work(session: HostSession, _: Say) -> Outlook:
         return foreseen_plan(session, hosts[session.host], redefine=redefine)

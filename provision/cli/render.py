@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.options import LAB, MACHINES, not_stdout
 from provision.cli.output import Output
 from provision.cli.selection import chosen
 from provision.edges.files.write import write_text
@@ -24,24 +25,28 @@ _SUFFIX = {"xml": "xml", "argv": "json", "script": "sh"}
 
 
 @click.command(short_help="Domain XML, QEMU argv, or a script.")
-@click.argument("lab", type=click.Path())
-@click.argument("machine", required=False)
+@LAB
+@MACHINES
 @click.option("--as", "form", type=click.Choice(["xml", "argv", "script"]), default="xml", show_default=True)
 @click.option(
-    "-o", "directory", type=click.Path(file_okay=False), help="One file for each machine in this directory."
+    "-o",
+    "directory",
+    type=click.Path(file_okay=False),
+    callback=not_stdout,
+    help="One file for each machine in this directory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The texts in one JSON document (argv is JSON anyway).")
 @click.pass_obj
 def render(
-    output: Output, lab: str, machine: str | None, *, form: str, directory: str | None, as_json: bool
+    output: Output, lab: str, machines: Sequence[str], *, form: str, directory: str | None, as_json: bool
 ) -> int:
-    """Libvirt domain XML, QEMU argv or a self-contained script of a machine, or of all.
+    """Libvirt domain XML, QEMU argv or a self-contained script of machines, or of all.
 
     Touches nothing, and needs neither root nor libvirt nor QEMU. `auto` is taken for the usual host
     (KVM, vhost); a script finds out when it runs. What of Hyper-V is assumed of a host for Windows is said on stderr.
     """
     read = read_lab(lab)
-    names = chosen(read, [machine] if machine else [])
+    names = chosen(read, machines)
     rendered = {name: _rendered(read, name, form) for name in names}
     notes = _notes(read, names, form)
     for note in notes:
@@ -53,7 +58,7 @@ def render(
             output.say(f"wrote {path}")
     elif form == "argv":
         argvs = {name: json.loads(text) for name, text in rendered.items()}
-        output.json(argvs[machine] if machine else argvs)
+        output.json(argvs[names[0]] if names == [*machines] and len(names) == 1 else argvs)
     elif as_json:
         output.json({"schema": "rscvm/render/1", "as": form, "machines": rendered, "notes": notes})
     else:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.options import JSON, LAB
+from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
-from provision.cli.selection import all_hosts
+from provision.cli.selection import all_hosts, by_host, chosen
 from provision.cli.steps import AS_ROOT, diff_lines, step_row
 from provision.lab.file import read_lab
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 @click.command(short_help="What is there, and what has drifted.")
 @LAB
+@MACHINES
 @click.option("--exit-code", is_flag=True, help="Exit 1 if anything is otherwise than the lab file has it.")
 @JSON
 @click.pass_obj
-def status(output: Output, lab: str, *, exit_code: bool, as_json: bool) -> int:
+def status(output: Output, lab: str, machines: Sequence[str], *, exit_code: bool, as_json: bool) -> int:
     """What is there of each machine, what is not, and what runs otherwise than the lab file has it.
 
     Of a machine that is off or not there a line says what `up` would do; `plan` shows it as a diff. Exit status 3
@@ -35,14 +36,14 @@ def status(output: Output, lab: str, *, exit_code: bool, as_json: bool) -> int:
     from provision.verbs.status import host_status
 
     read = read_lab(lab)
-    hosts = all_hosts(read)
+    hosts = by_host(read, chosen(read, machines)) if machines else all_hosts(read)
     outcomes = on_hosts(
         output, read, list(hosts), "status", lambda session, _: host_status(session, hosts[session.host])
     )
     found = [outcome.value for outcome in outcomes if outcome.value]
     ended = worst(outcomes, *(_ended(status, exit_code=exit_code) for status in found))
     if as_json:
-        machines = [_machine_row(row) for status in found for row in status.machines]
+        machine_rows = [_machine_row(row) for status in found for row in status.machines]
         rows = [
             {
                 "host": s.host,
@@ -53,7 +54,7 @@ def status(output: Output, lab: str, *, exit_code: bool, as_json: bool) -> int:
             }
             for s in found
         ]
-        document = {"schema": "rscvm/status/1", "hosts": rows, "machines": machines}
+        document = {"schema": "rscvm/status/1", "hosts": rows, "machines": machine_rows}
         output.json({**document, **errors_of(outcomes)})
         return ended
     for status in found:

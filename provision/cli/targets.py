@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.fleet import edges_of
+from provision.cli.libvirts import domain_sources, reached, refuse_no_file
 from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError
@@ -30,14 +30,14 @@ class Machines:
 
     names: tuple[str, ...]
     """The lab file first, where there is one."""
-    connect: str | None = None
+    connect: tuple[str, ...] = ()
     qmp: str | None = None
     hosts: tuple[str, ...] = ()
 
     @property
     def named(self) -> frozenset[str]:
         """Machines that were named, or domains."""
-        return frozenset(self.names if self.connect is not None else self.names[1:])
+        return frozenset(self.names if self.connect else self.names[1:])
 
     def check(self, *, monitor: bool = True) -> None:
         """Hold them against each other.
@@ -46,23 +46,25 @@ class Machines:
         """
         from provision.runtime.places import LOOPBACK
 
-        if "" in (*self.names, *self.hosts, self.connect, self.qmp):
+        if "" in (*self.names, *self.hosts, *self.connect, self.qmp):
             raise RequestError("an empty name is nobody's: LAB, MACHINE, URI, DOMAIN or SOCKET")
-        if self.connect is not None and self.qmp is not None:
+        if self.connect and self.qmp is not None:
             raise RequestError("--connect and --qmp: one of them")
         if self.qmp is not None and (self.names or not monitor):
             raise RequestError(
                 "--qmp: all there is to ask is its monitor; it takes neither names nor --no-monitor"
             )
-        if self.names and self.connect is None and self.hosts:
+        if self.names and not self.connect and self.hosts:
             raise RequestError("--host: a lab file says itself where its machines are")
         if self.qmp is not None and self.qmp.startswith("tcp:") and not re.fullmatch(LOOPBACK, self.qmp):
             raise RequestError(
                 "--qmp: on TCP a monitor is asked at tcp:127.0.0.1:PORT or tcp:[::1]:PORT alone, where its host answers",
                 hint="--host ssh://USER@HOST for one on another host",
             )
-        if len(self.hosts) > 1 and (self.connect is not None or self.qmp is not None):
+        if len(self.hosts) > 1 and (self.connect or self.qmp is not None):
             raise RequestError("--host: several of them go without --connect and --qmp only")
+        if self.hosts and len(self.connect) > 1:
+            raise RequestError("--host goes with a single --connect")
 
     @property
     def host(self) -> str:
@@ -76,16 +78,13 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
 
     :raise RequestError: when it asks for two things at once.
     """
-    from provision.verify.collect.source import bare_source, domain_source, lab_source
+    from provision.verify.collect.source import bare_source, lab_source
 
     monitor, names = keep.look.monitor, machines.names
     machines.check(monitor=monitor)
-    if machines.connect is not None:
-        with (
-            reached(output, machines.connect, machines.host) as (name, real),
-            keep.of_domains(real, name, machines.connect, names) as edges,
-        ):
-            yield {name: domain_source(edges, name, names, monitor=monitor)}
+    if machines.connect:
+        with ExitStack() as open_:
+            yield domain_sources(output, (machines.connect, machines.host, names), keep, open_)
     elif machines.qmp is not None:
         with (
             reached(output, "", machines.host) as (name, real),
@@ -96,9 +95,7 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
         with everywhere(output, machines.hosts) as (there, real), keep.of_hosts(real, there) as edges:
             yield every_sources(edges, there, monitor=monitor)
     else:
-        if not Path(names[0]).exists():
-            hint = f"for a domain of libvirt's: --connect qemu:///system {names[0]}"
-            raise RequestError(f"there is no lab file {names[0]}", hint=hint)
+        refuse_no_file(output, "check", names)
         lab = read_lab(names[0])
         wanted = chosen(lab, names[1:])
         hosts = by_host(lab, wanted)
@@ -131,15 +128,3 @@ def everywhere(output: Output, hosts: Sequence[str]) -> Iterator[tuple[list[str]
         raise RequestError(f"--host: {twice} is named twice")
     with RealEdges(ways, output.say if output.verbose else None) as edges:
         yield list(ways), edges
-
-
-@contextmanager
-def reached(output: Output, uri: str, host: str) -> Iterator[tuple[str, RealEdges]]:
-    """The host of a libvirt's URI, or the one that was named, and the ways to it."""
-    from provision.edges.uri import reach
-    from provision.edges.wiring import RealEdges
-
-    way = reach(uri, host)
-    trace = output.say if output.verbose else None
-    with RealEdges({way.name: way.host}, trace, daemons={way.name: way.daemon}) as edges:
-        yield way.name, edges

@@ -31,6 +31,8 @@ class Reach:
 
 _URI = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*://\S*|[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A URI, or one of libvirt.conf's aliases."""
+_TWO_SLASHES = re.compile(r"(qemu(?:\+unix)?)://(system|session)/?")
+"""A host's name where the path should be; no libvirt has a URI of QEMU's without one."""
 
 
 def reach(uri: str, host: str = "") -> Reach:
@@ -47,6 +49,11 @@ def reach(uri: str, host: str = "") -> Reach:
         )
     if masked_word(uri) != uri:
         raise RequestError("a libvirt's URI takes no password", hint="libvirt reads it from auth.conf")
+    if slashes := _TWO_SLASHES.fullmatch(uri):
+        raise RequestError(
+            f"{uri} is a libvirt on a host called {slashes[2]}",
+            hint=f"did you mean {slashes[1]}:///{slashes[2]}?",
+        )
     daemon = _daemon(uri)
     return Reach(replace(ssh_target(host), name=daemon.name) if host else daemon, daemon)
 

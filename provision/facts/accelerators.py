@@ -16,6 +16,8 @@ class Failed:
     words: str
     late: bool = False
     """Whether it was still running when its time was up, as under a KVM without hardware help."""
+    denied: bool = False
+    """Whether /dev/kvm is there and may not be read and written by whoever asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Accelerators:
     kvm: int | Failed
 
     @property
+    def denied(self) -> bool:
+        """Whether KVM may be of use to others than who asked."""
+        return isinstance(self.kvm, Failed) and self.kvm.denied
+
+    @property
     def kvm_is_of_use(self) -> bool:
         """Whether KVM works and is not slower than TCG."""
         if not isinstance(self.kvm, int):
@@ -33,12 +40,12 @@ class Accelerators:
         return not isinstance(self.tcg, int) or self.kvm <= self.tcg
 
 
-_LATE = {"failed": False, "late": True}
-"""The words of the probe for what did not run, and whether that was late."""
+_KINDS: dict[str, dict[str, bool]] = {"failed": {}, "late": {"late": True}, "denied": {"denied": True}}
+"""The words of the probe for what did not run, and what they mean."""
 
 
 def parse_accelerators(text: str) -> Accelerators:
-    """What the probe of accelerators printed: `NAME MILLISECONDS`, `NAME late WORDS` or `NAME failed WORDS`.
+    """What the probe of accelerators printed: `NAME MILLISECONDS`, `NAME` and `late`, `denied` or `failed` and WORDS.
 
     :raise UnreadableError: when a line is missing.
     """
@@ -53,7 +60,7 @@ def _took(said: str) -> int | Failed:
     if said.isdecimal():
         return int(said)
     kind, _, words = said.partition(" ")
-    return Failed(words, _LATE[kind]) if kind in _LATE else Failed(said)
+    return Failed(words, **_KINDS[kind]) if kind in _KINDS else Failed(said)
 
 
 def _said(took: int | Failed) -> str:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _OLDEST_QEMU = (7, 2)
 _OVERRIDES_SINCE = (8, 2)
+_DENIED = (
+    "run it as root, or be in the group of /dev/kvm (as a rule kvm: `usermod -aG kvm USER`, then log in anew); "
+    "`accel: auto` takes TCG here"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ def _accelerator(found: Accelerators) -> Iterator[HostFinding]:
         beside = f" (TCG: {found.tcg} ms)" if isinstance(found.tcg, int) else ""
         seen = f"opens, and {found.kvm.words.removeprefix('it ')}{beside}"
         yield HostFinding("kvm", "miss", seen, "nested without hardware help? `accel: auto` takes TCG here")
+    elif found.kvm.denied:
+        yield HostFinding("kvm", "miss", found.kvm.words, _DENIED)
     else:
         fix = "switch virtualization on in the firmware, modprobe kvm_intel or kvm_amd; `accel: auto` takes TCG here"
         yield HostFinding("kvm", "miss", found.kvm.words, fix)
@@ -110,7 +116,7 @@ def _qemu(qemu: Emulator) -> Iterator[HostFinding]:
 def _libvirt(edges: ReadingEdges, host: str) -> HostFinding:
     try:
         version = edges.libvirt(host).version()
-    except HostError as error:
+    except RscvmError as error:  # its URI may be none
         return HostFinding(
             "libvirt", "miss", str(error), error.hint or "only `backend: qemu` works without it"
         )

@@ -10,6 +10,7 @@ from provision.host.plan.down import plan_down
 from provision.host.preflight.machines import journal_obstacles
 from provision.host.read.inventory import read_inventory
 from provision.runtime.errors import HostError, RequestError
+from provision.runtime.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,9 +83,11 @@ def planned_down(
     there = _read_with_forgotten(session)
     for sentence in journal_obstacles(session.lab, there):
         raise HostError(sentence)
+    known = {*session.lab.machines, *there.journal.machines}
     for name in names or ():
-        if name not in {*session.lab.machines, *there.journal.machines}:
-            raise RequestError(f"no machine {name} in this lab file, nor among what `up` made")
+        if name not in known:
+            words = f"no machine {name} in this lab file, nor among what `up` made"
+            raise RequestError(words, hint=did_you_mean(name, sorted(known)).strip())
     users = {} if keep_disks else _users(session, there)
     return plan_down(session.lab, names, there, users, keep_disks=keep_disks)
 

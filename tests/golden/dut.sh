@@ -28,7 +28,8 @@ trap 'exit 143' TERM
 # Which accelerator really works, and how fast. A /dev/kvm can open, create VMs and still run a guest
 # slower than TCG (nested, without hardware help); only running something tells.
 # A boot sector counts down from 100,000,000 and then writes 0x10 to isa-debug-exit, so that QEMU ends
-# with status 0x21. Prints `NAME MILLISECONDS`, `NAME late WORDS` or `NAME failed WORDS` for tcg and kvm;
+# with status 0x21. Prints `NAME MILLISECONDS`, or `NAME late WORDS`, `NAME denied WORDS`
+# (no right to /dev/kvm) or `NAME failed WORDS` for tcg and kvm;
 # kvm is ended, and said to be slower, once it has taken three times as long as tcg.
 probe_accelerators() (
     qemu=$1
@@ -51,7 +52,9 @@ probe_accelerators() (
         elif [ "$status" = 124 ]; then
             echo "$accel late it did not run 100 million instructions within $limit s"
         else
-            echo "$accel failed $(printf '%s' "$said" | tail -n 1)"
+            why=failed
+            if [ "$accel" = kvm ] && [ -c /dev/kvm ] && ! { [ -r /dev/kvm ] && [ -w /dev/kvm ]; }; then why=denied; fi
+            echo "$accel $why $(printf '%s' "$said" | tail -n 1)"
         fi
     done
 )

@@ -81,7 +81,7 @@ def define(host: Hypervisor, xml: str) -> None:
 def check(host: Hypervisor, *arguments: str, timeout: float = 120) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check --connect`."""
     done = rscvm(host, "check", "--connect", SYSTEM, "--json", *arguments, timeout=timeout)
-    nics = json.loads(done.stdout)["nics"] if done.stdout else []
+    nics = json.loads(done.stdout).get("nics", []) if done.stdout else []
     return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 

@@ -139,7 +139,7 @@ def test_a_name_that_is_no_domain_is_refused(host: Hypervisor) -> None:
     status, nics, errors = check(host, "many", "nobody")
 
     assert (status, nics) == (2, {})
-    assert "no domain nobody there" in errors
+    assert "no domain nobody at qemu:///system" in errors
 
 
 def test_a_libvirt_that_does_not_answer_is_a_fault_of_the_host(host: Hypervisor) -> None:

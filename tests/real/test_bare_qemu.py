@@ -118,7 +118,7 @@ def ask(host: Hypervisor, command: str, **arguments: object) -> None:
 def check(host: Hypervisor, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check --qmp`."""
     done = rscvm(host, "check", "--qmp", SOCKET, "--json", *arguments, timeout=120)
-    nics = json.loads(done.stdout)["nics"] if done.stdout else []
+    nics = json.loads(done.stdout).get("nics", []) if done.stdout else []
     return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 

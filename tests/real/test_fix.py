@@ -262,4 +262,4 @@ def test_a_domain_that_does_not_exist_and_one_that_is_off(with_libvirt: Hypervis
 
     assert (off.returncode, causes(document), document["changed"]) == (4, ["machine-off"], [])
     assert none.returncode == 2
-    assert "no domain vm there" in none.stderr
+    assert "no domain vm at qemu:///system" in none.stderr

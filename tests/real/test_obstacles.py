@@ -93,7 +93,7 @@ def test_libvirt_that_is_not_running(hypervisor: Hypervisor, tmp_path: Path) -> 
         lab(hypervisor, tmp_path, "libvirt"),
         3,
         "libvirt does not answer at qemu:///system",
-        "hint: is libvirtd running?",
+        "hint: start it: `systemctl start libvirtd.socket`",
     )
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real
 def check(site: Site, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit status, NICs by `machine.nic`, and stderr of `check` on the client."""
     done = rscvm(site.client, "check", "--json", *arguments, timeout=120)
-    nics = json.loads(done.stdout)["nics"] if done.stdout else []
+    nics = json.loads(done.stdout).get("nics", []) if done.stdout else []
     return done.returncode, {f"{nic['machine']}.{nic['nic']}": nic for nic in nics}, done.stderr
 
 

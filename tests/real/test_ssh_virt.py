@@ -264,9 +264,11 @@ def test_a_host_without_libvirtd_or_for_whom_it_is_not(site: Site) -> None:
     (not_for_alice,) = site.ask(VERSION, target=replace(sudoer(site), sudo=False))
 
     for answer in (absent, not_for_alice):
-        assert "libvirt does not answer at qemu+ssh://" in answer["message"]
         assert "command=" not in answer["message"]
-        assert "is libvirtd running there, and may this user use it?" in answer["hint"]
+    assert "libvirt does not answer at qemu+ssh://" in absent["message"]
+    assert "is libvirtd running there, and may this user use it?" in absent["hint"]
+    assert "does not let this user in" in not_for_alice["message"], not_for_alice
+    assert "may this user use it there?" in not_for_alice["hint"]
 
 
 def test_a_directory_where_nothing_may_be_run(site: Site) -> None:

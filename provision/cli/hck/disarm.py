@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.fleet import errors_of, on_hosts, worst
-from provision.cli.selection import by_host
+from provision.cli.options import LAB, MACHINES
+from provision.cli.selection import by_host, chosen
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from provision.cli.output import Output
 
 
 @click.command(short_help="Make ordinary machines of the DUTs.")
-@click.argument("lab", type=click.Path())
+@LAB
+@MACHINES
 @click.option("--restart", is_flag=True, help="Pull the plug of what runs and start it without the flags.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @click.pass_obj
-def disarm(output: Output, lab: str, *, restart: bool, as_json: bool) -> int:
-    """Take QEMU's HCK engine from every machine of the lab that has it; `up` gives it back.
+def disarm(output: Output, lab: str, machines: Sequence[str], *, restart: bool, as_json: bool) -> int:
+    """Take QEMU's HCK engine from every machine of the lab that has it, or from these; `up` gives it back.
 
     The machine is then an ordinary one, also by its mark. What runs keeps its flags until a power cycle: shut it
     down and start it, or say --restart. A QEMU without libvirt has no definition, and needs --restart.
@@ -30,9 +34,14 @@ def disarm(output: Output, lab: str, *, restart: bool, as_json: bool) -> int:
     from provision.verbs.hck.disarm import disarm as disarm_machines
 
     read = read_lab(lab)
-    names = [name for name, machine in read.machines.items() if is_armed(machine)]
-    if not names:
+    armed = [name for name, machine in read.machines.items() if is_armed(machine)]
+    if not armed:
         raise RequestError("no machine of this lab file has `rsc: hck`")
+    names = [name for name in chosen(read, machines) if name in armed]
+    without = [name for name in machines if name in read.machines and name not in armed]
+    if without or not names:
+        words = f"no NIC of {', '.join(without or machines)} has `rsc: hck`"
+        raise RequestError(words, hint=f"these machines have one: {', '.join(armed)}")
     hosts = by_host(read, names)
     outcomes = on_hosts(
         output,

@@ -50,7 +50,7 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
 
     read = read_lab(lab)
     named = chosen(read, machines)
-    if without := [name for name in named if machines and not hck_nics(read, [name])]:
+    if without := [name for name in named if name in machines and not hck_nics(read, [name])]:
         having = ", ".join(name for name in read.machines if hck_nics(read, [name]))
         raise RequestError(
             f"no NIC of {', '.join(without)} has `rsc: hck`",
@@ -58,7 +58,7 @@ def enforce(output: Output, lab: str, machines: tuple[str, ...], *, as_json: boo
         )
     hosts = by_host(read, [name for name in named if hck_nics(read, [name])])
     if not hosts:
-        raise RequestError("no machine of this lab file has `rsc: hck`")
+        raise RequestError(f"no machine of {', '.join(machines) or 'this lab file'} has `rsc: hck`")
     output.say("Ctrl-C ends it, and puts tx back where it was set off.")
     voice = _Speaker(output, alone=len(hosts) == 1, as_json=as_json)
     with edges_of(read, output) as edges:

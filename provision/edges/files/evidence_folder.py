@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _INDEX = "index.json"
+_STDOUT = "-"
+_TOP = "rscvm-evidence"
+"""The directory that an archive unpacks into."""
 _MIB = 1 << 20
 
 
@@ -39,10 +45,16 @@ LIMITS = Limits()
 
 
 def claim(directory: str) -> None:
-    """See that evidence can be written to a directory, before anything is asked for it.
+    """See that evidence can be written to a directory, or as an archive to standard output (`-`), before any is asked for.
 
-    :raise RequestError: when it is a link, not ours, not ours alone to write to, not empty, or cannot be made.
+    :raise RequestError: when it is a link, not ours, not ours alone to write to, not empty, cannot be made, or a terminal.
     """
+    if directory == _STDOUT:
+        if sys.stdout.isatty():
+            raise RequestError(
+                "--save -: a tar archive is not for a terminal", hint="rscvm check --save - >FILE.tar"
+            )
+        return
     path = _plain_path(directory)
     if os.path.lexists(path):
         with _claimed(path):
@@ -104,6 +116,9 @@ def write_evidence(directory: str, files: Mapping[str, bytes], limits: Limits = 
         raise HostError(
             f"the evidence is too large to be read again: {limits}", hint="check fewer machines at a time"
         )
+    if directory == _STDOUT:
+        _archive(files)
+        return
     path = _plain_path(directory)
     claim(path)
     try:
@@ -118,6 +133,18 @@ def write_evidence(directory: str, files: Mapping[str, bytes], limits: Limits = 
             made.pop_all()
     except OSError as error:
         raise HostError(f"the evidence cannot be written: {error.strerror}: {error.filename}") from error
+
+
+def _archive(files: Mapping[str, bytes]) -> None:
+    """Write files to standard output as a tar archive, theirs alone who unpack it."""
+    import tarfile  # noqa: PLC0415 - only for who wants one
+
+    sys.stdout.flush()
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"{_TOP}/{name}")
+            member.size, member.mode, member.mtime = len(data), 0o600, int(time.time())
+            archive.addfile(member, BytesIO(data))
 
 
 def _write(root: int, name: str, data: bytes, undo: ExitStack) -> None:

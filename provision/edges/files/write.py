@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ _ELSEWHERE = "write elsewhere, and merge what differs"
 def write_text(path: str | Path, text: str, *, within: str = "", mode: int = 0o666) -> None:
     """Write a file, over one that is there; the directory `within` is made where it is missing, and those below it.
 
-    `mode` is a new file's, as far as the umask lets it; one that is there keeps its own.
+    The path `-` is standard output. `mode` is a new file's, as far as the umask lets it; one that is there keeps its own.
 
     :raise HostError: when it cannot be written.
     """
@@ -27,6 +28,9 @@ def write_text(path: str | Path, text: str, *, within: str = "", mode: int = 0o6
     def opener(at: str, flags: int) -> int:
         return os.open(at, flags, mode)
 
+    if path == "-":
+        sys.stdout.write(text)
+        return
     if within:
         make_room(path)
     with _told(path), open(path, "w", encoding="utf-8", opener=opener) as file:

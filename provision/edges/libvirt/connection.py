@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from provision.edges.libvirt import domains as reading
 from provision.edges.libvirt.domain_agent import LibvirtAgent
 from provision.edges.libvirt.monitor import Hanging, LibvirtMonitor, binding, within
+from provision.edges.libvirt.refusals import refused
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.safe_text import quoted
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_HERE = "is libvirtd running? (systemctl start libvirtd; Debian: libvirt-daemon-system)"
-_THERE = "is libvirtd running there, and may this user use it? (group libvirt, or `sudo: true`)"
 _STARTING = 300.0
 """Seconds for what libvirtd does with a domain."""
 
@@ -112,6 +111,10 @@ class Libvirt:
             if domain is not None:
                 told.add(domain)
         return told.domains
+
+    def names(self) -> list[str]:
+        """The names of all domains, whether they run or not."""
+        return [*self._do("list its domains", partial(reading.runs, flag=0), self._bounds.patience)]
 
     def runs(self) -> Mapping[str, str]:
         """Which run each domain is in that runs, by libvirt's numbers, which it gives no other domain.
@@ -282,10 +285,7 @@ class Libvirt:
             try:
                 self._own.connection = self._call(lambda: libvirt.open(self._address))
             except libvirt.libvirtError as error:
-                raise HostError(
-                    f"libvirt does not answer at {self._uri}: {quoted(str(error))}",
-                    hint=_THERE if "+ssh:" in self._uri else _HERE,
-                ) from error
+                raise refused(self._address, self._uri, error) from error
             self._open_ones.append(self._connection)
         return self._connection
 

@@ -171,7 +171,7 @@ def _key(boot: str, version: Result) -> str:
 
 
 def _measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
-    """Which accelerator works, measured, and kept where the state directory can be written.
+    """Which accelerator works, measured, and kept where it holds for everybody and the state directory can be written.
 
     :raise HostError: when the probe fails.
     """
@@ -180,7 +180,8 @@ def _measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
         answer = runner.run(shell(f'{probe}\nprobe_accelerators "$1"', QEMU).argv, timeout=_PATIENCE)
     found = parse_accelerators(answer.check().out)
     path = LabPaths(lab.state_dir, lab.name).accelerators
-    runner.run(shell(_KEEP, path).argv, stdin=written_accelerators(key, found))
+    if not found.denied:
+        runner.run(shell(_KEEP, path).argv, stdin=written_accelerators(key, found))
     return found
 
 
