@@ -38,7 +38,9 @@ class _Found:
 
 
 @click.command(short_help="What a cause or FailureReason means, how it is seen and mended.")
-@click.argument("name", required=False, metavar="[CAUSE]")
+@click.argument(
+    "name", required=False, metavar="[CAUSE]", shell_complete=lambda *given: _known_names(given[-1])
+)
 @click.option(
     "--script",
     "script",
@@ -91,9 +93,16 @@ def _found(name: str | None) -> _Found:
         {topic: told(topic) for topic in TOPICS if _plain(topic) == wanted},
     )
     if not found:
-        known = [*(each.id for each in CATALOGUE), *(each.name for each in REASONS)]
-        raise _nothing(name, [*known, ISSUES, *(each.id for each in KNOWN_ISSUES), *TOPICS])
+        raise _nothing(name, _known_names())
     return found
+
+
+def _known_names(begun: str = "") -> list[str]:
+    """All that can be asked about, as far as it begins so."""
+    found = _found(None)
+    causes, reasons = [each.id for each in found.causes], [each.name for each in found.reasons]
+    issues = [ISSUES, *(each.id for each in found.issues)]
+    return [name for name in (*causes, *reasons, *issues, *found.topics) if name.startswith(begun)]
 
 
 def _script_names(begun: str) -> list[str]:

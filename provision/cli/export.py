@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.candidates import machines
 from provision.cli.output import Output
 from provision.cli.selection import chosen
 from provision.edges.files.write import write_all
@@ -28,7 +29,7 @@ def schema(output: Output, *, _as_json: bool) -> int:
 
 @click.command(short_help="The same test NIC for AutoHCK.")
 @click.argument("lab", type=click.Path())
-@click.argument("machine")
+@click.argument("machine", shell_complete=machines)
 @click.option(
     "-o", "directory", type=click.Path(file_okay=False), help="Write the files below this directory."
 )

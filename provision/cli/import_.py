@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.candidates import domains, uris
 from provision.cli.output import Output
 from provision.cli.targets import reached
 from provision.edges.files.write import is_there, write_new
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
 
 @click.command("import", short_help="An existing domain as a lab file.")
-@click.argument("domain")
+@click.argument("domain", shell_complete=domains)
 @click.option(
     "--connect",
     "uri",
     default="qemu:///system",
     show_default=True,
     metavar="URI",
+    shell_complete=uris,
     help="The libvirt that has it, as virsh takes it.",
 )
 @click.option(

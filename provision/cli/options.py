@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from provision.cli.candidates import machines
+
 LAB = click.argument("lab", type=click.Path())
-MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...")
+MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...", shell_complete=machines)
 JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
