@@ -66,16 +66,17 @@ def asked(line: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_machines_hosts_and_nics_are_those_of_the_lab_that_was_named(lab: str) -> None:
-    assert completed("up", lab, "") == ["web", "db"]
+    assert completed("up", lab, "") == ["web", "db", "hv1", "hv2"]
     assert completed("up", lab, "w") == ["web"]
-    assert completed("down", lab, "web", "") == ["db"]
-    assert completed("check", lab, "") == ["web", "db"]
+    assert completed("down", lab, "web", "d") == ["db"]
+    assert completed("down", lab, "web", "w") == []
+    assert completed("check", lab, "w") == ["web"]
     assert completed("render", lab, "d") == ["db"]
     assert completed("apply", lab, "hv1", "") == ["hv2"]
     assert completed("doctor", "-f", lab, "") == ["hv1", "hv2"]
     assert completed("bench", lab, "web", "--sender", "") == ["hv1", "hv2"]
     assert completed("bench", lab, "web", "--nic", "f") == ["front"]
-    assert completed("hck", "enforce", lab, "") == ["web", "db"]
+    assert completed("hck", "enforce", lab, "d") == ["db"]
 
 
 def test_domains_are_those_of_the_uri_that_was_named(uri: str) -> None:

@@ -16,6 +16,7 @@ import click
 
 from provision.cli.apply import apply
 from provision.cli.bench import bench
+from provision.cli.candidates import complete_by_name
 from provision.cli.check import check
 from provision.cli.completion import VARIABLE, answer, completion
 from provision.cli.doctor import doctor
@@ -84,6 +85,7 @@ for _command in (
 ):  # fmt: skip
     rscvm.add_command(_command)
 export.add_command(autohck)
+complete_by_name(rscvm)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.candidates import hosts
 from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.output import Output
 from provision.cli.selection import chosen_hosts
@@ -28,7 +27,7 @@ def _done(made: Plan) -> str:
 
 @click.command(short_help="Set the hosts' own NICs and bridges.")
 @click.argument("lab", type=click.Path())
-@click.argument("hosts", nargs=-1, metavar="[HOST]...", shell_complete=hosts)
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, as `plan` does, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="What was done as JSON.")
 @click.pass_obj

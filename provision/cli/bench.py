@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli.candidates import hosts, named, nics, uris
 from provision.cli.options import JSON
 from provision.cli.output import Output, complain
 from provision.cli.selection import chosen, chosen_hosts
@@ -77,25 +76,18 @@ class _Asked:
 
 
 @click.command(short_help="What RSC is worth here: throughput with and without.")
-@click.argument("names", nargs=-1, metavar="LAB MACHINE | DOMAIN", shell_complete=named)
-@click.option(
-    "--connect", metavar="URI", shell_complete=uris, help="DOMAIN of this libvirt, whoever made it."
-)
+@click.argument("names", nargs=-1, metavar="LAB MACHINE | DOMAIN")
+@click.option("--connect", metavar="URI", help="DOMAIN of this libvirt, whoever made it.")
 @click.option(
     "--host", default="", metavar="ssh://USER@HOST", help="Where its TAP is; by default the URI's host."
 )
 @click.option(
-    "--nic",
-    default="",
-    metavar="NAME",
-    shell_complete=nics,
-    help="Which NIC, by name or MAC address, where several can be meant.",
+    "--nic", default="", metavar="NAME", help="Which NIC, by name or MAC address, where several can be meant."
 )
 @click.option(
     "--sender",
     default="",
     metavar="HOST",
-    shell_complete=hosts,
     help="Send from this host of the lab file; by default from the machine's own.",
 )
 @click.option(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli.candidates import named, uris
 from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.output import Output, complain
 from provision.cli.targets import Machines, sources_of
@@ -71,10 +70,8 @@ _FILE = click.Path(dir_okay=False)
 
 
 @click.command(short_help="The ladder of every NIC: what breaks RSC.")
-@click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]", shell_complete=named)
-@click.option(
-    "--connect", metavar="URI", shell_complete=uris, help="Domains of this libvirt, made by anyone."
-)
+@click.argument("names", nargs=-1, metavar="[LAB [MACHINE]... | DOMAIN...]")
+@click.option("--connect", metavar="URI", help="Domains of this libvirt, made by anyone.")
 @click.option(
     "--qmp",
     metavar="SOCKET",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.candidates import hosts
 from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.output import Output
 from provision.cli.selection import by_host, chosen_hosts
@@ -26,7 +25,7 @@ _SIGNS = {"good": ("✓", "green"), "miss": ("✗", "red"), "note": ("·", "yell
 
 
 @click.command(short_help="Can this host carry RSC-ready VMs?")
-@click.argument("hosts", nargs=-1, metavar="[HOST]...", shell_complete=hosts)
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
 @click.option("-f", "lab", type=click.Path(), help="Also what this lab file's machines need.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 @click.pass_obj

@@ -93,22 +93,23 @@ def _found(name: str | None) -> _Found:
         {topic: told(topic) for topic in TOPICS if _plain(topic) == wanted},
     )
     if not found:
-        raise _nothing(name, _known_names())
+        known = [*(each.id for each in CATALOGUE), *(each.name for each in REASONS)]
+        raise _nothing(name, [*known, ISSUES, *(each.id for each in KNOWN_ISSUES), *TOPICS])
     return found
-
-
-def _known_names(begun: str = "") -> list[str]:
-    """All that can be asked about, as far as it begins so."""
-    found = _found(None)
-    causes, reasons = [each.id for each in found.causes], [each.name for each in found.reasons]
-    issues = [ISSUES, *(each.id for each in found.issues)]
-    return [name for name in (*causes, *reasons, *issues, *found.topics) if name.startswith(begun)]
 
 
 def _script_names(begun: str) -> list[str]:
     from provision.render.guest_scripts import GUEST_SCRIPTS
 
     return [name for name in GUEST_SCRIPTS if name.startswith(begun)]
+
+
+def _known_names(begun: str) -> list[str]:
+    """All that can be asked about, as far as it begins so."""
+    found = _found(None)
+    causes, reasons = [each.id for each in found.causes], [each.name for each in found.reasons]
+    issues = [ISSUES, *(each.id for each in found.issues)]
+    return [name for name in (*causes, *reasons, *issues, *found.topics) if name.startswith(begun)]
 
 
 def _show_script(output: Output, script: str, name: str | None, *, as_json: bool) -> None:

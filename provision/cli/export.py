@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.candidates import machines
 from provision.cli.output import Output
 from provision.cli.selection import chosen
 from provision.edges.files.write import write_all
@@ -29,7 +28,7 @@ def schema(output: Output, *, _as_json: bool) -> int:
 
 @click.command(short_help="The same test NIC for AutoHCK.")
 @click.argument("lab", type=click.Path())
-@click.argument("machine", shell_complete=machines)
+@click.argument("machine")
 @click.option(
     "-o", "directory", type=click.Path(file_okay=False), help="Write the files below this directory."
 )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.candidates import named, uris
 from provision.cli.fleet import errors_of, on_hosts, worst
 from provision.cli.output import Output, complain
 from provision.cli.selection import by_host, chosen
@@ -30,14 +29,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Do what the findings of `check` say.")
-@click.argument("names", nargs=-1, metavar="LAB [MACHINE]... | DOMAIN", shell_complete=named)
-@click.option(
-    "--connect",
-    "uri",
-    metavar="URI",
-    shell_complete=uris,
-    help="Fix DOMAIN of this libvirt, whoever made it.",
-)
+@click.argument("names", nargs=-1, metavar="LAB [MACHINE]... | DOMAIN")
+@click.option("--connect", "uri", metavar="URI", help="Fix DOMAIN of this libvirt, whoever made it.")
 @click.option(
     "--host", default="", metavar="ssh://USER@HOST", help="Where its TAPs are; by default the URI's host."
 )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.candidates import domains, uris
 from provision.cli.output import Output
 from provision.cli.targets import reached
 from provision.edges.files.write import is_there, write_new
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command("import", short_help="An existing domain as a lab file.")
-@click.argument("domain", shell_complete=domains)
+@click.argument("domain")
 @click.option(
     "--connect",
     "uri",
     default="qemu:///system",
     show_default=True,
     metavar="URI",
-    shell_complete=uris,
     help="The libvirt that has it, as virsh takes it.",
 )
 @click.option(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.candidates import machines
-
 LAB = click.argument("lab", type=click.Path())
-MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...", shell_complete=machines)
+MACHINES = click.argument("machines", nargs=-1, metavar="[MACHINE]...")
 JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON.")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.candidates import machines
 from provision.cli.output import Output
 from provision.cli.selection import chosen
 from provision.edges.files.write import write_text
@@ -26,7 +25,7 @@ _SUFFIX = {"xml": "xml", "argv": "json", "script": "sh"}
 
 @click.command(short_help="Domain XML, QEMU argv, or a script.")
 @click.argument("lab", type=click.Path())
-@click.argument("machine", required=False, shell_complete=machines)
+@click.argument("machine", required=False)
 @click.option("--as", "form", type=click.Choice(["xml", "argv", "script"]), default="xml", show_default=True)
 @click.option(
     "-o", "directory", type=click.Path(file_okay=False), help="One file for each machine in this directory."
