@@ -141,9 +141,8 @@ def _words(context: click.Context, *parameters: str) -> list[str]:
 
 def _lab(context: click.Context) -> Lab | None:
     """The lab file that stands before, where it is without fault."""
-    words = (
-        _words(context, "lab", "names") or context.args
-    )  # the latter where an option still wants its value
+    # Where an option still wants its value, click has told no argument from another.
+    words = _words(context, "lab", "names") or context.args
     with suppress(RscvmError):
         return read_lab(words[0]) if words else None
     return None
