@@ -24,7 +24,7 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
 
     \b
     bash: rscvm completion bash > ~/.local/share/bash-completion/completions/rscvm
-    zsh:  rscvm completion zsh > DIR/_rscvm, with DIR in $fpath before compinit
+    zsh:  source <(rscvm completion zsh)    in ~/.zshrc, after compinit
     fish: rscvm completion fish > ~/.config/fish/completions/rscvm.fish
 
     While you type, rscvm asks no other host, starts nothing and says nothing of what fails: of remote
