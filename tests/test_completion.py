@@ -62,7 +62,7 @@ def asked(line: str, **more: str) -> subprocess.CompletedProcess[str]:
         "COMP_CWORD": str(len(pieces) - 1),
     }
     argv = [sys.executable, "-m", "provision"]
-    return subprocess.run(argv, env={**env, **more}, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(argv, env={**env, **more}, capture_output=True, text=True, check=False, timeout=20)
 
 
 def test_machines_hosts_and_nics_are_those_of_the_lab_that_was_named(lab: str) -> None:
@@ -147,6 +147,13 @@ def test_a_libvirt_that_is_not_there_or_does_not_answer_completes_to_nothing_and
         for socket_path in (place, tmp_path / "missing"):
             done = asked(f"rscvm import --connect qemu+unix:///system?socket={socket_path} ")
             assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_a_users_own_libvirtd_is_not_started_by_tab(tmp_path: Path) -> None:
+    homes = dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
+    asked("rscvm import --connect qemu:///session ", **homes)
+
+    assert not list(tmp_path.rglob("*sock*"))
 
 
 def test_whatever_goes_wrong_the_screen_stays_the_shells() -> None:

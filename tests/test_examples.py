@@ -40,6 +40,8 @@ def test_an_example_is_written_out_as_it_is_and_renders_there(
 
     assert run(["examples", name]) == 0
     assert capsys.readouterr().out == (FOLDER / f"{name}.yaml").read_text()
+    assert run(["examples", name, "-o", "-"]) == 0
+    assert capsys.readouterr().out == (FOLDER / f"{name}.yaml").read_text()
     assert run(["examples", name, "-o", str(file)]) == 0
     said = capsys.readouterr()
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*")
 """What no shell reads anything into: a domain may have any name, and shells type what is completed as it is."""
 _SYSTEM = "qemu:///system"
-_SECONDS = 1.5
-"""For which whoever types waits for a libvirt."""
 
 
 def complete_by_name(group: click.Group) -> None:
@@ -78,7 +76,7 @@ def _domains(context: click.Context, begun: str) -> list[str]:
 
     uris = _words(context, *_URI) or [os.environ.get("LIBVIRT_DEFAULT_URI") or _SYSTEM]
     said = _words(context, "names")
-    return _fitting((name for uri in uris for name in domain_names(uri, _SECONDS) if name not in said), begun)
+    return _fitting((name for uri in uris for name in domain_names(uri) if name not in said), begun)
 
 
 def _names(context: click.Context, begun: str) -> list[str] | list[CompletionItem]:

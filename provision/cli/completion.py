@@ -11,8 +11,8 @@ from provision.cli.output import Output
 
 VARIABLE = "_RSCVM_COMPLETE"
 """Of the environment in which the script asks."""
-_LONGEST = 3
-"""Seconds that an answer may take; whoever types waits for it."""
+_LONGEST = 2
+"""Seconds that an answer may take, whatever it waits for: whoever types waits, too."""
 
 
 @click.command(short_help="The script by which your shell completes.")

@@ -36,6 +36,7 @@ def examples(output: Output, name: str | None, *, file: str | None, as_json: boo
 
     `rscvm examples windows -o vm.yaml` is one to edit; `rscvm render vm.yaml` shows what it makes.
     """
+    file = None if file == "-" else file
     if file is not None and name is None:
         raise RequestError("-o takes one example", hint=f"its name: {', '.join(example_names())}")
     texts = {each: _text(each) for each in ([name] if name is not None else example_names())}

@@ -1,4 +1,4 @@
-"""The names of a local libvirt's domains, for a shell that completes one: at once, or none."""
+"""The names of a local libvirt's domains, for a shell that completes one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from provision.runtime.errors import UnreadableError
 
 _LOCAL = re.compile(r"[a-z]+(\+unix)?:///.*")
 _MOST = 5_000
+_PATIENCE = 30.0
 
 
-def domain_names(uri: str, seconds: float) -> list[str]:
-    """Names of the domains; none where their libvirt is not on this machine or does not tell them in time.
+def domain_names(uri: str) -> list[str]:
+    """Names of the domains; none where their libvirt is not on this machine or does not tell them.
 
     It is asked for reading alone, for which no password is asked, and a user's own libvirtd is not started for it.
     """
@@ -23,7 +24,7 @@ def domain_names(uri: str, seconds: float) -> list[str]:
     libvirt = binding()
     os.environ["LIBVIRT_AUTOSTART"] = "0"  # virConnectOpen's documentation
     try:
-        return within(seconds, lambda: _names(libvirt.openReadOnly(uri)))
+        return within(_PATIENCE, lambda: _names(libvirt.openReadOnly(uri)))
     except (libvirt.libvirtError, TimeoutError, UnreadableError):
         return []
 
