@@ -29,6 +29,9 @@ DOMAINS = "".join(
     for name in ("win-1", "win-2", "old", "win$(id)", "win 3", "*")
 )
 
+NO_ROOT = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
+"""Root has no libvirt of its own."""
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> str:
@@ -61,8 +64,14 @@ def asked(line: str, **more: str) -> subprocess.CompletedProcess[str]:
         "COMP_WORDS": " ".join(pieces),
         "COMP_CWORD": str(len(pieces) - 1),
     }
-    argv = [sys.executable, "-m", "provision"]
-    return subprocess.run(argv, env={**env, **more}, capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(
+        [*NO_ROOT, sys.executable, "-m", "provision"],
+        env={**env, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
 
 
 def test_machines_hosts_and_nics_are_those_of_the_lab_that_was_named(lab: str) -> None:
@@ -149,7 +158,7 @@ def test_a_libvirt_that_is_not_there_or_does_not_answer_completes_to_nothing_and
             assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)
 
 
-def test_a_users_own_libvirtd_is_not_started_by_tab(tmp_path: Path) -> None:
+def test_no_users_own_libvirtd_is_started_by_tab(tmp_path: Path) -> None:
     homes = dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
     asked("rscvm import --connect qemu:///session ", **homes)
 
