@@ -55,8 +55,8 @@ def completed(*words: str) -> list[str]:
     return ["FILE" if item.type == "file" else item.value for item in found]
 
 
-def asked(line: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """What the script for bash would be answered at the end of a line that has no quotes."""
+def asked(line: str, *before: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """What the script for bash would be answered at the end of a line that has no quotes, run by what stands before."""
     pieces = line.replace(":", " : ").split(" ")
     env = {
         **os.environ,
@@ -65,7 +65,7 @@ def asked(line: str, **more: str) -> subprocess.CompletedProcess[str]:
         "COMP_CWORD": str(len(pieces) - 1),
     }
     return subprocess.run(
-        [*NO_ROOT, sys.executable, "-m", "provision"],
+        [*before, sys.executable, "-m", "provision"],
         env={**env, **more},
         capture_output=True,
         text=True,
@@ -160,7 +160,7 @@ def test_a_libvirt_that_is_not_there_or_does_not_answer_completes_to_nothing_and
 
 def test_no_users_own_libvirtd_is_started_by_tab(tmp_path: Path) -> None:
     homes = dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(tmp_path))
-    asked("rscvm import --connect qemu:///session ", **homes)
+    asked("rscvm import --connect qemu:///session ", *NO_ROOT, **homes)
 
     assert not list(tmp_path.rglob("*sock*"))
 
