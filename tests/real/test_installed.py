@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import click
 import pytest
@@ -26,10 +27,10 @@ sudo -n rscvm render vm.yaml
 """In a mount namespace of its own, so that this machine's /usr/local/bin stays what it is."""
 
 
-def said(argv: list[str], **environment: str) -> str:
+def said(argv: list[str], at: str | Path = "/", **environment: str) -> str:
     """What it prints; of this environment nothing leads it to the checkout."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd="/")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=at)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -65,6 +66,18 @@ def test_a_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -> 
         assert "52:" in said([str(installed / "bin" / "rscvm"), "render", str(lab), "vm", "--as", form])
     where = [str(installed / "bin" / "python"), "-c", "import provision; print(provision.__file__)"]
     assert said(where).startswith(str(installed))
+
+
+def test_a_wheel_of_the_source_distribution_is_the_same(wheel: Path, tmp_path: Path) -> None:
+    said([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)], at=ROOT)
+    [archive] = tmp_path.glob("rscvm-*.tar.gz")
+    said([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(archive)])
+    [made] = tmp_path.glob("rscvm-*.whl")
+
+    with ZipFile(wheel) as ours, ZipFile(made) as theirs:
+        assert {name: ours.read(name) for name in ours.namelist()} == {
+            n: theirs.read(n) for n in theirs.namelist()
+        }
 
 
 def test_debians_libvirt_python_is_enough_and_sudo_finds_a_link_in_usr_local_bin(
