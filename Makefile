@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
 RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-client iperf3
-TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat openvswitch-switch
+TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat openvswitch-switch python3-libvirt groff-base mandoc
 
 BENCH_PACKAGES := virtinst
 NEXT_PACKAGES := mmdebstrap

@@ -70,6 +70,18 @@ def test_the_list_of_commands_cuts_no_line(capsys: pytest.CaptureFixture[str]) -
     assert "..." not in capsys.readouterr().out.split("Commands:")[1]
 
 
+def test_commands_are_listed_in_the_order_in_which_they_are_met(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    listed = [
+        line.split()[0]
+        for line in capsys.readouterr().out.split("Commands:\n")[1].splitlines()
+        if line[2] != " "
+    ]
+
+    assert listed == list(rscvm.commands)
+    assert listed[:3] == ["check", "fix", "explain"]
+
+
 def test_validate_says_good(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", str(lab)]) == 0
     assert capsys.readouterr().out == f"{lab}: good, 3 machines\n"

@@ -16,10 +16,13 @@ import click
 
 from provision.cli.apply import apply
 from provision.cli.bench import bench
+from provision.cli.candidates import complete_by_name
 from provision.cli.check import check
+from provision.cli.completion import VARIABLE, answer, completion
 from provision.cli.doctor import doctor
 from provision.cli.down import down
 from provision.cli.ended import INTERRUPTED, ended_by, interrupted
+from provision.cli.examples import examples
 from provision.cli.explain import explain
 from provision.cli.export import autohck, export
 from provision.cli.fix import fix
@@ -44,7 +47,17 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 _BROKEN_PIPE = 141
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _AsListed(click.Group):
+    """Its commands in the order in which they were added: that in which they are met."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls with it
+        """Every command's name."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_AsListed, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="rscvm")
 @click.pass_context
 def rscvm(context: click.Context) -> None:
@@ -60,13 +73,15 @@ def rscvm(context: click.Context) -> None:
 
 
 for _command in (
-    doctor, validate, render, plan, up, down, status, apply, check, fix, bench, import_, hck, explain, export,
+    check, fix, explain, bench, doctor, import_, examples, validate, render, plan, up, status, down, apply, hck, export,
+    completion,
 ):  # fmt: skip
     rscvm.add_command(_command)
 export.add_command(autohck)
 rscvm.params += voice(hidden=False)
 for _command in (*rscvm.commands.values(), *export.commands.values(), *hck.commands.values()):
     _command.params += voice(hidden=True)
+complete_by_name(rscvm)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -113,6 +128,8 @@ def _trace(_kind: type[BaseException], error: BaseException, _at: TracebackType 
 def main() -> None:
     """Entry point of the `rscvm` command."""
     sys.excepthook = _trace
+    if instruction := os.environ.get(VARIABLE):
+        sys.exit(answer(rscvm, instruction))
     listen(lambda: os.write(2, b"rscvm: interrupted; what is under way is finished first\n"))
     status = run()
     gc.freeze()  # all ends with the process; Python would look through it for garbage once more, which takes long

@@ -39,7 +39,9 @@ class _Found:
 
 
 @click.command(short_help="What a cause or FailureReason means, how it is seen and mended.")
-@click.argument("name", required=False, metavar="[CAUSE]")
+@click.argument(
+    "name", required=False, metavar="[CAUSE]", shell_complete=lambda *given: _known_names(given[-1])
+)
 @click.option(
     "--script",
     "script",
@@ -101,6 +103,14 @@ def _script_names(begun: str) -> list[str]:
     from provision.render.guest_scripts import GUEST_SCRIPTS
 
     return [name for name in GUEST_SCRIPTS if name.startswith(begun)]
+
+
+def _known_names(begun: str) -> list[str]:
+    """All that can be asked about, as far as it begins so."""
+    found = _found(None)
+    causes, reasons = [each.id for each in found.causes], [each.name for each in found.reasons]
+    issues = [ISSUES, *(each.id for each in found.issues)]
+    return [name for name in (*causes, *reasons, *issues, *found.topics) if name.startswith(begun)]
 
 
 def _show_script(output: Output, script: str, name: str | None, *, as_json: bool) -> None:

@@ -1,13 +1,11 @@
-"""Rendered text under the programs that read it: libvirt's schema, libvirtd, the shell; and the wheel."""
+"""Rendered text under the programs that read it: libvirt's schema, libvirtd, the shell."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ from provision.render.view import machine_view
 from provision.verbs.script import machine_script as script
 from tests.builders import lab_of
 from tests.labs import THREE_VMS
-from tests.real.conftest import HEAD, ROOT, Lab, guest_machine
+from tests.real.conftest import HEAD, Lab, guest_machine
 from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import Hypervisor, wait_for
 
@@ -206,30 +204,6 @@ def test_a_scripts_machine_runs_and_leaves_nothing(hypervisor: Hypervisor, tmp_p
     after = hypervisor.snapshot()
     assert (after.links, after.processes) == (before.links, before.processes)
     assert {name for name in after.files if not name.endswith((".qcow2", ".tpmstate"))} <= {"lab"}
-
-
-def test_a_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)], check=True
-    )
-    wheel = next(tmp_path.glob("rscvm-*.whl"))
-    site = tmp_path / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
-    lab = tmp_path / "one.yaml"
-    lab.write_text("version: 1\nmachines: {vm: {guest: windows, memory: 8GiB, nics: [{bridge: br0}]}}\n")
-
-    for form in ("xml", "argv", "script"):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "provision", "render", str(lab), "vm", "--as", form],
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert "52:" in done.stdout
-    where = subprocess.run(
-        [sys.executable, "-P", "-c", "import provision, json; print(json.dumps(provision.__file__))"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert json.loads(where.stdout).startswith(str(site))
 
 
 TPM = """version: 1
