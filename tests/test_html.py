@@ -157,7 +157,7 @@ def test_cause_seen_why_fix_and_notes_are_told() -> None:
 
     for words in ("host-disabled-checksum", "and the guest took it", "somebody on the host", "vnet7 is down"):
         assert words in found
-    assert "<li><code>ethtool -K vnet7 tx on</code></li>" in html([host_off(tap="vnet7")])
+    assert '<li class="command"><code>ethtool -K vnet7 tx on</code></li>' in html([host_off(tap="vnet7")])
 
 
 def test_each_state_is_a_word_and_not_its_colour_alone() -> None:
@@ -166,7 +166,8 @@ def test_each_state_is_a_word_and_not_its_colour_alone() -> None:
     for state in ("pass", "fail", "unknown", "skipped"):
         cells = re.findall(rf'<td role="cell" class="{state}">(.*?)</td>', text)
         assert cells
-        assert all(cell.endswith(f"</span> {state}") for cell in cells)
+        words = (f"</span> {state}", "</span> off" if state == "fail" else f"</span> {state}")
+        assert all(cell.endswith(words) for cell in cells)
 
 
 def test_evidence_is_folded_away_and_complete() -> None:

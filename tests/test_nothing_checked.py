@@ -18,7 +18,7 @@ from provision.verbs.check import Look, check
 from provision.verify.collect.source import domain_source
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.report.document import as_json, exit_status
-from provision.verify.report.html import as_html
+from provision.verify.report.html import Beside, as_html
 from provision.verify.report.summary import summed
 from tests.builders import FakeEdges, FakeHost
 from tests.listings import Listing, TellingHost, running
@@ -62,7 +62,7 @@ def test_a_sentence_tells_what_did_not_count() -> None:
 
 
 def test_a_page_says_why_it_is_empty() -> None:
-    page = as_html([], when=WHEN, title="check", nothing="vm <1> has no NIC")
+    page = as_html([], when=WHEN, title="check", beside=Beside(nothing="vm <1> has no NIC"))
 
     assert "There is no NIC to judge: vm &lt;1&gt; has no NIC." in page
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,14 +14,26 @@ from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.output import Output, complain
 from provision.cli.targets import Machines, sources_of
 from provision.edges.files.write import write_text
+from provision.edges.uri import LOCAL
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from provision.api.saved import Tools
     from provision.cli.nothing import Nothing
     from provision.runtime.parallel import Outcome
+    from provision.verify.collect.source import MachineSource
     from provision.verify.judge.verdict import NicVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the HTML page tells of the hosts, by name, filled in while they are asked."""
+
+    tools: Tools = field(default_factory=dict)
+    ways: dict[str, str] = field(default_factory=dict)
+    """How their machines are reached: a URI, a lab file, a socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,8 @@ class _Asked:
     html: str | None
     save: str | None
     source: str | None
+    ladders: bool
+    running: bool
     as_json: bool
 
     @property
@@ -53,7 +68,16 @@ class _Asked:
         """
         if not all(map(math.isfinite, (self.observe, self.watch or 0))):
             raise RequestError("--observe and --watch take a number of seconds")
-        others = (self.observe, self.guest, self.junit, self.html, self.save, self.source)
+        others = (
+            self.observe,
+            self.guest,
+            self.junit,
+            self.html,
+            self.save,
+            self.source,
+            self.ladders,
+            self.running,
+        )
         if self.watch is not None and any(others):
             raise RequestError(
                 "--watch only shows: of the other options those go with it that say what is looked at"
@@ -119,6 +143,14 @@ _FILE = click.Path(dir_okay=False)
     metavar="PATH",
     help="Judge what --save kept, or pasted `ethtool -k` and `-c`, `virsh dumpxml`, `qm config`, Get-NetAdapterRsc (a file, a directory, - for stdin).",
 )
+@click.option(
+    "-l",
+    "--ladder",
+    "ladders",
+    is_flag=True,
+    help="Every NIC's ladder beneath the table; else of those alone that are not ready.",
+)
+@click.option("--running", is_flag=True, help="Leave out machines that are off.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON; with --watch a line a tick.")
 @click.pass_obj
 def check(output: Output, /, **options: Any) -> int:
@@ -132,28 +164,36 @@ def check(output: Output, /, **options: Any) -> int:
     """
     asked = _Asked(**options)
     asked.check()
-    outcomes, nothing = _outcomes(output, asked)
-    verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    around = _Around()
+    outcomes, nothing = _outcomes(output, asked, around)
+    found = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    verdicts = [verdict for verdict in found if not (asked.running and verdict.evidence.state == "off")]
+    if found and not verdicts:
+        from provision.cli.nothing import ALL_OFF as nothing  # noqa: N811 - it stands for what was found
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     if not verdicts and errors:
-        _write(verdicts, errors, asked, nothing)
+        _write(verdicts, errors, asked, (nothing, around))
     if len(outcomes) == 1:
         raise_or_tell(outcomes)
-    status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes))
+    status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes), ladders=asked.ladders)
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
     if nothing is not None:
         nothing.say()
-    elif not errors and (unseen := asked.machines.named - {found.evidence.machine for found in verdicts}):
+    elif not errors and (unseen := asked.machines.named - {each.evidence.machine for each in found}):
         from provision.cli.nothing import without_nic
 
         output.say(without_nic(sorted(unseen)))
-    _write(verdicts, errors, asked, nothing)  # last: what was seen is shown also where it cannot be written
+    _write(
+        verdicts, errors, asked, (nothing, around)
+    )  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)
 
 
-def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
+def _outcomes(
+    output: Output, asked: _Asked, around: _Around
+) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
     """The verdicts by host, or why there is none though no host failed; a watch ends by its interruption alone."""
     from provision.api.saved import Keep, judged_from
     from provision.cli.nothing import SAVED, why_nothing
@@ -161,21 +201,30 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     from provision.runtime.parallel import side_by_side
     from provision.verbs.check import PATIENCE, Look
     from provision.verbs.check import check as look_at
+    from provision.verbs.fix.command_line import with_commands
     from provision.verify.collect.guest_answers import LONGEST
 
     if asked.source is not None:
-        saved = judged_from(asked.source, sys.stdin)
+        saved = judged_from(asked.source, sys.stdin, around.tools)
         return saved, SAVED if _is_empty(saved) else None
     look = Look(monitor=not asked.no_monitor, observe=asked.observe, guest=asked.guest)
-    with sources_of(output, asked.machines, Keep(asked.save, look)) as sources:
+    keep = Keep(asked.save, look, around.tools if asked.html else None)
+    with sources_of(output, asked.machines, keep) as sources:
+        around.ways.update({name: _way(source) for name, source in sources.items()})
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
         found = side_by_side(
             list(sources),
-            lambda name: look_at(sources[name], look),
+            lambda name: with_commands(look_at(sources[name], look), sources[name].reached),
             seconds=PATIENCE + LONGEST + look.observe,
         )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
+
+
+def _way(source: MachineSource) -> str:
+    """How a host's machines are reached, for a reader; this host also by its own name."""
+    own = platform.node() if source.host == LOCAL else ""
+    return "; ".join(filter(None, (own, " ".join(source.reached).removeprefix("--connect "))))
 
 
 def _is_empty(outcomes: Sequence[Outcome[list[NicVerdict]]]) -> bool:
@@ -184,7 +233,10 @@ def _is_empty(outcomes: Sequence[Outcome[list[NicVerdict]]]) -> bool:
 
 
 def _write(
-    verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _Asked, nothing: Nothing | None
+    verdicts: Sequence[NicVerdict],
+    errors: Mapping[str, str],
+    asked: _Asked,
+    beside: tuple[Nothing | None, _Around],
 ) -> None:
     """Write the documents that were asked for.
 
@@ -192,20 +244,31 @@ def _write(
     """
     from datetime import UTC, datetime
 
+    nothing, around = beside
     when, why = datetime.now(UTC), nothing.words if nothing else ""
     if asked.junit is not None:
         from provision.verify.report.junit import as_junit
 
         write_text(asked.junit, as_junit(verdicts, when, errors, why))
     if asked.html is not None:
-        from provision.verify.report.html import as_html
+        from importlib.metadata import version
 
-        page = as_html(verdicts, when=when, title="rscvm check", errors=errors, nothing=why)
+        from provision.verify.report.about import host_lines
+        from provision.verify.report.html import Beside, as_html
+
+        hosts = host_lines(around.ways, around.tools, verdicts)
+        told = Beside(f"rscvm {version('rscvm')} check", hosts, why)
+        page = as_html(verdicts, when=when, title="rscvm check", errors=errors, beside=told)
         write_text(asked.html, page)
 
 
 def judged(
-    output: Output, verdicts: list[NicVerdict], *, as_json: bool, more: Mapping[str, object] | None = None
+    output: Output,
+    verdicts: list[NicVerdict],
+    *,
+    as_json: bool,
+    more: Mapping[str, object] | None = None,
+    ladders: bool = False,
 ) -> int:
     """Show verdicts, alone or as part of another document, and return their exit status."""
     from provision.verify.report.document import as_json as documented
@@ -215,5 +278,5 @@ def judged(
     if as_json:
         output.json({**documented(verdicts), **(more or {})})
     else:
-        output.show(shown(verdicts, width=output.width))
+        output.show(shown(verdicts, ladders=ladders, width=output.width))
     return exit_status(verdicts)

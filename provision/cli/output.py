@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import suppress
@@ -68,14 +69,24 @@ class Output:
         """A document, as it is."""
         click.echo(text, nl=not text.endswith("\n"))
 
+    def prose(self, text: str) -> None:
+        """A document for a person: as it is, but wrapped to the terminal."""
+        from rich.text import Text
+
+        if self.width is None:
+            self.text(text)
+        else:
+            self.show(Text(line.expandtabs()) for line in text.splitlines())
+
     def line(self, line: str) -> None:
         """One line of a result."""
-        click.echo(escaped(line))
+        self.prose(escaped(line))
 
     @property
     def width(self) -> int | None:
-        """The terminal's columns, where results go to one."""
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        """The terminal's columns, where results go to one; also where COLUMNS says so, as of `watch` and of pagers."""
+        told = os.environ.get("COLUMNS", "").isdecimal()
+        return shutil.get_terminal_size().columns if told or sys.stdout.isatty() else None
 
     def console(self, *, screen: bool = False) -> Console:
         """Where results for a person go; a screen takes control codes also where colours are not wanted."""
@@ -90,7 +101,10 @@ class Output:
 
     def show(self, lines: Iterable[Text]) -> None:
         """A result for a person."""
-        console = self.console()
+        from provision.runtime.wrapped import wrapped
+
+        console, width = self.console(), self.width
         for line in lines:
             line.plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.plain)
-            console.print(line, soft_wrap=True)
+            for part in wrapped(line, width):
+                console.print(part, soft_wrap=True)

@@ -85,7 +85,9 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
             reached(output, machines.connect, machines.host) as (name, real),
             keep.of_domains(real, name, machines.connect, names) as edges,
         ):
-            yield {name: domain_source(edges, name, names, monitor=monitor)}
+            source = domain_source(edges, name, names, monitor=monitor)
+            where = ("--host", machines.host) if machines.host else ()
+            yield {name: replace(source, reached=("--connect", machines.connect, *where))}
     elif machines.qmp is not None:
         with (
             reached(output, "", machines.host) as (name, real),
@@ -94,7 +96,11 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
             yield {name: bare_source(edges, name, machines.qmp)}
     elif not names:
         with everywhere(output, machines.hosts) as (there, real), keep.of_hosts(real, there) as edges:
-            yield every_sources(edges, there, monitor=monitor)
+            sources = every_sources(edges, there, monitor=monitor)
+            yield {
+                name: replace(of, reached=("--connect", real.connect_uri(name)))
+                for name, of in sources.items()
+            }
     else:
         if not Path(names[0]).exists():
             hint = f"for a domain of libvirt's: --connect qemu:///system {names[0]}"
@@ -103,7 +109,8 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
         wanted = chosen(lab, names[1:])
         hosts = by_host(lab, wanted)
         with edges_of(lab, output) as real, keep.of_lab(real, lab, wanted) as edges:
-            yield {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+            sources = {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+            yield {name: replace(of, reached=(machines.names[0],)) for name, of in sources.items()}
 
 
 def every_sources(edges: ReadingEdges, hosts: Sequence[str], *, monitor: bool) -> dict[str, MachineSource]:

@@ -1,0 +1,48 @@
+"""Wraps lines to the columns of a terminal: at blanks, what goes on indented, nothing cut."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_LABEL = re.compile(r" *(?:[a-z]{2,8}: )?")
+"""What a line begins with, and what goes on stands beside: `  fix: `."""
+_LEAST = 16
+"""Columns; where fewer are left beside it, what goes on begins at the margin's second."""
+_MARGIN = 2
+
+
+def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Text]:
+    """The line in as many as it takes; None: there is no width.
+
+    :param beside: how many characters of it what goes on stands beside; by default its label, or two more than its blanks.
+    """
+    from rich.cells import cell_len  # noqa: PLC0415 - only where a person reads
+    from rich.text import Text  # noqa: PLC0415
+
+    if width is None or cell_len(line.plain) <= width:
+        return [line]
+    label = _LABEL.match(line.plain)
+    start = beside if beside is not None else label.end() if label else 0
+    margin = cell_len(line.plain[:start])
+    if beside is None and not line.plain[:start].strip():
+        margin += _MARGIN
+    if width - margin < _LEAST:
+        start, margin = 0, min(_MARGIN, width // 2)
+    parts = line[start:].wrap(_measured(), max(width - margin, 1), overflow="fold")
+    for part in parts:
+        part.rstrip()
+    return [Text.assemble(line[:start] if i == 0 else " " * margin, part) for i, part in enumerate(parts)]
+
+
+@cache
+def _measured() -> Console:
+    """Whom rich asks for nothing here but what a tab is."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console()
