@@ -118,7 +118,7 @@ def test_a_verdict_of_the_hosts_side_alone_says_so_and_what_to_run_in_windows() 
     of_windows = {"virtio": replace(virtio("linux"), negotiated=NETKVM)}
     alone = plain([ready(**of_windows)])
 
-    heading = [line.plain for line in as_text([ready()])][0]
+    heading = as_text([ready()])[0].plain
     assert heading.endswith("READY (host side; the guest was not asked)")
     assert "(host side; the guest was not asked)" in alone[1]
     assert (
