@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 from provision.cli import run
+from provision.cli.fix import _shown
+from provision.cli.output import Output
 from provision.edges.wiring import RealEdges
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
+from provision.runtime.parallel import Outcome
 from provision.runtime.places import Target
 from provision.verbs.fix.command_line import with_commands
+from provision.verbs.fix.fix import Fixed
+from provision.verbs.fix.taps import Change
 from provision.verify.evidence import AskedGuest, Cut, Definition, Owner, Unasked
 from provision.verify.judge.cause import Fix, in_line
 from provision.verify.judge.causes.catalogue import CATALOGUE
@@ -150,6 +155,34 @@ def test_nothing_that_explain_prints_has_a_name_left_open(capsys: pytest.Capture
     assert not PLACEHOLDER.search(
         json.dumps([row["fix"] for kind in ("causes", "reasons") for row in document[kind]])
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "dry_run", "last"),
+    [
+        (
+            (Change("vm", "vm.net0", "host-disabled-checksum", "ethtool -K tap0 tx on", "-"),),
+            False,
+            "1 change made",
+        ),
+        ((Change("vm", "vm.net0", "x", "y", "-"),) * 2, True, "2 changes would be made"),
+        ((), False, "nothing to change from here"),
+    ],
+)
+def test_fix_ends_with_what_was_done_and_how_it_is_now(
+    changes: tuple[Change, ...],
+    dry_run: bool,
+    last: str,
+    capsys: pytest.CaptureFixture[str],  # noqa: FBT001
+) -> None:
+    fixed = Fixed([host_off(machine="a"), ready(machine="b")], changes, ("mind this",))
+
+    _shown(Output(), [Outcome("local", fixed)], as_json=False, dry_run=dry_run)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("verdict")
+    assert lines.index("note: mind this") > lines.index("2 NICs: 1 not ready, 1 ready")
+    assert lines[-1] == f"{last}; 2 NICs: 1 not ready, 1 ready"
 
 
 def test_what_is_told_can_be_pasted_whatever_a_domain_is_called() -> None:

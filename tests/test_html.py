@@ -14,7 +14,8 @@ import pytest
 from provision.runtime.safe_text import escaped
 from provision.verify.collect.ways import ways_to
 from provision.verify.judge.verdict import NicVerdict, judge_nic
-from provision.verify.report.html import as_html
+from provision.verify.report.about import host_lines
+from provision.verify.report.html import Beside, as_html
 from tests.builders import nic
 from tests.topologies import ADDRESSED, TAP, features, link, read
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
@@ -195,6 +196,44 @@ def test_hosts_are_told_apart_where_there_are_several() -> None:
 
 def test_a_host_that_could_not_be_asked_is_told() -> None:
     assert "<bdi>hv3</bdi></th><td>ssh: timed out</td>" in html([ready()], errors={"hv3": "ssh: timed out"})
+
+
+def test_a_fix_is_code_only_where_it_is_code() -> None:
+    text = html([host_off(tap="vnet7"), off(nic="net1")])
+
+    assert (
+        "<li>take <code>ethtool -K … tx off</code> out of the script or hook that runs it; a reboot of the guest "
+        "undoes it too</li>"
+    ) in text
+    assert "<li>start it</li>" in text
+
+
+def test_the_head_tells_who_checked_what_and_with_which_versions() -> None:
+    tools = {
+        "hv1": {
+            "libvirt": "9.0.0",
+            "QEMU of a": "7.2.22",
+            "QEMU of b": "7.2.22",
+            "ethtool": "ethtool version 6.1",
+        }
+    }
+    ways = {"hv1": "qemu+ssh://hv1/system", "<hv2>": ""}
+    hosts = host_lines(ways, tools, [ready(host="hv1", kernel="6.1.0-25-amd64")])
+
+    text = as_html([ready()], when=WHEN, title="t", beside=Beside("rscvm 0.2.0 check", hosts))
+    head = text.split("<header>")[1].split("</header>")[0]
+
+    assert "<p>rscvm 0.2.0 check, 2026-11-22 12:00:05 UTC. 1 NIC: 1 ready.</p>" in head
+    assert (
+        "<li><bdi>hv1</bdi>: <bdi>qemu+ssh://hv1/system; libvirt 9.0.0; QEMU 7.2.22; kernel 6.1.0-25-amd64; "
+        "ethtool version 6.1</bdi></li>"
+    ) in head
+    assert "&lt;hv2&gt;" in head
+
+
+def test_a_verdict_of_the_hosts_side_alone_says_so() -> None:
+    assert "ready (host side; the guest was not asked)</span></h3>" in html([ready()])
+    assert "host side" not in html([meant_off(), broken()])
 
 
 def test_no_nic_at_all_is_a_page() -> None:

@@ -128,6 +128,28 @@ def lab(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_machines_that_are_off_are_left_out_for_who_asks_for_those_that_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = tmp_path / "lab.yaml"
+    machine = "{backend: qemu, guest: linux, memory: 1GiB, nics: [{tap: true}]}"
+    lab.write_text(f"version: 1\nstate_dir: {tmp_path}\nmachines: {{spare: {machine}}}\n")
+
+    assert run(["check", str(lab), "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["nics"][0]["cause"] == "machine-off"
+    assert run(["check", str(lab), "--running", "--json"]) == 4
+    said = capsys.readouterr()
+    assert json.loads(said.out)["nics"] == []
+    assert said.err.startswith("rscvm: nothing was checked: none of these machines runs\n")
+    assert "machine-off: the machine is not running" in checked(capsys, str(lab))
+    assert run(["check", "--watch", "1", "--running"]) == 2
+
+
+def checked(capsys: pytest.CaptureFixture[str], lab: str) -> str:
+    run(["check", lab])
+    return capsys.readouterr().out
+
+
 def test_a_lab_without_machines_is_said_in_every_form(
     lab: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

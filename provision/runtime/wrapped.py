@@ -15,6 +15,8 @@ _LABEL = re.compile(r" *(?:[a-z]{2,8}: )?")
 _LEAST = 16
 """Columns; where fewer are left beside it, what goes on begins at the margin's second."""
 _MARGIN = 2
+_WIDEST = 2
+"""Columns of a character."""
 
 
 def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Text]:
@@ -34,7 +36,7 @@ def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Te
         margin += _MARGIN
     if width - margin < _LEAST:
         start, margin = 0, min(_MARGIN, width // 2)
-    parts = line[start:].wrap(_measured(), max(width - margin, 1), overflow="fold")
+    parts = line[start:].wrap(_measured(), max(width - margin, _WIDEST), overflow="fold")
     for part in parts:
         part.rstrip()
     return [Text.assemble(line[:start] if i == 0 else " " * margin, part) for i, part in enumerate(parts)]

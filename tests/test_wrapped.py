@@ -1,0 +1,73 @@
+"""Lines that fit a terminal: nothing is lost, and what goes on is indented beneath what it belongs to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from provision.cli.output import Output
+from provision.runtime.wrapped import wrapped
+
+
+def lines(text: str, width: int | None, beside: int | None = None) -> list[str]:
+    return [line.plain for line in wrapped(Text(text), width, beside)]
+
+
+@pytest.mark.parametrize(
+    ("text", "beside", "shown"),
+    [
+        ("  fix: ethtool -K vnet0 tx on and on", None, ["  fix: ethtool -K vnet0 tx on", "       and on"]),
+        ("a line that is too long for this", None, ["a line that is too long for", "  this"]),
+        ("  make bridge br0: it is not there", None, ["  make bridge br0: it is not", "    there"]),
+        ("READY  a  seen of it and of more", 10, ["READY  a  seen of it and of", "          more"]),
+        ("READY  a  seen of it and of more", 20, ["READY  a  seen of it and of", "  more"]),
+        ("x" * 40, None, ["x" * 28, "  " + "x" * 12]),
+        ("it fits", 3, ["it fits"]),
+    ],
+)
+def test_what_goes_on_stands_beneath_what_it_belongs_to(
+    text: str, beside: int | None, shown: list[str]
+) -> None:
+    assert lines(text, 30, beside) == shown
+
+
+def test_without_a_width_every_line_is_as_it_is() -> None:
+    assert lines("x " * 500, None) == ["x " * 500]
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.just(" "), max_size=200),
+    width=st.integers(1, 90),
+    beside=st.none() | st.integers(0, 40),
+)
+def test_no_line_is_too_wide_and_nothing_is_lost(text: str, width: int, beside: int | None) -> None:
+    shown = lines(text, width, beside)
+
+    assert "".join("".join(shown).split()) == "".join(text.split())
+    wide = max(map(cell_len, text), default=0)
+    assert all(cell_len(line) <= max(width, wide + 2) for line in shown)
+
+
+def test_colours_stay_where_they_are() -> None:
+    first, second = wrapped(Text.assemble(("bad", "red"), " and much that is good"), 18)
+
+    assert [(span.start, span.end, span.style) for span in first.spans] == [(0, 3, "red")]
+    assert second.spans == []
+
+
+@pytest.mark.parametrize(("said", "widest"), [("40", 40), ("", None), ("wide", None)])
+def test_a_width_that_the_environment_says_holds_also_where_there_is_no_terminal(
+    said: str, widest: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    Output().show([Text("word " * 30)])
+    Output().prose("word " * 30)
+    Output().line("word " * 30)
+
+    shown = capsys.readouterr().out.splitlines()
+    assert Output().width == widest
+    assert max(map(len, shown)) <= (widest or 150)
+    assert (len(shown) > 3) == bool(widest)
