@@ -170,10 +170,7 @@ def test_nothing_that_explain_prints_has_a_name_left_open(capsys: pytest.Capture
     ],
 )
 def test_fix_ends_with_what_was_done_and_how_it_is_now(
-    changes: tuple[Change, ...],
-    dry_run: bool,
-    last: str,
-    capsys: pytest.CaptureFixture[str],  # noqa: FBT001
+    changes: tuple[Change, ...], last: str, capsys: pytest.CaptureFixture[str], *, dry_run: bool
 ) -> None:
     fixed = Fixed([host_off(machine="a"), ready(machine="b")], changes, ("mind this",))
 

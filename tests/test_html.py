@@ -164,11 +164,22 @@ def test_cause_seen_why_fix_and_notes_are_told() -> None:
 def test_each_state_is_a_word_and_not_its_colour_alone() -> None:
     text = html(every_kind())
 
-    for state in ("pass", "fail", "unknown", "skipped"):
+    for state in ("pass", "fail", "unknown"):
         cells = re.findall(rf'<td role="cell" class="{state}">(.*?)</td>', text)
         assert cells
         words = (f"</span> {state}", "</span> off" if state == "fail" else f"</span> {state}")
         assert all(cell.endswith(words) for cell in cells)
+
+
+def test_rungs_that_were_not_asked_are_one_row() -> None:
+    text = html([ready()])
+
+    assert text.count("not asked</th>") == 1
+    assert (
+        'colspan="3">gathered: the devices before its TAP were not looked at; enabled, operational: the guest'
+        in text
+    )
+    assert "skipped" not in text.split("</style>")[1]
 
 
 def test_evidence_is_folded_away_and_complete() -> None:

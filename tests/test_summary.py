@@ -83,7 +83,8 @@ def test_the_table_comes_first_and_then_the_ladder_of_what_is_broken_alone() -> 
         ["UNKNOWN", "spare.net0"],
         ["READY", "fine.net0"],
     ]
-    assert lines[-len(as_text([broken()])) :] == [line.plain for line in as_text([broken(machine="bad")])]
+    block = [line.plain for line in as_text([broken(machine="bad")])]
+    assert [*lines[-len(block) + 1 :], ""] == block
     assert "\n".join(lines).count("  configured ") == 1
 
 

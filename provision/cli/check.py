@@ -223,8 +223,10 @@ def _outcomes(
 
 def _way(source: MachineSource) -> str:
     """How a host's machines are reached, for a reader; this host also by its own name."""
-    own = platform.node() if source.host == LOCAL else ""
-    return "; ".join(filter(None, (own, " ".join(source.reached).removeprefix("--connect "))))
+    own = f"host {platform.node()}" if source.host == LOCAL else ""
+    how = " ".join(source.reached)
+    named = how.removeprefix("--connect ") if how.startswith("--connect ") else how and f"lab file {how}"
+    return "; ".join(filter(None, (own, named)))
 
 
 def _is_empty(outcomes: Sequence[Outcome[list[NicVerdict]]]) -> bool:

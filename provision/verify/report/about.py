@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from provision.verify.judge.verdict import NicVerdict
 
-_TOLD = ("libvirt", "QEMU", "kernel", "ethtool", "ip")
+_TOLD = ("libvirt", "QEMU", "kernel", "ethtool")
 _QEMU = "QEMU of "
 _MOST = 8
 """Versions of QEMU; a host whose machines have more of them has told enough."""

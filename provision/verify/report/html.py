@@ -16,9 +16,11 @@ from provision.verify.report.style import (
     NO_CAUSE,
     VERDICTS,
     WORDS,
+    is_skipped,
     mark,
     next_start,
     nic_name,
+    not_asked,
     off_as_meant,
     one_sided,
     several,
@@ -109,6 +111,7 @@ class _Nic:
     notes: tuple[str, ...]
     facts: tuple[_Fact, ...]
     ladder: tuple[_Step, ...]
+    not_asked: str
     ways: tuple[_Way, ...]
     families: tuple[tuple[str, str, str, str], ...]
     """Family, verdict, words, cause."""
@@ -168,7 +171,8 @@ def nic_view(found: NicVerdict) -> _Nic:
         fix=tuple(tuple((short(words), code) for words, code in spans) for spans in found.advice),
         notes=tuple(short(note) for note in found.notes),
         facts=tuple(_facts(nic)),
-        ladder=tuple(_step(rung, found) for rung in found.ladder),
+        ladder=tuple(_step(rung, found) for rung in found.ladder if not is_skipped(rung)),
+        not_asked=short(not_asked(found.ladder)),
         ways=tuple(_ways(nic)),
         families=tuple(
             (family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else "")

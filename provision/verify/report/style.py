@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provision.verify.judge.cause import Verdict
-    from provision.verify.judge.rung import State
+    from provision.verify.judge.rung import Rung, State
     from provision.verify.judge.verdict import NicVerdict
 
 VERDICTS: tuple[Verdict, ...] = ("not-ready", "unknown", "ready")
@@ -42,6 +42,20 @@ def off_as_meant(verdict: NicVerdict) -> bool:
 def mark(state: State, verdict: NicVerdict) -> tuple[str, str]:
     """A rung's sign and word: of a NIC whose RSC is off, as it is meant to be, none is a fault."""
     return _MEANT if state == "fail" and off_as_meant(verdict) else (SIGNS[state], state)
+
+
+def not_asked(ladder: Iterable[Rung]) -> str:
+    """The rungs that were not asked, with why, in a line."""
+    by_why: dict[str, list[str]] = {}
+    for rung in ladder:
+        if is_skipped(rung):
+            by_why.setdefault(rung.seen, []).append(rung.name)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_why.items())
+
+
+def is_skipped(rung: Rung) -> bool:
+    """Whether neither family was asked at it."""
+    return set(rung.states.values()) == {"skipped"}
 
 
 def one_sided(verdict: NicVerdict) -> str:

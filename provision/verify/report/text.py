@@ -12,9 +12,11 @@ from provision.verify.judge.fold import told, walked
 from provision.verify.report.style import (
     COLOURS,
     NO_CAUSE,
+    is_skipped,
     mark,
     next_start,
     nic_name,
+    not_asked,
     off_as_meant,
     one_sided,
 )
@@ -50,8 +52,7 @@ def shown(verdicts: Sequence[NicVerdict], *, ladders: bool = False, width: int |
         *table(verdicts, width),
         Text(""),
         *counts(verdicts, width),
-        *([Text("")] if blocks else []),
-        *blocks,
+        *([Text(""), *blocks[:-1]] if blocks else []),
     ]
 
 
@@ -112,8 +113,7 @@ def _ladder(verdict: NicVerdict, width: int | None) -> list[Text]:
     beside = 2 + _NAME + 2 + len(FAMILIES) * (_STATE + 2)
     head = "".join(f"{family:{_STATE}}  " for family in FAMILIES)
     lines = wrapped(Text(f"  {'':{_NAME}}  {head}seen", "dim"), width)
-    skipped = [rung for rung in verdict.ladder if set(rung.states.values()) == {"skipped"}]
-    there = [rung for rung in verdict.ladder if rung not in skipped]
+    there = [rung for rung in verdict.ladder if not is_skipped(rung)]
     for (dark, seen), rungs in groupby(
         there, lambda rung: (set(rung.states.values()) == {"unknown"}, rung.seen)
     ):
@@ -123,12 +123,9 @@ def _ladder(verdict: NicVerdict, width: int | None) -> list[Text]:
             lines += wrapped(Text.assemble(f"  {names}: ", _mark("unknown", verdict), f" {seen}"), width)
         else:
             lines += [part for rung in alike for part in wrapped(_line(rung, verdict), width, beside)]
-    words = "; ".join(
-        f"{', '.join(rung.name for rung in skipped if rung.seen == seen)}: {seen}"
-        for seen in dict.fromkeys(rung.seen for rung in skipped)
-    )
-    folded = Text(f"  {'not asked':{_NAME}}  {words}", "dim")
-    return lines + (wrapped(folded, width, 2 + _NAME + 2) if skipped else [])
+    if folded := not_asked(verdict.ladder):
+        lines += wrapped(Text(f"  {'not asked':{_NAME}}  {folded}", "dim"), width, 2 + _NAME + 2)
+    return lines
 
 
 def _line(rung: Rung, verdict: NicVerdict) -> Text:
