@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.real.conftest import SWITCHES
-from tests.real.foreign import GOOD, OVERRIDE, Vm, domain_xml
+from tests.real.foreign import GOOD, OVERRIDE, URI, Vm, domain_xml
 from tests.real.hypervisor import wait_for
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +71,9 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     vm = Vm(
         with_libvirt, tmp_path, domain_xml(tmp_path, f"{GOOD}<driver><guest tso4='off' ecn='off'/></driver>")
     )
-    before = vm.definition()
+    before, command = vm.definition(), f"  fix: rscvm fix --connect {URI} vm"
 
+    told = rscvm(vm.host, "check").stdout.splitlines()
     tried, trial = vm.fix("--dry-run")
     assert vm.definition() == before
     assert vm.backups() == []
@@ -93,6 +95,13 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     assert str(backup) in shown.stdout
     assert "geheim" not in shown.stdout + shown.stderr
     assert "takes effect after a power cycle" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "1 change made; 1 NIC: 1 not ready"
+    assert [line for line in told if line.startswith("  fix: ")] == [
+        "  fix: libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>",
+        "  fix: power-cycle the machine: a reboot from inside keeps the old device",
+        command,
+    ]
+    assert command not in rscvm(vm.host, "check").stdout.splitlines()
     assert pending["changed"] == []
     assert "the definition has guest_tso4 on already: takes effect after a power cycle" in pending["notes"][0]
 
