@@ -198,7 +198,7 @@ def test_no_name_breaks_the_table(text: str, width: int | None) -> None:
     assert all(cell_len(line) <= (width or 1000) for line in lines)
 
 
-@pytest.mark.parametrize("width", [40, 80, 140])
+@pytest.mark.parametrize("width", [60, 80, 140])
 @pytest.mark.parametrize("ladders", [False, True])
 def test_every_line_fits_the_terminal_and_not_a_word_is_lost(width: int, *, ladders: bool) -> None:
     verdicts = [*every_kind(), broken(machine="w" * 30, rsc=None)]

@@ -200,4 +200,7 @@ def _summary(changes: int, verdicts: Sequence[NicVerdict], *, dry_run: bool) -> 
 
     made = "would be made" if dry_run else "made"
     what = f"{changes} change{'s'[: changes > 1]} {made}" if changes else "nothing to change from here"
-    return Text(f"{what}; {summed(verdicts).sentence}" if verdicts else what, "bold")
+    waiting = (each.definition for each in verdicts if each.verdict == "not-ready")
+    later = sum(found is not None and found.verdict == "ready" for found in waiting)
+    then = f" ({later} ready after a power cycle)" if later else ""
+    return Text(f"{what}; {summed(verdicts).sentence}{then}" if verdicts else what, "bold")

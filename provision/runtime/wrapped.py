@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
+
     from rich.text import Text
 
 _LABEL = re.compile(r" *(?:[a-z]{2,8}: )?")
@@ -22,7 +22,10 @@ _WIDEST = 2
 def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Text]:
     """The line in as many as it takes; None: there is no width.
 
-    :param beside: how many characters of it what goes on stands beside; by default its label, or two more than its blanks.
+    A word that is wider than that stays whole, so that a path can be copied; in a column it is broken.
+
+    :param beside: how many characters of it what goes on stands beside, in a column; by default its label, or two more than
+        its blanks.
     """
     from rich.cells import cell_len  # noqa: PLC0415 - only where a person reads
     from rich.text import Text  # noqa: PLC0415
@@ -36,15 +39,22 @@ def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Te
         margin += _MARGIN
     if width - margin < _LEAST:
         start, margin = 0, min(_MARGIN, width // 2)
-    parts = line[start:].wrap(_measured(), max(width - margin, _WIDEST), overflow="fold")
+    body = line[start:]
+    parts = body.divide(_breaks(body.plain, max(width - margin, _WIDEST), whole=beside is None))
     for part in parts:
         part.rstrip()
     return [Text.assemble(line[:start] if i == 0 else " " * margin, part) for i, part in enumerate(parts)]
 
 
-@cache
-def _measured() -> Console:
-    """Whom rich asks for nothing here but what a tab is."""
-    from rich.console import Console  # noqa: PLC0415
+def _breaks(text: str, width: int, *, whole: bool) -> Iterator[int]:
+    """Where lines of so many columns begin, but for the first; with `whole` no word is broken."""
+    from rich.cells import cell_len  # noqa: PLC0415
 
-    return Console()
+    begin = 0
+    for word in re.finditer(r"\S+", text):
+        if cell_len(text[begin : word.end()]) > width and text[begin : word.start()].strip():
+            begin = word.start()
+            yield begin
+        while not whole and cell_len(text[begin : word.end()]) > width:
+            begin += next(n for n in range(1, len(text)) if cell_len(text[begin : begin + n + 1]) > width)
+            yield begin

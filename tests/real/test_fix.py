@@ -95,7 +95,7 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     assert str(backup) in shown.stdout
     assert "geheim" not in shown.stdout + shown.stderr
     assert "takes effect after a power cycle" in shown.stdout
-    assert shown.stdout.splitlines()[-1] == "1 change made; 1 NIC: 1 not ready"
+    assert shown.stdout.splitlines()[-1] == "1 change made; 1 NIC: 1 not ready (1 ready after a power cycle)"
     assert [line for line in told if line.startswith("  fix: ")] == [
         "  fix: libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>",
         "  fix: power-cycle the machine: a reboot from inside keeps the old device",

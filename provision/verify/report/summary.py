@@ -116,7 +116,7 @@ def table(verdicts: Sequence[NicVerdict], width: int | None = None) -> list[Text
     columns = [max(row[i].cell_len for row in rows) for i in range(len(rows[0]) - 1)]
     before = sum(columns) + len(_GAP) * len(columns)
     if width is not None and width - before < _LEAST_WHY:
-        return [part for row in rows[1:] for part in wrapped(Text(_GAP).join(row), width)]
+        return [part for row in rows[1:] for part in wrapped(Text(_GAP).join(row), width, len(_GAP))]
     lines: list[Text] = []
     for row in rows:
         for text, most in zip(row, columns, strict=False):
