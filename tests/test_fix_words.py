@@ -85,7 +85,8 @@ def test_the_command_is_told_where_fix_can_do_it_and_only_there(found: Any, comm
     [told] = with_commands([found], ("--connect", URI))
 
     assert told.command == command
-    assert (told.fix[-1:] == (command,)) == bool(command)
+    assert (told.advice[-1:] == (((command, True),),)) == bool(command)
+    assert told.fix == found.fix  # a document holds wherever it is read
 
 
 def test_what_is_off_in_the_guest_is_mended_by_fix_with_guest_and_a_lab_file_is_named_as_it_was_given() -> (

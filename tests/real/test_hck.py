@@ -74,7 +74,7 @@ def test_an_hlk_lab_comes_up_is_checked_made_wire_like_and_taken_down(
     assert any("like a wire all the same" in note for note in nics["rsc-dut.test"]["notes"])
     assert_networks(hypervisor, links, nics)
 
-    words = assert_not_wire_like_beside_an_uplink(hypervisor, hlk).split(",")[0].split()
+    words = assert_not_wire_like_beside_an_uplink(hypervisor, hlk).split("`")[1].split()
     hypervisor.output(words)
     assert not any("like a wire" in note for note in hlk.nics()["rsc-dut.test"]["notes"])
     assert {nic["verdict"] for nic in hlk.nics().values()} == {"ready"}

@@ -73,11 +73,11 @@ class NicVerdict:
     @property
     def fix(self) -> tuple[str, ...]:
         """What to do, with this NIC's names in it, fit to be pasted into a shell."""
-        return tuple(map(in_line, self.advice))
+        return self.words(self.finding.cause) if self.finding.cause is not None else ()
 
     @property
     def advice(self) -> tuple[tuple[Span, ...], ...]:
-        """What to do, in pieces of which some are code; the command that does it comes last."""
+        """The same for a reader, in pieces of which some are code, and the command that does it."""
         told = self.spans(self.finding.cause) if self.finding.cause is not None else ()
         return (*told, ((self.command, True),)) if self.command else told
 

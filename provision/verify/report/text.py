@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.wrapped import wrapped
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES
+from provision.verify.judge.cause import in_line
 from provision.verify.judge.fold import told, walked
 from provision.verify.report.style import (
     COLOURS,
@@ -149,4 +150,4 @@ def _advice(verdict: NicVerdict) -> list[Text]:
     lines: list[Text] = [Text.assemble((f"  {cause}", "bold"), f": {finding.seen}")]
     if finding.cause:
         lines.append(Text(f"  why: {finding.cause.why}"))
-    return lines + [Text(f"  fix: {words}") for words in verdict.fix]
+    return lines + [Text(f"  fix: {in_line(spans)}") for spans in verdict.advice]
