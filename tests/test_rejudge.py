@@ -28,21 +28,6 @@ from tests.builders import FIXTURES, FakeEdges, FakeHost, one_vm
 from tests.processes import proc_text
 from tests.recordings import FEATURES, OneDomain, SayingHost, qemu
 
-
-def test_versions_are_told_also_where_nothing_is_kept_and_of_evidence_as_it_has_them(tmp_path: Path) -> None:
-    now: dict[str, Mapping[str, str]] = {}
-    with Keep(None, Look(), now).of_domains(edges(), "hv", "qemu:///system", ()) as asked:
-        check(domain_source(asked, "hv", ()), Look())
-    with Keep(str(tmp_path / "kept"), Look()).of_domains(edges(), "hv", "qemu:///system", ()) as asked:
-        check(domain_source(asked, "hv", ()), Look())
-    then: dict[str, Mapping[str, str]] = {}
-    judged_from(str(tmp_path / "kept"), None, then)
-
-    assert now["hv"]["QEMU of vm"] == "7.2.22"
-    assert then == now
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-
-
 DOMAINS = Request(connect="qemu:///system", host="hv")
 LINK = {"ifname": "tap0", "ifindex": 7, "operstate": "UP", "flags": ["UP"], "mtu": 1500}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from provision.cli.output import Output
+from provision.cli.output import Output, complain
 from provision.runtime.wrapped import wrapped
 
 
@@ -68,8 +68,12 @@ def test_a_width_that_the_environment_says_holds_also_where_there_is_no_terminal
     Output().show([Text("word " * 30)])
     Output().prose("word " * 30)
     Output().line("word " * 30)
-
     shown = capsys.readouterr().out.splitlines()
+    Output().say("word " * 30)
+    complain("word " * 30, hint="word " * 30)
+    told = capsys.readouterr().err.splitlines()
+
     assert Output().width == widest
-    assert max(map(len, shown)) <= (widest or 150)
-    assert (len(shown) > 3) == bool(widest)
+    for lines_ in (shown, told):
+        assert max(map(len, lines_)) <= (widest or 160)
+        assert (len(lines_) > 3) == bool(widest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,28 +11,17 @@ import click
 
 from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.output import Output, complain
+from provision.cli.page import Page
 from provision.cli.targets import Machines, sources_of
 from provision.edges.files.write import write_text
-from provision.edges.uri import LOCAL
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provision.api.saved import Tools
     from provision.cli.nothing import Nothing
     from provision.runtime.parallel import Outcome
-    from provision.verify.collect.source import MachineSource
     from provision.verify.judge.verdict import NicVerdict
-
-
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """What the HTML page tells of the hosts, by name, filled in while they are asked."""
-
-    tools: Tools = field(default_factory=dict)
-    ways: dict[str, str] = field(default_factory=dict)
-    """How their machines are reached: a URI, a lab file, a socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +43,7 @@ class _Asked:
     ladders: bool
     running: bool
     as_json: bool
+    page: Page = field(default_factory=Page)
 
     @property
     def machines(self) -> Machines:
@@ -68,17 +57,8 @@ class _Asked:
         """
         if not all(map(math.isfinite, (self.observe, self.watch or 0))):
             raise RequestError("--observe and --watch take a number of seconds")
-        others = (
-            self.observe,
-            self.guest,
-            self.junit,
-            self.html,
-            self.save,
-            self.source,
-            self.ladders,
-            self.running,
-        )
-        if self.watch is not None and any(others):
+        others = (self.observe, self.guest, self.junit, self.html, self.save, self.source)
+        if self.watch is not None and any((*others, self.ladders, self.running)):
             raise RequestError(
                 "--watch only shows: of the other options those go with it that say what is looked at"
             )
@@ -164,18 +144,18 @@ def check(output: Output, /, **options: Any) -> int:
     """
     asked = _Asked(**options)
     asked.check()
-    around = _Around()
-    outcomes, nothing = _outcomes(output, asked, around)
+    outcomes, nothing = _outcomes(output, asked)
     found = [verdict for outcome in outcomes for verdict in outcome.value or ()]
-    verdicts = [verdict for verdict in found if not (asked.running and verdict.evidence.state == "off")]
+    verdicts = [each for each in found if not (asked.running and each.evidence.state == "off")]
     if found and not verdicts:
         from provision.cli.nothing import ALL_OFF as nothing  # noqa: N811 - it stands for what was found
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     if not verdicts and errors:
-        _write(verdicts, errors, asked, (nothing, around))
+        _write(verdicts, errors, asked, nothing)
     if len(outcomes) == 1:
         raise_or_tell(outcomes)
-    status = judged(output, verdicts, as_json=asked.as_json, more=errors_of(outcomes), ladders=asked.ladders)
+    more = errors_of(outcomes)
+    status = judged(output, verdicts, as_json=asked.as_json, more=more, ladders=asked.ladders)
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
@@ -185,15 +165,11 @@ def check(output: Output, /, **options: Any) -> int:
         from provision.cli.nothing import without_nic
 
         output.say(without_nic(sorted(unseen)))
-    _write(
-        verdicts, errors, asked, (nothing, around)
-    )  # last: what was seen is shown also where it cannot be written
+    _write(verdicts, errors, asked, nothing)  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)
 
 
-def _outcomes(
-    output: Output, asked: _Asked, around: _Around
-) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
+def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
     """The verdicts by host, or why there is none though no host failed; a watch ends by its interruption alone."""
     from provision.api.saved import Keep, judged_from
     from provision.cli.nothing import SAVED, why_nothing
@@ -205,12 +181,12 @@ def _outcomes(
     from provision.verify.collect.guest_answers import LONGEST
 
     if asked.source is not None:
-        saved = judged_from(asked.source, sys.stdin, around.tools)
+        saved = judged_from(asked.source, sys.stdin, asked.page.tools)
         return saved, SAVED if _is_empty(saved) else None
     look = Look(monitor=not asked.no_monitor, observe=asked.observe, guest=asked.guest)
-    keep = Keep(asked.save, look, around.tools if asked.html else None)
+    keep = Keep(asked.save, look, asked.page.tools if asked.html else None)
     with sources_of(output, asked.machines, keep) as sources:
-        around.ways.update({name: _way(source) for name, source in sources.items()})
+        asked.page.note(sources)
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
         found = side_by_side(
@@ -221,24 +197,13 @@ def _outcomes(
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
 
 
-def _way(source: MachineSource) -> str:
-    """How a host's machines are reached, for a reader; this host also by its own name."""
-    own = f"host {platform.node()}" if source.host == LOCAL else ""
-    how = " ".join(source.reached)
-    named = how.removeprefix("--connect ") if how.startswith("--connect ") else how and f"lab file {how}"
-    return "; ".join(filter(None, (own, named)))
-
-
 def _is_empty(outcomes: Sequence[Outcome[list[NicVerdict]]]) -> bool:
     """Whether there is no NIC, and no host that failed and might have had one."""
     return not any(outcome.value or outcome.error for outcome in outcomes)
 
 
 def _write(
-    verdicts: Sequence[NicVerdict],
-    errors: Mapping[str, str],
-    asked: _Asked,
-    beside: tuple[Nothing | None, _Around],
+    verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _Asked, nothing: Nothing | None
 ) -> None:
     """Write the documents that were asked for.
 
@@ -246,22 +211,13 @@ def _write(
     """
     from datetime import UTC, datetime
 
-    nothing, around = beside
     when, why = datetime.now(UTC), nothing.words if nothing else ""
     if asked.junit is not None:
         from provision.verify.report.junit import as_junit
 
         write_text(asked.junit, as_junit(verdicts, when, errors, why))
     if asked.html is not None:
-        from importlib.metadata import version
-
-        from provision.verify.report.about import host_lines
-        from provision.verify.report.html import Beside, as_html
-
-        hosts = host_lines(around.ways, around.tools, verdicts)
-        told = Beside(f"rscvm {version('rscvm')} check", hosts, why)
-        page = as_html(verdicts, when=when, title="rscvm check", errors=errors, beside=told)
-        write_text(asked.html, page)
+        write_text(asked.html, asked.page.html(verdicts, when, errors, why))
 
 
 def judged(

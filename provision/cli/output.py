@@ -7,7 +7,7 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -38,13 +38,31 @@ def _printable(text: str, *, margin: str = "  ") -> str:
     return "\n".join(kept if len(more) < _LINES else [*kept, f"{margin}…"])
 
 
+def _columns(stream: TextIO) -> int | None:
+    """The columns of the terminal that a stream goes to, also where COLUMNS says so, as of `watch`; None: there are none."""
+    told = os.environ.get("COLUMNS", "").isdecimal()
+    return shutil.get_terminal_size().columns if told or stream.isatty() else None
+
+
+def _fitted(text: str) -> str:
+    """The text wrapped to the terminal that errors go to."""
+    width = _columns(sys.stderr)
+    if width is None or len(text) <= width:
+        return text
+    from rich.text import Text
+
+    from provision.runtime.wrapped import wrapped
+
+    return "\n".join(part.plain for line in text.split("\n") for part in wrapped(Text(line), width))
+
+
 def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
     """Say what happened and what to do, on stderr."""
     with suppress(OSError):  # nobody listens
-        said = _printable(message, margin="") if verbatim else _printable(f"rscvm: {message}")
+        said = _printable(message, margin="") if verbatim else _fitted(_printable(f"rscvm: {message}"))
         click.echo(said, err=True)
         if hint:
-            click.echo(_printable(f"hint: {hint}"), err=True)
+            click.echo(_fitted(_printable(f"hint: {hint}")), err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,7 @@ class Output:
         """Progress."""
         if not self.quiet:
             with suppress(OSError):  # whoever read it has gone; the work goes on
-                click.echo(_printable(line), err=True)
+                click.echo(_fitted(_printable(line)), err=True)
 
     def json(self, document: Any) -> None:
         """A result for a program."""
@@ -84,9 +102,8 @@ class Output:
 
     @property
     def width(self) -> int | None:
-        """The terminal's columns, where results go to one; also where COLUMNS says so, as of `watch` and of pagers."""
-        told = os.environ.get("COLUMNS", "").isdecimal()
-        return shutil.get_terminal_size().columns if told or sys.stdout.isatty() else None
+        """The terminal's columns, where results go to one."""
+        return _columns(sys.stdout)
 
     def console(self, *, screen: bool = False) -> Console:
         """Where results for a person go; a screen takes control codes also where colours are not wanted."""
