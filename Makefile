@@ -1,4 +1,4 @@
-# make demo   one real guest, from lab file to verdict, in a network namespace of its own
+# make demo   one real guest, from lab file to verdict and to what RSC is worth to it, in a network namespace of its own
 # make check  linters, types and unit tests: the quick loop, about a minute; needs no root once all is installed
 # make test   all that, and tests on real QEMU, libvirt, TAPs and a booted guest
 # make test-lowest  the unit tests again with the lowest versions that pyproject.toml allows; `make test` does it once
@@ -21,8 +21,8 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PYTHONDONTWRITEBYTECODE :=
 
 BUILD_PACKAGES := python3-venv python3-dev gcc pkg-config libvirt-dev
-RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-client
-TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat iperf3 openvswitch-switch
+RUN_PACKAGES := qemu-system-x86 qemu-utils ethtool iproute2 util-linux openssh-client iperf3
+TEST_PACKAGES := libfaketime procps iputils-ping libvirt-daemon-system libvirt-clients libxml2-utils ovmf swtpm swtpm-tools shellcheck udev openssh-server sudo csh socat openvswitch-switch
 
 BENCH_PACKAGES := virtinst
 NEXT_PACKAGES := mmdebstrap
@@ -41,7 +41,8 @@ demo: .venv/.installed guest
 	@$(ROOT) unshare --net --mount --pid --fork --mount-proc --kill-child sh -c ' \
 	    ip link set lo up; \
 	    mount -t tmpfs none /var/lib; \
-	    $(BIN)/rscvm up examples/demo.yaml; status=$$?; \
+	    $(BIN)/rscvm up examples/demo.yaml \
+	        && $(BIN)/rscvm --quiet bench examples/demo.yaml demo --pairs 3 --seconds 2; status=$$?; \
 	    $(BIN)/rscvm down examples/demo.yaml || status=$$?; \
 	    exit $$status'
 

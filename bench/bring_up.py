@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cold import RSCVM
 from bench.compare import Figure, in_turn, seconds
+from tests.real.demo_guest import CMDLINE, GUEST
 from tests.real.hypervisor import wait_for
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.real.hypervisor import Hypervisor
 
-GUEST = Path(__file__).parent.parent / "build" / "guest"
 _PATIENCE = 120.0
 _TAP, _BRIDGE = "bench-tap", "br-bench"
 _STATE = "/var/lib/rscvm"
@@ -35,7 +35,7 @@ machines:
     memory: 192MiB
     vcpus: 1
     accel: tcg
-    kernel: {{image: {GUEST}/vmlinuz, initrd: {GUEST}/initrd.gz, cmdline: "console=ttyS0 quiet"}}
+    kernel: {{image: {GUEST}/vmlinuz, initrd: {GUEST}/initrd, cmdline: "{CMDLINE}"}}
     nics: [{{bridge: {_BRIDGE}, ifname: {_TAP}}}]
 """
 _DEVICE = "/machine/peripheral/ua-net0/virtio-backend"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.compare import Spread, ratios, spread
+from bench.knobs import KNOB_HEAD, agreement, knob_rows
 from bench.remote import BIN
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bench.cold import Cold
     from bench.compare import Figure
     from bench.fleet import OnFleet, Side
+    from bench.knobs import Study
     from bench.many import Many
     from bench.remote import Remote
     from bench.taps import Taps
@@ -180,6 +182,15 @@ def _enforce(found: Sequence[Figure]) -> Iterator[str]:
     yield _table(["figure", "median (range)", "goal", "verdict"], [goal])
 
 
+def _knobs(study: Study) -> Iterator[str]:
+    """What RSC is worth to the demo guest, and by what that changes."""
+    yield "## What RSC is worth to the demo guest\n\n"
+    yield "By `rscvm bench --reference`, no peer: what it tells of KVM is in the README here.\n\n"
+    yield _table(KNOB_HEAD, [*knob_rows(study)])
+    yield f"\nThe first machine: {agreement(study)}\n\nWhat bounds each, by its threads:\n\n"
+    yield "".join(f"- {one.name}: {one.limit}\n" for one in study.turned)
+
+
 def _of_side(side: Side, hosts: int) -> list[str]:
     took = spread(side.seconds)
     each = f"{took.median / hosts:.2f}"
@@ -229,6 +240,7 @@ class Found:
     guests: Sequence[Figure] = ()
     enforce: Sequence[Figure] = ()
     fleet: Sequence[OnFleet] = ()
+    knobs: Study | None = None
 
     def figures(self) -> list[Figure]:
         """All that is held against peers."""
@@ -248,6 +260,7 @@ def _sections(found: Found) -> Iterator[str]:
         yield f"\nThe features of the TAPs are {found.taps.kib:.0f} KiB of JSON.\n"
     yield from ("\n", *_enforce(found.enforce)) if found.enforce else ()
     yield from ("\n", *_fleet(found.fleet)) if found.fleet else ()
+    yield from ("\n", *_knobs(found.knobs)) if found.knobs else ()
 
 
 def results(about: Mapping[str, str], found: Found) -> str:

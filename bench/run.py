@@ -10,18 +10,20 @@ from compileall import compile_dir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.bring_up import GUEST, measure_bring_up
+from bench.bring_up import measure_bring_up
 from bench.cold import measure_cold
 from bench.domains import measure_domains
 from bench.enforce import measure_enforce
 from bench.fleet import SIZES as FLEETS
 from bench.fleet import measure_fleet
 from bench.guests import measure_guests
+from bench.knobs import measure_knobs
 from bench.many import measure_many
 from bench.plot import plot
 from bench.remote import BIN, SIZES, measure_remote
 from bench.report import Found, machine, results
 from bench.taps import measure_taps
+from tests.real.demo_guest import GUEST
 from tests.real.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ def _enforce(found: Found, directory: Path, times: int) -> None:
     found.enforce = measure_enforce(directory, max(_LEAST, times // 2))
 
 
+def _knobs(found: Found, directory: Path, _: int) -> None:
+    found.knobs = measure_knobs(directory)
+
+
 def _fleet(found: Found, directory: Path, _: int) -> None:
     found.fleet = [measure_fleet(directory, size, times) for size, times in FLEETS.items()]
 
@@ -82,13 +88,14 @@ PARTS: Mapping[str, Callable[[Found, Path, int], None]] = {
     "domains": _domains,
     "guests": _guests,
     "enforce": _enforce,
+    "knobs": _knobs,
     "fleet": _fleet,
 }
 """What each part measures is in README.md."""
 
 
 def _lacking(parts: list[str]) -> str:
-    if {"up", "guests", "enforce"} & {*parts} and not (GUEST / "vmlinuz").exists():
+    if {"up", "guests", "enforce", "knobs"} & {*parts} and not (GUEST / "vmlinuz").exists():
         return "the demo guest is not built: run `make guest`"
     if not all((BIN / name).exists() for name in ("pyinfra", "ansible-playbook", "rscvm")):
         return "the peers are not installed: run `make bench-peers`"

@@ -36,6 +36,11 @@ CMDLETS = {
     "New-Object": Cmdlet(UTILITY, SERVER_2012),
     "Start-Sleep": Cmdlet(UTILITY, SERVER_2012, ("-Milliseconds",)),
     "Join-Path": Cmdlet(MANAGEMENT, SERVER_2012),
+    "Start-Process": Cmdlet(
+        MANAGEMENT,
+        SERVER_2012,
+        ("-FilePath", "-ArgumentList", "-WorkingDirectory", "-WindowStyle", "-PassThru"),
+    ),
     "Test-Path": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath",)),
     "Get-ItemProperty": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath",)),
     "Get-ChildItem": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath", "-Filter")),
@@ -44,7 +49,9 @@ CMDLETS = {
     "ConvertTo-Json": Cmdlet(UTILITY, SERVER_2012, ("-InputObject", "-Depth", "-Compress")),
     "Get-CimInstance": Cmdlet("CimCmdlets", SERVER_2012, ("-ClassName", "-Namespace", "-Filter")),
     "Invoke-CimMethod": Cmdlet(
-        "CimCmdlets", SERVER_2012, ("-InputObject", "-MethodName", "-OperationTimeoutSec")
+        "CimCmdlets",
+        SERVER_2012,
+        ("-InputObject", "-ClassName", "-MethodName", "-Arguments", "-OperationTimeoutSec"),
     ),
     # Server 2012
     "Get-NetAdapter": Cmdlet("NetAdapter", SERVER_2012, ("-Physical",)),
@@ -59,7 +66,7 @@ CMDLETS = {
     "Disable-NetAdapterRsc": Cmdlet(
         "NetAdapter", SERVER_2012, ("-InputObject", "-IPv4", "-IPv6", "-Confirm")
     ),
-    "Get-NetIPAddress": Cmdlet("NetTCPIP", SERVER_2012),
+    "Get-NetIPAddress": Cmdlet("NetTCPIP", SERVER_2012, ("-InterfaceIndex",)),
     "Get-NetIPInterface": Cmdlet("NetTCPIP", SERVER_2012, ("-InterfaceIndex", "-AddressFamily")),
     "Set-NetIPInterface": Cmdlet(
         "NetTCPIP", SERVER_2012, ("-InterfaceIndex", "-AddressFamily", "-Forwarding", "-Confirm")

@@ -19,6 +19,7 @@ def leg(kind: Kind, gbps: float, **changes: Any) -> Leg:
         "threads": {"qemu": (0.9, 0.0), "vcpu": (5.7 if kind == "on" else 3.0,)},
         "host_busy": 0.8,
         "sender_busy": 0.1,
+        "congestion": "cubic",
         "guest_busy": 6.0,
     }
     return Leg(kind, gbps, **{**fields, **changes})

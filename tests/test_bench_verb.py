@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from provision.facts.virtio import VirtioFacts
 from provision.runtime.errors import HostError, LostError, RequestError
 from provision.verbs.bench.sending import Server
 from tests.asked_guests import Guest
@@ -254,31 +257,13 @@ def test_a_guest_without_a_server_or_an_address_is_told(says: str, words: str) -
         Measured(guest=guest).bench()
 
 
-def windows(*counts: int) -> Guest:
-    """What the script would say in a Windows, composed."""
-    return Guest(
-        {"coalesced": [f'{{"rscvm":"work/1","coalesced_host":{count}}}' for count in counts]}, runs="windows"
-    )
+def test_a_driver_that_keeps_its_large_buffers_is_told_beside_the_live_figure() -> None:
+    there = evidence()
+    taken = there.virtio
+    assert isinstance(taken, VirtioFacts)
+    without = replace(taken, negotiated=taken.negotiated - {"VIRTIO_NET_F_MRG_RXBUF"})
 
-
-def test_in_windows_it_is_left_to_the_user() -> None:
-    there = Measured(guest=windows(0))
-
-    with pytest.raises(HostError, match="in Windows it is not started from here"):
-        there.bench()
-    assert there.guest.scripts == []
-
-
-def test_a_windows_tells_how_much_its_driver_was_handed_in_large_frames() -> None:
-    gain = Measured(guest=windows(0, 100, 5100, 5100, 5100)).bench(pairs=1, server=GIVEN).gain
+    gain = Measured(nics=[replace(there, virtio=without)]).bench(pairs=1).gain
 
     assert gain is not None
-    assert (gain.on.coalesced, gain.off.coalesced) == (5000, 0)
-    assert gain.on.guest_seconds is None
-
-
-def test_a_driver_that_counts_anew_tells_nothing_of_that_leg() -> None:
-    gain = Measured(guest=windows(0, 5100, 100, 100, 100)).bench(pairs=1, server=GIVEN).gain
-
-    assert gain is not None
-    assert (gain.on.coalesced, gain.off.coalesced) == (None, 0)
+    assert ["mrg_rxbuf" in note for note in gain.notes] == [True]

@@ -13,7 +13,7 @@ from provision.runtime.errors import RequestError
 from provision.runtime.protocols import Domain
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import MachineSource, domain_source
-from provision.verify.evidence import NicEvidence, Unasked
+from provision.verify.evidence import NicEvidence, Traffic, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from tests.builders import FakeEdges, FakeHost, nic, virtio
 from tests.frames import RECORDED
@@ -155,10 +155,14 @@ class Streaming(TellingHost):
         until_failure: bool = False,
     ) -> list[Result]:
         self.looks += 1
-        features, links, *more = super().run_all(runs, timeout=timeout, until_failure=until_failure)
         sent = {"bytes": self.looks * 5000 * 1514, "packets": self.looks * 5000}
         link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500, "stats64": {"tx": sent}}
-        return [features, replace(links, out=json.dumps([link])), *more]
+        told = {"ip": json.dumps([link]), "cat": f"{self.looks}.00 0.00"}
+        answers = super().run_all(runs, timeout=timeout, until_failure=until_failure)
+        return [
+            replace(answer, out=told.get(run.argv[0], answer.out))
+            for run, answer in zip(runs, answers, strict=True)
+        ]
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         answer = super().run(argv, stdin=stdin, timeout=timeout)
@@ -175,8 +179,19 @@ def test_a_machine_that_is_asked_again_has_its_sample() -> None:
     found = check(there, Look(observe=5))
 
     assert "1 flow in frames of one segment, back to back" in found[0].ladder[-1].seen
-    assert waited == [3]
+    assert waited == [1, 1, 1]
     assert len([argv for argv in host.said if argv[0] == "python3"]) == 1
+
+
+def test_the_mean_frame_is_told_of_each_part_of_the_time() -> None:
+    """A look a second, and what the sample takes is the last."""
+    there = replace(source(Streaming(files=["negotiated-by-linux"]), [nic()], [nic()]), wait=lambda _: None)
+
+    [found] = check(there, Look(observe=5))
+
+    traffic = found.evidence.traffic
+    assert isinstance(traffic, Traffic)
+    assert [mean for _, mean in traffic.means] == [1514, 1514, 1514, 1514]
 
 
 def test_nics_of_one_name_are_both_told_after_a_second_look() -> None:

@@ -75,7 +75,7 @@ def test_what_is_no_gain_is_not_rounded_to_one(on: float, words: str) -> None:
 def test_each_leg_is_bound_by_who_has_no_time_left() -> None:
     assert limit(gain()) == (
         "RSC on: a processor of the guest is busy all the time (95% of one CPU); RSC off: no CPU is busy all the time, "
-        "most of all a processor of the guest (50% of one): latency or the sender's window bounds it"
+        "most of all a processor of the guest (50% of one): latency or the sender's TCP (cubic) bounds it"
     )
 
 

@@ -146,6 +146,9 @@ REFUSED_MACHINES = {  # what the machine says beside guest and memory
     "disks: [{image: a, format: luks}]": (".disks[0].format", "must be"),
     "machine: pc, firmware: uefi-secure-boot": (".firmware", "secure boot needs machine q35"),
     "ask: [{winrm: {address: a, user: u, password: x}}]": (".ask[0].winrm.password", "is no key here"),
+    "iperf3: iperf3.exe": (".iperf3", "must be a file's whole path in Windows"),
+    r'iperf3: "C:\\a\nb.exe"': (".iperf3", CONTROL),
+    r"iperf3: 'C:\%TEMP%\iperf3.exe'": (".iperf3", "must be a file's whole path in Windows"),
     "ask: [telnet]": (".ask[0]", "must be agent, or one of ssh and winrm"),
     "ask: [{agent: {}}]": (".ask[0]", "must be agent, or one of ssh and winrm"),
 }

@@ -77,6 +77,7 @@ def test_a_tick_has_the_rate_since_the_last_one_by_the_hosts_clock() -> None:
     assert (one.bytes_per_second, one.mean_frame, one.verdict) == (None, None, "ready")
     assert (two.bytes_per_second, two.packets_per_second, two.mean_frame) == (1_000_000.0, 20.0, 50_000.0)
     assert (three.bytes_per_second, three.mean_frame) == (0.0, None)
+    assert (one.past, two.past, three.past) == ((), (50_000.0,), (50_000.0, None))
     assert (host.looks, len(asked)) == (3, 1)
 
 

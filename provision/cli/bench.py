@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +72,15 @@ class _Asked:
 
         server = _server(self.server) if self.server else None
         kept = keep if self.connect is not None else None
-        return Course(self.pairs, self.seconds, self.sender, server, self.nic, self.reference, kept)
+        return Course(
+            pairs=self.pairs,
+            seconds=self.seconds,
+            sender=self.sender,
+            server=server,
+            nic=self.nic,
+            reference=self.reference,
+            keep=kept,
+        )
 
 
 @click.command(short_help="What RSC is worth here: throughput with and without.")
@@ -131,7 +139,9 @@ def bench(output: Output, /, **options: Any) -> int:
     with _machine(output, asked) as (session, source):
         from provision.verbs.bench.bench import bench as measure
 
-        found = measure(session, source, asked.course, output.say)
+        known = session.lab.machines.get(asked.names[-1])
+        course = replace(asked.course, program=(known.iperf3 if known else None) or "")
+        found = measure(session, source, course, output.say)
     return _shown(output, asked, found)
 
 

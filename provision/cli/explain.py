@@ -44,7 +44,7 @@ class _Found:
     metavar="NAME",
     shell_complete=lambda *given: _script_names(given[-1]),
     help="What is run in a guest: rsc, linux, fix-rsc, fix-global, fix-keyword, fix-forwarding, fix-linux, "
-    "hck-leftovers, hck-cleanup, serve, serve-end, work or coalesced.",
+    "hck-leftovers, hck-cleanup, serve, serve-end, serve-windows, serve-windows-end, work or coalesced.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj

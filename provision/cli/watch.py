@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _BESIDE_ROWS = 3
 """Lines: title, header, caption."""
+_WIDE = 100
+"""Columns from which on there is room for more ticks."""
 _UNCUT = 400
 """Columns; a file has no width, and each cell is cut to its own most."""
 
@@ -100,7 +102,7 @@ def _in_place(console: Console) -> Iterator[Show]:
     """Behind a shield wherever the terminal is written to: half an escape sequence could not be taken back."""
     from rich.live import Live
 
-    from provision.verify.report.ticks import as_table
+    from provision.verify.report.ticks import NARROW_PAST, WIDE_PAST, as_table
 
     live = Live(
         console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
@@ -109,7 +111,8 @@ def _in_place(console: Console) -> Iterator[Show]:
     def show(rows: Sequence[Tick], when: datetime, lost: Lost) -> None:
         with shield():
             most = max(console.height - _BESIDE_ROWS, 1)
-            live.update(as_table(rows, when, most, lost), refresh=True)
+            past = WIDE_PAST if console.width >= _WIDE else NARROW_PAST
+            live.update(as_table(rows, when, most, lost, past), refresh=True)
 
     try:
         with shield():

@@ -28,6 +28,8 @@ class ClientRun:
     """None where the sender's system does not tell."""
     sender_busy: float = 0.0
     """The client's own processor time by the time that passed; 1.0 is one processor."""
+    congestion: str = ""
+    """How the sender's TCP paces itself (`bbr`, `cubic`); empty where it does not tell."""
     error: str = ""
     """Why there was no test, in iperf3's words; its exit status may be 0 all the same."""
 
@@ -51,6 +53,7 @@ def parse_client(text: str) -> ClientRun:
             _number(received["bits_per_second"], _FASTEST),
             number_of(end["sum_sent"].get("retransmits")),
             _number(end["cpu_utilization_percent"]["host_total"], _LONGEST) / 100,
+            text_of(end.get("sender_tcp_congestion"), 32),
         )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StrictInt, Tag
 
 from provision.lab.model import Model
-from provision.lab.scalars import Address, AskTag, Path, Switch, Text, ask_tag
+from provision.lab.scalars import Address, Path, Switch, Text
+
+_WAYS = "must be agent, or one of ssh and winrm with its keys"
 
 
 class AskSsh(Model):
@@ -40,9 +42,19 @@ class AskByWinrm(Model):
     winrm: AskWinrm
 
 
+def _way(value: Any) -> str | None:
+    """Which way to ask a guest this is; None where it is none."""
+    ways = [
+        way
+        for way in ("ssh", "winrm")
+        if hasattr(value, way) or (isinstance(value, dict) and [*value] == [way])
+    ]
+    return f"{ways[0]}()" if ways else "agent()" if value == "agent" else None
+
+
 Ask = Annotated[
     Annotated[Literal["agent"], Tag("agent()")]
     | Annotated[AskBySsh, Tag("ssh()")]
     | Annotated[AskByWinrm, Tag("winrm()")],
-    Discriminator(ask_tag, custom_error_type="ask", custom_error_message=AskTag),
+    Discriminator(_way, custom_error_type="ask", custom_error_message=_WAYS),
 ]

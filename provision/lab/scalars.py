@@ -212,16 +212,6 @@ def _offload(value: str) -> str:
 # Tags end in `()`, so that no key of a lab file can be taken for one where a fault is placed.
 
 
-def ask_tag(value: Any) -> str | None:
-    """Which way to ask a guest this is; None where it is none."""
-    ways = [
-        way
-        for way in ("ssh", "winrm")
-        if hasattr(value, way) or (isinstance(value, dict) and [*value] == [way])
-    ]
-    return f"{ways[0]}()" if ways else "agent()" if value == "agent" else None
-
-
 def firmware_tag(value: Any) -> str | None:
     """Whether firmware is named or given by its files."""
     return (
@@ -233,7 +223,6 @@ def firmware_tag(value: Any) -> str | None:
     )
 
 
-AskTag = "must be agent, or one of ssh and winrm with its keys"
 FirmwareTag = "must be uefi, uefi-secure-boot, bios, or {code: PATH, vars: PATH}"
 
 _SWITCH_SCHEMA = {"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]}
@@ -249,6 +238,7 @@ def _string(pattern: str) -> dict[str, Any]:
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _NIC_NAME = r"[A-Za-z0-9_-]{1,32}"
+_WINDOWS_PATH = r'[A-Za-z]:\\[^"<>|*?%\x00-\x1f]{1,240}'
 _IFNAME = r"^[A-Za-z0-9_.-]{1,15}$"
 
 Switch = Annotated[bool, BeforeValidator(_switch), WithJsonSchema(_SWITCH_SCHEMA)]
@@ -262,6 +252,12 @@ Auto = Annotated[str, BeforeValidator(_word("auto")), WithJsonSchema(_switch_or(
 Text = Annotated[str, AfterValidator(printable)]
 Uri = Annotated[str, AfterValidator(_uri)]
 Path = Annotated[str, AfterValidator(_path)]
+WindowsPath = Annotated[
+    str,
+    AfterValidator(printable),
+    AfterValidator(_matching(_WINDOWS_PATH, "a file's whole path in Windows, as C:\\iperf3\\iperf3.exe")),
+    WithJsonSchema(_string(rf"^{_WINDOWS_PATH}$")),
+]
 Name = Annotated[
     str,
     AfterValidator(

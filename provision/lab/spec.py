@@ -36,6 +36,7 @@ from provision.lab.scalars import (
     Text,
     Uri,
     Version,
+    WindowsPath,
     firmware_tag,
 )
 from provision.tables.backends import BACKENDS
@@ -241,6 +242,8 @@ class MachineKeys(Model):
     cdroms: tuple[Path, ...] = ()
     kernel: Kernel | None = None
     ask: tuple[Ask, ...] = ()
+    iperf3: WindowsPath | None = None
+    """Where a Windows guest has iperf3.exe, which `bench` starts there."""
 
     @property
     def topology(self) -> Topology:

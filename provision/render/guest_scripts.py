@@ -96,6 +96,18 @@ def end_serving() -> Script:
     return Script("sh", "serve-end", shipped_text("guest/serve-end.sh"))
 
 
+def serve_windows(mac: str, port: int, seconds: int, program: str) -> Script:
+    """The same in a Windows guest, where iperf3.exe has this path."""
+    values = {"port": port, "seconds": seconds, "program": program}
+    keeper = template("guest/serve-keeper.ps1.j2", escape=False, trim=True).render(**values)
+    return _powershell("serve", mac=_digits(mac), keeper=keeper, **values)
+
+
+def end_serving_windows() -> Script:
+    """Ends that, and what a `bench` that was cut off has left."""
+    return Script("powershell", "serve-end", shipped_text("guest/serve-end.ps1"))
+
+
 def ask_work() -> Script:
     """What a Linux guest tells of its processors' time; it changes nothing."""
     return Script("sh", "work", shipped_text("guest/work.sh"))
@@ -143,6 +155,11 @@ GUEST_SCRIPTS = {
     ),
     "serve": GuestScript("starts iperf3's server in a Linux guest, for a while (`bench`)", lambda: serve(_MAC, 5202, 120)),
     "serve-end": GuestScript("ends it", end_serving),
+    "serve-windows": GuestScript(
+        "starts iperf3's server in a Windows guest, for a while (`bench`)",
+        lambda: serve_windows(_MAC, 5202, 120, r"C:\iperf3\iperf3.exe"),
+    ),
+    "serve-windows-end": GuestScript("ends it", end_serving_windows),
     "work": GuestScript("asks a Linux guest for its processors' time, and changes nothing", ask_work),
     "coalesced": GuestScript(
         "asks a Windows guest how much NetKVM was handed in large frames, and changes nothing",

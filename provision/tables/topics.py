@@ -25,6 +25,20 @@ TOPICS = {
         "(QEMU: TUNSETOFFLOAD at each negotiation; Linux: drivers/net/tun.c, tun_net_fix_features; net/core/dev.c, "
         "gso_features_check.) The hook:"
     ),
+    "gain": (
+        "`rscvm bench` measures what RSC is worth here. A frame costs its receiver a fixed sum besides its bytes: with RSC that "
+        "sum is paid once for up to 64 kB. So the gain is large where frames are dear (a processor of the guest that is full, "
+        "vmexits, small MTU), and small where bytes are (copying, a slow sender) or where something else gathers frames again.\n\n"
+        "Seen on a Linux guest under TCG, one connection (bench/RESULTS.md); none of rscvm's defaults rests on that:\n"
+        "- rx_queue_size and queues change nothing for one connection; queues are for several.\n"
+        "- An MTU of 9000 leaves RSC little to gather: most of the gain is there without it.\n"
+        "- A driver without mrg_rxbuf, as NetKVM by default, keeps buffers of 64 KiB as long as it has taken TSO: with `tx off` at "
+        "its TAP it receives single segments in them, more slowly than a driver of a device without the offloads. The live "
+        "figure is then too large, and `--reference` tells.\n"
+        "- A guest with software GRO gathers single segments itself, and gains less.\n"
+        "- A sender that paces (bbr) keeps the large frames from filling the receiver; iperf3's own choice is the host's.\n"
+        "- String instructions, which TCG does byte by byte, make copying dear: the demo guest is told not to use them."
+    ),
     "nic-settings": (
         "What ethtool sets on a physical NIC lasts until its driver is loaded anew or the host starts. `persist: "
         "link` in the lab file keeps it in a systemd .link file, which udev applies whenever the NIC appears: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,22 +13,25 @@ from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.own_taps import has_device
 from provision.verify.collect.sampling import LASTS, place, sample
 from provision.verify.collect.taps import with_tap
-from provision.verify.collect.traffic import with_traffic
+from provision.verify.collect.traffic import read_counters, with_traffic
 from provision.verify.collect.wire import with_test_bridge
 from provision.verify.evidence import NicEvidence, Unasked
 from provision.verify.judge.verdict import NicVerdict, judge_nic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.frames import TapSample
     from provision.verify.collect.guest_answers import Answers
     from provision.verify.collect.sampling import Place
     from provision.verify.collect.source import MachineSource
+    from provision.verify.collect.traffic import Counters
 
 
 PATIENCE = 180
 """Seconds that one host may take for all that is asked, besides those of the watching."""
+_LOOKS = 30
+"""At a host's counters while they are watched, at most, and no more than one a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class _Watched:
     before: TapsRead
     after: TapsRead
     samples: Mapping[Place, TapSample] = field(default_factory=dict)
+    between: Sequence[Counters] = ()
     guests: Answers = field(default_factory=dict)
 
 
@@ -114,11 +119,20 @@ def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> 
     places = [
         at for nic in nics if (at := place(with_tap(nic, before))) is not None and _is_there(at, before)
     ]
-    source.wait(max(look.observe - LASTS, 0.0))
+    between = [*_looks(source, look.observe - LASTS)]
     samples = sample(source.edges.host(source.host), sorted(set(places)))
     if all(each.trouble for each in samples.values()):  # it has ended at once
         source.wait(min(look.observe, LASTS))
-    return _Watched(before, taps_of(source, nics, look), samples)
+    return _Watched(before, taps_of(source, nics, look), samples, between)
+
+
+def _looks(source: MachineSource, seconds: float) -> Iterator[Counters]:
+    """A look at the host's counters after each part of that time; one that fails is left out."""
+    parts = max(1, min(_LOOKS, int(seconds)))
+    for _ in range(parts):
+        source.wait(max(seconds / parts, 0.0))
+        with suppress(HostError):
+            yield read_counters(source.edges.host(source.host))
 
 
 def _is_there(at: Place, taps: TapsRead) -> bool:
@@ -151,4 +165,6 @@ def guests_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) ->
 def _seen(nic: NicEvidence, watched: _Watched, look: Look) -> NicEvidence:
     nic = replace(with_tap(nic, watched.after), waited=look.waited)
     nic = with_guest(nic, watched.guests, must=look.guest)
-    return with_traffic(nic, watched.before, watched.after, watched.samples) if look.observe else nic
+    if not look.observe:
+        return nic
+    return with_traffic(nic, watched.before, watched.after, watched.samples, watched.between)

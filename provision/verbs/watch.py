@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provision.tables.offloads import TAP_CHECKSUM, TAP_TSO
@@ -12,10 +12,10 @@ from provision.verify.collect.traffic import with_traffic
 from provision.verify.collect.wire import with_test_bridge
 from provision.verify.evidence import Traffic
 from provision.verify.judge.verdict import judge_nic
-from provision.verify.report.ticks import Tick
+from provision.verify.report.ticks import WIDE_PAST, Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from provision.verify.collect.host_devices import TapsRead
     from provision.verify.collect.source import MachineSource
@@ -33,6 +33,8 @@ class Glance:
     nics: Sequence[NicEvidence]
     """What was asked of them, without what their TAPs tell."""
     taps: TapsRead
+    past: Mapping[tuple[str, str], tuple[float | None, ...]] = field(default_factory=dict)
+    """The mean frames of the last ticks, by machine and MAC address."""
 
 
 def glance(source: MachineSource, last: Glance | None) -> tuple[Glance, list[Tick]]:
@@ -48,7 +50,14 @@ def glance(source: MachineSource, last: Glance | None) -> tuple[Glance, list[Tic
         nics = source.ask(())
         taps = devices_of(source, timed=True)  # never older than what was negotiated
     before = last.taps if last else taps
-    return Glance(nics, taps), [_tick(nic, before, taps) for nic in with_test_bridge(nics, taps, nics)]
+    names, ticks = [(nic.machine, nic.mac) for nic in nics], []
+    past: dict[tuple[str, str], tuple[float | None, ...]] = {}
+    for name, nic in zip(names, with_test_bridge(nics, taps, nics), strict=True):
+        tick = _tick(nic, before, taps)
+        if last:
+            past[name] = (*last.past.get(name, ()), tick.mean_frame)[-WIDE_PAST:]
+        ticks.append(replace(tick, past=past.get(name, ())))
+    return Glance(nics, taps, past), ticks
 
 
 def _shape(taps: TapsRead) -> object:

@@ -86,3 +86,9 @@ def hardware(where: Where, machine: MachineKeys) -> Iterator[Complaint]:
     yield from _shared(where, machine)
     if machine.backend == "qemu":
         yield from _bare_qemu(where, machine)
+    if machine.iperf3 and machine.guest != "windows":
+        yield Complaint(
+            (*where, "iperf3"),
+            "is for `guest: windows`: in a Linux guest it is found by itself",
+            ((*where, "guest"),),
+        )

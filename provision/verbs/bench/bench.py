@@ -13,12 +13,21 @@ from provision.verbs.bench.chosen_nic import meant, refuse
 from provision.verbs.bench.reading import read_tap
 from provision.verbs.bench.reference import without_offloads
 from provision.verbs.bench.reference_domain import domain_without_offloads
-from provision.verbs.bench.sending import client_argv, guest_work, lasts, send, serving, warm_up, way_in
+from provision.verbs.bench.sending import (
+    client_argv,
+    guest_work,
+    lasts,
+    send,
+    serving,
+    starting,
+    warm_up,
+    way_in,
+)
 from provision.verbs.bench.switch import not_as_found, put_back, switched_off
 from provision.verbs.check import Look, check
 from provision.verify.collect.guest_answers import agent_way
 from provision.verify.gain.figures import Gain, Leg
-from provision.verify.gain.words import NAMES, oddities, size
+from provision.verify.gain.words import NAMES, oddities, of_driver, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +53,7 @@ _BOOTS = 180
 _BAR = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """What is to be measured, and how."""
 
@@ -55,6 +64,8 @@ class Course:
     """The host that sends; empty: the machine's own."""
     server: Server | None = None
     """Where the user has started a server; None: one is started in the guest."""
+    program: str = ""
+    """Where a Windows guest has its iperf3.exe; empty: nobody says."""
     nic: str = ""
     """Its name or MAC address; empty: the machine has but one that can be measured."""
     reference: bool = False
@@ -94,7 +105,7 @@ def bench(session: HostSession, source: MachineSource, course: Course, say: Say)
             if course.reference:
                 legs = _reference(session, source, nic, course, say)
                 gain = replace(gain, legs=(*gain.legs, *legs))
-            return Benched(verdict, replace(gain, notes=tuple(oddities(gain))))
+            return Benched(verdict, replace(gain, notes=(*oddities(gain), *of_driver(nic))))
     except LostError as error:
         if not error.whole:
             raise
@@ -109,7 +120,7 @@ def _served(
     if course.server is not None:
         return nullcontext(replace(course.server, way=way_in(session.edges, nic, ways)))
     whole = 2 * course.pairs * (lasts(course.seconds) + _BESIDE)
-    return serving(session.edges, nic, ways, whole, say)
+    return serving(session.edges, nic, ways, starting(nic, whole, course.program), say)
 
 
 def _without(
@@ -239,6 +250,7 @@ class _Bench:
             named=after.times.named,
             host_busy=after.times.busy_share(before.times),
             sender_busy=run.sender_busy,
+            congestion=run.congestion,
         )
 
     def _see_that_it_passes(self, before: Reading, run: ClientRun, after: Reading) -> int:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from provision.facts.guest_server import GuestServer, GuestWork, parse_server, parse_work
 from provision.facts.iperf3 import ClientRun, parse_client
-from provision.render.guest_scripts import ask_coalesced, ask_work, end_serving, serve
+from provision.render.guest_scripts import (
+    ask_coalesced,
+    ask_work,
+    end_serving,
+    end_serving_windows,
+    serve,
+    serve_windows,
+)
 from provision.runtime.command import NOT_FOUND
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, RscvmError, WaitedError
@@ -16,10 +23,10 @@ from provision.runtime.interrupt import shield
 from provision.verify.collect.guest_answers import Told, first_answers, said_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from provision.runtime.command import Say
-    from provision.runtime.guest_channel import GuestWay
+    from provision.runtime.guest_channel import GuestWay, Script, System
     from provision.runtime.protocols import Edges, ReadingEdges, Runner
     from provision.verify.evidence import NicEvidence
 
@@ -33,9 +40,11 @@ _STARTS = 10.0
 """Seconds within which a server that was started listens."""
 _BY_HAND = "or start `iperf3 -s` in the guest yourself and name where it listens: --server ADDRESS[:PORT]"
 _IN_WINDOWS = (
-    "start `iperf3.exe -s` there and let its port in: New-NetFirewallRule -DisplayName iperf3 -Direction Inbound "
+    "name its iperf3.exe in the lab file (machines.NAME.iperf3), or start `iperf3.exe -s` there and let its port in: New-NetFirewallRule -DisplayName iperf3 -Direction Inbound "
     "-Protocol TCP -LocalPort 5201 -Action Allow"
 )
+
+_ENDS: dict[System, Callable[[], Script]] = {"linux": end_serving, "windows": end_serving_windows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +125,14 @@ def warm_up(sender: Runner, server: Server) -> ClientRun:
 
 @contextmanager
 def serving(
-    edges: Edges, nic: NicEvidence, ways: Sequence[GuestWay], seconds: int, say: Say
+    edges: Edges, nic: NicEvidence, ways: Sequence[GuestWay], starts: Mapping[System, Script], say: Say
 ) -> Iterator[Server]:
-    """An iperf3 server in the guest for the block; it ends with it, and by itself after so many seconds.
+    """An iperf3 server in the guest for the block, started by its system's script; it ends with it, and later by itself.
 
     :raise HostError: when it cannot be started, or at no address that is known.
     """
     told = first_answers(
-        edges, nic.host, {nic.machine: ways}, lambda _, host, way: _started(edges, host, way, nic, seconds)
+        edges, nic.host, {nic.machine: ways}, lambda _, host, way: _started(edges, host, way, starts)
     )[nic.machine]
     if not isinstance(told, Told):
         raise HostError(
@@ -143,18 +152,25 @@ def serving(
         _end(edges, nic, told.way, say)
 
 
-def _started(edges: ReadingEdges, host: str, way: GuestWay, nic: NicEvidence, seconds: int) -> GuestServer:
+def starting(nic: NicEvidence, seconds: int, program: str) -> dict[System, Script]:
+    """What starts a server for so many seconds, by the guest's system; in Windows where it is known as which program."""
+    found: dict[System, Script] = {"linux": serve(nic.mac, OWN_PORT, seconds)}
+    return found | ({"windows": serve_windows(nic.mac, OWN_PORT, seconds, program)} if program else {})
+
+
+def _started(edges: ReadingEdges, host: str, way: GuestWay, starts: Mapping[System, Script]) -> GuestServer:
     with edges.guest(host, way) as channel:
-        if (way.system or channel.system()) != "linux":
-            raise HostError("in Windows it is not started from here", hint=_IN_WINDOWS)
+        script = starts.get(way.system or channel.system())
+        if script is None:
+            raise HostError("in Windows it is started as which program?", hint=_IN_WINDOWS)
         with shield():  # else nobody would know that it is to be ended
-            return parse_server(said_to(serve(nic.mac, OWN_PORT, seconds), channel, way))
+            return parse_server(said_to(script, channel, way))
 
 
 def _end(edges: Edges, nic: NicEvidence, way: GuestWay, say: Say) -> None:
     try:
         with shield(), edges.guest(nic.host, way) as channel:
-            said_to(end_serving(), channel, way)
+            said_to(_ENDS[way.system or channel.system()](), channel, way)
     except RscvmError as error:
         say(f"iperf3 in the guest of {nic.machine} could not be ended ({error}): it ends by itself")
 

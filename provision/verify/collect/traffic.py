@@ -2,31 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from provision.host.read.devices import LINKS
+from provision.runtime.questions import ask
 from provision.tables.backends import INTERFACES
+from provision.verify.collect.host_devices import UPTIME
 from provision.verify.collect.sampling import place
 from provision.verify.evidence import Traffic, Unasked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provision.facts.frames import TapSample
     from provision.facts.ip import Link
+    from provision.runtime.protocols import Runner
     from provision.verify.collect.host_devices import TapsRead
     from provision.verify.collect.sampling import Place
     from provision.verify.evidence import NicEvidence
 
 
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """A host's devices at one moment, for what they have carried so far."""
+
+    uptime: float
+    links: Mapping[str, Link]
+
+
+def read_counters(runner: Runner) -> Counters:
+    """Those of our own network namespace, now.
+
+    :raise HostError: when they cannot be read.
+    """
+    answers = ask(runner, (LINKS, UPTIME))
+    return Counters(answers[UPTIME], answers[LINKS])
+
+
 def with_traffic(
-    nic: NicEvidence, before: TapsRead, after: TapsRead, samples: Mapping[Place, TapSample]
+    nic: NicEvidence,
+    before: TapsRead,
+    after: TapsRead,
+    samples: Mapping[Place, TapSample],
+    between: Sequence[Counters] = (),
 ) -> NicEvidence:
-    """The NIC with what the host handed to its guest between two moments."""
+    """The NIC with what the host handed to its guest between two moments, and how that went at the looks in between."""
     traffic, at = _traffic(nic, before, after), place(nic)
     if isinstance(traffic, Traffic) and at is not None:
         traffic = replace(traffic, sample=samples.get(at))
+    if isinstance(traffic, Traffic) and between and before.of(nic.network) is before:
+        first, last = (Counters(taps.uptime, taps.links) for taps in (before, after))
+        traffic = replace(traffic, means=tuple(_means(nic, [first, *between, last])))
     return replace(nic, traffic=traffic)
+
+
+def _means(nic: NicEvidence, looks: Sequence[Counters]) -> Iterator[tuple[float, float]]:
+    there = [(look.uptime, link) for look in looks if (link := look.links.get(nic.tap or "")) is not None]
+    for (_, earlier), (uptime, link) in pairwise(there):
+        frames, octets = (
+            now - then for now, then in zip(_handed(nic, link), _handed(nic, earlier), strict=True)
+        )
+        yield uptime - looks[0].uptime, octets / frames if frames > 0 and octets > 0 else 0.0
 
 
 def _traffic(nic: NicEvidence, before: TapsRead, after: TapsRead) -> Traffic | Unasked:

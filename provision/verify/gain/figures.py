@@ -41,6 +41,8 @@ class Leg:
     """How much of all the host's processors was busy; 1.0 is all."""
     sender_busy: float = 0.0
     """How much of one processor the sender took."""
+    congestion: str = ""
+    """The sender's TCP congestion control; empty where it does not tell."""
     guest_busy: float | None = None
     """Processor seconds by the guest's own account; None where it does not tell."""
     coalesced: int | None = None

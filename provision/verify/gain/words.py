@@ -5,15 +5,20 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from provision.runtime.safe_text import short
+from provision.verify.evidence import Unasked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from provision.verify.evidence import NicEvidence
     from provision.verify.gain.figures import Gain, Kind, Leg, Side
 
 _BUSY = 0.9
 """Of a processor: above that a thread has no time left, as a second of 10 ms ticks is told."""
 _LARGE = 2
 """Times the MTU, at least, that a mean frame has where large ones arrive."""
+_MERGEABLE = "VIRTIO_NET_F_MRG_RXBUF"
 _HEADERS = 22
 """Bytes of a frame beside what its MTU counts: Ethernet's, and two VLANs' tags."""
 
@@ -60,7 +65,11 @@ def _bound(side: Side) -> str:
     if host >= _BUSY:
         return f"all CPUs of the host are busy ({host:.0%}), with other work or this"
     name, share = max(shares.items(), key=lambda row: row[1])
-    return f"no CPU is busy all the time, most of all {name} ({share:.0%} of one): latency or the sender's window bounds it"
+    tcp = " or ".join(sorted({short(leg.congestion) for leg in side.legs if leg.congestion}))
+    sender = f"the sender's TCP ({tcp})" if tcp else "the sender's TCP"
+    return (
+        f"no CPU is busy all the time, most of all {name} ({share:.0%} of one): latency or {sender} bounds it"
+    )
 
 
 def _shares(side: Side) -> Iterator[tuple[str, float]]:
@@ -74,6 +83,16 @@ def _shares(side: Side) -> Iterator[tuple[str, float]]:
 def _busiest(leg: Leg, kind: str) -> float:
     seconds = next((each for name, each in leg.threads.items() if name == kind), ())
     return seconds[0] / leg.seconds if seconds and leg.seconds > 0 else 0.0
+
+
+def of_driver(nic: NicEvidence) -> Iterator[str]:
+    """How the driver bends the live figure; NetKVM takes no mrg_rxbuf by default."""
+    if isinstance(nic.virtio, Unasked) or _MERGEABLE in nic.virtio.negotiated:
+        return
+    yield (
+        "the driver has not taken mrg_rxbuf: it keeps buffers for the largest frames also in the legs without RSC, and a device "
+        "without the offloads would spare it that: the ratio to that one (`--reference`) can be well below this"
+    )
 
 
 def oddities(gain: Gain) -> Iterator[str]:

@@ -32,7 +32,7 @@ _PARTS: dict[ThreadKind, str] = {
 
 def as_html(gain: Gain, verdict: NicVerdict, *, when: datetime) -> str:
     """The page of `bench --html`."""
-    style = shipped_text("report.css") + shipped_text("gain.css")
+    style = "".join(map(shipped_text, ("report.css", "plots.css", "gain.css")))
     return template("gain.html.j2", escape=True, trim=True).render(
         title=short(f"{gain.machine}.{gain.nic}", 120),
         when=f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",

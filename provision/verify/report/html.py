@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from provision.runtime.safe_text import short
 from provision.runtime.templates import shipped_text, template
-from provision.verify.evidence import FAMILIES, NicEvidence, Unasked
+from provision.verify.evidence import FAMILIES, NicEvidence, Traffic, Unasked
 from provision.verify.judge.fold import drawn, source_words
+from provision.verify.report.plots import line
 from provision.verify.report.style import (
     NO_CAUSE,
     VERDICTS,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from provision.verify.judge.cause import Span
     from provision.verify.judge.rung import Rung
     from provision.verify.judge.verdict import NicVerdict
+    from provision.verify.report.plots import Line
 
 _NAME = 120
 """Characters of a name in a heading; more of it is among the facts."""
@@ -116,6 +118,8 @@ class _Nic:
     families: tuple[tuple[str, str, str, str], ...]
     """Family, verdict, words, cause."""
     raw: tuple[_Raw, ...]
+    line: Line | None
+    """How its mean frame went while it was watched."""
 
 
 def as_html(
@@ -127,7 +131,7 @@ def as_html(
     beside: Beside = _NOTHING_ELSE,
 ) -> str:
     """The page of `check --html`, worst first; `errors` are the hosts of which there is no verdict, and why."""
-    style = shipped_text("report.css")
+    style = shipped_text("report.css") + shipped_text("plots.css")
     summary = summed(verdicts)
     page = template("report.html.j2", escape=True, trim=True)
     return page.render(
@@ -179,6 +183,7 @@ def nic_view(found: NicVerdict) -> _Nic:
             for family, held in found.families.items()
         ),
         raw=(_properties(nic), _virtio(nic), _features(nic)),
+        line=line(nic.traffic.means) if isinstance(nic.traffic, Traffic) else None,
     )
 
 

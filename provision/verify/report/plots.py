@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _LEFT, _WIDTH = 96.0, 430.0
 """Where the axis begins, and how long it is, in the picture's own units; beyond it stand the values."""
 _TOP, _APART, _THICK = 8.0, 38.0, 22.0
+_HIGH, _LARGEST = 72.0, 64_000.0
+"""Of a line's axis: its height, and where it ends, in bytes; GRO and TSO hand on 64 KiB at most, but for BIG TCP."""
 TICKS = 4
 """Steps of an axis."""
 _STEPS = (1, 2, 2.5, 5, 10)
@@ -101,3 +103,41 @@ def _drawn(bar: Bar, y: float, whole: float) -> DrawnBar:
     ends = (min(points), max(points)) if len(points) > 1 else None
     end = max((_LEFT + _WIDTH * at / whole, *points))
     return DrawnBar(bar.name, bar.value, y, tuple(parts), points, ends, round(end + 10, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A picture of a value over time, whose axis ends at the largest frame that there is."""
+
+    title: str
+    words: str
+    """The whole of it, for who does not see it."""
+    points: tuple[tuple[float, float], ...]
+    ticks: tuple[tuple[float, str], ...]
+    """Heights."""
+    ends: tuple[tuple[float, str], ...]
+    """Where the first and the last moment stand."""
+    left: float = _LEFT
+    right: float = _LEFT + _WIDTH
+    height: float = 110.0
+
+    @property
+    def path(self) -> str:
+        """From point to point."""
+        return " ".join(f"{x},{y}" for x, y in self.points)
+
+
+def line(means: Sequence[tuple[float, float]]) -> Line | None:
+    """The picture of mean frames in bytes by the seconds at which they were told; None of fewer than two."""
+    if len(means) < 2 or means[-1][0] <= 0:
+        return None
+    whole = means[-1][0]
+    points = tuple(
+        (round(_LEFT + _WIDTH * at / whole, 1), round(_HIGH * (1 - min(mean / _LARGEST, 1.0)) + _TOP, 1))
+        for at, mean in means
+    )
+    ticks = tuple((_TOP + _HIGH * (1 - share), f"{_LARGEST * share / 1000:g}") for share in (0.0, 0.5, 1.0))
+    told = ", ".join(f"{mean / 1000:.1f}" for _, mean in means)
+    ends = ((_LEFT, "0 s"), (_LEFT + _WIDTH, f"{whole:.0f} s"))
+    title = "Mean frame handed to the guest while it was watched, kB"
+    return Line(title, f"{title}: {told}", points, ticks, ends)

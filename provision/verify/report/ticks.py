@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -27,6 +27,11 @@ Lost = Mapping[str, RscvmError]
 """Hosts that cannot be watched any more, and why."""
 NONE_LOST: Lost = MappingProxyType({})
 _REASON_CELLS = 160
+NARROW_PAST, WIDE_PAST = 7, 24
+"""Ticks of which the mean frame is plotted: what fits into 80 columns, and where there is more room."""
+_COLUMNS = "▁▂▃▄▅▆▇█"
+_LARGEST = 64_000
+"""Bytes of a frame, at which a column has its full height; above that there is only BIG TCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Tick:
     """Bytes; None where nothing was handed on."""
     verdict: Verdict
     cause: str | None
+    past: tuple[float | None, ...] = ()
+    """Its mean frames of the last ticks, this one's the last."""
 
 
 def ordered(rows: Sequence[Tick]) -> list[Tick]:
@@ -53,17 +60,26 @@ def ordered(rows: Sequence[Tick]) -> list[Tick]:
 
 def as_json_line(rows: Sequence[Tick], when: datetime, lost: Lost = NONE_LOST) -> str:
     """One tick of `check --watch --json`, schema rscvm/watch/1, without the end of its line."""
-    nics = [asdict(row) for row in ordered(rows)]
+    nics = [asdict(replace(row, past=())) for row in ordered(rows)]
+    for row in nics:
+        del row["past"]  # whoever reads lines has them
     errors = [{"host": host, "message": str(error), "hint": error.hint} for host, error in lost.items()]
     document = {"schema": "rscvm/watch/1", "when": _stamp(when), "nics": nics}
     line = json.dumps({**document, "errors": errors} if errors else document)
     return line.replace("\x7f", r"\u007f")  # the one of ASCII that would steer a terminal
 
 
-def as_table(rows: Sequence[Tick], when: datetime, most: int | None = None, lost: Lost = NONE_LOST) -> Table:
-    """One tick for a person; of what takes more than `most` lines the worst NICs are shown and the others counted."""
-    from rich.table import Table  # noqa: PLC0415 - only where a person reads
+def as_table(
+    rows: Sequence[Tick],
+    when: datetime,
+    most: int | None = None,
+    lost: Lost = NONE_LOST,
+    past: int = NARROW_PAST,
+) -> Table:
+    """One tick for a person, with the mean frames of so many ticks as a plot.
 
+    Of what takes more than `most` lines the worst NICs are shown and the others counted.
+    """
     hosts = several(row.host for row in rows)
     shown = ordered(rows)[: None if most is None else max(most - len(lost), 1)]
     left = len(rows) - len(shown)
@@ -71,16 +87,7 @@ def as_table(rows: Sequence[Tick], when: datetime, most: int | None = None, lost
         *([f"… and {left} more"] if left else []),
         *(f"{h}, watched no more: {why}" for h, why in lost.items()),
     ]
-    table = Table(
-        title=_line(f"{_stamp(when)}  {_sentence(rows)}", "bold"),
-        title_justify="left",
-        caption=_lines(beneath) if beneath else None,
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="dim",
-    )
+    table = _empty(_line(f"{_stamp(when)}  {_sentence(rows)}", "bold"), _lines(beneath) if beneath else None)
     for name in ("verdict", *(["host"] if hosts else []), "NIC", "TAP", "to guest", "mean frame", "cause"):
         number = name in {"to guest", "mean frame"}
         # rich narrows those that may wrap before the others; no cell does, each is one line (`_line`).
@@ -94,10 +101,25 @@ def as_table(rows: Sequence[Tick], when: datetime, most: int | None = None, lost
             _line(cell(f"{row.machine}.{row.nic}", NAME_CELLS)),
             _line(cell(row.tap, TAP_CELLS) if row.tap else "-"),
             _line(rate(row.bytes_per_second)),
-            _line("-" if row.mean_frame is None else f"{row.mean_frame:.0f} B"),
+            _line(_mean(row, past)),
             _line(cell(row.cause, NAME_CELLS) if row.cause else "-"),
         )
     return table
+
+
+def _empty(title: Text, caption: Text | None) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - only where a person reads
+
+    return Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="dim",
+    )
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -112,6 +134,17 @@ def _lines(texts: Sequence[str]) -> Text:
     return Text("\n", no_wrap=True, overflow="ellipsis").join(
         _line(cell(text, _REASON_CELLS)) for text in texts
     )
+
+
+def _mean(row: Tick, past: int) -> str:
+    """This tick's mean frame after a plot of those up to it, a column each; a dot where nothing was handed on."""
+    plot = "".join("·" if mean is None else _COLUMNS[_step(mean)] for mean in row.past[-past:])
+    value = "-" if row.mean_frame is None else f"{row.mean_frame:.0f} B"
+    return f"{plot} {value:>7}" if plot.strip("·") else value
+
+
+def _step(mean: float) -> int:
+    return min(int(mean / _LARGEST * len(_COLUMNS)), len(_COLUMNS) - 1)
 
 
 def rate(bytes_per_second: float | None) -> str:
