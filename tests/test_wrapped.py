@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
+from provision.cli import run
 from provision.cli.output import Output, complain
 from provision.runtime.wrapped import wrapped
+from provision.tables.topics import TOPICS
 
 
 def lines(text: str, width: int | None, beside: int | None = None) -> list[str]:
@@ -77,3 +79,48 @@ def test_a_width_that_the_environment_says_holds_also_where_there_is_no_terminal
     for lines_ in (shown, told):
         assert max(map(len, lines_)) <= (widest or 160)
         assert (len(lines_) > 3) == bool(widest)
+
+
+TOPIC = """# A heading that is longer than the terminal has columns
+
+A paragraph of
+two lines: they are one.
+- An item of
+  two lines.
+- Another.
+
+      ethtool -K TAP tx off && a command that is longer than that
+| a table's row | that is longer than the terminal |
+
+#!/bin/sh
+# A script's line that is longer than the terminal has columns, and that must stay one.
+exit 0
+"""
+
+
+def test_paragraphs_of_a_document_are_wrapped_and_what_is_to_be_copied_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output().document(TOPIC)
+    assert capsys.readouterr().out == TOPIC
+
+    monkeypatch.setenv("COLUMNS", "30")
+    Output().document(TOPIC)
+    shown = capsys.readouterr().out.splitlines()
+
+    kept = [line for line in TOPIC.splitlines() if line.startswith(("#", "|", "     ", "exit"))]
+    assert [line for line in shown if line in kept] == kept
+    assert "A paragraph of two lines: they" in shown
+    assert [line for line in shown if line.startswith("-")] == ["- An item of two lines.", "- Another."]
+
+
+@pytest.mark.parametrize("topic", [*TOPICS])
+def test_nothing_of_a_topic_is_lost_on_a_terminal(
+    topic: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", topic]) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["explain", topic]) == 0
+
+    assert capsys.readouterr().out.split() == whole.split()

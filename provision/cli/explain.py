@@ -215,7 +215,7 @@ def _show(output: Output, found: _Found) -> None:
     for issue in found.issues:
         _issue(output, issue)
     for topic, text in found.topics.items():
-        output.prose(f"{topic}\n  {text}\n")
+        output.document(f"{topic}\n\n{text}\n")
 
 
 def _numbered(reason: Reason) -> str:

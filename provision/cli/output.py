@@ -88,13 +88,25 @@ class Output:
         click.echo(text, nl=not text.endswith("\n"))
 
     def prose(self, text: str) -> None:
-        """A document for a person: as it is, but wrapped to the terminal."""
+        """Lines for a person; on a terminal each is wrapped to that, what goes on as far in as it begins."""
+        self._lines([(line, True) for line in text.splitlines()])
+
+    def document(self, text: str) -> None:
+        """A document for a person; on a terminal its paragraphs are wrapped to that, and code stays as it is."""
+        from provision.runtime.wrapped import paragraphs
+
+        told = paragraphs(text) if self.width is not None else ((line, False) for line in text.splitlines())
+        self._lines(told)
+
+    def _lines(self, lines: Iterable[tuple[str, bool]]) -> None:
+        """Lines, each with whether it may be wrapped."""
         from rich.text import Text
 
-        if self.width is None:
-            self.text(text)
-        else:
-            self.show(Text(line.expandtabs()) for line in text.splitlines())
+        from provision.runtime.wrapped import wrapped
+
+        for line, prose in lines:
+            parts = wrapped(Text(line), self.width if prose else None, hang=0)
+            click.echo("\n".join(part.plain for part in parts))
 
     def line(self, line: str) -> None:
         """One line of a result."""

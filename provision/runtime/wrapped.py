@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-_LABEL = re.compile(r" *(?:[a-z]{2,8}: )?")
-"""What a line begins with, and what goes on stands beside: `  fix: `."""
+_LABEL = re.compile(r" *(?:[a-z]{2,8}: |- |[0-9]{1,2}\. )?")
+"""What a line begins with, and what goes on stands beside: `  fix: `, an item's mark."""
+_AS_IT_IS = re.compile(r"#|\||    ")
+"""How lines begin that are no prose: headings, tables, code."""
 _LEAST = 16
 """Columns; where fewer are left beside it, what goes on begins at the margin's second."""
 _MARGIN = 2
@@ -19,13 +21,13 @@ _WIDEST = 2
 """Columns of a character."""
 
 
-def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Text]:
+def wrapped(line: Text, width: int | None, beside: int | None = None, *, hang: int = _MARGIN) -> list[Text]:
     """The line in as many as it takes; None: there is no width.
 
     A word that is wider than that stays whole, so that a path can be copied; in a column it is broken.
 
-    :param beside: how many characters of it what goes on stands beside, in a column; by default its label, or two more than
-        its blanks.
+    :param beside: how many characters of it what goes on stands beside, in a column; by default its label, or its blanks and
+        `hang`.
     """
     from rich.cells import cell_len  # noqa: PLC0415 - only where a person reads
     from rich.text import Text  # noqa: PLC0415
@@ -36,7 +38,7 @@ def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Te
     start = beside if beside is not None else label.end() if label else 0
     margin = cell_len(line.plain[:start])
     if beside is None and not line.plain[:start].strip():
-        margin += _MARGIN
+        margin += hang
     if width - margin < _LEAST:
         start, margin = 0, min(_MARGIN, width // 2)
     body = line[start:]
@@ -44,6 +46,25 @@ def wrapped(line: Text, width: int | None, beside: int | None = None) -> list[Te
     for part in parts:
         part.rstrip()
     return [Text.assemble(line[:start] if i == 0 else " " * margin, part) for i, part in enumerate(parts)]
+
+
+def paragraphs(text: str) -> Iterator[tuple[str, bool]]:
+    """A document's lines, those of a paragraph or an item joined, and whether each is prose; a script goes on to the end."""
+    told = ""
+    script = False
+    for line in text.splitlines():
+        script = script or line.startswith("#!")
+        apart = script or not line.strip() or bool(_AS_IT_IS.match(line))
+        label = _LABEL.match(line)
+        if told and (apart or (label and label[0].strip())):
+            yield told, True
+            told = ""
+        if apart:
+            yield line, False
+        else:
+            told = f"{told} {line.strip()}" if told else line
+    if told:
+        yield told, True
 
 
 def _breaks(text: str, width: int, *, whole: bool) -> Iterator[int]:
