@@ -197,6 +197,14 @@ def test_a_source_that_did_not_answer_says_why() -> None:
     assert "<strong>TAP features (ethtool -k)</strong>: the machine is not running" in html([off()])
 
 
+def test_what_is_off_as_it_is_meant_to_be_is_no_fault_of_either_family() -> None:
+    text = html([meant_off()]).split('<h2 id="nics">')[1].split("<details>")[0]
+
+    assert "✗" not in text
+    assert "not ready" not in text
+    assert 'ipv4 <span class="skipped">off</span>' in text
+
+
 def test_rsc_that_is_meant_to_be_off_is_not_sold_as_working() -> None:
     assert "<p>RSC is off, as it is meant to be.</p>" in html([meant_off()])
 

@@ -31,6 +31,7 @@ from provision.verify.report.summary import summed, worst_first
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from provision.verify.evidence import Family
     from provision.verify.judge.cause import Span
     from provision.verify.judge.rung import Rung
     from provision.verify.judge.verdict import NicVerdict
@@ -178,13 +179,18 @@ def nic_view(found: NicVerdict) -> _Nic:
         ladder=tuple(_step(rung, found) for rung in found.ladder if not is_skipped(rung)),
         not_asked=short(not_asked(found.ladder)),
         ways=tuple(_ways(nic)),
-        families=tuple(
-            (family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else "")
-            for family, held in found.families.items()
-        ),
+        families=tuple(_family(found, family) for family in found.families),
         raw=(_properties(nic), _virtio(nic), _features(nic)),
         line=line(nic.traffic.means) if isinstance(nic.traffic, Traffic) else None,
     )
+
+
+def _family(found: NicVerdict, family: Family) -> tuple[str, str, str, str]:
+    """A family, its verdict, that in words, and its cause; off is no fault where it is meant."""
+    held = found.families[family]
+    if off_as_meant(found):
+        return family, "skipped", "off", ""
+    return family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else ""
 
 
 def _facts(nic: NicEvidence) -> list[_Fact]:
