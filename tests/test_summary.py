@@ -88,6 +88,18 @@ def test_the_table_comes_first_and_then_the_ladder_of_what_is_broken_alone() -> 
     assert "\n".join(lines).count("  configured ") == 1
 
 
+def test_what_is_worth_knowing_of_what_is_ready_is_told_once_with_whom_it_is_of() -> None:
+    verdicts = [ready(machine=f"vm{i}", notes=("mind the MTU",)) for i in range(5)]
+    lines = plain([*verdicts, off(machine="spare", notes=("never mind",)), broken(notes=("mind it",))])
+
+    assert [line for line in lines if "mind the MTU" in line] == [
+        "note: vm0.net0, vm1.net0, vm2.net0 and 2 more: mind the MTU"
+    ]
+    assert [line for line in lines if "mind it" in line] == ["  note: mind it"]
+    assert "never mind" not in "\n".join(lines)
+    assert "note: vm0" not in "\n".join(plain(verdicts, ladders=True))
+
+
 def test_every_ladder_is_there_for_who_asks_but_of_machines_that_are_off_there_is_none() -> None:
     lines = "\n".join(plain([ready(), broken(), off(machine="spare")], ladders=True))
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _HERE = ("local", "pasted")
 """Hosts that need no name: what is said to run there runs where it is read."""
+_NAMED = 3
+"""NICs; of more that a note is of the others are counted."""
 _NAME, _STATE = 11, 9
 """Columns of a ladder's rungs, and of a family's state."""
 
@@ -47,14 +49,32 @@ def shown(verdicts: Sequence[NicVerdict], *, ladders: bool = False, width: int |
 
     if not verdicts:
         return []
-    told_more = [v for v in worst_first(verdicts) if ladders or v.verdict != "ready"]
-    blocks = as_text([v for v in told_more if v.evidence.state != "off"], width)
+    running = [found for found in worst_first(verdicts) if found.evidence.state != "off"]
+    whole = [found for found in running if ladders or found.verdict != "ready"]
+    beside = _notes([found for found in running if not (ladders or found.verdict != "ready")], width)
+    blocks = as_text(whole, width)
     return [
         *table(verdicts, width),
         Text(""),
         *counts(verdicts, width),
+        *beside,
         *([Text(""), *blocks[:-1]] if blocks else []),
     ]
+
+
+def _notes(verdicts: Sequence[NicVerdict], width: int | None) -> list[Text]:
+    """What is worth knowing of NICs whose ladders are not shown, each once with whom it is of."""
+    from rich.text import Text  # noqa: PLC0415
+
+    of: dict[str, list[str]] = {}
+    for found in verdicts:
+        for note in found.notes:
+            of.setdefault(note, []).append(nic_name(found.evidence))
+    lines: list[Text] = []
+    for note, names in of.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        lines += wrapped(Text(f"note: {', '.join(names[:_NAMED])}{more}: {note}"), width)
+    return lines
 
 
 def as_text(verdicts: Sequence[NicVerdict], width: int | None = None) -> list[Text]:
