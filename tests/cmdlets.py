@@ -36,11 +36,6 @@ CMDLETS = {
     "New-Object": Cmdlet(UTILITY, SERVER_2012),
     "Start-Sleep": Cmdlet(UTILITY, SERVER_2012, ("-Milliseconds",)),
     "Join-Path": Cmdlet(MANAGEMENT, SERVER_2012),
-    "Start-Process": Cmdlet(
-        MANAGEMENT,
-        SERVER_2012,
-        ("-FilePath", "-ArgumentList", "-WorkingDirectory", "-WindowStyle", "-PassThru"),
-    ),
     "Test-Path": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath",)),
     "Get-ItemProperty": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath",)),
     "Get-ChildItem": Cmdlet(MANAGEMENT, SERVER_2012, ("-LiteralPath", "-Filter")),

@@ -11,7 +11,9 @@ from provision.host.apply.session import HostSession
 from provision.host.read.devices import FEATURES, LINKS
 from provision.lab.spec import Lab
 from provision.runtime.command import HELD, Result
-from provision.verbs.bench.bench import Benched, Course, bench
+from provision.verbs.bench.bench import Benched, bench
+from provision.verbs.bench.legs import Course
+from provision.verbs.bench.switch import SCRIPTS
 from provision.verify.collect.host_devices import UPTIME
 from provision.verify.collect.source import MachineSource
 from provision.verify.evidence import NicEvidence, Owner
@@ -26,6 +28,7 @@ IPERF = {
 REFUSED = (FIXTURES / "iperf3-3.12" / "refused.json").read_text()
 FRAME = {"on": 60_000, "off": 1514}
 _STATES = {"on": "tap-negotiated-by-linux.json", "off": "tap-host-tx-off.json"}
+_INDEX = 3
 _LINKS = json.loads((FIXTURES / "iproute2-6.1" / "links.json").read_text())
 _TIMES = (FIXTURES / "linux-6.18" / "qemu-threads-before.txt").read_text()
 
@@ -41,8 +44,8 @@ class MeasuredHost(FakeHost):
     tap: str = "on"
     """How it is switched now."""
     switches: list[str] = field(default_factory=list)
-    stuck: bool = False
-    """Whether ethtool has no say."""
+    stuck: tuple[str, ...] = ()
+    """How ethtool cannot switch it."""
     passing: float = 1.1
     """Bytes at the TAP for each that arrives."""
     refusing: int = 0
@@ -51,6 +54,8 @@ class MeasuredHost(FakeHost):
     """How its features are once four legs that count were sent, where otherwise."""
     anew_after: int = 99
     """Legs after which the TAP is another of the same name."""
+    interrupted_in: str = ""
+    """In which kind of leg somebody presses Ctrl-C."""
     client: tuple[int, str] | None = None
     """How iperf3 ends, status and complaint, where it says nothing else."""
     packets: int = 0
@@ -62,19 +67,23 @@ class MeasuredHost(FakeHost):
         result, text = super().run(argv, stdin=stdin, timeout=timeout), " ".join(argv)
         if self.client and "iperf3" in argv:
             return replace(result, status=self.client[0], err=self.client[1])
+        if SCRIPTS["switch a TAP's checksum"] in argv:
+            assert argv[-2] == str(_INDEX)
+            self.switches.append(argv[-1])
+            if argv[-1] in self.stuck:
+                return replace(result, status=1, err="tap0's checksum is not that")
+            self.tap = argv[-1]
         return replace(result, out=result.out or self._said(tuple(argv), text, stdin))
 
     def _said(self, argv: tuple[str, ...], text: str, stdin: str) -> str:
         if "flock" in text and argv[-1] == "somebody":
             return HELD
         if "setsid sh -c" in text:
-            assert "ethtool -K tap0 tx-checksumming on" in stdin
+            assert "tx-checksumming" in stdin
+            assert stdin.endswith(f"{_INDEX} on\n")
             self.armed = True
         if "gone" in text and "mv --" in text:
             self.armed = False
-        if "ethtool" in argv and "-K" in argv:
-            self.switches.append(argv[-1])
-            self.tap = self.tap if self.stuck else argv[-1]
         if "iperf3" in argv:
             return self._sent()
         answers: dict[tuple[str, ...], Callable[[], str]] = {
@@ -91,6 +100,8 @@ class MeasuredHost(FakeHost):
             self.refusing -= 1
             return REFUSED
         assert self.armed == (self.tap == "off")
+        if self.tap == self.interrupted_in:
+            raise KeyboardInterrupt
         self.legs.append(self.tap)
         octets = int(json.loads(IPERF[self.tap])["end"]["sum_received"]["bytes"] * self.passing)
         self.octets, self.packets = self.octets + octets, self.packets + octets // FRAME[self.tap]

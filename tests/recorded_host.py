@@ -51,6 +51,8 @@ class RecordedHost:
     links: dict[str, Any] = field(default_factory=lambda: rows("links-empty.json"))
     features: dict[str, Any] = field(default_factory=lambda: rows("features-up.json"))
     files: dict[str, str] = field(default_factory=lambda: dict.fromkeys(THEIR_FILES, ""))
+    hidden: frozenset[str] = frozenset()
+    """Files in directories that whoever asks may not search; they are not among its files then."""
     qemus: dict[str, tuple[str, ...]] = field(default_factory=dict)
     said: list[tuple[str, ...]] = field(default_factory=list)
     """Everything that it was asked or told, and when its lock was let go."""
@@ -110,6 +112,8 @@ class RecordedHost:
                 out = self.files[path]
             case ("stat", _, _, _, _, *paths):
                 out = "".join(f"81a4 {path}\0" for path in paths if path in self.files)
+            case ("hidden", *paths):
+                out = "".join(f"{path}\0" for path in paths if path in self.hidden)
             case ("qemu-img", *_, path) if path in OVERLAYS and path in self.files:
                 out = recorded("up.json")[json.dumps(words)][1]
             case ("processes", "-xF", *pidfiles):

@@ -157,12 +157,32 @@ def test_the_one_that_can_be_measured_needs_no_name() -> None:
 
 
 def test_a_tap_that_does_not_switch_is_no_leg() -> None:
-    there = Measured(MeasuredHost(stuck=True))
+    there = Measured(MeasuredHost(stuck=("off",)))
 
-    with pytest.raises(HostError, match=r"tap0 is not as this leg \(RSC off\) needs it"):
+    with pytest.raises(
+        HostError, match=r"could not switch tap0's checksum and TSO off: .*tap0's checksum is not that"
+    ):
         there.bench()
     assert there.host.legs == ["on", "on"]
     assert not there.host.armed
+
+
+def test_what_cannot_be_given_back_stays_with_the_hosts_own_undo_and_is_told() -> None:
+    there = Measured(MeasuredHost(stuck=("on",)))
+
+    with pytest.raises(HostError, match="tap0 was not given its checksum and TSO back") as raised:
+        there.bench()
+    assert "`ethtool -K tap0 tx on` on local" in raised.value.hint
+    assert (there.host.tap, there.host.armed) == ("off", True)
+
+
+def test_an_interruption_tells_what_could_not_be_given_back() -> None:
+    there = Measured(MeasuredHost(stuck=("on",), interrupted_in="off"))
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        there.bench()
+    assert "was not given its checksum" in str(raised.value.__cause__)
+    assert there.host.armed
 
 
 def test_the_hosts_own_undo_does_not_come_while_a_leg_lasts() -> None:
@@ -178,8 +198,9 @@ def test_a_tap_that_is_otherwise_in_the_end_is_told() -> None:
     there = Measured()
     there.host.in_the_end = "tap-host-sg-off.json"
 
-    with pytest.raises(HostError, match=r"tap0 is not as it was found: .*tx-scatter-gather: off, was on"):
-        there.bench()
+    found = there.bench()
+    assert "tx-scatter-gather: off, was on" in str(found.trouble)
+    assert found.gain is not None
 
 
 def test_a_tap_that_was_made_anew_is_another() -> None:

@@ -142,6 +142,20 @@ def test_a_nic_that_the_domain_has_lost_is_not_passed_over() -> None:
     assert judge_nic(nics[1]).verdict == "unknown"
 
 
+@pytest.mark.parametrize("state", ["running", "off"])
+def test_of_a_strangers_domain_that_bears_a_machines_name_nothing_is_told_as_the_machines(state: str) -> None:
+    lab = one_vm("libvirt")
+    theirs = domain(**{'lab="lab"': 'lab="another"'})
+    found = HostState("local", domains={"vm": replace(theirs, state=state)})
+
+    [nic] = collect_lab(FakeEdges(), lab, ["vm"], found)
+    verdict = judge_nic(nic)
+
+    assert (nic.nic, nic.tap, nic.properties) == ("net0", None, nic.virtio)
+    assert verdict.verdict == "unknown"
+    assert "a domain of that name is there and is not ours" in verdict.finding.seen
+
+
 def past_libvirt(*words: str) -> Domain:
     arguments = "".join(f"<qemu:arg value='{word}'/>" for word in words)
     xml = domain().live_xml.replace("</domain>", f"<qemu:commandline>{arguments}</qemu:commandline></domain>")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.verify.gain.figures import Spread, spread
+from provision.verify.gain.figures import Side, Spread, spread
 from provision.verify.gain.words import limit, oddities, sentence
 from provision.verify.report.plots import Bar, plot, step
 from tests.gains import gain, leg
@@ -141,3 +141,22 @@ def test_a_bar_is_as_long_as_its_parts_and_its_points_lie_on_the_axis() -> None:
     assert drawn.ticks[-1][0] == pytest.approx(first + 4 * wide)
     assert drawn.bars[1].ends is None
     assert drawn.words == "t: a 4, b 0"
+
+
+def test_what_a_guest_tells_of_its_work_is_left_out_where_it_is_more_than_its_processors_ran() -> None:
+    told, more = (Side("on", (leg("on", 3, guest_busy=busy),)) for busy in (6.0, 6.5))
+
+    assert told.guest_seconds == pytest.approx(10.0)
+    assert more.guest_seconds is None
+
+
+def test_a_gain_is_held_against_the_smaller_of_both_figures() -> None:
+    legs = (*gain().legs, leg("reference", 1.68))
+
+    assert gain(legs=legs).least_ratio == pytest.approx(2.0)
+    assert gain().least_ratio == gain().ratio.median
+
+
+def test_a_figure_that_a_driver_makes_too_large_is_called_that() -> None:
+    assert sentence(gain(at_most=True)).startswith("RSC is worth at most 3.8x here")
+    assert any("mrg_rxbuf" in note for note in oddities(gain(at_most=True)))

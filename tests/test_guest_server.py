@@ -120,3 +120,37 @@ def test_whatever_is_said_is_read_or_told_as_unreadable(parse: object, text: str
             parse(said)
         except UnreadableError:
             continue
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "0.1.2.3",
+        "255.255.255.255",
+        "2001:db8::1%eth0",
+        "fe80::1",
+        "::1",
+        "224.0.0.1",
+    ],
+)
+def test_a_guest_sends_the_host_to_no_address_that_no_guest_has(address: str) -> None:
+    said = json.dumps({"rscvm": "serve/1", "server": "yes", "addresses": [address, "10.9.0.2"]})
+
+    assert parse_server(said).addresses == ("10.9.0.2",)
+
+
+def test_what_others_had_of_a_guests_processors_is_not_its_work() -> None:
+    assert parse_work('{"rscvm":"work/1","ticks":"cpu 100 0 0 60 0 0 0 40 0 0"}').busy == 1.0
+
+
+def test_a_process_whose_mark_is_another_is_left_alone() -> None:
+    with subprocess.Popen(
+        ["sleep", "60"], env={"XRSCVM_BENCH": "served-for-a-while-not", "PATH": os.environ["PATH"]}
+    ) as other:
+        try:
+            ran(end_serving())
+            assert other.poll() is None
+        finally:
+            other.kill()

@@ -288,13 +288,16 @@ def test_the_way_is_drawn_with_the_place_that_cuts() -> None:
 
 
 def test_the_mean_frame_over_time_is_drawn_where_it_was_watched() -> None:
-    means = ((1.0, 1514.0), (2.0, 32_000.0), (4.0, 90_000.0))
+    means = ((1.0, 1514.0), (2.0, 32_000.0), (3.0, None), (4.0, 90_000.0))
     watched = judge_nic(nic(traffic=Traffic(3000, 40_000_000, 4.0, 1500, means=means)))
     once = judge_nic(nic(traffic=Traffic(3000, 40_000_000, 4.0, 1500, means=means[:1])))
 
     page = html([watched])
 
-    assert 'aria-label="Mean frame handed to the guest while it was watched, kB: 1.5, 32.0, 90.0"' in page
-    assert 'points="203.5,78.3 311.0,44.0 526.0,8.0"' in page
+    assert (
+        'aria-label="Mean frame handed to the guest while it was watched, kB: 1.5, 32.0, none, 90.0"' in page
+    )
+    assert 'points="203.5,78.3 311.0,44.0"' in page
+    assert 'points="526.0,8.0"' in page
     assert ">4 s</text>" in page
     assert "<svg" not in html([once]) + html([ready()])

@@ -160,7 +160,8 @@ def test_a_lab_without_machines_is_said_in_every_form(
     document: dict[str, Any] = json.loads(said.out)
 
     assert (status, document["checked"], document["nics"]) == (4, 0, [])
-    assert said.err == "rscvm: nothing was checked: the lab file has no machine\n"
+    told = "rscvm: nothing was checked: the lab file has no machine\n"
+    assert said.err == f"{told}wrote {cases}\nwrote {page}\n"
     assert "the lab file has no machine" in page.read_text()
     assert 'type="nothing-checked" message="the lab file has no machine"' in cases.read_text()
     assert 'errors="1"' in cases.read_text()

@@ -11,7 +11,7 @@ from provision.lab.spec import Lab
 from provision.runtime.command import QEMU
 from provision.runtime.errors import HostError
 from provision.verbs.doctor import HostFinding, examine
-from tests.recorded_answers import LAB, PATHS, changed_lab, recorded
+from tests.recorded_answers import LAB, PATHS, changed_lab, recorded, rows
 from tests.recorded_host import RecordedEdges, RecordedLibvirt, brought_up
 
 PROBE = json.dumps(["probe", QEMU])
@@ -150,12 +150,16 @@ def test_a_libvirt_that_does_not_answer_is_a_miss_where_a_machine_is_its(
     assert (libvirt.state, libvirt.seen, libvirt.fix) == (state, words, hint)
 
 
-def test_a_lab_is_not_held_against_a_libvirt_that_does_not_answer_but_its_bare_machines_are() -> None:
+def test_of_a_lab_whose_libvirt_does_not_answer_all_else_is_held_against_the_host() -> None:
     edges = Gone()
     del edges.runner.files["/srv/vmlinuz"]
+    edges.runner.links["tap1"] = {**rows("links-up.json")["tap1"], "ifalias": ""}
 
-    assert "lab" not in found(edges, LAB, ALL)
-    assert found(edges, LAB, ("vm",))["lab"].seen == "vm: no kernel at /srv/vmlinuz"
+    findings = examine(edges, LAB, "local", ALL)
+
+    assert [each.seen for each in findings if each.name == "lab"] == [
+        f"{name}: no kernel at /srv/vmlinuz" for name in ALL
+    ], "and the TAP may be the domain's"
 
 
 @pytest.mark.parametrize(("version", "state"), [("8.1.0", "miss"), ("8.2.0", "good"), ("10.0.0", "good")])

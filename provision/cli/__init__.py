@@ -80,8 +80,8 @@ def run(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets `?` for a tick
     try:
         return int(rscvm.main(arguments, prog_name="rscvm", standalone_mode=False) or 0)
-    except (KeyboardInterrupt, click.Abort):
-        return _interrupted()
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _interrupted(error)
     except (BrokenPipeError, SystemExit):  # click makes the second of the first
         sys.stdout = None  # whoever read us has gone; nothing is left to flush to
         return _BROKEN_PIPE
@@ -91,8 +91,13 @@ def run(arguments: list[str] | None = None) -> int:
         return _explained(error)
 
 
-def _interrupted() -> int:
+def _interrupted(error: BaseException | None = None) -> int:
+    """Say so, and what could not be taken back, if that is what caused it; click makes an error of its own of it."""
     complain("interrupted")
+    while error is not None:
+        if isinstance(error, RscvmError):
+            complain(str(error), hint=error.hint)
+        error = error.__cause__
     return _INTERRUPTED
 
 

@@ -44,7 +44,7 @@ def apply(output: Output, lab: str, hosts: Sequence[str], *, dry_run: bool, as_j
     def work(session: HostSession, say: Say) -> Plan:
         from provision.verbs.apply import planned_settings, set_up
 
-        return planned_settings(session) if dry_run else set_up(session, say)
+        return planned_settings(session, dry=True) if dry_run else set_up(session, say)
 
     outcomes = on_hosts(output, read, asked, "apply", work)
     plans = {outcome.host: outcome.value for outcome in outcomes if outcome.value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provision.host.apply.session import HostSession
-    from provision.verbs.bench.bench import Benched, Course
+    from provision.verbs.bench.bench import Benched
+    from provision.verbs.bench.legs import Course
     from provision.verbs.bench.sending import Server
     from provision.verify.collect.source import MachineSource
 
@@ -59,6 +61,8 @@ class _Asked:
             )
         if self.connect is not None and len(self.names) != 1:
             raise RequestError("--connect takes one DOMAIN", hint="rscvm bench --connect URI DOMAIN")
+        if self.min_gain is not None and not math.isfinite(self.min_gain):
+            raise RequestError("--min-gain takes a number")
         if self.host and self.connect is None:
             raise RequestError("--host goes with --connect: a lab file says itself where its machines are")
         if self.sender and self.connect is not None:
@@ -68,7 +72,7 @@ class _Asked:
     def course(self) -> Course:
         """What is to be measured."""
         from provision.edges.files.backups import keep
-        from provision.verbs.bench.bench import Course
+        from provision.verbs.bench.legs import Course
 
         server = _server(self.server) if self.server else None
         kept = keep if self.connect is not None else None
@@ -120,7 +124,10 @@ class _Asked:
     help="Measure it with `rsc: false`, too: a lab's machine has its plug pulled for that, twice; a DOMAIN's guest is asked to shut down, twice.",
 )
 @click.option(
-    "--min-gain", type=click.FloatRange(min=0), metavar="X", help="Exit status 1 where the gain is less."
+    "--min-gain",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="Exit status 1 where the gain is less, live or to the reference.",
 )
 @click.option("--junit", type=_FILE, metavar="FILE", help="The outcome as JUnit XML, for CI.")
 @click.option("--html", type=_FILE, metavar="FILE", help="A page of its own, with plots.")
@@ -203,8 +210,11 @@ def _shown(output: Output, asked: _Asked, found: Benched) -> int:
     else:
         output.show(as_text(gain))
     _write(asked, found)
+    if found.trouble is not None:
+        complain(str(found.trouble), hint=found.trouble.hint)
+        return found.trouble.status
     if missed := exit_status(gain, asked.min_gain):
-        complain(f"the gain is {gain.ratio.median:.2f}, and {asked.min_gain:g} was the least (--min-gain)")
+        complain(f"the gain is {gain.least_ratio:.4f}, and {asked.min_gain:g} was the least (--min-gain)")
     return missed
 
 

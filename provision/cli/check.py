@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,11 @@ class _Asked:
     def machines(self) -> Machines:
         """Which are meant."""
         return Machines(self.names, self.connect, self.qmp, self.host)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this host is asked itself."""
+        return not (self.source or self.connect or self.host)
 
     def check(self) -> None:
         """Hold them against each other.
@@ -150,8 +156,8 @@ def check(output: Output, /, **options: Any) -> int:
     if found and not verdicts:
         from provision.cli.nothing import ALL_OFF as nothing  # noqa: N811 - it stands for what was found
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
-    if not verdicts and errors:
-        _write(verdicts, errors, asked, nothing)
+    if errors and len(outcomes) == 1:
+        _write(output, verdicts, errors, asked, nothing)
     if len(outcomes) == 1:
         raise_or_tell(outcomes)
     more = errors_of(outcomes)
@@ -159,13 +165,18 @@ def check(output: Output, /, **options: Any) -> int:
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
+    running = [found for found in verdicts if found.verdict == "unknown" and found.evidence.state != "off"]
+    if running and asked.is_here and os.geteuid() != 0:
+        output.say("root may ask more of QEMU and of this host: sudo")
     if nothing is not None:
         nothing.say()
     elif not errors and (unseen := asked.machines.named - {each.evidence.machine for each in found}):
         from provision.cli.nothing import without_nic
 
         output.say(without_nic(sorted(unseen)))
-    _write(verdicts, errors, asked, nothing)  # last: what was seen is shown also where it cannot be written
+    _write(
+        output, verdicts, errors, asked, nothing
+    )  # last: what was seen is shown also where it cannot be written
     return worst(outcomes, status)
 
 
@@ -173,6 +184,7 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     """The verdicts by host, or why there is none though no host failed; a watch ends by its interruption alone."""
     from provision.api.saved import Keep, judged_from
     from provision.cli.nothing import SAVED, why_nothing
+    from provision.cli.progress import progress
     from provision.cli.watch import watch_sources
     from provision.runtime.parallel import side_by_side
     from provision.verbs.check import PATIENCE, Look
@@ -189,11 +201,12 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
         asked.page.note(sources)
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
-        found = side_by_side(
-            list(sources),
-            lambda name: with_commands(look_at(sources[name], look), sources[name].reached),
-            seconds=PATIENCE + LONGEST + look.observe,
-        )
+        with progress(output):
+            found = side_by_side(
+                list(sources),
+                lambda name: with_commands(look_at(sources[name], look), sources[name].reached),
+                seconds=PATIENCE + LONGEST + look.observe,
+            )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
 
 
@@ -203,9 +216,13 @@ def _is_empty(outcomes: Sequence[Outcome[list[NicVerdict]]]) -> bool:
 
 
 def _write(
-    verdicts: Sequence[NicVerdict], errors: Mapping[str, str], asked: _Asked, nothing: Nothing | None
+    output: Output,
+    verdicts: Sequence[NicVerdict],
+    errors: Mapping[str, str],
+    asked: _Asked,
+    nothing: Nothing | None,
 ) -> None:
-    """Write the documents that were asked for.
+    """Write the documents that were asked for, and name what is written by now.
 
     :raise HostError: when one cannot be written.
     """
@@ -218,6 +235,9 @@ def _write(
         write_text(asked.junit, as_junit(verdicts, when, errors, why))
     if asked.html is not None:
         write_text(asked.html, asked.page.html(verdicts, when, errors, why))
+    for path in filter(None, (asked.junit, asked.html, asked.save)):
+        if path != "-":
+            output.say(f"wrote {path}")
 
 
 def judged(

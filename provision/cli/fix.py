@@ -126,6 +126,7 @@ def _fix_domain(
     output: Output, which: tuple[str, str, str], look: Look, restart: Deadline | None, *, dry_run: bool
 ) -> Sequence[Outcome[Fixed]]:
     """Fix one domain: by libvirt's URI, the host that was named beside it, and its name."""
+    from provision.cli.progress import progress
     from provision.edges.files.backups import keep
     from provision.runtime.parallel import Outcome
     from provision.verbs.check import check
@@ -134,7 +135,7 @@ def _fix_domain(
     from provision.verify.collect.source import domain_source
 
     uri, named, name = which
-    with reached(output, uri, named) as (host, edges):
+    with progress(output), reached(output, uri, named) as (host, edges):
         source = domain_source(edges, host, (name,))
         guests = Guests(edges, host) if look.guest else None
         place = Place(edges, host, uri, name, lambda: check(source, look), keep, guests)

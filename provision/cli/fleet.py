@@ -65,6 +65,7 @@ def on_hosts(
 
     Of a single host its error is raised; of several, those that failed are told beside what the others did.
     """
+    from provision.cli.progress import progress
     from provision.runtime.parallel import on_each
 
     who = whoami(command)
@@ -83,7 +84,7 @@ def on_hosts(
 
     ended: list[str] = []
     try:
-        with edges_of(lab, output) as edges:
+        with progress(output), edges_of(lab, output) as edges:
             outcomes = on_each(hosts, done)
     except KeyboardInterrupt:
         for host in ended if len(hosts) > 1 else ():
@@ -105,9 +106,9 @@ def raise_or_tell(outcomes: list[Outcome[T]]) -> list[Outcome[T]]:
     return outcomes
 
 
-def worst(outcomes: Sequence[Outcome[T]], status: int = 0) -> int:
+def worst(outcomes: Sequence[Outcome[T]], *statuses: int) -> int:
     """The exit status of several: 2 before 3 before 1 before 4 before 0."""
-    found = {status, *(outcome.error.status for outcome in outcomes if outcome.error is not None)}
+    found = {0, *statuses, *(outcome.error.status for outcome in outcomes if outcome.error is not None)}
     return next(status for status in (2, 3, 1, 4, 0) if status in found)
 
 

@@ -52,6 +52,7 @@ def import_(output: Output, domain: str, *, uri: str, file: str | None, as_json:
     imported = import_domain(found, target)
     if file is not None:
         write_new(file, imported.text)
+        output.say(f"wrote {file}")
     _tell(output, imported, file, as_json=as_json)
     return 0
 

@@ -7,11 +7,12 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from provision.runtime.safe_text import escaped, json_text, short
+from provision.runtime.safe_text import cell, escaped, json_text, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,11 +57,33 @@ def _fitted(text: str) -> str:
     return "\n".join(part.plain for line in text.split("\n") for part in wrapped(Text(line), width))
 
 
+_WIPE = "\r\x1b[K"
+"""The cursor to its line's beginning, and the line away: ECMA-48's EL."""
+_RENEWED = Event()
+"""Set while a line stands on the terminal that is to be renewed, and gives way to any other."""
+
+
+def renew(line: str) -> None:
+    """Show a line of progress on the terminal in the place of the one before; empty: none."""
+    with suppress(OSError):
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        click.echo(f"{_wiped()}{cell(line, columns - 1)}", err=True, nl=False)
+        if line:
+            _RENEWED.set()
+
+
+def _wiped() -> str:
+    """What makes room for another line."""
+    was = _RENEWED.is_set()
+    _RENEWED.clear()
+    return _WIPE if was else ""
+
+
 def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
     """Say what happened and what to do, on stderr."""
     with suppress(OSError):  # nobody listens
         said = _printable(message, margin="") if verbatim else _fitted(_printable(f"rscvm: {message}"))
-        click.echo(said, err=True)
+        click.echo(f"{_wiped()}{said}", err=True)
         if hint:
             click.echo(_fitted(_printable(f"hint: {hint}")), err=True)
 
@@ -77,7 +100,7 @@ class Output:
         """Progress."""
         if not self.quiet:
             with suppress(OSError):  # whoever read it has gone; the work goes on
-                click.echo(_fitted(_printable(line)), err=True)
+                click.echo(f"{_wiped()}{_fitted(_printable(line))}", err=True)
 
     def json(self, document: Any) -> None:
         """A result for a program."""

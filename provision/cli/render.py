@@ -50,6 +50,7 @@ def render(
         for name, text in rendered.items():
             path = Path(directory) / f"{name}.{_SUFFIX[form]}"
             write_text(path, text, within=directory, mode=0o777 if form == "script" else 0o666)
+            output.say(f"wrote {path}")
     elif form == "argv":
         argvs = {name: json.loads(text) for name, text in rendered.items()}
         output.json(argvs[machine] if machine else argvs)

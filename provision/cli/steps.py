@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from provision.host.plan.steps import Drift, Plan, Step
 
 
+AS_ROOT = "root sees all of it, and may do it: sudo here, `user: root` or `sudo: true` of another host in the lab file"
+
+
 def plan_lines(made: Plan) -> list[Text]:
     """A plan as a person reads it."""
     from rich.text import Text

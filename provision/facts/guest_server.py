@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.facts.guest_answer import answer_of, number_of, text_of
-from provision.facts.threads import all_processors
+from provision.facts.threads import OWN_IDLE, all_processors
 from provision.runtime.errors import reading
 
 if TYPE_CHECKING:
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 SERVE = "serve/1"
 WORK = "work/1"
+_UNFIT = (
+    "is_link_local",
+    "is_loopback",
+    "is_multicast",
+    "is_unspecified",
+    "is_reserved",
+    "ipv4_mapped",
+    "scope_id",
+)
+"""What no other host's address is; a guest may tell any."""
+_THIS = ipaddress.ip_network("0.0.0.0/8")
 _MOST = 64
 """Addresses of an adapter that are looked at."""
 
@@ -46,9 +57,7 @@ def parse_server(text: str) -> GuestServer:
 def _addresses(rows: list[object]) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     for row in rows:
         address = ipaddress.ip_address(text_of(row, 64))
-        if not (
-            address.is_link_local or address.is_loopback or address.is_multicast or address.is_unspecified
-        ):
+        if not any(getattr(address, name, None) for name in _UNFIT) and address not in _THIS:
             yield address
 
 
@@ -59,7 +68,7 @@ class GuestWork:
     busy: float | None = None
     """Seconds of all its processors."""
     coalesced: int | None = None
-    """Segments that its driver was handed in larger frames (NetKVM's CoalescedHost)."""
+    """Large frames that its driver was handed (NetKVM's CoalescedHost)."""
 
 
 def parse_work(text: str) -> GuestWork:
@@ -70,4 +79,6 @@ def parse_work(text: str) -> GuestWork:
     with reading("what a script said in the guest", text):
         said = answer_of(text, WORK)
         ticks = text_of(said.get("ticks"), 400)
-        return GuestWork(all_processors(ticks)[0] if ticks else None, number_of(said.get("coalesced_host")))
+        return GuestWork(
+            all_processors(ticks, OWN_IDLE)[0] if ticks else None, number_of(said.get("coalesced_host"))
+        )

@@ -12,8 +12,6 @@ from provision.runtime.untrusted import read_json
 _MOST_VALUES = 20_000
 """Values of a document; one of 60 seconds that tells every second has 2,000."""
 _LONGEST = 86_400.0
-_FASTEST = 1e13
-"""Bits a second; ten times the fastest Ethernet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +20,8 @@ class ClientRun:
 
     octets: int = 0
     """That arrived, without headers."""
-    bits_per_second: float = 0.0
-    """Of those, by the receiver's clock."""
+    seconds: float = 0.0
+    """For which it was sent, by the sender's own clock: the receiver is what is measured."""
     retransmits: int | None = None
     """None where the sender's system does not tell."""
     sender_busy: float = 0.0
@@ -32,6 +30,11 @@ class ClientRun:
     """How the sender's TCP paces itself (`bbr`, `cubic`); empty where it does not tell."""
     error: str = ""
     """Why there was no test, in iperf3's words; its exit status may be 0 all the same."""
+
+    @property
+    def gbps(self) -> float:
+        """10^9 bits a second that arrived; 0 where nothing did."""
+        return self.octets * 8 / self.seconds / 1e9 if self.seconds else 0.0
 
 
 def parse_client(text: str) -> ClientRun:
@@ -50,7 +53,7 @@ def parse_client(text: str) -> ClientRun:
             raise ValueError("no number of bytes")
         return ClientRun(
             octets,
-            _number(received["bits_per_second"], _FASTEST),
+            _number(end["sum_sent"]["seconds"], _LONGEST),
             number_of(end["sum_sent"].get("retransmits")),
             _number(end["cpu_utilization_percent"]["host_total"], _LONGEST) / 100,
             text_of(end.get("sender_tcp_congestion"), 32),

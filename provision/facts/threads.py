@@ -21,6 +21,8 @@ _MOST = 20_000
 _UTIME, _STIME = 11, 12
 """Where /proc/PID/stat has them, counted after the command's name (proc_pid_stat(5), fields 14 and 15)."""
 _IDLE = (3, 4)
+OWN_IDLE = (*_IDLE, 7)
+"""Of a guest also what others had of its processors (steal)."""
 """Of /proc/stat's first line: idle and iowait; guest time stands within user time, too (proc_stat(5))."""
 _COUNTED = 8
 
@@ -80,8 +82,10 @@ def parse_processor_times(text: str) -> ProcessorTimes:
         return ProcessorTimes(tuple(threads.values()), busy, whole)
 
 
-def all_processors(line: str) -> tuple[float, float]:
+def all_processors(line: str, idle: tuple[int, ...] = _IDLE) -> tuple[float, float]:
     """Seconds that a system's processors have been busy so far, and that have passed, of /proc/stat's first line.
+
+    :param idle: the columns in which they were not.
 
     :raise ValueError: when it is another line.
     """
@@ -90,7 +94,7 @@ def all_processors(line: str) -> tuple[float, float]:
     if words[:1] != ["cpu"] or len(ticks) < _COUNTED or min(ticks) < 0:
         raise ValueError("not the first line of /proc/stat")
     whole = sum(ticks)
-    return (whole - sum(ticks[at] for at in _IDLE)) / _TICKS, whole / _TICKS
+    return (whole - sum(ticks[at] for at in idle)) / _TICKS, whole / _TICKS
 
 
 def _threads(lines: Iterable[str]) -> Iterable[Thread]:

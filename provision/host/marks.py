@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import Domain
 
 
+STRANGER = "a domain of that name is there and is not ours"
+
+
 def taps_of_our_domains(lab: Lab, state: Inventory) -> set[str]:
     """Libvirt makes the TAPs of its domains and takes them with it."""
     ours = (

@@ -101,6 +101,8 @@ class Inventory:
     held: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By machine of libvirt's: the TAPs that its QEMU has open, as its kernel says; none of one that does not run."""
     ovs: OvsRead = field(default_factory=OvsRead)
+    silent: str = ""
+    """Why libvirt did not answer, where that was allowed: nobody knows of its domains and networks, or its QEMU, then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ class HostState(Inventory):
     """Which of the paths that machines need exist."""
     blocks: frozenset[str] = frozenset()
     """Those of them that are block devices."""
+    hidden: frozenset[str] = frozenset()
+    """Those of which nobody knows, in directories that we may not look into."""
     engines: Mapping[str, str] = field(default_factory=dict)
     """TAPs of machines that run with QEMU's HCK engine, anybody's, and whose they are."""
     nics: Mapping[str, NicState] = field(default_factory=dict)

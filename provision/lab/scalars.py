@@ -255,7 +255,9 @@ Path = Annotated[str, AfterValidator(_path)]
 WindowsPath = Annotated[
     str,
     AfterValidator(printable),
-    AfterValidator(_matching(_WINDOWS_PATH, "a file's whole path in Windows, as C:\\iperf3\\iperf3.exe")),
+    AfterValidator(
+        _matching(_WINDOWS_PATH, "a file's whole path in Windows, as C:\\Program Files\\iperf3\\iperf3.exe")
+    ),
     WithJsonSchema(_string(rf"^{_WINDOWS_PATH}$")),
 ]
 Name = Annotated[

@@ -157,7 +157,7 @@ GUEST_SCRIPTS = {
     "serve-end": GuestScript("ends it", end_serving),
     "serve-windows": GuestScript(
         "starts iperf3's server in a Windows guest, for a while (`bench`)",
-        lambda: serve_windows(_MAC, 5202, 120, r"C:\iperf3\iperf3.exe"),
+        lambda: serve_windows(_MAC, 5202, 120, r"C:\Program Files\iperf3\iperf3.exe"),
     ),
     "serve-windows-end": GuestScript("ends it", end_serving_windows),
     "work": GuestScript("asks a Linux guest for its processors' time, and changes nothing", ask_work),

@@ -50,7 +50,7 @@ class CompiledTemplates(BytecodeCache):
         if sys.dont_write_bytecode:
             return
         path = self._path(bucket)
-        new = path.with_suffix(f".{os.getpid()}")
+        new = path.with_name(f"{path.name}.{os.getpid()}")
         with suppress(OSError):
             self._place.mkdir(exist_ok=True)
             if self._is_ours():

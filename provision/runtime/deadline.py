@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from provision.runtime.errors import DeadlineError, WaitedError
 from provision.runtime.interrupt import look
+from provision.runtime.underway import underway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,16 +95,17 @@ def wait_for(
     :param slowest: where given, each pause is half as long again as the one before, up to so many seconds.
     :raise WaitedError: when it does not in time; it tells the probe's last answer.
     """
-    while True:
-        look()
-        seen = probe()
-        if seen:
-            return seen
-        if deadline.expired:
-            last = f"; last seen: {seen!r}" if seen is not None else ""
-            raise WaitedError(f"waited {deadline.seconds:g} s for {what}{last}")
-        time.sleep(min(every, deadline.remaining))
-        every = every if slowest is None else min(1.5 * every, slowest)
+    with underway(f"waiting for {what}", deadline.seconds):
+        while True:
+            look()
+            seen = probe()
+            if seen:
+                return seen
+            if deadline.expired:
+                last = f"; last seen: {seen!r}" if seen is not None else ""
+                raise WaitedError(f"waited {deadline.seconds:g} s for {what}{last}")
+            time.sleep(min(every, deadline.remaining))
+            every = every if slowest is None else min(1.5 * every, slowest)
 
 
 def pause(seconds: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provision.host.apply.lock import LockError
 from provision.host.apply.transaction import apply_plan_or_roll_back
 from provision.host.plan.settings import plan_apply
 from provision.host.preflight.machines import missing_for_settings, refuse
+from provision.host.preflight.rights import Right
 from provision.host.read.host import read_host
 
 if TYPE_CHECKING:
@@ -16,16 +18,19 @@ if TYPE_CHECKING:
     from provision.runtime.command import Say
 
 
-def planned_settings(session: HostSession) -> Plan:
+def planned_settings(session: HostSession, *, dry: bool = False) -> Plan:
     """What `apply` would do on a host.
 
+    :param dry: whether nobody means to: what whoever asks may not do there is a note then.
     :raise HostError: with everything that the host lacks, or cannot be set to; nothing has been touched.
     """
     lab, host = session.lab, session.host
     state = read_host(session.edges, lab, host, ())
     plan = plan_apply(lab, host, state)
-    refuse(host, state, missing_for_settings(lab, state, plan))
-    return plan
+    sentences = missing_for_settings(lab, state, plan)
+    if state.journal.trouble or not (dry and all(isinstance(each, Right) for each in sentences)):
+        refuse(host, state, sentences)
+    return replace(plan, notes=(*plan.notes, *(f"`apply` would refuse: {each}" for each in sentences)))
 
 
 def set_up(session: HostSession, say: Say) -> Plan:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
+from provision.runtime.underway import underway
 from provision.verify.collect.guest_answers import ask_guests, ways_in, with_guest
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.own_taps import has_device
@@ -66,9 +67,11 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     start or stop in between, or a machine end and leave its TAP's name to another; so machines about whose
     TAP there is something to say, and those that are in another run by then, are asked again, once.
     """
-    nics = source.ask(())
+    with underway(f"asking the machines of {source.host}"):
+        nics = source.ask(())
     guests = guests_of(source, nics, look)
-    watched = replace(_watched(source, nics, look), guests=guests)
+    with underway(f"watching what goes to the TAPs of {source.host}", look.observe):
+        watched = replace(_watched(source, nics, look), guests=guests)
     verdicts = _judged(nics, watched, look, nics)
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
@@ -159,7 +162,8 @@ def devices_of(source: MachineSource, *, timed: bool) -> TapsRead:
 def guests_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> Answers:
     """What the guests of machines that run tell, as far as they are to be asked."""
     ways = ways_in(nics, source.ways, must=look.guest)
-    return ask_guests(source.edges, source.host, ways) if ways else {}
+    with underway(f"asking the guests of {source.host}"):
+        return ask_guests(source.edges, source.host, ways) if ways else {}
 
 
 def _seen(nic: NicEvidence, watched: _Watched, look: Look) -> NicEvidence:

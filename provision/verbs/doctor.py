@@ -12,7 +12,7 @@ from provision.host.read.devices import FEATURES
 from provision.host.read.host import read_host
 from provision.lab.spec import Lab
 from provision.runtime.command import PACKAGES, QEMU
-from provision.runtime.errors import HostError, LostError
+from provision.runtime.errors import HostError, LostError, RscvmError
 from provision.runtime.questions import ask
 from provision.tables.offloads import HCK, OFFLOADS
 from provision.verbs.forecast import way_notes
@@ -152,13 +152,19 @@ def examine(edges: ReadingEdges, lab: Lab | None, host: str, names: Sequence[str
         HostFinding("way", "miss", note)
         for note in way_notes(read, host, names, state.links, features.devices)
     )
-    if lab and names and (answers.state == "good" or not libvirt):
-        try:
-            sentences = lacks(edges, lab, host, names)
-        except HostError as error:
-            sentences = (str(error),)
+    if lab and names:
+        sentences = _lacks(edges, lab, host, names, silence=answers.state == "good")
         findings += (HostFinding("lab", "miss", sentence) for sentence in sentences)
     return findings
+
+
+def _lacks(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, silence: bool) -> Sequence[str]:
+    """What the host lacks for the lab; also why libvirt tells nothing, where that is not said yet (`silence`)."""
+    try:
+        silent, *sentences = lacks(edges, lab, host, names)
+    except RscvmError as error:
+        return [str(error)]
+    return [silent, *sentences] if silent and silence else sentences
 
 
 def _programs(edges: ReadingEdges, lab: Lab, host: str, *, kvm: bool) -> Iterator[HostFinding]:

@@ -42,8 +42,8 @@ class Traffic:
     """Of the host's device."""
     sample: TapSample | None = None
     """None where none was taken."""
-    means: tuple[tuple[float, float], ...] = ()
-    """How its mean frame went: seconds from the first look on, and bytes a frame since the look before; 0 without frames."""
+    means: tuple[tuple[float, float | None], ...] = ()
+    """How its mean frame went: seconds from the first look on, and bytes a frame since the look before; None without frames."""
 
     @property
     def mean(self) -> float:

@@ -1,5 +1,4 @@
-# What was started for `bench` in a Windows guest, now or before, bears a mark at the end of its command line; it is ended.
-$mark = ' --pidfile rscvm-bench.pid'
-foreach ($each in @(Get-CimInstance -ClassName Win32_Process | Where-Object { ([string]$_.CommandLine).EndsWith($mark) })) {
+# What was started for `bench` in a Windows guest, now or before, has its port named twice; it is ended.
+foreach ($each in @(Get-CimInstance -ClassName Win32_Process | Where-Object { ([string]$_.CommandLine) -match ' -s -p (\d+) -p \1\s*\z' })) {
     [void](Invoke-CimMethod -InputObject $each -MethodName Terminate)
 }

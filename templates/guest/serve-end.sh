@@ -1,10 +1,14 @@
 # What was started for `bench` in a Linux guest, now or before, bears a mark in its environment; it is ended.
 end_marked() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        marked=$(grep -l RSCVM_BENCH=1 /proc/[0-9]*/environ 2>/dev/null | cut -d / -f 3)
+        marked=
+        for pid in $(grep -l RSCVM_BENCH=served-for-a-while /proc/[0-9]*/environ 2>/dev/null | cut -d / -f 3); do
+            if tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | grep -qx RSCVM_BENCH=served-for-a-while; then
+                marked=1
+                kill "$pid" 2>/dev/null
+            fi
+        done
         [ -n "$marked" ] || return 0
-        # shellcheck disable=SC2086 # numbers
-        kill $marked 2>/dev/null
         sleep 0.1
     done
 }

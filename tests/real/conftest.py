@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from subprocess import CompletedProcess
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,7 +35,7 @@ SWITCHES = {
 
 
 LONGEST = (
-    "test_crash", "test_trouble", "test_remote_machines", "test_hck", "test_playbooks_host", "test_soak", "test_fix_lab",
+    "test_bench_real", "test_crash", "test_trouble", "test_remote_machines", "test_hck", "test_playbooks_host", "test_soak", "test_fix_lab",
     "test_machines", "test_playbooks_audit", "test_plan", "test_fix", "test_apply_physical", "test_apply_taps", "test_mangleid",
     "test_evidence", "test_apply_bridges", "test_networks",
 )  # fmt: skip
@@ -125,6 +127,14 @@ def engine_kernel(guest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
     archive = initramfs(tmp_path_factory.mktemp("engine"))
     return {"image": f"{guest}/vmlinuz", "initrd": str(archive), "cmdline": CMDLINE}
+
+
+@pytest.fixture
+def open_tmp_path(tmp_path: Path) -> Path:
+    """A directory that other users can read."""
+    for directory in takewhile(lambda path: str(path) != gettempdir(), (tmp_path, *tmp_path.parents)):
+        directory.chmod(0o755)
+    return tmp_path
 
 
 @pytest.fixture

@@ -92,7 +92,8 @@ def test_a_machine_without_nic_is_said_and_a_session_without_machines_points_to_
     host.output(["install", "--directory", "--owner=nobody", "/run/nobody"])
     elsewhere, _, hint = asked(host, "qemu:///session", user="nobody")
 
-    assert (status, document["checked"], errors) == (4, 0, "rscvm: nothing was checked: deaf has no NIC\n")
+    told = f"rscvm: nothing was checked: deaf has no NIC\nwrote {page}\n"
+    assert (status, document["checked"], errors) == (4, 0, told)
     assert "deaf has no NIC" in page.read_text()
     assert elsewhere == 4
     assert "nothing was checked: qemu:///session has no machine\n" in hint

@@ -46,6 +46,7 @@ def test_what_was_saved_of_running_machines_is_judged_elsewhere(
 
     assert (again.returncode, "is not empty" in again.stderr) == (2, True)
     assert saved.returncode == 1, saved.stderr
+    assert f"wrote {tmp_path / 'ev'}" in saved.stderr.splitlines()
     verdicts = json.loads(saved.stdout)
     assert [nic["cause"] for nic in verdicts["nics"]] == ["host-disabled-checksum", "driver-declined"]
     assert elsewhere("check", "--from", str(tmp_path / "ev"), "--json") == (1, verdicts)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from itertools import takewhile
-from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +80,10 @@ def test_a_domain_that_is_not_ours(with_libvirt: Hypervisor, tmp_path: Path) -> 
 
     there = lab(with_libvirt, tmp_path, "libvirt")
     refused(there, 3, "a domain of that name is there and is not ours")
+    plan, check = there.run("plan"), there.run("check")
+    assert (plan.returncode, check.returncode) == (3, 4)
+    assert "a domain of that name is there and is not ours" in plan.stderr
+    assert "a domain of that name is there and is not ours" in check.stdout
     assert there.run("down").returncode == 0
     assert "vm" in with_libvirt.virsh("list", "--all", "--name").split()
 
@@ -120,14 +122,6 @@ def test_check_without_ethtool_is_unknown_and_says_why(hypervisor: Hypervisor, t
 
     assert check.returncode == 4
     assert "ethtool is not installed" in check.stdout
-
-
-@pytest.fixture
-def open_tmp_path(tmp_path: Path) -> Path:
-    """A directory that other users can read."""
-    for directory in takewhile(lambda path: str(path) != gettempdir(), (tmp_path, *tmp_path.parents)):
-        directory.chmod(0o755)
-    return tmp_path
 
 
 def test_no_permission_to_make_taps(hypervisor: Hypervisor, open_tmp_path: Path) -> None:

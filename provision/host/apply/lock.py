@@ -100,4 +100,9 @@ def locked(runner: Runner, paths: LabPaths, who: str) -> Iterator[None]:
             raise LockError(f"flock not found on {runner.name}", hint="install it (Debian: util-linux)")
         if answer.status != _REMOVED:
             break
-    raise LockError(f"cannot lock {paths.lock} on {runner.name}: {answer.err.strip() or 'it comes and goes'}")
+    raise LockError(
+        f"cannot lock {paths.lock} on {runner.name}: {answer.err.strip() or 'it comes and goes'}",
+        hint="as root (sudo; `sudo: true` of a remote host), or with a state_dir of your own"
+        if answer.err
+        else "",
+    )

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 def domain_steps(lab: Lab, view: MachineView, state: HostState, *, redefine: bool = False) -> Iterator[Step]:
     """Define a machine's domain, or define it anew, and start it."""
     name, host, xml = view.name, view.spec.host, domain_xml(view)
-    domain = state.domains.get(name)
+    domain, supposed = state.domains.get(name), "supposed that " if state.silent else ""
     thing = (Thing("domain", name, name, lab.host(host).libvirt),)
     define: tuple[Action, ...] = (Define(xml),)
     if domain is None or not domain.persistent_xml:
-        why = "libvirt does not have it" if domain is None else "it runs, and its definition is gone"
+        why = (
+            f"{supposed}libvirt does not have it" if domain is None else "it runs, and its definition is gone"
+        )
         undo: tuple[Action, ...] = (Undefine(name),) if domain is None else ()
         yield Step(host, name, f"define {name}", why, define, undo, thing, text_diff("", xml))
     elif arming := _arming(lab, view, domain, state):
@@ -52,9 +54,8 @@ def domain_steps(lab: Lab, view: MachineView, state: HostState, *, redefine: boo
         )
     if domain is None or domain.state == "off":
         lines = changed(f"{name}: off", f"{name}: running")
-        yield Step(
-            host, name, f"start {name}", "it is not running", (Start(name),), (Destroy(name),), thing, lines
-        )
+        why = f"{supposed}it is not running"
+        yield Step(host, name, f"start {name}", why, (Start(name),), (Destroy(name),), thing, lines)
 
 
 def _arming(lab: Lab, view: MachineView, domain: Domain, state: HostState) -> Step | None:

@@ -64,7 +64,7 @@ def _drift(lab: Lab, view: MachineView, state: HostState) -> Iterator[Drift]:
         if nic.backend.netdev == "tap" and nic.spec.ifname not in state.links:
             yield Drift(name, f"{name} runs without its TAP {nic.spec.ifname}, which has gone")
     for path, *_ in files_of(view) if runs(view, state) else ():
-        if path not in state.files:
+        if path not in state.files | state.hidden:
             yield Drift(name, f"{name} runs on {path}, which has been deleted: what it writes there is lost")
     if differs:
         lines = text_diff(_listed(noted or {}), _listed(spec_as_noted(view.spec)), around=0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.facts.qemu import Emulator
-from provision.host.marks import is_our_domain, is_our_link
+from provision.host.marks import STRANGER, is_our_domain, is_our_link
 from provision.host.plan.resolved import resolved_view
 from provision.host.plan.steps import HOST
 from provision.host.preflight.hck_isolation import not_isolated
 from provision.host.preflight.networks import network_obstacles
 from provision.host.preflight.nics import nic_obstacles
+from provision.host.preflight.rights import unless_root
 from provision.lab.expand import who_says
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
 from provision.lab.spec import FORMATS, FirmwareFiles
@@ -28,18 +29,22 @@ if TYPE_CHECKING:
 
 
 def missing(lab: Lab, names: Sequence[str], state: HostState, plan: Plan) -> tuple[str, ...]:
-    """One sentence for each thing that stands in the way of `up`, whose plan for these machines this is."""
+    """One sentence for each thing that stands in the way of `up`, whose plan for these machines this is.
+
+    What stands in the way of whoever asks alone is a `Right`. Of what only libvirt could tell nothing is said where it
+    is silent.
+    """
     host = state.name
     views = [resolved_view(lab, name, state) for name in names]
     sentences = [
-        *journal_obstacles(lab, state),
+        *_journal(lab, state),
         *_programs(views, state),
         *_networks(lab, host, views, state),
         *network_obstacles(lab, views, state),
     ]
     sentences += missing_for_settings(lab, state, plan)
     if names and not state.access.writable:
-        sentences.append(_unwritable(lab))
+        sentences.append(_unwritable(lab, state))
     if host != "local" and not state.access.programs & {*RELAYS}:
         sentences += (
             f"{view.name}: QEMU's monitor is reached by one of {', '.join(RELAYS)}, and none of them is installed"
@@ -56,7 +61,7 @@ def missing(lab: Lab, names: Sequence[str], state: HostState, plan: Plan) -> tup
 def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, ...]:
     """One sentence for each thing that stands in the way of a host's own settings, which are in this plan."""
     host = state.name
-    sentences = [*journal_obstacles(lab, state), *nic_obstacles(lab, host, state)]
+    sentences = [*_journal(lab, state), *nic_obstacles(lab, host, state)]
     declared = lab.host(host)
     sentences += [
         f"{who_says(lab, host, name)}: {name} is there and is no bridge"
@@ -69,9 +74,9 @@ def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, .
             sentences.append(f"{program} is not installed (Debian: {PACKAGES[program]})")
     if any(step.scope == HOST for step in plan.steps):
         if not state.access.root:
-            sentences.append("setting bridges and NICs needs root (CAP_NET_ADMIN)")
+            sentences.append(unless_root(state, "setting bridges and NICs needs root (CAP_NET_ADMIN)"))
         if not state.access.writable:
-            sentences.append(_unwritable(lab))
+            sentences.append(_unwritable(lab, state))
     return tuple(dict.fromkeys(sentences))
 
 
@@ -79,8 +84,8 @@ def _is_bridge(name: str, state: HostState) -> bool:
     return state.links[name].kind == "bridge" or name in state.ovs.bridges
 
 
-def _unwritable(lab: Lab) -> str:
-    return f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written"
+def _unwritable(lab: Lab, state: HostState) -> str:
+    return unless_root(state, f"{LabPaths(lab.state_dir, lab.name).directory} cannot be written")
 
 
 def refuse(host: str, state: HostState, sentences: Sequence[str]) -> None:
@@ -94,6 +99,11 @@ def refuse(host: str, state: HostState, sentences: Sequence[str]) -> None:
             f"{host} is not ready for this:\n  " + "\n  ".join(sentences),
             hint=f"hosts.{host} may say `user: root` or `sudo: true`" if far else "",
         )
+
+
+def _journal(lab: Lab, state: HostState) -> Iterator[str]:
+    for sentence in journal_obstacles(lab, state):
+        yield unless_root(state, sentence) if state.journal.trouble else sentence
 
 
 def journal_obstacles(lab: Lab, state: Inventory) -> Iterator[str]:
@@ -118,8 +128,13 @@ def _programs(views: Sequence[MachineView], state: HostState) -> Iterator[str]:
             yield f"{program} is not installed (Debian: {PACKAGES[program]})"
     for view in views:
         qemu = state.capabilities.qemus.get(view.name)
-        if qemu is None or not qemu.version:
+        if not _is_untold(view, state) and (qemu is None or not qemu.version):
             yield f"{qemu.program if qemu else 'QEMU'} is not installed (Debian: qemu-system-x86)"
+
+
+def _is_untold(view: MachineView, state: HostState) -> bool:
+    """Whether only libvirt knows of a machine, and does not answer."""
+    return bool(state.silent) and view.spec.backend == "libvirt"
 
 
 def _networks(lab: Lab, host: str, views: Sequence[MachineView], state: HostState) -> Iterator[str]:
@@ -130,7 +145,7 @@ def _networks(lab: Lab, host: str, views: Sequence[MachineView], state: HostStat
     used = {nic.spec.bridge: view.name for view in views for nic in view.nics if nic.spec.bridge}
     absent = [name for name in used if name not in state.links]
     if (taps or absent) and state.access.tun:
-        yield state.access.tun
+        yield unless_root(state, state.access.tun)
     for name, machine in used.items():
         if name in state.links:
             if not _is_bridge(name, state):
@@ -166,7 +181,9 @@ def _files(view: MachineView, state: HostState) -> Iterator[str]:
     if view.code and (view.spec.backend == "qemu" or isinstance(view.spec.firmware, FirmwareFiles)):
         needed |= {view.code: "firmware (Debian: ovmf)", view.vars: "firmware variables (Debian: ovmf)"}
     for path, what in needed.items():
-        if path not in state.files:
+        if path in state.hidden:
+            yield unless_root(state, f"{view.name}: whether {path} ({what}) is there cannot be seen")
+        elif path not in state.files:
             yield f"{view.name}: no {what} at {path}"
     for disk in view.disks:
         if disk.kind == "block" and disk.path in state.files - state.blocks:
@@ -190,7 +207,9 @@ def _formats(view: MachineView, state: HostState) -> Iterator[str]:
                 "`rscvm down` removes it"
             )
         if image is None:
-            yield f"{view.name}: qemu-img cannot read {path}{'' if disk.base else f' as {form}'}"
+            yield unless_root(
+                state, f"{view.name}: qemu-img cannot read {path}{'' if disk.base else f' as {form}'}"
+            )
         elif image.format != form:
             known = image.format in FORMATS and not (
                 image.format == "vhdx" and view.spec.backend == "libvirt"
@@ -217,10 +236,14 @@ def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
             why = "rsc: hck" if prop in (HCK, "rsc_interval") else "the lab file"
             yield f"{name}.{spec.name}: {qemu.program} {qemu.version} has no {prop}, which {why} asks for"
         if spec.vhost == "true" and not state.access.vhost:
-            yield f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)"
+            yield unless_root(
+                state,
+                f"{name}.{spec.name}: vhost is true, and /dev/vhost-net cannot be opened (modprobe vhost_net)",
+            )
         link = state.links.get(spec.ifname) if spec.ifname else None
         running = (domain := state.domains.get(name)) is not None and domain.state != "off"
-        if link is not None and not running and not is_our_link(lab, link, state.journal):
+        known = running or _is_untold(view, state)
+        if link is not None and not known and not is_our_link(lab, link, state.journal):
             yield f"{name}.{spec.name}: a device {spec.ifname} is there and is not ours (set ifname)"
     yield from _elsewhere(lab, view, state)
     socket = view.socket("agent")
@@ -228,7 +251,7 @@ def _machine(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:
         yield f"{name}: {socket} is too long a name for a socket: choose a shorter state_dir"
     domain = state.domains.get(name)
     if view.spec.backend == "libvirt" and domain is not None and not is_our_domain(lab, domain):
-        yield f"{name}: a domain of that name is there and is not ours"
+        yield f"{name}: {STRANGER}"
 
 
 def _elsewhere(lab: Lab, view: MachineView, state: HostState) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.host.plan.ovs import port_mark
+from provision.host.preflight.rights import unless_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ def network_obstacles(lab: Lab, views: Sequence[MachineView], state: HostState) 
         for nic in view.nics:
             spec = nic.spec
             called = f"{view.name}.{spec.name}"
+            if spec.network and state.silent:
+                continue
             if spec.network:
                 yield from (f"{called}: {why}" for why in _network(spec.network, state))
             elif spec.bridge in state.ovs.bridges:
@@ -43,7 +46,9 @@ def _ovs(lab: Lab, view: MachineView, nic: Nic, state: HostState) -> Iterator[st
     bridge, port = state.ovs.ports.get(nic.ifname, ("", None))
     if state.ovs.trouble:
         if view.spec.backend == "qemu":
-            yield f"Open vSwitch, whose bridge {nic.bridge} is, cannot be asked: {state.ovs.trouble}"
+            yield unless_root(
+                state, f"Open vSwitch, whose bridge {nic.bridge} is, cannot be asked: {state.ovs.trouble}"
+            )
         return
     if state.ovs.bridges[nic.bridge or ""].userspace and nic.profile == "true":
         yield f"{nic.bridge} {_USERSPACE}"

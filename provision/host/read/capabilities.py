@@ -19,9 +19,10 @@ from provision.render.view import machine_view
 from provision.runtime.command import NOT_FOUND, QEMU, Run, shell
 from provision.runtime.questions import Question, ask
 from provision.runtime.templates import shipped_text
+from provision.runtime.underway import underway
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from provision.facts.qemu import Image
     from provision.lab.spec import Lab
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from provision.runtime.protocols import ReadingEdges, Runner
     from provision.runtime.questions import Answers
 
+_PATIENCE = 90
+"""Seconds for the probe of accelerators, whose two runs end by themselves after 20 s and thrice that at most."""
 _DEVICE_HELP = ("-device", "virtio-net-pci,help")
 _KEEP = '(umask 066; mkdir -p -- "${1%/*}") && cat >"$1.$$" && mv -f -- "$1.$$" "$1"'
 
@@ -99,13 +102,15 @@ class _QemuQuestions:
 class CapabilityQuestions:
     """What is asked about what would run these machines, and what the answers come to."""
 
-    def __init__(self, edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> None:
-        """Ask libvirt at once which QEMU it would take.
+    def __init__(
+        self, edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], emulators: Mapping[str, str]
+    ) -> None:
+        """Of each machine with the QEMU that would run it, as far as that is known.
 
-        :raise HostError: when it does not answer or has none.
+        :raise LostError: when libvirt hangs up.
         """
         self._lab, self._names = lab, names
-        self._emulators = emulators_of(edges, lab, host, names)
+        self._emulators = emulators
         self._hyperv = EnlightenmentQuestions(edges, lab, host, self._emulators)
         programs = sorted({QEMU, *self._emulators.values()}) if names else []
         self._qemus = {program: _QemuQuestions(program) for program in programs}
@@ -171,7 +176,8 @@ def _measured(runner: Runner, lab: Lab, key: str) -> Accelerators:
     :raise HostError: when the probe fails.
     """
     probe = shipped_text("accelerators.sh")
-    answer = runner.run(shell(f'{probe}\nprobe_accelerators "$1"', QEMU).argv, timeout=90)
+    with underway(f"measuring KVM and TCG on {runner.name}", _PATIENCE):
+        answer = runner.run(shell(f'{probe}\nprobe_accelerators "$1"', QEMU).argv, timeout=_PATIENCE)
     found = parse_accelerators(answer.check().out)
     path = LabPaths(lab.state_dir, lab.name).accelerators
     runner.run(shell(_KEEP, path).argv, stdin=written_accelerators(key, found))

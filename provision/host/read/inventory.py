@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provision.facts.ethtool_features import FeaturesRead
@@ -17,6 +18,7 @@ from provision.lab.paths import LabPaths
 from provision.runtime.command import Run, shell
 from provision.runtime.errors import HostError, UnreadableError
 from provision.runtime.questions import Question, ask
+from provision.runtime.safe_text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +50,14 @@ def _boot(answer: Result) -> str:
 
 def _journal(answer: Result) -> Journal:
     """The journal, also one that cannot be read."""
+    if answer.status == _ABSENT:
+        return Journal()
+    if not answer.ok:
+        return Journal(trouble=f"what `up` noted of this lab cannot be read: {quoted(answer.err)}")
     try:
-        return Journal() if answer.status == _ABSENT else parse_journal(answer.check().out)
+        return parse_journal(answer.out)
     except HostError as error:
-        return Journal(trouble=f"{error} ({error.hint})" if error.hint else str(error))
+        return Journal(trouble=with_hint(error))
 
 
 BOOT = Question(Run(("cat", "/proc/sys/kernel/random/boot_id")), _boot)
@@ -78,8 +84,8 @@ class InventoryQuestions:
         held = [QEMUS] if any(map(self._is_libvirts, self._lab.machines)) else []
         return [*own, *([self._processes] if self._names else []), *held, *([FEATURES] if guests else [])]
 
-    def inventory(self, answers: Answers, edges: ReadingEdges) -> Inventory:
-        """The inventory; libvirt is asked for the machines' domains.
+    def inventory(self, answers: Answers, edges: ReadingEdges, *, domains: bool = True) -> Inventory:
+        """The inventory; libvirt is asked for the machines' domains, unless it is known not to answer.
 
         :raise HostError: when something cannot be read, or libvirt does not answer.
         """
@@ -93,7 +99,7 @@ class InventoryQuestions:
             features=answers.get(FEATURES, FeaturesRead({})).devices,
             bridge_filter=answers[_FILTER],
             processes=our_machines(running, self._paths, self._names),
-            domains=self._domains(edges, journal.things),
+            domains=self.domains(edges, journal.things) if domains else {},
             held={
                 name: taps_held(name, machine_uuid(self._lab, name), answers.get(QEMUS, None))
                 for name in filter(self._is_libvirts, self._lab.machines)
@@ -101,7 +107,7 @@ class InventoryQuestions:
             ovs=read_ovs(edges.host(self._host), answers[LINKS]),
         )
 
-    def _domains(self, edges: ReadingEdges, made: Sequence[Thing]) -> dict[str, Domain]:
+    def domains(self, edges: ReadingEdges, made: Sequence[Thing]) -> dict[str, Domain]:
         """The machines' domains; libvirt is left alone where no machine is or was its."""
         once = {thing.name for thing in made if thing.kind == "domain"}
         mine = [name for name in self._names if name in once or self._is_libvirts(name)]
@@ -116,10 +122,25 @@ class InventoryQuestions:
         return machine is not None and machine.backend == "libvirt" and machine.host == self._host
 
 
-def read_inventory(edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str]) -> Inventory:
+def read_inventory(
+    edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, lenient: bool = False
+) -> Inventory:
     """What is there on a host of these machines, and its devices, in one round trip besides libvirt's and Open vSwitch's.
 
+    :param lenient: whether the rest is told of a host whose libvirt does not answer.
     :raise HostError: when the host or its libvirt does not answer.
     """
     about = InventoryQuestions(lab, host, names)
-    return about.inventory(ask(edges.host(host), about.questions), edges)
+    answers = ask(edges.host(host), about.questions)
+    there = about.inventory(answers, edges, domains=not lenient)
+    if not lenient:
+        return there
+    try:
+        return replace(there, domains=about.domains(edges, there.journal.things))
+    except HostError as error:
+        return replace(there, silent=with_hint(error))
+
+
+def with_hint(error: HostError) -> str:
+    """What happened and what to do, in one."""
+    return f"{error} ({error.hint})" if error.hint else str(error)

@@ -42,20 +42,23 @@ def domain_without_offloads(
         raise HostError(
             f"{name} has no definition that could be edited and put back", hint="leave out --reference"
         )
-    kept = redefine(libvirt, domain, _edits(domain, nic), keep)
-    say(f"defined {name} without guest checksum and TSO; as it was: {kept.path}")
+    kept = None
     try:
+        with shield():
+            kept = redefine(libvirt, domain, _edits(domain, nic), keep)
+        say(f"defined {name} without guest checksum and TSO; as it was: {kept.path}")
         power_cycle(libvirt, name, kept, Deadline(seconds), say)
     except BaseException:
-        with shield():
-            libvirt.define(kept.xml)
+        if kept is not None:
+            with shield():
+                libvirt.define(kept.xml)
         raise
     try:
         yield
     finally:
         with shield():
             libvirt.define(kept.xml)
-            say(f"defined {name} as it was")
+            say(f"defined {name} as it was; waiting up to {seconds:.0f} s for its guest to shut down")
             power_cycle(libvirt, name, None, Deadline(seconds), say)
 
 

@@ -25,6 +25,7 @@ from provision.verify.collect.bare_qemu import nics_besides
 from provision.verify.collect.monitor import PERIPHERAL, UNWANTED, clamped, with_monitor, without_monitor
 from provision.verify.collect.next_start import with_definitions
 from provision.verify.collect.own_machine import of_domain
+from provision.verify.collect.untold_machines import untold, why_untold
 from provision.verify.evidence import UNKNOWN, Cut, Machine, NicEvidence, Owner, Unasked, named_apart
 
 if TYPE_CHECKING:
@@ -246,6 +247,8 @@ def _lab_machine(
     """Every NIC of one machine of a lab."""
     spec = lab.machines[name]
     domain = state.domains.get(name)
+    if spec.backend == "libvirt" and (told := why_untold(lab, name, state)):
+        return untold(_lab_nics(lab, Machine(state.name, name, "unknown", spec.purpose)), told)
     if spec.backend == "libvirt" and domain is not None:
         there = collect_domain(edges, state.name, domain, monitor=monitor)
         return [*there, *_gone(lab, there, Machine(state.name, name, domain.state, spec.purpose))]

@@ -104,7 +104,8 @@ def with_spec(nic: NicEvidence, lab: Lab, there: Inventory) -> NicEvidence:
     """A lab's NIC with what `up` would start, where no domain has a definition of its machine."""
     machine = lab.machines[nic.machine]
     spec = next((each for each in machine.nics if each.name == nic.nic), None)
-    if nic.machine in there.domains or spec is None:
+    untold = there.silent and machine.backend == "libvirt"
+    if untold or nic.machine in there.domains or spec is None:
         return nic
     made = replace(
         nic,

@@ -57,10 +57,11 @@ def lab_source(
     edges: ReadingEdges, lab: Lab, host: str, names: Sequence[str], *, monitor: bool = True
 ) -> MachineSource:
     """These machines of a lab file, all of one host."""
+    mixed = len({lab.machines[name].backend for name in names}) > 1
 
     def ask(some: Sequence[str]) -> list[NicEvidence]:
         chosen = some or names
-        there = read_inventory(edges, lab, host, chosen)
+        there = read_inventory(edges, lab, host, chosen, lenient=mixed)
         asked = collect_lab(edges, lab_as_started(lab, there), chosen, there, monitor=monitor)
         nics = [with_spec(nic, lab, there) for nic in asked]
         trouble = there.journal.trouble and f"whether it was disarmed is not known: {there.journal.trouble}"

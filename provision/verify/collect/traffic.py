@@ -58,13 +58,13 @@ def with_traffic(
     return replace(nic, traffic=traffic)
 
 
-def _means(nic: NicEvidence, looks: Sequence[Counters]) -> Iterator[tuple[float, float]]:
+def _means(nic: NicEvidence, looks: Sequence[Counters]) -> Iterator[tuple[float, float | None]]:
     there = [(look.uptime, link) for look in looks if (link := look.links.get(nic.tap or "")) is not None]
     for (_, earlier), (uptime, link) in pairwise(there):
         frames, octets = (
             now - then for now, then in zip(_handed(nic, link), _handed(nic, earlier), strict=True)
         )
-        yield uptime - looks[0].uptime, octets / frames if frames > 0 and octets > 0 else 0.0
+        yield uptime - looks[0].uptime, octets / frames if frames > 0 and octets > 0 else None
 
 
 def _traffic(nic: NicEvidence, before: TapsRead, after: TapsRead) -> Traffic | Unasked:

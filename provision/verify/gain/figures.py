@@ -15,6 +15,7 @@ Kind = Literal["on", "off", "reference"]
 """With RSC; without it by the TAP's own switch; without it at the device."""
 
 _GB = 1e9
+_TOLD = 1.1
 _NETWORKING: tuple[ThreadKind, ...] = ("vhost", "qemu")
 """The threads that carry packets on the host's side, as QEMU's other ones hardly work meanwhile."""
 
@@ -31,7 +32,7 @@ class Leg:
     octets: int
     """Of those, with headers."""
     seconds: float
-    """Between the two readings of the host, the interval that iperf3 omits among them."""
+    """For which it was sent, the interval that iperf3 omits among them."""
     retransmits: int | None = None
     threads: Mapping[ThreadKind, tuple[float, ...]] = field(default_factory=dict)
     """Processor seconds of each thread meanwhile, the busiest first."""
@@ -98,8 +99,13 @@ class Side:
         return _whole([leg.retransmits for leg in self.legs])
 
     @property
+    def resent(self) -> float | None:
+        """Retransmits a GB; None where a leg does not tell."""
+        return self._a_gb([leg.retransmits for leg in self.legs])
+
+    @property
     def coalesced(self) -> int | None:
-        """Segments that the guest's driver was handed in larger frames, by its own count; None where a leg does not tell."""
+        """Large frames that the guest's driver was handed, by its own count; None where a leg does not tell."""
         return _whole([leg.coalesced for leg in self.legs])
 
     @property
@@ -109,8 +115,9 @@ class Side:
 
     @property
     def guest_seconds(self) -> float | None:
-        """Processor seconds that the guest tells of a GB."""
-        return self._a_gb([leg.guest_busy for leg in self.legs])
+        """Processor seconds that the guest tells of a GB; None where they are more than its processors ran: asking was more."""
+        told, ran = self._a_gb([leg.guest_busy for leg in self.legs]), self.seconds("vcpu")
+        return None if told is not None and ran is not None and told > ran * _TOLD else told
 
     def seconds(self, *kinds: ThreadKind) -> float | None:
         """Processor seconds of these kinds of thread a GB (10^9 bytes handed to the guest); None where nobody can tell."""
@@ -141,6 +148,8 @@ class Gain:
     command: str
     """The sender's, for whoever does the same by hand."""
     notes: tuple[str, ...] = ()
+    at_most: bool = False
+    """Whether the legs without RSC by the TAP's own switch are slower than those of a device without it."""
 
     def side(self, kind: Kind) -> Side | None:
         """The legs of a kind; None where there are none."""
@@ -162,6 +171,11 @@ class Gain:
         """Of each pair, which was measured one right after the other; one in which nothing arrived without RSC is left out."""
         pairs = zip(self.on.legs, self.off.legs, strict=True)
         return tuple(on.gbps / off.gbps for on, off in pairs if off.gbps)
+
+    @property
+    def least_ratio(self) -> float:
+        """The smaller of the live gain and that to the reference, where there is one."""
+        return min(self.ratio.median, self.reference_ratio or self.ratio.median)
 
     @property
     def reference_ratio(self) -> float | None:

@@ -47,7 +47,8 @@ def sentence(gain: Gain) -> str:
         if found and reference
         else ""
     )
-    return f"RSC is worth {times(gain.ratio.median)} here ({rates}); {frames}{beside}"
+    most = "at most " if gain.at_most and not reference else ""
+    return f"RSC is worth {most}{times(gain.ratio.median)} here ({rates}); {frames}{beside}"
 
 
 def limit(gain: Gain) -> str:
@@ -82,21 +83,21 @@ def _shares(side: Side) -> Iterator[tuple[str, float]]:
 
 def _busiest(leg: Leg, kind: str) -> float:
     seconds = next((each for name, each in leg.threads.items() if name == kind), ())
-    return seconds[0] / leg.seconds if seconds and leg.seconds > 0 else 0.0
+    return min(seconds[0] / leg.seconds, 1.0) if seconds and leg.seconds > 0 else 0.0
 
 
-def of_driver(nic: NicEvidence) -> Iterator[str]:
-    """How the driver bends the live figure; NetKVM takes no mrg_rxbuf by default."""
-    if isinstance(nic.virtio, Unasked) or _MERGEABLE in nic.virtio.negotiated:
-        return
-    yield (
-        "the driver has not taken mrg_rxbuf: it keeps buffers for the largest frames also in the legs without RSC, and a device "
-        "without the offloads would spare it that: the ratio to that one (`--reference`) can be well below this"
-    )
+def keeps_large_buffers(nic: NicEvidence) -> bool:
+    """Whether the driver's buffers are as large without RSC; NetKVM takes no mrg_rxbuf by default."""
+    return not isinstance(nic.virtio, Unasked) and _MERGEABLE not in nic.virtio.negotiated
 
 
 def oddities(gain: Gain) -> Iterator[str]:
-    """What the frames say against the legs: large ones without RSC, or none with it."""
+    """What the frames say against the legs: large ones without RSC, or none with it; and how the driver bends the figure."""
+    if gain.at_most:
+        yield (
+            "the driver has not taken mrg_rxbuf: it keeps buffers for the largest frames also in the legs without RSC, and a "
+            "device without the offloads would spare it that: the ratio to that one (`--reference`) can be well below this"
+        )
     on, without = gain.on.mean_frame, [side for side in map(gain.side, NAMES) if side and side.kind != "on"]
     for side in without:
         if side.mean_frame <= gain.mtu + _HEADERS:

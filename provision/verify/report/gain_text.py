@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from provision.verify.gain.figures import Gain, Side, Spread
 
-HEAD = ("", "Gb/s", "(range)", "mean frame", "host CPU s/GB", "vCPU s/GB", "guest CPU s/GB", "retransmits")
+HEAD = ("", "Gb/s", "(range)", "mean frame", "host CPU s/GB", "vCPU s/GB", "guest CPU s/GB", "resent/GB")
 _DIGITS = 4
 
 
@@ -32,7 +32,7 @@ def as_text(gain: Gain) -> list[Text]:
     counted = [(NAMES[side.kind], side.coalesced) for side in sides(gain) if side.coalesced is not None]
     if counted:
         told_by = ", ".join(f"{name} {count}" for name, count in counted)
-        lines.append(Text(f"segments in large frames, by NetKVM's CoalescedHost: {told_by}"))
+        lines.append(Text(f"large frames, by NetKVM's CoalescedHost: {told_by}"))
     lines.append(Text(f"limit: {limit(gain)}"))
     return [*lines, *(Text(f"note: {note}") for note in gain.notes)]
 
@@ -48,7 +48,7 @@ def as_json(gain: Gain) -> dict[str, Any]:
         "tap": gain.tap,
         "gain": _spread(gain.ratio),
         "reference_gain": _rounded(gain.reference_ratio),
-        "pairs": len(gain.on.legs),
+        "pairs": len(gain.ratios),
         "ratios": [_rounded(ratio) for ratio in gain.ratios],
         "legs": {"on": None, "off": None, "reference": None, **legs},
         "sentence": sentence(gain),
@@ -59,8 +59,8 @@ def as_json(gain: Gain) -> dict[str, Any]:
 
 
 def exit_status(gain: Gain, least: float | None) -> int:
-    """1 where it is less than it has to be."""
-    return int(least is not None and gain.ratio.median < least)
+    """1 where it is less than it has to be, live or against the reference."""
+    return int(least is not None and gain.least_ratio < least)
 
 
 def sides(gain: Gain) -> Iterator[Side]:
@@ -79,7 +79,7 @@ def row(side: Side) -> tuple[str, ...]:
         told(side.host_seconds),
         told(side.seconds("vcpu")),
         told(side.guest_seconds),
-        "-" if side.retransmits is None else str(side.retransmits),
+        "-" if (resent := side.resent) is None else f"{resent:.0f}",
     )
 
 

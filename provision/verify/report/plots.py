@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class Line:
     title: str
     words: str
     """The whole of it, for who does not see it."""
-    points: tuple[tuple[float, float], ...]
+    runs: tuple[tuple[tuple[float, float], ...], ...]
+    """Points that follow one another; between two runs there was no value."""
     ticks: tuple[tuple[float, str], ...]
     """Heights."""
     ends: tuple[tuple[float, str], ...]
@@ -122,22 +124,27 @@ class Line:
     height: float = 110.0
 
     @property
-    def path(self) -> str:
-        """From point to point."""
-        return " ".join(f"{x},{y}" for x, y in self.points)
+    def paths(self) -> list[str]:
+        """From point to point, of each run."""
+        return [" ".join(f"{x},{y}" for x, y in run) for run in self.runs]
 
 
-def line(means: Sequence[tuple[float, float]]) -> Line | None:
+def line(means: Sequence[tuple[float, float | None]]) -> Line | None:
     """The picture of mean frames in bytes by the seconds at which they were told; None of fewer than two."""
     if len(means) < 2 or means[-1][0] <= 0:
         return None
     whole = means[-1][0]
-    points = tuple(
-        (round(_LEFT + _WIDTH * at / whole, 1), round(_HIGH * (1 - min(mean / _LARGEST, 1.0)) + _TOP, 1))
-        for at, mean in means
+    runs = tuple(
+        tuple((round(_LEFT + _WIDTH * at / whole, 1), _height(mean)) for at, mean in run if mean is not None)
+        for there, run in groupby(means, lambda row: row[1] is not None)
+        if there
     )
     ticks = tuple((_TOP + _HIGH * (1 - share), f"{_LARGEST * share / 1000:g}") for share in (0.0, 0.5, 1.0))
-    told = ", ".join(f"{mean / 1000:.1f}" for _, mean in means)
+    told = ", ".join("none" if mean is None else f"{mean / 1000:.1f}" for _, mean in means)
     ends = ((_LEFT, "0 s"), (_LEFT + _WIDTH, f"{whole:.0f} s"))
     title = "Mean frame handed to the guest while it was watched, kB"
-    return Line(title, f"{title}: {told}", points, ticks, ends)
+    return Line(title, f"{title}: {told}", runs, ticks, ends)
+
+
+def _height(mean: float) -> float:
+    return round(_HIGH * (1 - min(mean / _LARGEST, 1.0)) + _TOP, 1)
