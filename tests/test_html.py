@@ -15,8 +15,7 @@ from provision.runtime.safe_text import escaped
 from provision.verify.collect.ways import ways_to
 from provision.verify.evidence import Traffic
 from provision.verify.judge.verdict import NicVerdict, judge_nic
-from provision.verify.report.about import host_lines
-from provision.verify.report.html import Beside, as_html
+from provision.verify.report.html import as_html
 from tests.builders import nic
 from tests.topologies import ADDRESSED, TAP, features, link, read
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
@@ -226,29 +225,6 @@ def test_a_fix_is_code_only_where_it_is_code() -> None:
         "undoes it too</li>"
     ) in text
     assert "<li>start it</li>" in text
-
-
-def test_the_head_tells_who_checked_what_and_with_which_versions() -> None:
-    tools = {
-        "hv1": {
-            "libvirt": "9.0.0",
-            "QEMU of a": "7.2.22",
-            "QEMU of b": "7.2.22",
-            "ethtool": "ethtool version 6.1",
-        }
-    }
-    ways = {"hv1": "qemu+ssh://hv1/system", "<hv2>": ""}
-    hosts = host_lines(ways, tools, [ready(host="hv1", kernel="6.1.0-25-amd64")])
-
-    text = as_html([ready()], when=WHEN, title="t", beside=Beside("rscvm 0.2.0 check", hosts))
-    head = text.split("<header>")[1].split("</header>")[0]
-
-    assert "<p>rscvm 0.2.0 check, 2026-11-22 12:00:05 UTC. 1 NIC: 1 ready.</p>" in head
-    assert (
-        "<li><bdi>hv1</bdi>: <bdi>qemu+ssh://hv1/system; libvirt 9.0.0; QEMU 7.2.22; kernel 6.1.0-25-amd64; "
-        "ethtool version 6.1</bdi></li>"
-    ) in head
-    assert "&lt;hv2&gt;" in head
 
 
 def test_a_verdict_of_the_hosts_side_alone_says_so() -> None:

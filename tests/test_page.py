@@ -13,6 +13,8 @@ from provision.api.saved import Keep, judged_from
 from provision.cli.page import Page
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import domain_source
+from provision.verify.report.about import host_lines
+from provision.verify.report.html import Beside, as_html
 from tests.builders import FakeEdges
 from tests.recordings import FEATURES, OneDomain, SayingHost, qemu
 from tests.verdicts import ready
@@ -54,3 +56,31 @@ def test_a_page_tells_how_each_host_is_reached_and_this_one_also_by_its_own_name
 
     assert f"<li><bdi>hv</bdi>: <bdi>{URI}; libvirt 9.0.0</bdi></li>" in head
     assert f"<li><bdi>local</bdi>: <bdi>host {platform.node()}; lab file lab.yaml</bdi></li>" in head
+
+
+def test_the_head_tells_who_checked_what_and_with_which_versions() -> None:
+    tools = {
+        "hv1": {
+            "libvirt": "9.0.0",
+            "QEMU of a": "7.2.22",
+            "QEMU of b": "7.2.22",
+            "ethtool": "ethtool version 6.1",
+        }
+    }
+    ways = {"hv1": "qemu+ssh://hv1/system", "<hv2>": ""}
+    hosts = host_lines(ways, tools, [ready(host="hv1", kernel="6.1.0-25-amd64")])
+
+    text = as_html(
+        [ready()],
+        when=datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC),
+        title="t",
+        beside=Beside("rscvm 0.2.0 check", hosts),
+    )
+    head = text.split("<header>")[1].split("</header>")[0]
+
+    assert "<p>rscvm 0.2.0 check, 2026-11-22 12:00:05 UTC. 1 NIC: 1 ready.</p>" in head
+    assert (
+        "<li><bdi>hv1</bdi>: <bdi>qemu+ssh://hv1/system; libvirt 9.0.0; QEMU 7.2.22; kernel 6.1.0-25-amd64; "
+        "ethtool version 6.1</bdi></li>"
+    ) in head
+    assert "&lt;hv2&gt;" in head
