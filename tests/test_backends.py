@@ -48,7 +48,7 @@ def said(folder: str) -> dict[str, NicVerdict]:
 @pytest.mark.parametrize(
     ("where", "verdict", "cause", "words", "fix"),
     [
-        ("hub/net0", "not-ready", "no-vnet-header", "a hub is between", "in place of -net"),
+        ("hub/net0", "not-ready", "no-vnet-header", "a hub is between", "in place of `-net`"),
         ("vhost-user-without-offloads/vhuwithout", "not-ready", "not-offered", "GUEST_TSO4", "userspace-tso-enable"),
         ("descriptor-without-header/virtlet", "not-ready", "no-vnet-header", "guest_csum is on", "IFF_VNET_HDR"),
         ("vmxnet3/vmx", "unknown", "not-virtio", "vmxnet3, whose own driver", "virtio-net-pci"),
@@ -180,7 +180,7 @@ def test_a_device_without_a_netdev_has_no_backend() -> None:
 
     assert cause_of(found) == "no-vnet-header"
     assert found.finding.seen == "no netdev is attached to the device"
-    assert any("netdev=ID on the device" in line for line in found.fix)
+    assert any("`netdev=ID` on the device" in line for line in found.fix)
 
 
 def with_standby(facts: VirtioFacts, *, taken: bool) -> VirtioFacts:

@@ -92,8 +92,8 @@ def test_a_command_line_is_judged(words: str, taps: dict[int, str], right: list[
 @pytest.mark.parametrize(
     ("words", "seen", "fix"),
     [
-        ("-net nic,model=virtio -net tap,ifname=t", "a hub is between", "in place of -net"),
-        ("-device virtio-net-pci", "no netdev is attached", "netdev=ID on the device"),
+        ("-net nic,model=virtio -net tap,ifname=t", "a hub is between", "in place of `-net`"),
+        ("-device virtio-net-pci", "no netdev is attached", "`netdev=ID` on the device"),
         ("-netdev tap,id=n,fd=20 -device virtio-net-pci,netdev=n", "opened without a vnet header", "IFF_VNET_HDR"),
         ("-netdev stream,id=n -device virtio-net-pci,netdev=n", "stream netdev", "put the NIC on a TAP"),
     ],

@@ -25,6 +25,7 @@ from provision.runtime.protocols import Domain
 from provision.tables.profiles import PROFILES
 from provision.verbs.hck.disarm import obstacles
 from provision.verbs.hck.plan_disarm import plan_disarm, undisarmable
+from provision.verbs.status import warnings_of
 from provision.verify.collect.machines import collect_lab
 from provision.verify.judge.verdict import judge_nic
 from tests.builders import FakeEdges, nic
@@ -104,6 +105,22 @@ def test_a_bare_qemu_can_be_disarmed_by_a_restart_only() -> None:
     assert "kill" in stop.argv[2]
     assert not any("guest_rsc_ext" in word for word in start.argv)
     assert any("guest_rsc_ext=on" in word for word in runs(step.undo)[1].argv)
+
+
+@pytest.mark.parametrize("backend", ["qemu", "libvirt"])
+def test_after_it_nothing_speaks_of_an_engine_and_before_a_domains_power_cycle_it_still_does(
+    backend: str,
+) -> None:
+    lab = hlk(backend)
+    plain = lab_without_flags(lab, [DUT])
+
+    armed = warnings_of(lab, DUT, found(lab, live=lab))
+    disarmed = warnings_of(lab, DUT, found(lab, live=plain, kept=plain, disarmed=True))
+    runs_on = warnings_of(lab, DUT, found(lab, live=lab, kept=plain, disarmed=True))
+
+    assert "QEMU's engine" in armed[0]
+    assert disarmed == ()
+    assert runs_on == armed
 
 
 def test_what_is_not_there_is_said() -> None:

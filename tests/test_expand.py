@@ -18,6 +18,7 @@ from provision.host.plan.steps import Step
 from provision.host.plan.up import plan_up
 from provision.host.state import BRIDGE_FILTER, HostState
 from provision.lab.derived import derived_mac
+from provision.lab.expand import who_says
 from provision.lab.file import read_lab
 from provision.lab.spec import Lab
 from provision.render.machine import domain_xml, qemu_argv
@@ -184,6 +185,22 @@ def test_a_control_bridge_may_be_declared_with_an_address() -> None:
 
     assert lab.host("local").bridges[control].address == "10.1.0.1/24"
     assert len(lab.host("local").bridges) == 2
+
+
+def test_a_bridge_that_a_lab_makes_is_said_to_come_from_it_and_a_declared_one_from_its_host() -> None:
+    control, test = networks(hlk())
+    declared = f"hosts: {{local: {{bridges: {{{control}: {{address: 10.1.0.1/24}}, br0: {{}}}}}}}}\n"
+    lab = lab_of(HLK.replace("BACKEND", "") + declared)
+
+    why = {step.what: step.why for step in plan_up(hlk(), "local", [], EMPTY).steps}
+
+    assert why[f"make bridge {test}"] == "labs.rsc declares it, and it is not there"
+    assert [who_says(hlk(), "local", name) for name in (control, test)] == ["labs.rsc"] * 2
+    assert [who_says(lab, "local", name) for name in (control, test, "br0")] == [
+        f"hosts.local.bridges.{control}",
+        "labs.rsc",
+        "hosts.local.bridges.br0",
+    ]
 
 
 def test_every_topology_has_a_device_under_test() -> None:

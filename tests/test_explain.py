@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.cli.explain import generic
 from provision.tables.failure_reasons import REASONS
 from provision.tables.known_issues import BY_ID, KNOWN_ISSUES
 from provision.tables.topics import TOPICS
+from provision.verify.judge.cause import Fix
 from provision.verify.judge.causes.catalogue import CATALOGUE
 from provision.verify.judge.ladder import ORDER
 
@@ -56,7 +56,7 @@ def test_every_cause_is_shown_whole(cause: Any, capsys: pytest.CaptureFixture[st
         cause.why,
         f"  seen: {cause.seen}",
         f"  source: {cause.source}",
-        *(generic(str(each)) for each in cause.fix),
+        *map(str, cause.fix),
     ):
         assert words in text
 
@@ -71,7 +71,7 @@ def test_every_reason_is_shown_whole_by_its_name_and_as_a_cause(
         reason.meaning,
         reason.seen,
         reason.source,
-        *map(generic, reason.fix),
+        *(str(Fix(words)) for words in reason.fix),
     ):
         assert words
         assert words in by_name

@@ -77,7 +77,7 @@ def test_a_sender_of_one_ip_id_is_named_for_ipv4_alone_and_mended_by_mangleid() 
     }
     assert verdict.finding.cause is not None
     assert verdict.finding.cause.id == "fixed-id-sender"
-    assert verdict.fix[0].startswith(f"ethtool -K tap0 {MANGLEID} on")
+    assert verdict.fix[0].startswith(f"`ethtool -K tap0 {MANGLEID} on")
     assert verdict.ladder[-1].states == {"ipv4": "fail", "ipv6": "unknown"}
     assert judge_nic(nic(**watched, features=mangling(on=True))).verdict == "ready"
 

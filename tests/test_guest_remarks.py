@@ -155,9 +155,9 @@ def test_forwarding_of_one_family_is_not_the_others() -> None:
     both = judge_nic(nic(guest=windows("ForwardingEnabled", "ForwardingEnabled"))).fix
 
     assert one[0].startswith(
-        "Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -AddressFamily IPv4 -Forwarding Disabled"
+        "`Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -AddressFamily IPv4 -Forwarding Disabled"
     )
-    assert both[0].startswith("Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -Forwarding Disabled")
+    assert both[0].startswith("`Set-NetIPInterface -InterfaceAlias 'Ethernet 2' -Forwarding Disabled")
 
 
 def test_who_has_not_asked_the_guest_is_told_that_it_can_be() -> None:

@@ -188,7 +188,7 @@ def test_a_linux_guest_that_dropped_it_says_so_in_the_place_of_the_tap_and_how_t
 
     assert verdict.finding.cause is not None
     assert verdict.finding.cause.id == "nic-property-disabled"
-    assert verdict.fix == ("in the guest: ethtool -K eth0 rx-gro-hw on",)
+    assert verdict.fix == ("in the guest: `ethtool -K eth0 rx-gro-hw on`",)
 
 
 def test_a_fix_names_the_adapter_as_powershell_takes_it() -> None:

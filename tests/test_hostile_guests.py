@@ -43,7 +43,7 @@ def test_nothing_that_a_guest_says_steers_a_terminal_or_a_page(
     Output().show(shown(verdicts, width=100))
     Output().json(as_json(verdicts))
 
-    text, page = capsys.readouterr().out, as_html(verdicts, when=WHEN, title="x", errors={}, nothing="")
+    text, page = capsys.readouterr().out, as_html(verdicts, when=WHEN, title="x", errors={})
     assert not {c for c in text if not c.isprintable() and c != "\n"}
     assert "<script>alert" not in page
     assert not {c for c in page if not c.isprintable() and c not in "\n\t\r\xa0"}

@@ -158,16 +158,28 @@ def test_cause_seen_why_fix_and_notes_are_told() -> None:
 
     for words in ("host-disabled-checksum", "and the guest took it", "somebody on the host", "vnet7 is down"):
         assert words in found
-    assert "<li><code>ethtool -K vnet7 tx on</code></li>" in html([host_off(tap="vnet7")])
+    assert '<li class="command"><code>ethtool -K vnet7 tx on</code></li>' in html([host_off(tap="vnet7")])
 
 
 def test_each_state_is_a_word_and_not_its_colour_alone() -> None:
     text = html(every_kind())
 
-    for state in ("pass", "fail", "unknown", "skipped"):
+    for state in ("pass", "fail", "unknown"):
         cells = re.findall(rf'<td role="cell" class="{state}">(.*?)</td>', text)
         assert cells
-        assert all(cell.endswith(f"</span> {state}") for cell in cells)
+        words = (f"</span> {state}", "</span> off" if state == "fail" else f"</span> {state}")
+        assert all(cell.endswith(words) for cell in cells)
+
+
+def test_rungs_that_were_not_asked_are_one_row() -> None:
+    text = html([ready()])
+
+    assert text.count("not asked</th>") == 1
+    assert (
+        'colspan="3">gathered: the devices before its TAP were not looked at; enabled, operational: the guest'
+        in text
+    )
+    assert "skipped" not in text.split("</style>")[1]
 
 
 def test_evidence_is_folded_away_and_complete() -> None:
@@ -184,6 +196,14 @@ def test_a_source_that_did_not_answer_says_why() -> None:
     assert "<strong>TAP features (ethtool -k)</strong>: the machine is not running" in html([off()])
 
 
+def test_what_is_off_as_it_is_meant_to_be_is_no_fault_of_either_family() -> None:
+    text = html([meant_off()]).split('<h2 id="nics">')[1].split("<details>")[0]
+
+    assert "✗" not in text
+    assert "not ready" not in text
+    assert 'ipv4 <span class="skipped">off</span>' in text
+
+
 def test_rsc_that_is_meant_to_be_off_is_not_sold_as_working() -> None:
     assert "<p>RSC is off, as it is meant to be.</p>" in html([meant_off()])
 
@@ -195,6 +215,21 @@ def test_hosts_are_told_apart_where_there_are_several() -> None:
 
 def test_a_host_that_could_not_be_asked_is_told() -> None:
     assert "<bdi>hv3</bdi></th><td>ssh: timed out</td>" in html([ready()], errors={"hv3": "ssh: timed out"})
+
+
+def test_a_fix_is_code_only_where_it_is_code() -> None:
+    text = html([host_off(tap="vnet7"), off(nic="net1")])
+
+    assert (
+        "<li>take <code>ethtool -K … tx off</code> out of the script or hook that runs it; a reboot of the guest "
+        "undoes it too</li>"
+    ) in text
+    assert "<li>start it</li>" in text
+
+
+def test_a_verdict_of_the_hosts_side_alone_says_so() -> None:
+    assert "ready (host side; the guest was not asked)</span></h3>" in html([ready()])
+    assert "host side" not in html([meant_off(), broken()])
 
 
 def test_no_nic_at_all_is_a_page() -> None:

@@ -54,7 +54,7 @@ def judged(*links: Link, **changes: Any) -> NicVerdict:
         (
             (replace(TAP, port_state="disabled"), BRIDGE),
             "tap0 is disabled on br0",
-            "bridge link set dev tap0 state 3, unless STP holds it",
+            "`bridge link set dev tap0 state 3`, unless STP holds it",
         ),
         *(
             (
@@ -67,7 +67,7 @@ def judged(*links: Link, **changes: Any) -> NicVerdict:
         (
             (replace(TAP, master=""),),
             "there is no br0, which its machine's definition has it on",
-            "make br0 again, and ip link set dev tap0 master br0; a power cycle of the machine does the latter",
+            "make br0 again, and `ip link set dev tap0 master br0`; a power cycle of the machine does the latter",
         ),
     ],
 )
@@ -122,7 +122,7 @@ def test_libvirts_xml_tells_of_the_cable() -> None:
 
     assert verdict.verdict == "not-ready"
     assert "<link state='down'/>" in verdict.finding.seen
-    assert verdict.fix[0].startswith(f"libvirt: virsh domif-setlink vm {MAC} up")
+    assert verdict.fix[0].startswith(f"libvirt: `virsh domif-setlink vm {MAC} up`")
 
 
 def pci(**changes: Any) -> list[Mapping[str, Any]]:

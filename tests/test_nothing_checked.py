@@ -18,7 +18,7 @@ from provision.verbs.check import Look, check
 from provision.verify.collect.source import domain_source
 from provision.verify.judge.verdict import NicVerdict
 from provision.verify.report.document import as_json, exit_status
-from provision.verify.report.html import as_html
+from provision.verify.report.html import Beside, as_html
 from provision.verify.report.summary import summed
 from tests.builders import FakeEdges, FakeHost
 from tests.listings import Listing, TellingHost, running
@@ -62,7 +62,7 @@ def test_a_sentence_tells_what_did_not_count() -> None:
 
 
 def test_a_page_says_why_it_is_empty() -> None:
-    page = as_html([], when=WHEN, title="check", nothing="vm <1> has no NIC")
+    page = as_html([], when=WHEN, title="check", beside=Beside(nothing="vm <1> has no NIC"))
 
     assert "There is no NIC to judge: vm &lt;1&gt; has no NIC." in page
 
@@ -126,6 +126,28 @@ def lab(tmp_path: Path) -> str:
     path = tmp_path / "lab.yaml"
     path.write_text(HOSTS_ONLY)
     return str(path)
+
+
+def test_machines_that_are_off_are_left_out_for_who_asks_for_those_that_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = tmp_path / "lab.yaml"
+    machine = "{backend: qemu, guest: linux, memory: 1GiB, nics: [{tap: true}]}"
+    lab.write_text(f"version: 1\nstate_dir: {tmp_path}\nmachines: {{spare: {machine}}}\n")
+
+    assert run(["check", str(lab), "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["nics"][0]["cause"] == "machine-off"
+    assert run(["check", str(lab), "--running", "--json"]) == 4
+    said = capsys.readouterr()
+    assert json.loads(said.out)["nics"] == []
+    assert said.err.startswith("rscvm: nothing was checked: none of these machines runs\n")
+    assert "machine-off: the machine is not running" in checked(capsys, str(lab))
+    assert run(["check", "--watch", "1", "--running"]) == 2
+
+
+def checked(capsys: pytest.CaptureFixture[str], lab: str) -> str:
+    run(["check", lab])
+    return capsys.readouterr().out
 
 
 def test_a_lab_without_machines_is_said_in_every_form(

@@ -169,7 +169,7 @@ def test_a_device_without_a_name_has_none_in_the_fix() -> None:
     [verdict] = verdicts((FORMS / "unnamed.txt").read_text())
 
     assert verdict.evidence.tap is None
-    assert verdict.fix[0].startswith("ethtool -K TAP tx on")
+    assert verdict.fix[0].startswith("`ethtool -K TAP tx on")
 
 
 @pytest.mark.parametrize("change", ["gro off\n# ethtool -K eno1 gro on", "tso off gso off"])

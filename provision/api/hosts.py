@@ -9,6 +9,7 @@ import json
 import shlex
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from provision.api.saved import Keep, judged_from
@@ -27,14 +28,16 @@ from provision.verbs.doctor import examine
 from provision.verbs.down import planned_down, take_down
 from provision.verbs.fix.fix import fix_host
 from provision.verify.collect.source import every_source
+from provision.verify.report.about import host_lines
 from provision.verify.report.document import as_json
-from provision.verify.report.html import as_html
+from provision.verify.report.html import Beside, as_html
 from provision.verify.report.summary import summed
 from provision.verify.saved import files, record, replay  # noqa: F401 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from provision.api.saved import Tools
     from provision.edges.relayed.pump import Connection
     from provision.host.plan.steps import Plan
     from provision.lab.spec import Lab
@@ -142,7 +145,8 @@ def write_report(
     :return: the paths (`json`, `html`), the `summary`, and `sentences`: one for each host that failed, and one for all.
     :raise RscvmError: when evidence cannot be read, or a file not written.
     """
-    outcomes = [outcome for host, path in evidence.items() for outcome in _judged(host, path)]
+    tools: Tools = {}
+    outcomes = [outcome for host, path in evidence.items() for outcome in _judged(host, path, tools)]
     verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
     rows = [
         {"host": host, "message": said["message"].strip(), "hint": said["hint"]}
@@ -153,7 +157,9 @@ def write_report(
     text, html = (f"{directory}/report.{end}" for end in ("json", "html"))
     found = {**as_json(verdicts), "errors": rows}
     write_text(text, json.dumps(found, indent=2) + "\n", within=directory)
-    write_text(html, as_html(verdicts, when=datetime.now(UTC), title="rscvm audit", errors=told))
+    beside = Beside(f"rscvm {version('rscvm')} audit", host_lines({}, tools, verdicts))
+    page = as_html(verdicts, when=datetime.now(UTC), title="rscvm audit", errors=told, beside=beside)
+    write_text(html, page)
     empty = (f"{each.host}: no QEMU with a NIC" for each in outcomes if each.value == [])
     failed = (f"{host}: {why}" for host, why in told.items())
     asked = len(told.keys() | evidence.keys())
@@ -161,9 +167,9 @@ def write_report(
     return {"json": text, "html": html, "summary": found["summary"], "sentences": sentences}
 
 
-def _judged(host: str, path: str) -> list[Outcome[list[NicVerdict]]]:
+def _judged(host: str, path: str, tools: Tools) -> list[Outcome[list[NicVerdict]]]:
     try:
-        return judged_from(path, None)
+        return judged_from(path, None, tools)
     except RscvmError as error:
         return [Outcome(host, error=error)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from provision.runtime.errors import RequestError, RscvmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from provision.lab.spec import Lab
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from provision.verify.saved.files import Request
     from provision.verify.saved.record import Recorder
 
+    Tools = dict[str, Mapping[str, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Keep:
@@ -28,6 +30,8 @@ class Keep:
 
     directory: str | None
     look: Look
+    tools: Tools | None = None
+    """Where the versions of what answered go, by host and tool; None where nobody wants them."""
 
     def of_domains(
         self, edges: ReadingEdges, host: str, uri: str, names: Sequence[str]
@@ -47,47 +51,56 @@ class Keep:
         self, edges: ReadingEdges, lab: Lab, names: Sequence[str]
     ) -> AbstractContextManager[ReadingEdges]:
         """The edges of a check of a lab file's machines, kept for the block."""
-        if self.directory is None:
+        if self.directory is None and self.tools is None:
             return nullcontext(edges)
         from provision.verify.saved.kept_lab import saved_lab
 
         return self._kept(edges, lab=saved_lab(lab), names=tuple(names))
 
     def _kept(self, edges: ReadingEdges, **asked: Any) -> AbstractContextManager[ReadingEdges]:
-        if self.directory is None:
+        if self.directory is None and self.tools is None:
             return nullcontext(edges)
         from provision.verify.saved.files import Request
 
         request = Request(
             **asked, monitor=self.look.monitor, observe=self.look.observe, guest=self.look.guest
         )
-        return recorded(edges, self.directory, request)
+        return recorded(edges, self.directory, request, self.tools)
 
 
 @contextmanager
-def recorded(edges: ReadingEdges, directory: str, request: Request) -> Iterator[ReadingEdges]:
-    """The edges for the block; everything that they answer is kept, and written to the directory at its end.
+def recorded(
+    edges: ReadingEdges, directory: str | None, request: Request, tools: Tools | None = None
+) -> Iterator[ReadingEdges]:
+    """The edges for the block; everything that they answer is kept, and written to the directory at its end, if any.
 
-    Also what could be asked before an error is written; of what was interrupted, nothing.
+    Also what could be asked before an error is written; of what was interrupted, nothing. The versions of what
+    answered are among `tools` then.
 
     :raise RequestError: when the directory will not do; nothing has been asked then.
     """
     from provision.edges.files.evidence_folder import claim
     from provision.verify.saved.record import Recorder
 
-    if not directory:
+    if directory == "":
         raise RequestError("--save: into which directory?")
-    claim(directory)
+    if directory is not None:
+        claim(directory)
     recorder = Recorder(edges)
     try:
         yield recorder
     except RscvmError:
         _write(recorder, edges, directory, request)
         raise
-    _write(recorder, edges, directory, request)
+    told = _write(recorder, edges, directory, request)
+    if tools is not None:
+        tools.update(told)
 
 
-def _write(recorder: Recorder, edges: ReadingEdges, directory: str, request: Request) -> None:
+def _write(
+    recorder: Recorder, edges: ReadingEdges, directory: str | None, request: Request
+) -> Mapping[str, Mapping[str, str]]:
+    """Write what was kept, if anywhere, and return the versions of what answered."""
     from datetime import UTC, datetime
     from importlib.metadata import version
 
@@ -97,12 +110,18 @@ def _write(recorder: Recorder, edges: ReadingEdges, directory: str, request: Req
 
     rows = recorder.rows
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    saved = Saved(version("rscvm"), when, request, tool_versions(edges, rows), rows)
-    write_evidence(directory, as_files(saved))
+    tools = tool_versions(edges, rows)
+    if directory is not None:
+        write_evidence(directory, as_files(Saved(version("rscvm"), when, request, tools, rows)))
+    return tools
 
 
-def judged_from(path: str, stdin: TextIO | None) -> list[Outcome[list[NicVerdict]]]:
+def judged_from(
+    path: str, stdin: TextIO | None, tools: Tools | None = None
+) -> list[Outcome[list[NicVerdict]]]:
     """The verdicts on evidence in a directory, or on pasted output in a file, a directory, or standard input (`-`).
+
+    The versions that evidence has are among `tools` then.
 
     :raise RequestError: when there is nothing of the kind.
     """
@@ -116,7 +135,10 @@ def judged_from(path: str, stdin: TextIO | None) -> list[Outcome[list[NicVerdict
 
     if is_evidence(path):
         directory = EvidenceDirectory(path)
-        return judge_saved(parse_saved(directory.index(), directory.read))
+        saved = parse_saved(directory.index(), directory.read)
+        if tools is not None:
+            tools.update(saved.tools)
+        return judge_saved(saved)
     if not path:
         raise RequestError("--from: which file or directory?")
     if path == "-" and (stdin is None or stdin.isatty()):

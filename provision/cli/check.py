@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +13,7 @@ import click
 from provision.cli.fleet import errors_of, raise_or_tell, worst
 from provision.cli.options import one_to_stdout
 from provision.cli.output import Output, complain
+from provision.cli.page import Page
 from provision.cli.targets import Machines, sources_of
 from provision.edges.files.write import write_text
 from provision.runtime.errors import RequestError
@@ -41,7 +42,10 @@ class _Asked:
     html: str | None
     save: str | None
     source: str | None
+    ladders: bool
+    running: bool
     as_json: bool
+    page: Page = field(default_factory=Page)
 
     @property
     def machines(self) -> Machines:
@@ -61,7 +65,7 @@ class _Asked:
         if not all(map(math.isfinite, (self.observe, self.watch or 0))):
             raise RequestError("--observe and --watch take a number of seconds")
         others = (self.observe, self.guest, self.junit, self.html, self.save, self.source)
-        if self.watch is not None and any(others):
+        if self.watch is not None and any((*others, self.ladders, self.running)):
             raise RequestError(
                 "--watch only shows: of the other options those go with it that say what is looked at"
             )
@@ -144,6 +148,14 @@ _FILE = click.Path(dir_okay=False)
     metavar="PATH",
     help="Judge what --save kept, or pasted `ethtool -k` and `-c`, `virsh dumpxml`, `qm config`, Get-NetAdapterRsc (a file, a directory, - for stdin).",
 )
+@click.option(
+    "-l",
+    "--ladder",
+    "ladders",
+    is_flag=True,
+    help="Every NIC's ladder beneath the table; else of those alone that are not ready.",
+)
+@click.option("--running", is_flag=True, help="Leave out machines that are off.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON; with --watch a line a tick.")
 @click.pass_obj
 def check(output: Output, /, **options: Any) -> int:
@@ -161,14 +173,21 @@ def check(output: Output, /, **options: Any) -> int:
     asked.check()
     alone = asked.to_stdout
     outcomes, nothing = _outcomes(output, asked)
-    verdicts = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    found = [verdict for outcome in outcomes for verdict in outcome.value or ()]
+    verdicts = [each for each in found if not (asked.running and each.evidence.state == "off")]
+    if found and not verdicts:
+        from provision.cli.nothing import ALL_OFF as nothing  # noqa: N811 - it stands for what was found
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     if errors and len(outcomes) == 1:
         _write(output, verdicts, errors, asked, nothing)
     if len(outcomes) == 1:
         raise_or_tell(outcomes)
     more = errors_of(outcomes)
-    status = exit_status(verdicts) if alone else judged(output, verdicts, as_json=asked.as_json, more=more)
+    status = (
+        exit_status(verdicts)
+        if alone
+        else judged(output, verdicts, as_json=asked.as_json, more=more, ladders=asked.ladders)
+    )
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
@@ -177,7 +196,7 @@ def check(output: Output, /, **options: Any) -> int:
         output.say("root may ask more of QEMU and of this host: sudo")
     if nothing is not None:
         nothing.say()
-    elif not errors and (unseen := asked.machines.named - {found.evidence.machine for found in verdicts}):
+    elif not errors and (unseen := asked.machines.named - {each.evidence.machine for each in found}):
         from provision.cli.nothing import without_nic
 
         output.say(without_nic(sorted(unseen)))
@@ -196,19 +215,22 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
     from provision.runtime.parallel import side_by_side
     from provision.verbs.check import PATIENCE, Look
     from provision.verbs.check import check as look_at
+    from provision.verbs.fix.command_line import with_commands
     from provision.verify.collect.guest_answers import LONGEST
 
     if asked.source is not None:
-        saved = judged_from(asked.source, sys.stdin)
+        saved = judged_from(asked.source, sys.stdin, asked.page.tools)
         return saved, SAVED if _is_empty(saved) else None
     look = Look(monitor=not asked.no_monitor, observe=asked.observe, guest=asked.guest)
-    with sources_of(output, asked.machines, Keep(asked.save, look)) as sources:
+    keep = Keep(asked.save, look, asked.page.tools if asked.html else None)
+    with sources_of(output, asked.machines, keep) as sources:
+        asked.page.note(sources)
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
         with progress(output):
             found = side_by_side(
                 list(sources),
-                lambda name: look_at(sources[name], look),
+                lambda name: with_commands(look_at(sources[name], look), sources[name].reached),
                 seconds=PATIENCE + LONGEST + look.observe,
             )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None
@@ -238,17 +260,19 @@ def _write(
 
         write_text(asked.junit, as_junit(verdicts, when, errors, why))
     if asked.html is not None:
-        from provision.verify.report.html import as_html
-
-        page = as_html(verdicts, when=when, title="rscvm check", errors=errors, nothing=why)
-        write_text(asked.html, page)
+        write_text(asked.html, asked.page.html(verdicts, when, errors, why))
     for path in filter(None, (asked.junit, asked.html, asked.save)):
         if path != "-":
             output.say(f"wrote {path}")
 
 
 def judged(
-    output: Output, verdicts: list[NicVerdict], *, as_json: bool, more: Mapping[str, object] | None = None
+    output: Output,
+    verdicts: list[NicVerdict],
+    *,
+    as_json: bool,
+    more: Mapping[str, object] | None = None,
+    ladders: bool = False,
 ) -> int:
     """Show verdicts, alone or as part of another document, and return their exit status."""
     from provision.verify.report.document import as_json as documented
@@ -258,5 +282,5 @@ def judged(
     if as_json:
         output.json({**documented(verdicts), **(more or {})})
     else:
-        output.show(shown(verdicts, width=output.width))
+        output.show(shown(verdicts, ladders=ladders, width=output.width))
     return exit_status(verdicts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -165,7 +164,7 @@ def _document(found: _Found) -> dict[str, object]:
     return {
         "schema": "rscvm/explain/1",
         "causes": rows,
-        "reasons": [{**asdict(reason), "fix": list(reason.fix)} for reason in found.reasons],
+        "reasons": [{**asdict(reason), "fix": _fixes(reason)} for reason in found.reasons],
         "issues": [
             {name: getattr(issue, name) for name in ("id", "title", *_TOLD, "read")} for issue in found.issues
         ],
@@ -192,15 +191,15 @@ def _list(output: Output, found: _Found) -> None:
         own = [(cause.id, cause.why) for cause in found.causes if cause.rung == rung]
         own += [(f"{r.name}, by Windows", r.meaning) for r in found.reasons if r.rung == rung and not r.cause]
         if own:
-            output.text(f"{rung}\n")
+            output.prose(f"{rung}\n")
         for name, words in own:
-            output.text(f"  {name}\n    {words}\n")
-    output.text(f"{ISSUES}\n")
+            output.prose(f"  {name}\n    {words}\n")
+    output.prose(f"{ISSUES}\n")
     for issue in found.issues:
-        output.text(f"  {issue.id}\n    {issue.title}\n")
-    output.text("topics\n")
+        output.prose(f"  {issue.id}\n    {issue.title}\n")
+    output.prose("topics\n")
     for topic, text in found.topics.items():
-        output.text(f"  {topic}\n    {text.partition('. ')[0].partition(': ')[0]}\n")
+        output.prose(f"  {topic}\n    {text.partition('. ')[0].partition(': ')[0]}\n")
 
 
 def _show(output: Output, found: _Found) -> None:
@@ -208,16 +207,16 @@ def _show(output: Output, found: _Found) -> None:
     by_cause = {reason.cause: reason for reason in found.reasons if reason.cause}
     for cause in found.causes:
         reason = f" Windows' FailureReason {_numbered(by_cause[cause.id])}." if cause.id in by_cause else ""
-        output.text(f"{cause.id} ({cause.rung})\n  {cause.why}{reason}\n")
-        _rest(output, cause.seen, map(generic, map(str, cause.fix)), cause.source)
+        output.prose(f"{cause.id} ({cause.rung})\n  {cause.why}{reason}\n")
+        _rest(output, cause.seen, map(str, cause.fix), cause.source)
     for each in found.reasons:
         if not each.cause:
-            output.text(f"{_numbered(each)} ({each.rung})\n  Windows' FailureReason. {each.meaning}\n")
-            _rest(output, each.seen, each.fix, each.source)
+            output.prose(f"{_numbered(each)} ({each.rung})\n  Windows' FailureReason. {each.meaning}\n")
+            _rest(output, each.seen, _fixes(each), each.source)
     for issue in found.issues:
         _issue(output, issue)
     for topic, text in found.topics.items():
-        output.text(f"{topic}\n  {text}\n")
+        output.document(f"{topic}\n\n{text}\n")
 
 
 def _numbered(reason: Reason) -> str:
@@ -226,18 +225,19 @@ def _numbered(reason: Reason) -> str:
 
 
 def _issue(output: Output, issue: KnownIssue) -> None:
-    output.text(f"{issue.id} (known issue, as of {issue.read})\n  {issue.title}\n")
+    output.prose(f"{issue.id} (known issue, as of {issue.read})\n  {issue.title}\n")
     for name, shown in _TOLD.items():
-        output.text(f"  {shown}: {getattr(issue, name)}\n")
+        output.prose(f"  {shown}: {getattr(issue, name)}\n")
 
 
-def generic(words: str) -> str:
-    """A fix of nobody's in particular: TAP for {tap}."""
-    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), words.replace("{family}", ""))
+def _fixes(reason: Reason) -> list[str]:
+    from provision.verify.judge.cause import Fix
+
+    return [str(Fix(words)) for words in reason.fix]
 
 
 def _rest(output: Output, seen: str, fix: Iterable[str], source: str) -> None:
-    output.text(f"  seen: {seen}\n")
+    output.prose(f"  seen: {seen}\n")
     for words in fix:
-        output.text(f"  fix: {words}\n")
-    output.text(f"  source: {source}\n")
+        output.prose(f"  fix: {words}\n")
+    output.prose(f"  source: {source}\n")

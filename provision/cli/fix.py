@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from provision.verbs.check import Look
     from provision.verbs.fix.fix import Fixed
     from provision.verbs.fix.taps import Change
+    from provision.verify.judge.verdict import NicVerdict
 
 _Which = tuple[str, str, str]
 """A domain: its libvirt's URI, the host that was named beside that, and its name."""
@@ -173,7 +174,7 @@ def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool,
     """Tell what was done and how every NIC is now; the exit status is that of a check."""
     from provision.verify.report.document import as_json as documented
     from provision.verify.report.document import exit_status
-    from provision.verify.report.text import as_text
+    from provision.verify.report.text import shown
 
     done = [outcome.value for outcome in outcomes if outcome.value is not None]
     verdicts = [verdict for fixed in done for verdict in fixed.verdicts]
@@ -185,8 +186,9 @@ def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool,
         document = {**documented(verdicts), "schema": "rscvm/fix/1", "done": not dry_run}
         output.json({**document, "changed": rows, "notes": notes, **errors_of(outcomes)})
     else:
+        output.show(shown(verdicts, width=output.width))
         output.show(_lines(changes, notes, dry_run=dry_run))
-        output.show(as_text(verdicts))
+        output.show([_summary(len(changes), verdicts, dry_run=dry_run)])
     for outcome in outcomes:
         if outcome.value is not None and outcome.error is not None:
             complain(str(outcome.error), hint=outcome.error.hint)
@@ -215,6 +217,18 @@ def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) ->
         lines += [Text(f"  back: {each}") for each in (change.restore if isinstance(change, InGuest) else ())]
         lines += diff_lines(change.diff)
     lines += [Text(f"note: {note}") for note in notes]
-    if not changes:
-        lines.insert(0, Text("nothing to change from here"))
-    return [*lines, Text("")]
+    return [Text(""), *lines, *([Text("")] if lines else [])]
+
+
+def _summary(changes: int, verdicts: Sequence[NicVerdict], *, dry_run: bool) -> Text:
+    """What was done, and how it is now."""
+    from rich.text import Text
+
+    from provision.verify.report.summary import summed
+
+    made = "would be made" if dry_run else "made"
+    what = f"{changes} change{'s'[: changes > 1]} {made}" if changes else "nothing to change from here"
+    waiting = (each.definition for each in verdicts if each.verdict == "not-ready")
+    later = sum(found is not None and found.verdict == "ready" for found in waiting)
+    then = f" ({later} ready after a power cycle)" if later else ""
+    return Text(f"{what}; {summed(verdicts).sentence}{then}" if verdicts else what, "bold")

@@ -93,7 +93,10 @@ def domain_sources(
     name, real = open_.enter_context(reached(output, uris[0], host))
     edges = open_.enter_context(keep.of_domains(real, name, uris[0], names))
     source = domain_source(edges, name, names, monitor=keep.look.monitor)
-    return {name: named_domains(source, real, uris[0], names)}
+    where = ("--host", host) if host else ()
+    return {
+        name: replace(named_domains(source, real, uris[0], names), reached=("--connect", uris[0], *where))
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,11 @@ def _of_several(
 
     found = {each.host: each.value.source for each in outcomes if each.value and each.value.source}
     failed = {each.host: failing(each.host, each.error) for each in outcomes if each.error}
-    return {key: (found | failed)[key] for key in ways if key in found | failed}
+    return {
+        key: replace((found | failed)[key], reached=("--connect", uri))
+        for key, uri in zip(ways, uris, strict=True)
+        if key in found | failed
+    }
 
 
 def _refuse_twice(uris: Sequence[str]) -> None:

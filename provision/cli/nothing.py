@@ -36,6 +36,7 @@ class Nothing:
 
 
 SAVED = Nothing("there is no NIC in what was given")
+ALL_OFF = Nothing("none of these machines runs", "without --running what their next start will do is told")
 
 
 def without_nic(machines: Sequence[str]) -> str:

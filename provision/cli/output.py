@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -39,6 +39,24 @@ def _printable(text: str, *, margin: str = "  ") -> str:
     return "\n".join(kept if len(more) < _LINES else [*kept, f"{margin}…"])
 
 
+def _columns(stream: TextIO) -> int | None:
+    """The columns of the terminal that a stream goes to, also where COLUMNS says so, as of `watch`; None: there are none."""
+    told = os.environ.get("COLUMNS", "").isdecimal()
+    return shutil.get_terminal_size().columns if told or stream.isatty() else None
+
+
+def _fitted(text: str) -> str:
+    """The text wrapped to the terminal that errors go to."""
+    width = _columns(sys.stderr)
+    if width is None or len(text) <= width:
+        return text
+    from rich.text import Text
+
+    from provision.runtime.wrapped import wrapped
+
+    return "\n".join(part.plain for line in text.split("\n") for part in wrapped(Text(line), width))
+
+
 _WIPE = "\r\x1b[K"
 """The cursor to its line's beginning, and the line away: ECMA-48's EL."""
 _RENEWED = Event()
@@ -64,10 +82,10 @@ def _wiped() -> str:
 def complain(message: str, *, hint: str = "", verbatim: bool = False) -> None:
     """Say what happened and what to do, on stderr."""
     with suppress(OSError):  # nobody listens
-        said = _printable(message, margin="") if verbatim else _printable(f"rscvm: {message}")
+        said = _printable(message, margin="") if verbatim else _fitted(_printable(f"rscvm: {message}"))
         click.echo(f"{_wiped()}{said}", err=True)
         if hint:
-            click.echo(_printable(f"hint: {hint}"), err=True)
+            click.echo(_fitted(_printable(f"hint: {hint}")), err=True)
 
 
 @dataclass(slots=True)
@@ -90,7 +108,7 @@ class Output:
         """Progress."""
         if not self.quiet:
             with suppress(OSError):  # whoever read it has gone; the work goes on
-                click.echo(f"{_wiped()}{_printable(line)}", err=True)
+                click.echo(f"{_wiped()}{_fitted(_printable(line))}", err=True)
 
     def json(self, document: Any) -> None:
         """A result for a program."""
@@ -102,14 +120,35 @@ class Output:
         self.printed.any = True
         click.echo(text, nl=not text.endswith("\n"))
 
+    def prose(self, text: str) -> None:
+        """Lines for a person; on a terminal each is wrapped to that, what goes on as far in as it begins."""
+        self._lines([(line, True) for line in text.splitlines()])
+
+    def document(self, text: str) -> None:
+        """A document for a person; on a terminal its paragraphs are wrapped to that, and code stays as it is."""
+        from provision.runtime.wrapped import paragraphs
+
+        told = paragraphs(text) if self.width is not None else ((line, False) for line in text.splitlines())
+        self._lines(told)
+
+    def _lines(self, lines: Iterable[tuple[str, bool]]) -> None:
+        """Lines, each with whether it may be wrapped."""
+        from rich.text import Text
+
+        from provision.runtime.wrapped import wrapped
+
+        for line, prose in lines:
+            parts = wrapped(Text(line), self.width if prose else None, hang=0)
+            click.echo("\n".join(part.plain for part in parts))
+
     def line(self, line: str) -> None:
         """One line of a result."""
-        click.echo(escaped(line))
+        self.prose(escaped(line))
 
     @property
     def width(self) -> int | None:
         """The terminal's columns, where results go to one."""
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        return _columns(sys.stdout)
 
     def console(self, *, screen: bool = False) -> Console:
         """Where results for a person go; a screen takes control codes also where colours are not wanted."""
@@ -124,7 +163,10 @@ class Output:
 
     def show(self, lines: Iterable[Text]) -> None:
         """A result for a person."""
-        console = self.console()
+        from provision.runtime.wrapped import wrapped
+
+        console, width = self.console(), self.width
         for line in lines:
             line.plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.plain)
-            console.print(line, soft_wrap=True)
+            for part in wrapped(line, width):
+                console.print(part, soft_wrap=True)

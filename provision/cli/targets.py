@@ -93,14 +93,19 @@ def sources_of(output: Output, machines: Machines, keep: Keep) -> Iterator[dict[
             yield {name: bare_source(edges, name, machines.qmp)}
     elif not names:
         with everywhere(output, machines.hosts) as (there, real), keep.of_hosts(real, there) as edges:
-            yield every_sources(edges, there, monitor=monitor)
+            sources = every_sources(edges, there, monitor=monitor)
+            yield {
+                name: replace(of, reached=("--connect", real.connect_uri(name)))
+                for name, of in sources.items()
+            }
     else:
         refuse_no_file(output, "check", names)
         lab = read_lab(names[0])
         wanted = chosen(lab, names[1:])
         hosts = by_host(lab, wanted)
         with edges_of(lab, output) as real, keep.of_lab(real, lab, wanted) as edges:
-            yield {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+            sources = {name: lab_source(edges, lab, name, hosts[name], monitor=monitor) for name in hosts}
+            yield {name: replace(of, reached=(machines.names[0],)) for name, of in sources.items()}
 
 
 def every_sources(edges: ReadingEdges, hosts: Sequence[str], *, monitor: bool) -> dict[str, MachineSource]:

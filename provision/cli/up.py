@@ -61,6 +61,7 @@ def up(
     while it waits (--no-check does not wait).
     """
     from provision.runtime.deadline import Deadline
+    from provision.verbs.fix.command_line import with_commands
     from provision.verbs.up import bring_up
 
     read = read_lab(lab)
@@ -73,7 +74,7 @@ def up(
     outcomes = on_hosts(output, read, list(hosts), "up", work)
     done = [outcome.value for outcome in outcomes if outcome.value]
     verdicts = [verdict for _, verdicts in done for verdict in verdicts]
-    status = judged(output, verdicts, as_json=as_json, more=_changes(outcomes))
+    status = judged(output, with_commands(verdicts, (lab,)), as_json=as_json, more=_changes(outcomes))
     if done and not verdicts and not no_check:
         from provision.cli.nothing import Nothing, without_nic
 

@@ -98,6 +98,15 @@ class RealEdges:
             self._libvirts[host] = connection
         return self._libvirts[host]
 
+    def connect_uri(self, host: str) -> str:
+        """The host's libvirt as its user gives it to `--connect`."""
+        target = self._daemons[host]
+        if target.uri or not target.address:
+            return target.uri or target.libvirt
+        user, port = f"{target.user}@" if target.user else "", f":{target.port}" if target.port else ""
+        address = f"[{target.address}]" if ":" in target.address else target.address
+        return target.libvirt.replace("qemu://", f"qemu+ssh://{user}{address}{port}", 1)
+
     def _uri(self, host: str) -> str:
         """The host's libvirt as seen from here; whether SSH leads there at all is found out first, and said better."""
         target = self._daemons[host]

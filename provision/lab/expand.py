@@ -11,7 +11,7 @@ from provision.tables.topology import TOPOLOGIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from provision.lab.spec import LabFile, RoleLab
+    from provision.lab.spec import Lab, LabFile, RoleLab
     from provision.tables.topology import Port
 
 Made = dict[str, tuple[str, str]]
@@ -36,6 +36,16 @@ def lab_test_bridges(stem: str, file: LabFile) -> dict[tuple[str, str], str]:
         for network in TOPOLOGIES[lab.topology].networks
         if network.wire
     }
+
+
+def who_says(lab: Lab, host: str, bridge: str) -> str:
+    """The key of the lab file that has rscvm make a host's bridge: one of `labs:` where the file has no more to say of it."""
+    if lab.host(host).bridges.get(bridge) in (Bridge(), WireBridge()):
+        for name, made in lab.labs.items():
+            networks = TOPOLOGIES[made.topology].networks if made.host == host else ()
+            if bridge in (derived_bridge(lab.name, name, network.name) for network in networks):
+                return f"labs.{name}"
+    return f"hosts.{host}.bridges.{bridge}"
 
 
 def _nic(port: Port, bridge: str, lab: RoleLab) -> Nic:

@@ -60,7 +60,7 @@ REASONS = (
         "RSC is switched off on the adapter: in Windows by Disable-NetAdapterRsc, or by its keyword *RscIPv4 or *RscIPv6; in Linux by "
         "`ethtool -K DEVICE rx-gro-hw off`.",
         _shown("NicPropertyDisabled", 1, "IPv4Enabled or IPv6Enabled False"),
-        ("Enable-NetAdapterRsc -Name {adapter}; it restarts the adapter, unless told -NoRestart",),
+        ("`Enable-NetAdapterRsc -Name {adapter}`; it restarts the adapter, unless told `-NoRestart`",),
         f"{_CMDLET}; NetKVM's netkvm.inf (the keywords)",
         "nic-property-disabled",
     ),
@@ -92,7 +92,7 @@ REASONS = (
         (
             "upgrade a filter driver to one of NDIS 6.30; old packet capture and VPN drivers are known for it",
             "where it is a virtual switch, or a team's driver: take the NIC out of it, where large frames are to come to it",
-            "or unbind it: Disable-NetAdapterBinding -Name {adapter} -ComponentID {component}",
+            "or unbind it: `Disable-NetAdapterBinding -Name {adapter} -ComponentID {component}`",
         ),
         f"{_DRIVERS}; {_CMDLET}",
         "ndis-compatibility",
@@ -105,7 +105,7 @@ REASONS = (
         "forwarding does not matter.",
         _shown("ForwardingEnabled", 4, "Get-NetIPInterface: Forwarding Enabled"),
         (
-            "Set-NetIPInterface -InterfaceAlias {adapter}{family} -Forwarding Disabled, where the guest need not route",
+            "`Set-NetIPInterface -InterfaceAlias {adapter}{family} -Forwarding Disabled`, where the guest need not route",
         ),
         f"{_DRIVERS}; {_CMDLET}",
         "forwarding-enabled",
@@ -120,7 +120,7 @@ REASONS = (
             5,
             "Get-NetOffloadGlobalSetting: ReceiveSegmentCoalescing Disabled",
         ),
-        ("Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled",),
+        ("`Set-NetOffloadGlobalSetting -ReceiveSegmentCoalescing Enabled`",),
         _CMDLET,
         "offload-globally-disabled",
     ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.host.marks import is_our_domain
+from provision.host.plan.hck_flags import is_defined_without_flags, runs_without_flags, without_flags
 from provision.host.plan.settings import plan_apply
 from provision.host.plan.steps import Drift, Plan, Step
 from provision.host.plan.up import plan_up
@@ -109,7 +110,6 @@ def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
         plan = Plan(())
     own = tuple(step for step in plan.steps if step.scope)
     backend = lab.machines[name].backend
-    warnings = dict.fromkeys(PROFILES[nic.profile].warning for nic in lab.machines[name].nics)
     return MachineStatus(
         state.name,
         name,
@@ -118,9 +118,19 @@ def _machine(lab: Lab, name: str, state: HostState) -> MachineStatus:
         own,
         plan.drift,
         refused,
-        tuple(filter(None, warnings)),
+        warnings_of(lab, name, state),
         unseen,
     )
+
+
+def warnings_of(lab: Lab, name: str, state: Inventory) -> tuple[str, ...]:
+    """What its NICs' ways of doing RSC warn of; nothing of one that was disarmed and is an ordinary machine now."""
+    machine, domain = lab.machines[name], state.domains.get(name)
+    if runs_without_flags(lab, name, state) or (
+        domain is not None and is_defined_without_flags(lab, name, domain.live_xml, state)
+    ):
+        machine = without_flags(machine)
+    return tuple(filter(None, dict.fromkeys(PROFILES[nic.profile].warning for nic in machine.nics)))
 
 
 def _forgotten(lab: Lab, name: str, there: Inventory, *, silent: bool) -> MachineStatus:

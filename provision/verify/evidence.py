@@ -242,6 +242,8 @@ class NicEvidence:
     """The release of its host's kernel, as `uname -r` has it; empty where it is not known."""
     guest: AskedGuest | Unasked | None = None
     """None where nobody asked the guest."""
+    defined_in: Literal["", "libvirt", "qemu"] = ""
+    """By whose words its machine is defined: libvirt's XML, or QEMU's arguments; empty where that is not known."""
     guest_must: bool = False
     """Whether the guest has to answer, or its rungs are unknown (`--guest`)."""
 

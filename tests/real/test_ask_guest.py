@@ -92,7 +92,7 @@ def test_a_guest_that_switched_it_off_is_the_cause_and_gives_it_back_by_fix(
 
     assert (status, found["nics"][0]["cause"]) == (1, "nic-property-disabled")
     assert rungs(found)["passed"] == ("fail", "fail")
-    assert found["nics"][0]["fix"] == ["in the guest: ethtool -K eth0 rx-gro-hw on"]
+    assert found["nics"][0]["fix"] == ["in the guest: `ethtool -K eth0 rx-gro-hw on`"]
     assert (again[0], again[1]["nics"]) == (status, found["nics"])
     assert (before, dry, after) == ("off", "off", "on")
     [change] = fixed["changed"]

@@ -160,13 +160,27 @@ def test_a_machine_that_was_saved_goes_on_whatever_its_definition_says(host: Hyp
     assert definitions(check(host, "good")[1]) == {"good.net0": READY}
 
 
-def test_what_is_off_does_not_count_beside_what_runs_unless_it_is_named(host: Hypervisor) -> None:
+def test_what_is_off_does_not_count_beside_what_runs_unless_it_is_named(
+    host: Hypervisor, tmp_path: Path
+) -> None:
     """Named, it counts alone."""
     words = [sys.executable, "-m", "provision", "check", "--connect", SYSTEM]
     done = host.run(words)
     named = host.run([*words, "good", "deaf"])
+    running = host.run([*words, "--running", "--html", str(tmp_path / "page.html")])
 
     assert re.search(r"\(3 of machines that are off, not counted\)", done.stdout.decode())
     assert "at its next start: NOT-READY, guest-offloads-off" in done.stdout.decode()
     assert (named.returncode, named.stderr.decode()) == (4, "deaf has no NIC\n")
     assert "at its next start: READY, as far as its definition tells" in named.stdout.decode()
+    assert re.findall(r"^off +(\S+)", done.stdout.decode(), re.MULTILINE) == [
+        "all-off.net0",
+        "globals.net0",
+        "good.net0",
+    ]
+    assert "machines that are off" not in running.stdout.decode()
+    assert not re.search("all-off|globals|good", running.stdout.decode())
+    head = (tmp_path / "page.html").read_text().split("</header>")[0]
+    assert re.search(
+        r"rscvm \S+ check, .*; qemu:///system; libvirt [0-9.]+; QEMU [0-9.]+; kernel ", head, re.DOTALL
+    )

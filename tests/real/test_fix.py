@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.real.conftest import SWITCHES
-from tests.real.foreign import GOOD, OVERRIDE, Vm, domain_xml
+from tests.real.foreign import GOOD, OVERRIDE, URI, Vm, domain_xml
 from tests.real.hypervisor import wait_for
+from tests.real.preloaded import rscvm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,25 @@ def test_what_the_guest_dropped_is_named_and_left(with_libvirt: Hypervisor, tmp_
     assert vm.definition() == before
 
 
+def fixes_told(vm: Vm) -> list[str]:
+    """What `check` of all that runs there tells to do."""
+    lines = rscvm(vm.host, "check").stdout.splitlines()
+    return [line.removeprefix("  fix: ") for line in lines if line.startswith("  fix: ")]
+
+
+def assert_a_power_cycle_is_all_that_lacks(vm: Vm, edited: str) -> None:
+    """It makes it ready, with the definition as it was edited, and is not made again."""
+    cycled, document = vm.fix("--restart", "--wait", "90")
+
+    assert cycled.returncode == 0, cycled.stdout + cycled.stderr
+    assert causes(document) == [None]
+    assert vm.definition() == edited
+    assert len(vm.backups()) == 1
+    restarted, document = vm.fix("--restart")
+    assert restarted.returncode == 0
+    assert "shutting" not in restarted.stderr
+
+
 def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_path: Path) -> None:
     """Dry-run, edit, a second time, power cycle: one definition, one backup, ready."""
     vm = Vm(
@@ -72,6 +92,12 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     )
     before = vm.definition()
 
+    told = fixes_told(vm)
+    assert told == [
+        "libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>",
+        "power-cycle the machine: a reboot from inside keeps the old device",
+        f"rscvm fix --connect {URI} vm",
+    ]
     tried, trial = vm.fix("--dry-run")
     assert vm.definition() == before
     assert vm.backups() == []
@@ -93,18 +119,11 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     assert str(backup) in shown.stdout
     assert "geheim" not in shown.stdout + shown.stderr
     assert "takes effect after a power cycle" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "1 change made; 1 NIC: 1 not ready (1 ready after a power cycle)"
+    assert fixes_told(vm) == told[:2], "what only waits for a power cycle is not to be fixed again"
     assert pending["changed"] == []
     assert "the definition has guest_tso4 on already: takes effect after a power cycle" in pending["notes"][0]
-
-    cycled, document = vm.fix("--restart", "--wait", "90")
-
-    assert cycled.returncode == 0, cycled.stdout + cycled.stderr
-    assert causes(document) == [None]
-    assert vm.definition() == edited
-    assert len(vm.backups()) == 1
-    restarted, document = vm.fix("--restart")
-    assert restarted.returncode == 0
-    assert "shutting" not in restarted.stderr
+    assert_a_power_cycle_is_all_that_lacks(vm, edited)
 
 
 def test_a_model_that_libvirt_gives_no_header_is_given_its_own_name(

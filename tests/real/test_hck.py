@@ -74,11 +74,12 @@ def test_an_hlk_lab_comes_up_is_checked_made_wire_like_and_taken_down(
     assert any("like a wire all the same" in note for note in nics["rsc-dut.test"]["notes"])
     assert_networks(hypervisor, links, nics)
 
-    words = assert_not_wire_like_beside_an_uplink(hypervisor, hlk).split(",")[0].split()
+    words = assert_not_wire_like_beside_an_uplink(hypervisor, hlk).split("`")[1].split()
     hypervisor.output(words)
     assert not any("like a wire" in note for note in hlk.nics()["rsc-dut.test"]["notes"])
     assert {nic["verdict"] for nic in hlk.nics().values()} == {"ready"}
-    assert hlk.run("check").returncode == 0
+    every = hlk.run("check", "--ladder")
+    assert (every.returncode, "✗" in every.stdout, every.stdout.count("○ off") > 1) == (0, False, True)
     again = hlk.run("up", "--json")
     assert json.loads(again.stdout)["changed"] == []
     assert hlk.run("check").returncode == 0, "`up` leaves a wire-like TAP alone"
@@ -162,6 +163,7 @@ def assert_disarmed(there: Lab) -> None:
     nic = there.nics("rsc-dut")["rsc-dut.test"]
     assert (nic["rsc"], nic["purpose"]) == ("true", "production")
     assert "RSC_EXT" not in json.dumps(nic["ladder"])
+    assert "engine" not in "".join(there.run(*words).stdout for words in (("status",), ("check", "-l")))
 
 
 def test_up_refuses_the_engine_where_the_test_bridge_leads_elsewhere(

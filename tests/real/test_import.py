@@ -93,9 +93,8 @@ def test_a_running_domain_is_imported_and_its_machine_takes_its_place(
     assert "network: lan" in lab.path.read_text()
     assert refused.returncode == 3
     assert "a domain of that name is there and is not ours" in refused.stderr
-    assert (up.returncode, "52:54:00:12:34:56" in up.stdout, "READY" in up.stdout) == (0, True, True), (
-        up.stderr
-    )
+    every = lab.run("check", "-l").stdout
+    assert (up.returncode, "52:54:00:12:34:56" in every, "READY" in up.stdout) == (0, True, True), up.stderr
     lab.run("down")
 
 

@@ -107,7 +107,7 @@ def test_a_sender_of_one_ip_id_is_named_and_mended(lab: Lab) -> None:
         "ipv4": {"verdict": "not-ready", "cause": "fixed-id-sender"},
         "ipv6": {"verdict": "ready", "cause": None},
     }
-    assert nic["fix"][0].startswith(f"ethtool -K tap0 {MANGLEID} on")
+    assert nic["fix"][0].startswith(f"`ethtool -K tap0 {MANGLEID} on`")
     assert cut < 1600
     assert (mended, after["verdict"], after["ladder"][-1]["ipv4"]) == (0, "ready", "pass")
     assert whole > 8 * cut

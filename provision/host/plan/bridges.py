@@ -20,6 +20,7 @@ from provision.host.plan.making import Made
 from provision.host.plan.steps import HOST, Step
 from provision.host.state import BRIDGE_FILTER
 from provision.lab.derived import derived_mac
+from provision.lab.expand import who_says
 from provision.runtime.command import Run
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def bridge_steps(lab: Lab, host: str, state: Inventory) -> Iterator[Step]:
                 host,
                 HOST,
                 f"make bridge {name}",
-                f"hosts.{host}.bridges declares it, and it is not there",
+                f"{who_says(lab, host, name)} declares it, and it is not there",
                 made.make(lab),
                 (*down, made.unmake(lab)),
                 (_bridge_thing(name, bridge, state),),

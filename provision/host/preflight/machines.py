@@ -12,6 +12,7 @@ from provision.host.preflight.hck_isolation import not_isolated
 from provision.host.preflight.networks import network_obstacles
 from provision.host.preflight.nics import nic_obstacles
 from provision.host.preflight.rights import unless_root
+from provision.lab.expand import who_says
 from provision.lab.paths import LONGEST_SOCKET, LabPaths
 from provision.lab.spec import FORMATS, FirmwareFiles
 from provision.runtime.command import PACKAGES, QEMU, RELAYS, SWTPM, SWTPM_SETUP
@@ -63,7 +64,7 @@ def missing_for_settings(lab: Lab, state: HostState, plan: Plan) -> tuple[str, .
     sentences = [*_journal(lab, state), *nic_obstacles(lab, host, state)]
     declared = lab.host(host)
     sentences += [
-        f"hosts.{host}.bridges.{name}: {name} is there and is no bridge"
+        f"{who_says(lab, host, name)}: {name} is there and is no bridge"
         for name in declared.bridges
         if name in state.links and not _is_bridge(name, state)
     ]

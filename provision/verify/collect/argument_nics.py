@@ -51,6 +51,7 @@ def nic_by_arguments(machine: Machine, nic: ArgumentNic, index: int, unasked: Un
         standby=nic.standby,
         queues=nic.queues,
         rx_queue_size=nic.rx_queue_size,
+        defined_in="qemu",
     )
 
 

@@ -167,4 +167,5 @@ def _nic(
         netdev=netdev,
         told=told if "ifname=" in told or "fd=" in told else "",
         by_fd=backend == "tap" and not tap,
+        defined_in="qemu",
     )

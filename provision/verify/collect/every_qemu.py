@@ -71,6 +71,7 @@ def collect_every(
         domain = domains.get(process.pid)
         if isinstance(domain, str) or domain is None:
             nics = _bare(there, process, domain if monitor else UNWANTED.reason)
+            nics = [replace(nic, defined_in="libvirt") for nic in nics] if domain else nics
         else:
             nics = collect_domain(edges, host, domain, monitor=monitor)
         # Whether it runs anew is asked by libvirt's names, and these machines go by labels of ours.

@@ -65,6 +65,7 @@ def _lab_nics(lab: Lab, machine: Machine) -> Iterator[NicEvidence]:
             cores=spec.topology.sockets * spec.topology.cores,
             queues=nic.queues,
             rx_queue_size=nic.rx_queue_size or QUEUE_SIZE,
+            defined_in=spec.backend,
         )
 
 
@@ -95,6 +96,7 @@ def _domain_nic(machine: Machine, facts: DomainFacts, index: int, nic: DomainNic
         vhost_asked=nic.vhost_asked,
         queues=nic.queues or 1,
         rx_queue_size=nic.rx_queue_size or QUEUE_SIZE,
+        defined_in="libvirt",
         cuts=(Cut("xml", "<link state='down'/> in its live XML"),) if nic.link_down else (),
     )
     return of_domain(made, facts)

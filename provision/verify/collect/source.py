@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from provision.lab.spec import Lab
+    from provision.runtime.command import Argv
     from provision.runtime.guest_channel import GuestWay
     from provision.runtime.parallel import Outcome
     from provision.runtime.protocols import Domain, ReadingEdges
@@ -48,6 +49,8 @@ class MachineSource:
     """The machines that are there, whether they have NICs or not."""
     ways: Callable[[NicEvidence], Sequence[GuestWay]] = lambda _: ()
     """The ways into its guest that its lab file names."""
+    reached: Argv = ()
+    """What stands before a machine's name on a command line: `--connect URI`, or a lab file; empty where that is not known."""
 
 
 def lab_source(

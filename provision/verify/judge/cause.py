@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from provision.tables.failure_reasons import BY_REASON
 from provision.verify.evidence import Family, NicEvidence
 from provision.verify.judge.guest_rungs import unasked, when_netkvm, when_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Verdict = Literal["ready", "not-ready", "unknown"]
 Scope = Literal["family", "nic", "beside"]
@@ -19,6 +23,9 @@ Rule = Callable[[NicEvidence, Family], str]
 
 Audience = Literal["anyone", "lab", "libvirt", "qemu", "guest"]
 _SAID_TO: dict[Audience, str] = {"lab": "lab file: ", "libvirt": "libvirt: ", "qemu": "QEMU: "}
+"""Those who write a machine's definition, each in a language of its own."""
+Span = tuple[str, bool]
+"""A piece of a sentence, and whether it is code: a command, XML, an argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +33,40 @@ class Fix:
     """What to do about a cause, and where: in the lab file, in libvirt's definition, on QEMU's command line, in the guest."""
 
     words: str
-    """`{tap}` stands for the TAP's name, as `{bridge}`, `{machine}` and `{mac}` do for theirs."""
+    """`{tap}` stands for the TAP's name, as `{bridge}`, `{machine}` and `{mac}` do for theirs; code is in backticks."""
     audience: Audience = "anyone"
     when: Callable[[NicEvidence], bool] = lambda _nic: True
     """Whether it is any use to a NIC that has the cause."""
 
+    def spans(self, names: Mapping[str, str]) -> tuple[Span, ...]:
+        """The words, after whom they are for, with these names in them; what has no name there stands in capitals."""
+        pieces = enumerate(self.words.split("`"))
+        told = [(named(piece, names), at % 2 == 1) for at, piece in pieces if piece]
+        to = _SAID_TO.get(self.audience, "")
+        return ((to, False), *told) if to else tuple(told)
+
     def __str__(self) -> str:
-        """The words, after whom they are for."""
-        return _SAID_TO.get(self.audience, "") + self.words
+        """The words of nobody's in particular, after whom they are for."""
+        return in_line(self.spans({"family": ""}))
+
+
+def named(words: str, names: Mapping[str, str]) -> str:
+    """The words with these names in place of `{tap}` and the others; TAP where there is none."""
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[1].upper()), words)
+
+
+def in_line(spans: Sequence[Span]) -> str:
+    """Spans as plain text: code in backticks, but where it stands alone, so that it can be copied as it is."""
+    alone = len([words for words, _ in spans if words not in _SAID_TO.values()]) == 1
+    return "".join(f"`{words}`" if code and not alone else words for words, code in spans)
+
+
+def spoken(fixes: Sequence[Fix], nic: NicEvidence) -> list[Fix]:
+    """Those of the fixes that are said in the language of what the NIC's machine is defined by, and those in none."""
+    theirs: set[Audience] = {nic.defined_in} if nic.defined_in else {"libvirt", "qemu"}
+    if nic.rsc and any(fix.audience == "lab" for fix in fixes):
+        theirs = {"lab"}
+    return [fix for fix in fixes if fix.audience not in _SAID_TO or fix.audience in theirs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from provision.facts.guest import NO_FAILURE, FamilyRsc
 from provision.tables.failure_reasons import UNNAMED
 from provision.tables.families import FAMILY_NAMES
 from provision.tables.guests import FIRST_WITH_RSC, NETKVM_ADAPTER
+from provision.tables.offloads import BY_NAME
 from provision.verify.evidence import FAMILIES, Unasked
 from provision.verify.judge.rung import Rung, as_state, same
 
@@ -70,6 +71,14 @@ def may_be_linux(nic: NicEvidence) -> bool:
     """Whether its guest may be a Linux."""
     guest = answered(nic)
     return guest is None or guest.facts.system == "linux"
+
+
+def may_be_windows(nic: NicEvidence) -> bool:
+    """Whether its guest may be a Windows, by what it says or by what its driver took: others' take GUEST_ECN, NetKVM never does."""
+    facts = facts_of(nic)
+    if facts is not None:
+        return facts.system == "windows"
+    return isinstance(nic.virtio, Unasked) or BY_NAME["guest_ecn"].virtio not in nic.virtio.negotiated
 
 
 def when_windows(nic: NicEvidence) -> bool:

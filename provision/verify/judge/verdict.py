@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from provision.tables.backends import INTERFACES
 from provision.tables.families import FAMILY_NAMES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.blockers import guest_words
+from provision.verify.judge.cause import in_line, spoken
 from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS, OF_THE_HOST
 from provision.verify.judge.fold import blamed
 from provision.verify.judge.ladder import OF_THE_GUEST, ORDER, engine_dropped, ladder, standby, unreadable
@@ -19,7 +19,7 @@ from provision.verify.judge.remarks import remarks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from provision.verify.judge.cause import Cause, Verdict
+    from provision.verify.judge.cause import Cause, Span, Verdict
     from provision.verify.judge.rung import Rung
 
 _WORST: dict[Verdict, int] = {"not-ready": 0, "unknown": 1, "ready": 2}
@@ -56,6 +56,8 @@ class NicVerdict:
     notes: tuple[str, ...] = ()
     definition: Finding | None = None
     """What its machine's next start will make of it; None where that is what runs, or nobody knows."""
+    command: str = ""
+    """What has `rscvm fix` mend it; empty where that does not, or nobody said how its machine is reached."""
 
     @property
     def verdict(self) -> Verdict:
@@ -73,10 +75,19 @@ class NicVerdict:
         """What to do, with this NIC's names in it, fit to be pasted into a shell."""
         return self.words(self.finding.cause) if self.finding.cause is not None else ()
 
+    @property
+    def advice(self) -> tuple[tuple[Span, ...], ...]:
+        """The same for a reader, in pieces of which some are code, and the command that does it."""
+        told = self.spans(self.finding.cause) if self.finding.cause is not None else ()
+        return (*told, ((self.command, True),)) if self.command else told
+
     def words(self, cause: Cause) -> tuple[str, ...]:
         """What to do about one of its causes, with this NIC's names in it."""
+        return tuple(map(in_line, self.spans(cause)))
+
+    def spans(self, cause: Cause) -> tuple[tuple[Span, ...], ...]:
+        """The same in pieces, of which some are code."""
         nic = self.evidence
-        theirs = [fix for fix in cause.fix if (nic.rsc or fix.audience != "lab") and fix.when(nic)]
         bridge = next((cut.bridge for cut in nic.cuts if cut.bridge), nic.bridge)
         hop = blamed(nic) if cause.rung == "gathered" else None
         names = {
@@ -88,12 +99,8 @@ class NicVerdict:
         }
         quoted = {name: shlex.quote(value or name.upper()) for name, value in names.items()}
         of = [family for family, found in self.families.items() if found.cause is cause]
-        return tuple(_named(str(fix), {**quoted, **guest_words(nic, of)}) for fix in theirs)
-
-
-def _named(words: str, names: Mapping[str, str]) -> str:
-    """The words with these names in place of `{tap}` and the others; the kernel lets a device be called `a;reboot`."""
-    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), words)
+        theirs = spoken([fix for fix in cause.fix if fix.when(nic)], nic)
+        return tuple(fix.spans({**quoted, **guest_words(nic, of)}) for fix in theirs)
 
 
 def _held(nic: NicEvidence, causes: Iterable[Cause], family: Family = "ipv4") -> Finding | None:

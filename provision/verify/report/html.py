@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,15 @@ from provision.verify.judge.fold import drawn, source_words
 from provision.verify.report.plots import line
 from provision.verify.report.style import (
     NO_CAUSE,
-    SIGNS,
     VERDICTS,
     WORDS,
+    is_skipped,
+    mark,
     next_start,
     nic_name,
+    not_asked,
     off_as_meant,
+    one_sided,
     several,
 )
 from provision.verify.report.summary import summed, worst_first
@@ -28,13 +31,31 @@ from provision.verify.report.summary import summed, worst_first
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provision.verify.judge.rung import Rung, State
+    from provision.verify.evidence import Family
+    from provision.verify.judge.cause import Span
+    from provision.verify.judge.rung import Rung
     from provision.verify.judge.verdict import NicVerdict
     from provision.verify.report.plots import Line
 
 _NAME = 120
 """Characters of a name in a heading; more of it is among the facts."""
+_OFF = "RSC is off, as it is meant to be"
 _VERDICT_SIGNS: dict[str, str] = {"ready": "✓", "not-ready": "✗", "unknown": "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a page tells beside the verdicts."""
+
+    by: str = "rscvm"
+    """Who checked, with its version."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Each host, with how its libvirt is reached and the versions of what runs there."""
+    nothing: str = ""
+    """Why there is no NIC at all."""
+
+
+_NOTHING_ELSE = Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +66,11 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A rung: each family's state and its sign, in the families' order."""
+    """A rung."""
 
     name: str
-    states: tuple[tuple[str, str], ...]
+    states: tuple[tuple[str, str, str], ...]
+    """Each family's state, its sign and its word, in the families' order."""
     seen: str
 
 
@@ -82,14 +104,17 @@ class _Nic:
     sign: str
     words: str
     remark: str
+    rests: str
+    """What alone its verdict rests on."""
     next_start: str
     cause: str
     seen: str
     why: str
-    fix: tuple[str, ...]
+    fix: tuple[tuple[Span, ...], ...]
     notes: tuple[str, ...]
     facts: tuple[_Fact, ...]
     ladder: tuple[_Step, ...]
+    not_asked: str
     ways: tuple[_Way, ...]
     families: tuple[tuple[str, str, str, str], ...]
     """Family, verdict, words, cause."""
@@ -104,12 +129,9 @@ def as_html(
     when: datetime,
     title: str,
     errors: Mapping[str, str] | None = None,
-    nothing: str = "",
+    beside: Beside = _NOTHING_ELSE,
 ) -> str:
-    """The page of `check --html`, worst first.
-
-    `errors` are the hosts of which there is no verdict, and why; `nothing` tells why there is no NIC at all.
-    """
+    """The page of `check --html`, worst first; `errors` are the hosts of which there is no verdict, and why."""
     style = shipped_text("report.css") + shipped_text("plots.css")
     summary = summed(verdicts)
     page = template("report.html.j2", escape=True, trim=True)
@@ -126,7 +148,9 @@ def as_html(
         hosts=several([found.evidence.host for found in verdicts]),
         errors=[_Fact(short(host, _NAME), short(why)) for host, why in (errors or {}).items()],
         nics=[nic_view(found) for found in worst_first(verdicts)],
-        nothing=short(nothing),
+        by=short(beside.by, _NAME),
+        about=[_Fact(short(host, _NAME), short(what)) for host, what in beside.hosts.items()],
+        nothing=short(beside.nothing),
     )
 
 
@@ -143,23 +167,30 @@ def nic_view(found: NicVerdict) -> _Nic:
         verdict=found.verdict,
         sign=_VERDICT_SIGNS[found.verdict],
         words=WORDS[found.verdict],
-        remark="RSC is off, as it is meant to be" if off_as_meant(found) else "",
+        remark=_OFF if off_as_meant(found) else "",
+        rests=one_sided(found),
         next_start=short(next_start(found)),
         cause=cause.id if cause else "",
         seen=short(found.finding.seen),
         why=cause.why if cause else "",
-        fix=tuple(short(words) for words in found.fix),
+        fix=tuple(tuple((short(words), code) for words, code in spans) for spans in found.advice),
         notes=tuple(short(note) for note in found.notes),
         facts=tuple(_facts(nic)),
-        ladder=tuple(_step(rung) for rung in found.ladder),
+        ladder=tuple(_step(rung, found) for rung in found.ladder if not is_skipped(rung)),
+        not_asked=short(not_asked(found.ladder)),
         ways=tuple(_ways(nic)),
-        families=tuple(
-            (family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else "")
-            for family, held in found.families.items()
-        ),
+        families=tuple(_family(found, family) for family in found.families),
         raw=(_properties(nic), _virtio(nic), _features(nic)),
         line=line(nic.traffic.means) if isinstance(nic.traffic, Traffic) else None,
     )
+
+
+def _family(found: NicVerdict, family: Family) -> tuple[str, str, str, str]:
+    """A family, its verdict, that in words, and its cause; off is no fault where it is meant."""
+    held = found.families[family]
+    if off_as_meant(found):
+        return family, "skipped", "off", ""
+    return family, held.verdict, WORDS[held.verdict], held.cause.id if held.cause else ""
 
 
 def _facts(nic: NicEvidence) -> list[_Fact]:
@@ -172,7 +203,7 @@ def _facts(nic: NicEvidence) -> list[_Fact]:
         "TAP": nic.tap or "none",
         "interface": nic.kind,
         "model": nic.model or "not told",
-        "rsc": nic.rsc or "not ours",
+        "rsc": nic.rsc or "",
         "purpose": nic.purpose or "",
     }
     if not isinstance(nic.virtio, Unasked):
@@ -183,9 +214,9 @@ def _facts(nic: NicEvidence) -> list[_Fact]:
     return [_Fact(name, short(value)) for name, value in told.items() if value]
 
 
-def _step(rung: Rung) -> _Step:
-    states: list[State] = [rung.states[family] for family in FAMILIES]
-    return _Step(rung.name, tuple((state, SIGNS[state]) for state in states), short(rung.seen))
+def _step(rung: Rung, found: NicVerdict) -> _Step:
+    states = tuple((rung.states[family], *mark(rung.states[family], found)) for family in FAMILIES)
+    return _Step(rung.name, states, short(rung.seen))
 
 
 def _ways(nic: NicEvidence) -> Iterator[_Way]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provision.verify.evidence import NicEvidence
+from provision.verify.judge.guest_rungs import NOT_ASKED, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provision.verify.judge.cause import Verdict
-    from provision.verify.judge.rung import State
+    from provision.verify.judge.rung import Rung, State
     from provision.verify.judge.verdict import NicVerdict
 
 VERDICTS: tuple[Verdict, ...] = ("not-ready", "unknown", "ready")
@@ -26,6 +27,8 @@ COLOURS: dict[str, str] = {
 }
 SIGNS: dict[State, str] = {"pass": "✓", "fail": "✗", "unknown": "?", "skipped": "·"}
 NO_CAUSE = "no cause known"
+_MEANT = ("○", "off")
+"""A rung's sign and word where it fails as it is meant to."""
 
 NAME_CELLS = 40
 TAP_CELLS = 15  # the kernel's IFNAMSIZ
@@ -36,6 +39,33 @@ def off_as_meant(verdict: NicVerdict) -> bool:
     return verdict.evidence.rsc == "false" and verdict.verdict == "ready"
 
 
+def mark(state: State, verdict: NicVerdict) -> tuple[str, str]:
+    """A rung's sign and word: of a NIC whose RSC is off, as it is meant to be, none is a fault."""
+    return _MEANT if state == "fail" and off_as_meant(verdict) else (SIGNS[state], state)
+
+
+def not_asked(ladder: Iterable[Rung]) -> str:
+    """The rungs that were not asked, with why, in a line."""
+    by_why: dict[str, list[str]] = {}
+    for rung in ladder:
+        if is_skipped(rung):
+            by_why.setdefault(rung.seen, []).append(rung.name)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_why.items())
+
+
+def is_skipped(rung: Rung) -> bool:
+    """Whether neither family was asked at it."""
+    return set(rung.states.values()) == {"skipped"}
+
+
+def one_sided(verdict: NicVerdict) -> str:
+    """What a ready verdict rests on where the guest has told nothing; empty where it has, or need not have RSC."""
+    nic = verdict.evidence
+    if verdict.verdict != "ready" or nic.rsc == "false" or not unanswered(nic):
+        return ""
+    return f"host side; {NOT_ASKED if nic.guest is None else 'the guest did not tell'}"
+
+
 def next_start(verdict: NicVerdict) -> str:
     """What its machine's next start will make of a NIC, in words; nothing where that is what runs."""
     found = verdict.definition
@@ -44,7 +74,7 @@ def next_start(verdict: NicVerdict) -> str:
     head = f"at its next start: {found.verdict.upper()}"
     defined = verdict.evidence.definition.next if verdict.evidence.definition else None
     if isinstance(defined, NicEvidence) and defined.rsc != verdict.evidence.rsc:
-        head += f" (rsc: {defined.rsc or 'not ours'})"
+        head += f" (rsc: {defined.rsc})" if defined.rsc else " (without rscvm's mark)"
     if found.verdict == "ready":
         return f"{head}, as far as its definition tells"
     return f"{head}{f', {found.cause.id}' if found.cause else ''}: {found.seen}"

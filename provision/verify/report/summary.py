@@ -1,4 +1,4 @@
-"""Many verdicts at a glance: counts by verdict and cause, and a table with one line a NIC."""
+"""Verdicts at a glance: a table with one line a NIC, and counts by verdict and cause."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.runtime.safe_text import cell
+from provision.runtime.wrapped import wrapped
+from provision.verify.judge.guest_rungs import may_be_windows
 from provision.verify.report.style import (
     COLOURS,
     NAME_CELLS,
@@ -17,11 +19,12 @@ from provision.verify.report.style import (
     next_start,
     nic_name,
     off_as_meant,
+    one_sided,
     several,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.text import Text
 
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
     from provision.verify.judge.verdict import NicVerdict
 
 _GAP = "  "
-_LEAST_SEEN = 8
-"""Columns; where fewer are left, what was seen is left out."""
-_MOST_SEEN = 400
+_LEAST_WHY = 24
+"""Columns; where fewer are left for it there are no columns at all."""
+_MOST_SEEN, _MOST_NAME = 400, 120
+_FEW = 6
+"""NICs; of no more than these the table shows at a glance what would be counted by cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,48 +101,67 @@ def as_object(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
 
 
 def table(verdicts: Sequence[NicVerdict], width: int | None = None) -> list[Text]:
-    """One line a NIC, worst first; cut to so many columns where a terminal has no more."""
-    from rich.cells import cell_len  # noqa: PLC0415 - only where a person reads
-    from rich.text import Text  # noqa: PLC0415
+    """A line a NIC, worst first, or a machine that is off; those that do not count come last.
 
-    ordered = worst_first(verdicts)
-    hosts = several(found.evidence.host for found in ordered)
-    rows = [("verdict", *(["host"] if hosts else []), "NIC", "TAP", "cause")]
-    rows += [_row(found, hosts=hosts) for found in ordered]
-    columns = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rest = _MOST_SEEN if width is None else width - sum(columns) - len(_GAP) * len(columns)
-    seen = ["seen", *(_seen(found) for found in ordered)]
+    On a terminal the last column goes on beneath itself; on one too narrow for columns there are none.
+    """
+    from rich.text import Text  # noqa: PLC0415 - only where a person reads
+
+    hosts = several(found.evidence.host for found in verdicts)
+    meant = {id(found) for found in counted(verdicts)}
+    groups = sorted(_groups(verdicts), key=lambda group: id(group[0]) not in meant)
+    rows = [[Text(name, "dim") for name in ("verdict", "host", "NIC", "TAP", "why")]]
+    rows += [_row(group, meant=id(group[0]) in meant) for group in groups]
+    rows = [row if hosts else [row[0], *row[2:]] for row in rows]
+    columns = [max(row[i].cell_len for row in rows) for i in range(len(rows[0]) - 1)]
+    before = sum(columns) + len(_GAP) * len(columns)
+    if width is not None and width - before < _LEAST_WHY:
+        return [part for row in rows[1:] for part in wrapped(Text(_GAP).join(row), width, len(_GAP))]
     lines: list[Text] = []
-    for i, row in enumerate(rows):
-        cells = [text + " " * (columns[j] - cell_len(text)) for j, text in enumerate(row)]
-        last = cell(seen[i], rest) if rest >= _LEAST_SEEN else ""
-        style = f"bold {COLOURS[ordered[i - 1].verdict]}" if i else "dim"
-        plain = _GAP.join([*cells[1:], last]).rstrip()
-        line = Text.assemble((cells[0], style), _GAP, (plain, "" if i else "dim"))
-        if width is not None:
-            line.truncate(width, overflow="ellipsis")
-        lines.append(line)
+    for row in rows:
+        for text, most in zip(row, columns, strict=False):
+            text.append(" " * (most - text.cell_len))
+        beside = sum(len(text.plain) + len(_GAP) for text in row[:-1])
+        lines += wrapped(Text(_GAP).join(row), width, beside)
+    for line in lines:
+        line.rstrip()
     return lines
 
 
-def _row(found: NicVerdict, *, hosts: bool) -> tuple[str, ...]:
-    nic, cause = found.evidence, found.finding.cause
-    return (
-        found.verdict.upper(),
-        *([cell(nic.host, TAP_CELLS * 2)] if hosts else []),
-        cell(nic_name(nic), NAME_CELLS),
-        cell(nic.tap, TAP_CELLS) if nic.tap else "-",
-        cause.id if cause else "-",
-    )
+def _groups(verdicts: Sequence[NicVerdict]) -> list[list[NicVerdict]]:
+    """Each NIC of what runs by itself, and those of a machine that is off together; worst first."""
+    groups: dict[object, list[NicVerdict]] = {}
+    for found in worst_first(verdicts):
+        nic = found.evidence
+        groups.setdefault((nic.host, nic.machine) if nic.state == "off" else id(found), []).append(found)
+    return [*groups.values()]
 
 
-def _seen(found: NicVerdict) -> str:
+def _row(group: Sequence[NicVerdict], *, meant: bool) -> list[Text]:
+    """Verdict, host, NIC, TAP, and why; of several NICs of a machine that is off by what its next start makes worst."""
+    from rich.text import Text  # noqa: PLC0415
+
+    found = min(group, key=lambda each: (each.definition or each.finding).rank)
+    nic, cause = found.evidence, found.finding.cause if meant else None
+    why = cell(_seen(found, meant=meant), _MOST_SEEN)
+    return [
+        Text(found.verdict.upper(), f"bold {COLOURS[found.verdict]}") if meant else Text("off", "dim"),
+        Text(cell(nic.host, NAME_CELLS)),
+        Text(cell(nic_name(nic) if len(group) == 1 else nic.machine, _MOST_NAME)),
+        Text(cell(nic.tap, TAP_CELLS) if nic.tap else "-"),
+        Text.assemble((cause.id, "bold") if cause else "", ": " if cause and why else "", why),
+    ]
+
+
+def _seen(found: NicVerdict, *, meant: bool) -> str:
+    """What was seen, and what its machine's next start will make of it; of one that is off and not meant the latter alone."""
+    rests, then = one_sided(found), next_start(found)
     now = "RSC is off, as it is meant to be" if off_as_meant(found) else found.finding.seen
-    return "; ".join(filter(None, (now, next_start(found))))
+    return "; ".join(filter(None, (now or (rests and f"({rests})") if meant or not then else "", then)))
 
 
-def counts(verdicts: Sequence[NicVerdict]) -> list[Text]:
-    """The counts by verdict and cause, and where to read on."""
+def counts(verdicts: Sequence[NicVerdict], width: int | None = None) -> list[Text]:
+    """The counts by verdict, of many also by cause, and where to read on."""
     from rich.text import Text  # noqa: PLC0415 - only where a person reads
 
     summary = summed(verdicts)
@@ -150,7 +174,21 @@ def counts(verdicts: Sequence[NicVerdict]) -> list[Text]:
             f"{_GAP}{count:{digits}}{_GAP}{cause or NO_CAUSE}",
         )
         for (verdict, cause), count in summary.causes.items()
+        if len(verdicts) > _FEW
     ]
     if any(cause for _, cause in summary.causes):
         lines.append(Text("`rscvm explain CAUSE` tells why, and what mends it"))
-    return lines
+    lines += map(Text, _of_the_guest(verdicts))
+    return [part for line in lines for part in wrapped(line, width)]
+
+
+def _of_the_guest(verdicts: Sequence[NicVerdict]) -> Iterator[str]:
+    """How to see in a guest what the host's side does not tell."""
+    alone = [found for found in verdicts if one_sided(found)]
+    if not alone:
+        return
+    windows = any(may_be_windows(found.evidence) for found in alone)
+    look = (
+        "in Windows Get-NetAdapterRsc | Format-List tells whether RSC works there (OperationalState True); "
+    )
+    yield f"READY ({one_sided(alone[0])}): {look if windows else ''}`rscvm check --guest` asks it"

@@ -64,25 +64,24 @@ def machine_paused(nic: NicEvidence, _family: Family) -> str:
 @cause(
     "configured",
     Fix(
-        "virsh domif-setlink {machine} {mac} up, and again with --config where its definition has <link state='down'/>",
+        "`virsh domif-setlink {machine} {mac} up`, and again with `--config` where its definition has `<link state='down'/>`",
         "libvirt",
         when=lambda nic: _is_cut(nic, "xml"),
     ),
     Fix(
         "`set_link NAME on` at the human monitor, NAME as `info network` has it",
-        "qemu",
         when=lambda nic: _is_cut(nic, "qemu"),
     ),
-    Fix("ip link set dev {tap} up", when=lambda nic: _is_cut(nic, "tap")),
-    Fix("ip link set dev {tap} master {bridge}", when=lambda nic: _is_cut(nic, "port")),
-    Fix("bridge link set dev {tap} state 3, unless STP holds it", when=lambda nic: _is_cut(nic, "state")),
+    Fix("`ip link set dev {tap} up`", when=lambda nic: _is_cut(nic, "tap")),
+    Fix("`ip link set dev {tap} master {bridge}`", when=lambda nic: _is_cut(nic, "port")),
+    Fix("`bridge link set dev {tap} state 3`, unless STP holds it", when=lambda nic: _is_cut(nic, "state")),
     Fix(
         "wait: STP lets {tap} forward once {bridge}'s forward_delay has passed twice (`ip -d link show {bridge}`)",
         when=lambda nic: _is_cut(nic, "learning"),
     ),
-    Fix("ip link set dev {bridge} up", when=lambda nic: _is_cut(nic, "bridge")),
+    Fix("`ip link set dev {bridge} up`", when=lambda nic: _is_cut(nic, "bridge")),
     Fix(
-        "make {bridge} again, and ip link set dev {tap} master {bridge}; a power cycle of the machine does the latter",
+        "make {bridge} again, and `ip link set dev {tap} master {bridge}`; a power cycle of the machine does the latter",
         when=lambda nic: _is_cut(nic, "missing"),
     ),
     scope="nic",
@@ -98,8 +97,9 @@ def link_down(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "configured",
-    Fix("<model type='virtio'/>", "libvirt"),
-    Fix("-device virtio-net-pci", "qemu"),
+    Fix("`model: virtio` of the NIC, which is the default", "lab"),
+    Fix("`<model type='virtio'/>`", "libvirt"),
+    Fix("`-device virtio-net-pci`", "qemu"),
     Fix("a Windows guest then needs NetKVM from virtio-win", "guest"),
     POWER_CYCLE,
     scope="nic",
@@ -121,21 +121,21 @@ def not_virtio(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "configured",
-    Fix("<model type='virtio'/>", "libvirt", lambda nic: bool(nic.misnamed) or nic.model != "virtio"),
+    Fix("`<model type='virtio'/>`", "libvirt", lambda nic: bool(nic.misnamed) or nic.model != "virtio"),
     Fix("put the NIC on a TAP by `bridge:` or `tap: true`", "lab", _wants_tap),
-    Fix("put the NIC on a TAP by <interface type='bridge'>", "libvirt", _wants_tap),
+    Fix("put the NIC on a TAP by `<interface type='bridge'>`", "libvirt", _wants_tap),
     Fix(
-        "put the NIC on a TAP, and leave out vnet_hdr=off",
+        "put the NIC on a TAP, and leave out `vnet_hdr=off`",
         "qemu",
         lambda nic: _wants_tap(nic) or _has_tap_of_qemus(nic),
     ),
     Fix(
-        "-netdev tap,id=ID,… and -device virtio-net-pci,netdev=ID, which lie back to back, in place of -net or hubport",
+        "`-netdev tap,id=ID,…` and `-device virtio-net-pci,netdev=ID`, which lie back to back, in place of `-net` or `hubport`",
         "qemu",
         lambda nic: nic.kind == "hub",
     ),
     Fix(
-        "-netdev tap,id=ID,… with netdev=ID on the device, which has nothing to send to or receive from",
+        "`-netdev tap,id=ID,…` with `netdev=ID` on the device, which has nothing to send to or receive from",
         "qemu",
         lambda nic: nic.kind == "none",
     ),
@@ -160,8 +160,8 @@ def no_vnet_header(nic: NicEvidence, _family: Family) -> str:
 @cause(
     "configured",
     Fix("take guest_csum, guest_tso4 and guest_tso6 out of `offloads`, and `rsc: false` off the NIC", "lab"),
-    Fix("<driver><guest csum='on' tso4='on' tso6='on'/></driver>", "libvirt"),
-    Fix("guest_csum=on,guest_tso4=on,guest_tso6=on", "qemu"),
+    Fix("`<driver><guest csum='on' tso4='on' tso6='on'/></driver>`", "libvirt"),
+    Fix("`guest_csum=on,guest_tso4=on,guest_tso6=on` of its `-device`", "qemu"),
     POWER_CYCLE,
     seen="QMP, qom-get of guest_csum, guest_tso4 and guest_tso6 at /machine/peripheral/ALIAS; in the live XML "
     "<driver><guest csum= tso4= tso6=/></driver>",
@@ -177,8 +177,9 @@ def guest_offloads_off(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "configured",
-    Fix("an override under the NIC's own `ua-` alias, and <driver name='qemu'/>", "libvirt"),
-    Fix("vhost=off", "qemu"),
+    Fix("`rscvm down --keep-disks` and `rscvm up` make it as `rsc: hck` has it", "lab"),
+    Fix("an override under the NIC's own `ua-` alias, and `<driver name='qemu'/>`", "libvirt"),
+    Fix("`vhost=off` of its `-netdev`", "qemu"),
     POWER_CYCLE,
     scope="beside",
     seen="guest_rsc_ext in the XML's <qemu:override>, beside qom-get of guest_rsc_ext, and in x-query-virtio-status "

@@ -42,7 +42,7 @@ def offload_globally_disabled(nic: NicEvidence, family: Family) -> str:
 
 @windows_reason(
     "NicPropertyDisabled",
-    Fix("in the guest: ethtool -K {adapter} {switch} on", "guest", when_linux),
+    Fix("in the guest: `ethtool -K {adapter} {switch} on`", "guest", when_linux),
 )
 def nic_property_disabled(nic: NicEvidence, family: Family) -> str:
     """RSC is off on the adapter."""

@@ -46,7 +46,7 @@ def _has_small_limits(hop: Hop) -> bool:
 
 
 _ELSEWHERE = Fix(
-    "{device} is in another network namespace, and what is said of it here is to be run there (nsenter --net=FILE)",
+    "{device} is in another network namespace, and what is said of it here is to be run there (`nsenter --net=FILE`)",
     when=_is_there(lambda hop: bool(hop.network)),
 )
 
@@ -65,11 +65,11 @@ def _blamed(nic: NicEvidence, family: Family, blame: Blame) -> str:
         when=_is_there(_has_gro_off),
     ),
     _ELSEWHERE,
-    Fix("ethtool -K {device} gro on", when=_is_there(_has_gro_off)),
-    Fix("ip link set dev {device} xdpgeneric off", when=_is_there(lambda hop: hop.generic_xdp)),
-    Fix("ethtool -K {device} rx-gro-list off", when=_is_there(lambda hop: hop.lists)),
+    Fix("`ethtool -K {device} gro on`", when=_is_there(_has_gro_off)),
+    Fix("`ip link set dev {device} xdpgeneric off`", when=_is_there(lambda hop: hop.generic_xdp)),
+    Fix("`ethtool -K {device} rx-gro-list off`", when=_is_there(lambda hop: hop.lists)),
     Fix(
-        "ip link set dev {device} gro_max_size 65536",
+        "`ip link set dev {device} gro_max_size 65536`",
         when=_is_there(lambda hop: not (hop.lists or hop.generic_xdp or _has_gro_off(hop))),
     ),
     Fix(_KEPT, "lab", _is_there(_has_gro_off)),
@@ -86,17 +86,17 @@ def gro_off(nic: NicEvidence, family: Family) -> str:
     "gathered",
     Fix(f"{_WORKAROUND}; then leave it until the driver is newer", when=_is_there(_has_tso_off)),
     _ELSEWHERE,
-    Fix("ethtool -K {device} tx on sg on tso on", when=_is_there(_has_tso_off)),
+    Fix("`ethtool -K {device} tx on sg on tso on`", when=_is_there(_has_tso_off)),
     Fix(
-        "ip link set dev {device} gso_max_size 65536 gso_max_segs 65535",
+        "`ip link set dev {device} gso_max_size 65536 gso_max_segs 65535`",
         when=_is_there(_has_small_limits),
     ),
     Fix(
-        "tc qdisc del dev {device} root; where a rate is wanted, tbf with a burst of 70 kB or more, htb, or cake with no-split-gso",
+        "`tc qdisc del dev {device} root`; where a rate is wanted, tbf with a burst of 70 kB or more, htb, or cake with no-split-gso",
         when=_is_there(lambda hop: bool(hop.queueing)),
     ),
     Fix(
-        "or let the veth's peer gather them again: ethtool -K PEER gro on",
+        "or let the veth's peer gather them again: `ethtool -K PEER gro on`",
         when=_is_there(lambda hop: hop.is_veth),
     ),
     seen="on the host, along the way: `ethtool -k DEVICE`: `tx-tcp-segmentation: off`, or what it needs; `ip -details link show "

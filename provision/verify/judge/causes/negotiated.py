@@ -31,8 +31,8 @@ def driver_not_loaded(nic: NicEvidence, _family: Family) -> str:
 @cause(
     "negotiated",
     Fix(
-        "in a Windows guest: Set-NetAdapterAdvancedProperty -Name NAME -RegistryKeyword '*RscIPv4' -RegistryValue 1 "
-        "(and '*RscIPv6'); update NetKVM",
+        "in a Windows guest: `Set-NetAdapterAdvancedProperty -Name NAME -RegistryKeyword '*RscIPv4' -RegistryValue 1` "
+        "(and `'*RscIPv6'`); update NetKVM",
         "guest",
         when_windows,
     ),

@@ -18,11 +18,11 @@ _SAMPLE = "on the host, a sample of the frames that leave by the TAP, with their
 
 @cause(
     "observed",
-    f"ethtool -K {{tap}} {MANGLEID} on; that lasts as long as the TAP: `rscvm explain tap-offloads` has how to keep it",
+    f"`ethtool -K {{tap}} {MANGLEID} on`; that lasts as long as the TAP: `rscvm explain tap-offloads` has how to keep it",
     Fix(
         "`mangleid: true` of the NIC keeps it: `rscvm apply` sets it now, and `rscvm up` at each start", "lab"
     ),
-    "or the sender counts its IP IDs, on FreeBSD: sysctl net.inet.ip.rfc6864=0",
+    "or the sender counts its IP IDs, on FreeBSD: `sysctl net.inet.ip.rfc6864=0`",
     seen=f"{_SAMPLE}: one IP ID for all; and `ethtool -k TAP`: `{MANGLEID}: off`",
     source="Linux net/core/dev.c (gso_features_check) and net/ipv4/af_inet.c (inet_gro_receive); measured, kernel 6.18: frames "
     "of 1,510 bytes without, of 13,493 with",

@@ -19,8 +19,8 @@ _BACKENDS = ("vhostuser", "vdpa")
 @cause(
     "offered",
     Fix("take `rsc: hck` off the NIC, or mark the machine `purpose: hck`", "lab"),
-    Fix("remove the <qemu:override> of guest_rsc_ext", "libvirt"),
-    Fix("leave out guest_rsc_ext=on", "qemu"),
+    Fix("remove the `<qemu:override>` of guest_rsc_ext", "libvirt"),
+    Fix("leave out `guest_rsc_ext=on`", "qemu"),
     POWER_CYCLE,
     scope="beside",
     seen=f"{VIRTIO_STATUS}: VIRTIO_NET_F_RSC_EXT in host-features",
@@ -57,7 +57,7 @@ def _harmless(nic: NicEvidence, facts: VirtioFacts) -> str:
     ),
     Fix(
         "switch it on in the vhost-user backend, where that can do it, and power-cycle the machine; OVS-DPDK: "
-        "ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true, and restart ovs-vswitchd",
+        "`ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true`, and restart ovs-vswitchd",
         when=lambda nic: nic.kind == "vhostuser",
     ),
     Fix(

@@ -81,7 +81,7 @@ def _is_silent(nic: NicEvidence) -> bool:
         _is_silent,
     ),
     Fix("the machine's `ask` may name other ways: ssh, winrm", "lab", _is_silent),
-    "or see there yourself: Get-NetAdapterRsc | Format-List, and `rscvm check --from` its output",
+    "or see there yourself: `Get-NetAdapterRsc | Format-List`, and `rscvm check --from` its output",
     unknown=always,
     seen="`rscvm check --guest`: each way into the guest with its own error",
     source="the guest was to be asked, and did not answer",

@@ -27,7 +27,7 @@ _LOST = BY_ID["1630"]
 
 @cause(
     "passed",
-    "the VF's own driver in the guest decides: in a Windows guest Get-NetAdapterRsc of the VF's adapter tells",
+    "the VF's own driver in the guest decides: in a Windows guest `Get-NetAdapterRsc` of the VF's adapter tells",
     "what is said of this NIC holds while the VF is unplugged, as during a migration",
     unknown=always,
     seen=f"live XML: <teaming type='persistent'/>; -device …,failover=on; {VIRTIO_STATUS}: VIRTIO_NET_F_STANDBY in host-features",
@@ -45,7 +45,7 @@ def failover_standby(nic: NicEvidence, _family: Family) -> str:
 
 @cause(
     "passed",
-    Fix("ask a Windows guest itself: Get-NetAdapterRsc | Format-List", "guest", when_windows),
+    Fix("ask a Windows guest itself: `Get-NetAdapterRsc | Format-List`", "guest", when_windows),
     "on a TAP (not on macvtap): `rscvm check … --observe 10` while the guest receives a TCP stream: frames above the MTU show it",
     "a TAP that has gone comes back with a power cycle of its machine",
     unknown=always,
@@ -70,7 +70,7 @@ def loses_checksums(nic: NicEvidence) -> bool:
         f"{_LOST.id}): then leave it, or give the guest fewer processors",
         when=loses_checksums,
     ),
-    "ethtool -K {tap} tx on",
+    "`ethtool -K {tap} tx on`",
     "take `ethtool -K … tx off` out of the script or hook that runs it; a reboot of the guest undoes it too",
     seen=f"{TAP_FEATURES}: `tx-checksum-ip-generic: off`, `tx-tcp-segmentation: off [requested on]`, with the guest's driver running",
     source=f"{TUN_C}; net/core/dev.c (netdev_fix_features): no TSO without checksum; measured, kernel 6.18",
@@ -86,7 +86,7 @@ def host_disabled_checksum(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "ethtool -K {tap} sg on tso on",
+    "`ethtool -K {tap} sg on tso on`",
     seen=f"{TAP_FEATURES}: `tx-scatter-gather: off`; or `tx-tcp-segmentation: off` while the guest's Get-NetAdapterRsc has "
     "OperationalState True",
     source="Linux net/core/dev.c (netdev_fix_features): no TSO without scatter-gather; measured, kernel 6.18; NetKVM drops its "
@@ -111,14 +111,14 @@ def host_disabled_segmentation(nic: NicEvidence, family: Family) -> str:
 @cause(
     "passed",
     Fix(
-        "in a Windows guest Get-NetAdapterRsc tells why (FailureReason); Enable-NetAdapterRsc where it was switched off by hand",
+        "in a Windows guest `Get-NetAdapterRsc` tells why (FailureReason); `Enable-NetAdapterRsc` where it was switched off by hand",
         "guest",
         when_windows,
     ),
-    Fix("in a Linux guest: ethtool -K DEVICE rx-gro-hw on", "guest", may_be_linux),
+    Fix("in a Linux guest: `ethtool -K DEVICE rx-gro-hw on`", "guest", may_be_linux),
     Fix(
         "`ethtool -K TAP tso off` by hand leaves the same: end `rscvm hck enforce` if it runs, which undoes what follows at once; "
-        "ethtool -K {tap} tx on tso on; TSO stays off where the guest dropped it; then ethtool -K {tap} tx off",
+        "`ethtool -K {tap} tx on tso on`; TSO stays off where the guest dropped it; then `ethtool -K {tap} tx off`",
         when=lambda nic: nic.hck,
     ),
     ASK,
@@ -148,9 +148,11 @@ def guest_disabled_rsc(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "ethtool -K {tap} tx on sg on tso on: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
+    "`ethtool -K {tap} tx on sg on tso on`: if it takes, the host had done it; if TSO stays `off [requested on]`, the guest did",
     Fix(
-        "in a Windows guest Get-NetAdapterRsc tells why it dropped it (FailureReason)", "guest", when_windows
+        "in a Windows guest `Get-NetAdapterRsc` tells why it dropped it (FailureReason)",
+        "guest",
+        when_windows,
     ),
     ASK,
     seen=f"{TAP_FEATURES}: `tx-tcp-segmentation: off` or `tx-tcp6-segmentation: off`, whatever tcp-segmentation-offload says",
@@ -169,7 +171,7 @@ def tap_segmentation_off(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "ip link set dev {tap} gso_max_size 65536 gso_max_segs 65535",
+    "`ip link set dev {tap} gso_max_size 65536 gso_max_segs 65535`",
     "take out of the script or hook what sets it; a TAP that is made anew has the limits that are meant",
     seen="on the host, `ip -details link show TAP`: gso_max_size, gso_max_segs, gso_ipv4_max_size",
     source="Linux net/core/dev.c (gso_features_check): what exceeds a limit is cut to the MSS, not to the limit; measured, kernel 6.18",
@@ -182,8 +184,8 @@ def segment_limit(nic: NicEvidence, family: Family) -> str:
 
 @cause(
     "passed",
-    "tc qdisc del dev {tap} root: where a rate is wanted, tbf with a burst of 70 kB or more, htb, or cake with no-split-gso",
-    Fix("<bandwidth> sets htb, which leaves frames whole", "libvirt"),
+    "`tc qdisc del dev {tap} root`: where a rate is wanted, tbf with a burst of 70 kB or more, htb, or cake with no-split-gso",
+    Fix("`<bandwidth>` sets htb, which leaves frames whole", "libvirt"),
     seen="on the host, `tc -json qdisc show dev TAP`: tbf with a burst below 65,536 bytes, cake with split_gso",
     source="Linux net/sched/sch_tbf.c (tbf_enqueue), sch_cake.c (CAKE_FLAG_SPLIT_GSO); measured with tbf, kernel 6.18",
 )
@@ -201,7 +203,7 @@ def _cut(nic: NicEvidence, family: Family) -> tuple[str, str]:
 
 @cause(
     "passed",
-    "ethtool -K {tap} tx off, again after each start of the guest's driver",
+    "`ethtool -K {tap} tx off`, again after each start of the guest's driver",
     "of a lab's machines `rscvm hck enforce LAB` does that while tests run",
     "let one check ask every machine on its bridge: where none of them can send with offloads, nor anything else there, this is no fault",
     scope="beside",
