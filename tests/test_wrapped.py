@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,23 +66,54 @@ def test_colours_stay_where_they_are() -> None:
     assert second.spans == []
 
 
-@pytest.mark.parametrize(("said", "widest"), [("40", 40), ("", None), ("wide", None)])
-def test_a_width_that_the_environment_says_holds_also_where_there_is_no_terminal(
-    said: str, widest: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", said)
-    Output().show([Text("word " * 30)])
-    Output().prose("word " * 30)
-    Output().line("word " * 30)
-    shown = capsys.readouterr().out.splitlines()
-    Output().say("word " * 30)
-    complain("word " * 30, hint="word " * 30)
-    told = capsys.readouterr().err.splitlines()
+class Terminal(io.StringIO):
+    """Where somebody reads."""
 
-    assert Output().width == widest
-    for lines_ in (shown, told):
-        assert max(map(len, lines_)) <= (widest or 160)
-        assert (len(lines_) > 3) == bool(widest)
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Terminal]:
+    """Makes a terminal of so many columns of stdout and stderr."""
+
+    def made(columns: int) -> Terminal:
+        found = Terminal()
+        monkeypatch.setattr(sys, "stdout", found)
+        monkeypatch.setattr(sys, "stderr", found)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        return found
+
+    return made
+
+
+def said(output: Output) -> None:
+    output.show([Text("word " * 30)])
+    output.prose("word " * 30)
+    output.line("word " * 30)
+    output.say("word " * 30)
+    complain("word " * 30, hint="word " * 30)
+
+
+def test_whatever_is_said_fits_the_terminal(terminal: Callable[[int], Terminal]) -> None:
+    there = terminal(40)
+    said(Output(color="never"))
+
+    shown = there.getvalue().splitlines()
+    assert max(map(len, shown)) <= 40
+    assert len(shown) >= 6 * 4
+
+
+def test_where_there_is_no_terminal_lines_are_whole_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python's readline has COLUMNS in the environment of all that is started."""
+    monkeypatch.setenv("COLUMNS", "40")
+    said(Output())
+
+    told = capsys.readouterr()
+    assert Output().width is None
+    assert (len(told.out.splitlines()), len(told.err.splitlines())) == (3, 3)
 
 
 TOPIC = """# A heading that is longer than the terminal has columns
@@ -99,14 +134,14 @@ exit 0
 
 
 def test_paragraphs_of_a_document_are_wrapped_and_what_is_to_be_copied_stays_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    terminal: Callable[[int], Terminal], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Output().document(TOPIC)
     assert capsys.readouterr().out == TOPIC
 
-    monkeypatch.setenv("COLUMNS", "30")
+    there = terminal(30)
     Output().document(TOPIC)
-    shown = capsys.readouterr().out.splitlines()
+    shown = there.getvalue().splitlines()
 
     kept = [line for line in TOPIC.splitlines() if line.startswith(("#", "|", "     ", "exit"))]
     assert [line for line in shown if line in kept] == kept
@@ -116,11 +151,11 @@ def test_paragraphs_of_a_document_are_wrapped_and_what_is_to_be_copied_stays_as_
 
 @pytest.mark.parametrize("topic", [*TOPICS])
 def test_nothing_of_a_topic_is_lost_on_a_terminal(
-    topic: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    topic: str, terminal: Callable[[int], Terminal], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["explain", topic]) == 0
     whole = capsys.readouterr().out
-    monkeypatch.setenv("COLUMNS", "80")
+    there = terminal(80)
     assert run(["explain", topic]) == 0
 
-    assert capsys.readouterr().out.split() == whole.split()
+    assert there.getvalue().split() == whole.split()

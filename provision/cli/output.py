@@ -40,9 +40,11 @@ def _printable(text: str, *, margin: str = "  ") -> str:
 
 
 def _columns(stream: TextIO) -> int | None:
-    """The columns of the terminal that a stream goes to, also where COLUMNS says so, as of `watch`; None: there are none."""
-    told = os.environ.get("COLUMNS", "").isdecimal()
-    return shutil.get_terminal_size().columns if told or stream.isatty() else None
+    """The columns of the terminal that a stream goes to; None where it goes to none.
+
+    COLUMNS alone says nothing: whoever uses readline, as Python's prompt does, hands it to all that it starts.
+    """
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def _fitted(text: str) -> str:
