@@ -13,6 +13,7 @@ from provision.runtime.errors import RequestError
 from provision.runtime.protocols import Domain
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import MachineSource, domain_source
+from provision.verify.collect.traffic import SCRIPTS
 from provision.verify.evidence import NicEvidence, Traffic, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from tests.builders import FakeEdges, FakeHost, nic, virtio
@@ -154,18 +155,23 @@ class Streaming(TellingHost):
         timeout: float = 60,
         until_failure: bool = False,
     ) -> list[Result]:
-        self.looks += 1
-        sent = {"bytes": self.looks * 5000 * 1514, "packets": self.looks * 5000}
-        link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500, "stats64": {"tx": sent}}
-        told = {"ip": json.dumps([link]), "cat": f"{self.looks}.00 0.00"}
+        told = dict(zip(("cat", "ip"), self._counters(), strict=True))
         answers = super().run_all(runs, timeout=timeout, until_failure=until_failure)
         return [
             replace(answer, out=told.get(run.argv[0], answer.out))
             for run, answer in zip(runs, answers, strict=True)
         ]
 
+    def _counters(self) -> tuple[str, str]:
+        self.looks += 1
+        sent = {"bytes": self.looks * 5000 * 1514, "packets": self.looks * 5000}
+        link = {"ifname": "tap0", "flags": ["UP"], "mtu": 1500, "stats64": {"tx": sent}}
+        return f"{self.looks}.00 0.00", json.dumps([link])
+
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         answer = super().run(argv, stdin=stdin, timeout=timeout)
+        if SCRIPTS["counters"] in argv:
+            return replace(answer, out="\n".join(self._counters()))
         return answer if argv[0] == "sh" else replace(answer, status=0, out=RECORDED["gro-off"].read_text())
 
 

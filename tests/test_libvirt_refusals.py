@@ -28,6 +28,7 @@ NO_AGENT = (
 
 def error(code: int, number: int = -1, domain: int = 0) -> libvirt.libvirtError:
     """An error as libvirt's binding has it; composed."""
+    libvirt.virResetLastError()  # else its words are those of the last call that failed in this thread
     made = libvirt.libvirtError(NO_AGENT)
     made.err = (code, domain, NO_AGENT, libvirt.VIR_ERR_ERROR, None, None, None, number, -1)
     return made

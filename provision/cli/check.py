@@ -191,19 +191,28 @@ def check(output: Output, /, **options: Any) -> int:
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
-    running = [found for found in verdicts if found.verdict == "unknown" and found.evidence.state != "off"]
-    if running and asked.is_here and os.geteuid() != 0:
-        output.say("root may ask more of QEMU and of this host: sudo")
     if nothing is not None:
         nothing.say()
-    elif not errors and (unseen := asked.machines.named - {each.evidence.machine for each in found}):
+    elif not errors:
+        _say_what_is_not_seen(output, asked, found)
+    # Last: what was seen is shown also where it cannot be written.
+    _write(output, verdicts, errors, asked, nothing)
+    return worst(outcomes, status)
+
+
+def _say_what_is_not_seen(output: Output, asked: _Asked, found: Sequence[NicVerdict]) -> None:
+    """What root would see, and machines that were named and have no NIC."""
+    if asked.is_here and os.geteuid() != 0 and any(_is_open(each) for each in found):
+        output.say("root may ask more of QEMU and of this host: sudo")
+    if unseen := asked.machines.named - {each.evidence.machine for each in found}:
         from provision.cli.nothing import without_nic
 
         output.say(without_nic(sorted(unseen)))
-    _write(
-        output, verdicts, errors, asked, nothing
-    )  # last: what was seen is shown also where it cannot be written
-    return worst(outcomes, status)
+
+
+def _is_open(found: NicVerdict) -> bool:
+    """Whether it runs, and is unknown."""
+    return found.verdict == "unknown" and found.evidence.state != "off"
 
 
 def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:

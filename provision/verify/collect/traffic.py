@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from provision.host.read.devices import LINKS
-from provision.runtime.questions import ask
+from provision.facts.ip import parse_links
+from provision.runtime.command import shell
+from provision.runtime.errors import reading
 from provision.tables.backends import INTERFACES
-from provision.verify.collect.host_devices import UPTIME
 from provision.verify.collect.sampling import place
 from provision.verify.evidence import Traffic, Unasked
 
@@ -32,13 +32,21 @@ class Counters:
     links: Mapping[str, Link]
 
 
+_SCRIPT = """
+cat /proc/uptime && ip -json -stats link
+"""
+SCRIPTS = {"counters": _SCRIPT}
+"""Every constant script above, for the linter."""
+
+
 def read_counters(runner: Runner) -> Counters:
     """Those of our own network namespace, now.
 
     :raise HostError: when they cannot be read.
     """
-    answers = ask(runner, (LINKS, UPTIME))
-    return Counters(answers[UPTIME], answers[LINKS])
+    uptime, _, links = runner.run(shell(_SCRIPT).argv).check().out.partition("\n")
+    with reading("a host's counters", uptime):
+        return Counters(float(uptime.split(maxsplit=1)[0]), parse_links(links))
 
 
 def with_traffic(
