@@ -137,3 +137,13 @@ def test_whoever_reads_neither_stream_changes_no_status() -> None:
 
     assert done.returncode == 2
     assert signal.SIGPIPE  # a full disk, and not a reader that has gone: that is 141
+
+
+@pytest.mark.parametrize("words", [[], ["hck"], ["export"]])
+def test_without_a_command_there_is_the_help_and_no_error_in_its_place(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its status is click's, which was 0 before 8.2."""
+    assert run(words) in (0, 2)
+    said = capsys.readouterr()
+    assert (said.out + said.err).startswith("Usage: rscvm")

@@ -49,8 +49,14 @@ def interrupted(error: BaseException | None) -> Ended:
     return INTERRUPTED
 
 
+_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""Where no command is named, click makes an error of the help since 8.2."""
+
+
 def ended_by(error: Exception) -> Ended:
     """What an error comes to."""
+    if isinstance(error, _HELP):
+        return Ended(str(error), "", 2, verbatim=True)
     match error:
         case click.ClickException():
             where = getattr(error, "ctx", None)

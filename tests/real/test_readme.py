@@ -15,9 +15,7 @@ README = (ROOT / "README.md").read_text()
 
 def block(language: str, place: str) -> str:
     """The first block of code of that language after these words."""
-    found = re.search(
-        rf"^```{language}\n(.*?)^```$", README[README.index(place) :], re.MULTILINE | re.DOTALL
-    )
+    found = re.search(rf"^```{language}\n(.*?)^```$", README[README.index(place) :], re.MULTILINE | re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -25,17 +23,22 @@ def block(language: str, place: str) -> str:
 def test_the_first_screen_is_that_of_three_domains_of_which_two_are_broken(with_libvirt: Hypervisor) -> None:
     host = with_libvirt
     host.output(["ip", "link", "add", "br0", "up", "type", "bridge"])
-    for number, (name, more) in enumerate({"mail": "", "web": "", "files": "<driver><guest tso4='off' tso6='off'/></driver>"}.items()):
+    for number, (name, more) in enumerate(
+        {"mail": "", "web": "", "files": "<driver><guest tso4='off' tso6='off'/></driver>"}.items()
+    ):
         define(host, domain(name, interface(more=f"<mac address='52:54:00:0a:09:0{number}'/>{more}")))
         host.virsh("start", name)
     settled(host, {"mail.net0": "ready", "web.net0": "ready", "files.net0": "guest-offloads-off"})
     host.output(["ethtool", "-K", "vnet1", "tx", "off"])
 
-    shown = block("console", "# rscvm").split("$ sudo rscvm check\n")[1].split("$ ")[0]
+    shown, *after = block("console", "# rscvm").split("$ sudo rscvm check\n")[1].split("$ ")
     done = rscvm(host, "check")
 
     assert done.returncode == 1
     assert done.stdout.split("\n\n")[0] == shown.strip()
+    for line in after:
+        words = line.split("#")[0].removeprefix("sudo ").split()
+        assert (words[0], rscvm(host, *words[1:]).returncode) == ("rscvm", 0)
 
 
 def test_the_example_prints_what_the_readme_says(hypervisor: Hypervisor, tmp_path: Path) -> None:
