@@ -116,7 +116,7 @@ def test_validate_says_every_fault_as_compilers_do(
         (["render"], "Missing argument 'LAB'"),
         (
             ["render", "/nowhere/lab.yaml"],
-            "cannot read the lab file /nowhere/lab.yaml: No such file or directory",
+            "there is no lab file /nowhere/lab.yaml",
         ),
         (["render", "LAB", "nobody"], "no machine nobody in this lab file"),
         (["render", "LAB", "windows", "--as", "argv"], "cannot be started by QEMU alone"),

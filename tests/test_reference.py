@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import pytest
 
 from provision.cli import rscvm
 
@@ -63,3 +64,29 @@ def test_every_document_is_there() -> None:
     printed = {name for text in sources for name in re.findall(r'"schema": "(rscvm/[a-z-]+/\d)"', text)}
 
     assert printed <= documents
+
+
+DOCS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "bench" / "README.md",
+]
+
+
+def anchors(path: Path) -> set[str]:
+    """What a page's headings are called by, as forges make it of them."""
+    heads = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.casefold()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file) if file else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target

@@ -156,7 +156,9 @@ def bench(output: Output, /, **options: Any) -> int:
     if asked.connect is None and asked.names:
         refuse_no_file(output, "bench", asked.names)
     asked.check()
-    with _machine(output, asked) as (session, source):
+    from provision.cli.progress import progress
+
+    with progress(output), _machine(output, asked) as (session, source):
         from provision.verbs.bench.bench import bench as measure
 
         known = session.lab.machines.get(asked.names[-1])
@@ -222,17 +224,23 @@ def _shown(output: Output, asked: _Asked, found: Benched) -> int:
         complain(f"nothing was measured: {known}")
         return status
     from provision.verify.report.gain_text import as_json, as_text, exit_status
+    from provision.verify.report.gain_text import missed as why_missed
 
+    trouble = found.trouble
+    if trouble is not None:
+        gain = replace(gain, notes=(*gain.notes, str(trouble)))
+        found = replace(found, gain=gain)
     if asked.as_json:
-        output.json(as_json(gain))
+        row = {"host": gain.host, "message": str(trouble), "hint": trouble.hint} if trouble else None
+        output.json({**as_json(gain), **({"errors": [row]} if row else {})})
     elif not alone:
         output.show(as_text(gain))
     _write(asked, found)
-    if found.trouble is not None:
-        complain(str(found.trouble), hint=found.trouble.hint)
-        return found.trouble.status
+    if trouble is not None:
+        complain(str(trouble), hint=trouble.hint)
+        return trouble.status
     if missed := exit_status(gain, asked.min_gain):
-        complain(f"the gain is {gain.least_ratio:.4f}, and {asked.min_gain:g} was the least (--min-gain)")
+        complain(f"{why_missed(gain, asked.min_gain or 0)} (--min-gain)")
     return missed
 
 
@@ -251,7 +259,8 @@ def _write(asked: _Asked, found: Benched) -> None:
 
     when, gain = datetime.now(UTC), found.gain
     if asked.junit is not None:
-        text = gain_junit(gain, when, asked.min_gain) if gain else as_junit([found.verdict], when)
+        failed = str(found.trouble or "")
+        text = gain_junit(gain, when, asked.min_gain, failed) if gain else as_junit([found.verdict], when)
         write_text(asked.junit, text)
     if asked.html is not None:
         title = "rscvm bench: not measured"

@@ -16,6 +16,7 @@ from provision.cli.output import Output, complain
 from provision.cli.page import Page
 from provision.cli.targets import Machines, sources_of
 from provision.edges.files.write import write_text
+from provision.edges.uri import LOCAL
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
@@ -51,11 +52,6 @@ class _Asked:
     def machines(self) -> Machines:
         """Which are meant."""
         return Machines(self.names, self.connect, self.qmp, self.host)
-
-    @property
-    def is_here(self) -> bool:
-        """Whether this host is asked itself."""
-        return not (self.source or self.connect or self.host)
 
     def check(self) -> None:
         """Hold them against each other.
@@ -202,7 +198,7 @@ def check(output: Output, /, **options: Any) -> int:
 
 def _say_what_is_not_seen(output: Output, asked: _Asked, found: Sequence[NicVerdict]) -> None:
     """What root would see, and machines that were named and have no NIC."""
-    if asked.is_here and os.geteuid() != 0 and any(_is_open(each) for each in found):
+    if os.geteuid() != 0 and not asked.source and any(_is_open(each) for each in found):
         output.say("root may ask more of QEMU and of this host: sudo")
     if unseen := asked.machines.named - {each.evidence.machine for each in found}:
         from provision.cli.nothing import without_nic
@@ -211,8 +207,8 @@ def _say_what_is_not_seen(output: Output, asked: _Asked, found: Sequence[NicVerd
 
 
 def _is_open(found: NicVerdict) -> bool:
-    """Whether it runs, and is unknown."""
-    return found.verdict == "unknown" and found.evidence.state != "off"
+    """Whether it runs on this host, and is unknown."""
+    return (found.verdict, found.evidence.host) == ("unknown", LOCAL) and found.evidence.state != "off"
 
 
 def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:

@@ -11,6 +11,7 @@ from provision.cli.fleet import errors_of, on_hosts, raise_or_tell, worst
 from provision.cli.libvirts import located, named_domains, reached, refuse_no_file
 from provision.cli.output import Output, complain
 from provision.cli.selection import by_host, chosen
+from provision.edges.uri import reach
 from provision.lab.file import read_lab
 from provision.runtime.errors import RequestError, RscvmError
 
@@ -141,7 +142,9 @@ def _fix_domains(
         try:
             outcomes.append(_fix_domain(output, each, look, wait, dry_run=dry_run))
         except RscvmError as error:
-            outcomes.append(Outcome(each[2], error=error))
+            if len(which) > 1:
+                output.say(f"{each[2]} at {each[0]} is not fixed:")
+            outcomes.append(Outcome(reach(*each[:2]).name, error=error))
         except KeyboardInterrupt:
             for done in which[: len(outcomes)]:
                 output.say(f"{done[2]} at {done[0]}: was through before the interruption, and stays so")

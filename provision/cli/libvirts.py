@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.edges.uri import reach, system_uri
+from provision.lab.file import near_lab_file
 from provision.runtime.errors import RequestError, RscvmError
 from provision.runtime.near_names import did_you_mean, near_names
 from provision.runtime.safe_text import short
@@ -185,7 +186,7 @@ def _meant(output: Output, command: str, names: Sequence[str]) -> str:
     """What may have been meant by a lab file that is not there: another file, or a domain of libvirt's own choice."""
     first, *more = names
     if "/" in first or first.endswith((".yaml", ".yml")):
-        return _near_file(Path(first))
+        return near_lab_file(Path(first))
 
     def words(uri: str, name: str) -> str:
         return f"`rscvm {command} --connect {short(shlex.join([uri, name, *more]), _LONGEST)}`"
@@ -209,11 +210,3 @@ def _meant(output: Output, command: str, names: Sequence[str]) -> str:
     if silent:
         return f"for a domain of libvirt's: {words(silent[-1], first)}"
     return f"nor is there a domain of that name at {short(own, _LONGEST)}"
-
-
-def _near_file(path: Path) -> str:
-    try:
-        there = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
-    except OSError:
-        return ""
-    return did_you_mean(path.name, there).strip()

@@ -15,6 +15,7 @@ from provision.host.read.host import read_host
 from provision.lab.paths import LabPaths
 from provision.runtime.command import Run
 from provision.runtime.errors import HostError, LostError
+from provision.runtime.given_back import given_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from provision.runtime.command import Say
     from provision.verify.evidence import NicEvidence
 
+_STATUS = "`rscvm status` tells how it is"
 _GUEST = "guest_"
 """What the names of the offloads begin with that a device offers its guest for receiving."""
 
@@ -45,14 +47,19 @@ def without_offloads(session: HostSession, nic: NicEvidence, lasting: int, say: 
     whole = all(isinstance(action, Run) for action in step.undo)
     steps = (deadman_step(path, (step,), lasting), step) if whole else (step,)
     begun: list[Step] = []
+
+    def give() -> None:
+        said: list[str] = []
+        if not undo_steps(session.edges, begun, said.append):
+            raise HostError(f"{nic.machine} does not run as before: {'; '.join(said)}", hint=_STATUS)
+
     try:
-        run_steps(session.edges, steps, say, begun)
-        yield
+        with given_back(give, say):
+            run_steps(session.edges, steps, say, begun)
+            yield
     except LostError as error:
-        back = f"{session.host} itself starts it as it was" if whole else "`rscvm status` tells how it is"
+        back = f"{session.host} itself starts it as it was" if whole else _STATUS
         raise HostError(f"lost while {nic.machine} ran with `rsc: false`: {error}", hint=back) from error
-    finally:
-        undo_steps(session.edges, begun, say)
 
 
 def reference_step(lab: Lab, name: str, nic: str, state: HostState) -> Step:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_tree import attribute, read_domain
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError
+from provision.runtime.given_back import given_back
 from provision.runtime.interrupt import shield
 from provision.tables.offloads import BY_NAME
 from provision.verbs.fix.domain_edit import SetValue
@@ -53,13 +54,14 @@ def domain_without_offloads(
             with shield():
                 libvirt.define(kept.xml)
         raise
-    try:
+
+    def give() -> None:
+        libvirt.define(kept.xml)
+        say(f"defined {name} as it was; waiting up to {seconds:.0f} s for its guest to shut down")
+        power_cycle(libvirt, name, None, Deadline(seconds), say)
+
+    with given_back(give, say):
         yield
-    finally:
-        with shield():
-            libvirt.define(kept.xml)
-            say(f"defined {name} as it was; waiting up to {seconds:.0f} s for its guest to shut down")
-            power_cycle(libvirt, name, None, Deadline(seconds), say)
 
 
 def _edits(domain: Domain, nic: NicEvidence) -> list[SetValue]:

@@ -14,7 +14,7 @@ from provision.lab.paths import LabPaths
 from provision.runtime.command import shell
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import HostError, LostError, WaitedError
-from provision.runtime.interrupt import shield
+from provision.runtime.given_back import given_back
 from provision.runtime.questions import ask
 
 if TYPE_CHECKING:
@@ -66,21 +66,9 @@ def switched_off(
     off = _off_step(session.host, nic, found)
     steps = deadman_step(LabPaths(session.lab.state_dir, session.lab.name).undo, (off,), lasting), off
     begun: list[Step] = []
-    try:
+    with given_back(lambda: _give_back(session, steps, begun, say), say):
         run_steps(session.edges, steps, lambda _: None, begun)
         yield
-    except BaseException as error:
-        try:
-            _give_back(session, steps, begun, say)
-        except LostError:
-            pass  # the host gives back by itself, and whoever catches the first error sees to that
-        except HostError as trouble:
-            if isinstance(error, KeyboardInterrupt):
-                raise KeyboardInterrupt from trouble
-            raise
-        raise
-    else:
-        _give_back(session, steps, begun, say)
 
 
 def _give_back(session: HostSession, steps: tuple[Step, Step], begun: Sequence[Step], say: Say) -> None:
@@ -89,19 +77,18 @@ def _give_back(session: HostSession, steps: tuple[Step, Step], begun: Sequence[S
     :raise HostError: when it does not take; the host tries again then, at its time.
     """
     armed, off = steps
-    with shield():
-        try:
-            for action in off.undo if off in begun else ():
-                perform(session.edges, session.host, action)
-        except LostError:
-            raise
-        except HostError as error:
-            tap = off.devices[0]
-            raise HostError(
-                f"{tap} was not given its checksum and TSO back: {error}",
-                hint=f"`ethtool -K {tap} tx on` on {session.host}; it tries that itself once more, soon",
-            ) from error
-        undo_steps(session.edges, [step for step in begun if step is armed], say)
+    try:
+        for action in off.undo if off in begun else ():
+            perform(session.edges, session.host, action)
+    except LostError:
+        raise
+    except HostError as error:
+        tap = off.devices[0]
+        raise HostError(
+            f"{tap} was not given its checksum and TSO back: {error}",
+            hint=f"`ethtool -K {tap} tx on` on {session.host}; it tries that itself once more, soon",
+        ) from error
+    undo_steps(session.edges, [step for step in begun if step is armed], say)
 
 
 def _off_step(host: str, nic: NicEvidence, found: Reading) -> Step:

@@ -63,6 +63,12 @@ def exit_status(gain: Gain, least: float | None) -> int:
     return int(least is not None and gain.least_ratio < least)
 
 
+def missed(gain: Gain, least: float) -> str:
+    """By what it is less than it has to be."""
+    where = "live" if gain.least_ratio == gain.ratio.median else "to the device without it"
+    return f"the gain is {gain.least_ratio:.4g} {where}, and {least:g} was the least"
+
+
 def sides(gain: Gain) -> Iterator[Side]:
     """Of each kind of leg that there is, all of them."""
     yield from (side for side in map(gain.side, NAMES) if side is not None)
