@@ -33,7 +33,7 @@ def default_uri() -> str:
 
 
 def _opened() -> str:
-    connection = binding().open(None)
+    connection = binding().openReadOnly(None)  # for which nobody is asked for a password
     try:
         return str(connection.getURI())
     finally:
