@@ -72,7 +72,7 @@ def test_a_faulty_lab_tells_every_fault(tmp_path: Path) -> None:
 
     with pytest.raises(LabFileError) as caught:
         load_lab(path)
-    with pytest.raises(RequestError, match="cannot read the lab file"):
+    with pytest.raises(RequestError, match="there is no lab file"):
         load_lab(tmp_path / "none.yaml")
     with pytest.raises(RequestError, match="no machine x in this lab"):
         render_domain(load_lab(LAB, {"INITRD": "/srv/initrd.gz"}), "x")

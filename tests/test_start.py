@@ -43,7 +43,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_render_loads_neither_libvirt_nor_ssh_nor_rich(lab: Path) -> None:
-    assert loaded_by("render", str(lab), "dut") == {"pydantic", "ruamel.yaml", "jinja2"}
+    """Older pydantic loads traceback by itself."""
+    assert loaded_by("render", str(lab), "dut") - {"traceback"} == {"pydantic", "ruamel.yaml", "jinja2"}
 
 
 def test_python_looks_for_garbage_neither_in_a_render_nor_at_its_end(lab: Path) -> None:
