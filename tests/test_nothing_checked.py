@@ -54,11 +54,19 @@ def test_the_document_says_how_many_were_checked() -> None:
 
 
 def test_a_sentence_tells_what_did_not_count() -> None:
-    assert (
-        summed([ready(), OFF]).sentence
-        == "2 NICs: 1 unknown, 1 ready (1 of machines that are off, not counted)"
-    )
+    assert summed([ready(), OFF]).sentence == "2 NICs: 1 ready, 1 off"
     assert summed([OFF]).sentence == "1 NIC: 1 unknown"
+    assert as_json([ready(), OFF])["summary"]["unknown"] == 1  # a document's counts are of all
+
+
+def test_a_page_tells_what_did_not_count_as_the_table_does() -> None:
+    page = as_html([ready(), OFF], when=WHEN, title="check")
+
+    assert "2 NICs: 1 ready, 1 off." in page
+    assert "</span> off</span>" in page
+    assert as_html([ready()], when=WHEN, title="check").count("</span> off</span>") == 0
+    assert page.count("</span> unknown</span>") == 1  # the count of those, which is 0
+    assert '<td class="number">' not in page  # nothing by cause
 
 
 def test_a_page_says_why_it_is_empty() -> None:

@@ -17,6 +17,7 @@ from provision.verify.report.document import as_json
 from provision.verify.report.summary import summed, table, worst_first
 from provision.verify.report.text import as_text, shown
 from tests.builders import virtio
+from tests.frames import traffic
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
 
 Golden = Callable[[str, str], None]
@@ -115,6 +116,21 @@ def test_a_machine_that_is_off_is_one_line_however_many_nics_it_has() -> None:
 
     assert [line.split()[:2] for line in lines[1:3]] == [["NOT-READY", "vm.net0"], ["off", "spare"]]
     assert "spare" not in "\n".join(lines[3:])
+
+
+def test_what_was_seen_of_the_traffic_to_a_nic_whose_ladder_is_not_shown_is_a_line() -> None:
+    busy = ready(traffic=traffic(None, size=9000))
+    idle = ready(machine="idle", traffic=replace(traffic(None), frames=0, octets=0))
+    cut = broken(traffic=traffic(None))
+
+    lines = plain([busy, idle, cut, off(machine="spare", traffic=Unasked("the machine is not running"))])
+
+    before = lines.index("") + 1
+    told = [line for line in lines[before:] if "the host handed on" in line]
+    assert told[0].startswith(f"idle.net0: {idle.ladder[-1].seen}")
+    assert told[1].startswith(f"vm.net0: {busy.ladder[-1].seen}")
+    assert [line.split()[0] for line in told[2:]] == ["observed"]
+    assert not [line for line in plain([ready()]) if "watched" in line]
 
 
 def test_rungs_that_were_not_asked_are_one_line() -> None:
