@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.cli.nothing import without_nic
+from provision.cli.nothing import those_off, without_nic
 from provision.cli.targets import Machines
 from provision.edges.uri import system_uri
 from provision.runtime.protocols import Domain
@@ -103,6 +103,21 @@ def test_a_source_tells_machines_that_have_no_nic() -> None:
 )
 def test_machines_without_nic_are_named(machines: list[str], words: str) -> None:
     assert without_nic(machines) == words
+
+
+@pytest.mark.parametrize(
+    ("found", "uri"),
+    [
+        ([ready(defined_in="libvirt"), ready(defined_in="qemu")], "qemu:///system"),
+        ([ready(defined_in="libvirt", host="hv1"), ready(defined_in="libvirt")], "URI"),
+        ([ready(defined_in="qemu")], None),
+    ],
+)
+def test_where_those_that_are_off_are_told_is_said_where_there_is_a_libvirt(
+    found: list[NicVerdict], uri: str | None
+) -> None:
+    said = f"machines that are off are not in this: `rscvm check --connect {uri}` has libvirt's"
+    assert those_off(found) == (said if uri else "")
 
 
 @pytest.mark.parametrize(

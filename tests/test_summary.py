@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from provision.cli.libvirts import with_asking
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
 from provision.runtime.safe_text import cell
-from provision.verify.evidence import FAMILIES, AskedGuest, Unasked
+from provision.verify.evidence import FAMILIES, AskedGuest, Owner, Unasked
 from provision.verify.report.document import as_json
 from provision.verify.report.summary import summed, table, worst_first
 from provision.verify.report.text import as_text, shown
@@ -154,6 +155,27 @@ def test_a_verdict_of_the_hosts_side_alone_says_so_and_what_to_run_in_windows() 
         "READY (host side; the guest was not asked): in Windows Get-NetAdapterRsc | Format-List" in alone[-1]
     )
     assert "Windows" not in plain([ready()])[-1]  # its driver took GUEST_ECN
+
+
+@pytest.mark.parametrize(
+    ("reached", "command"),
+    [
+        ((), "rscvm check --guest"),
+        (("lab.yaml",), "rscvm check lab.yaml vm --guest"),
+        (("--connect", "qemu:///system"), "rscvm check --connect qemu:///system 'the vm' --guest"),
+    ],
+)
+def test_what_asks_the_guest_is_a_command_of_the_one_machine_that_it_is_of(
+    reached: tuple[str, ...], command: str
+) -> None:
+    nics = [ready(nic=name, owner=Owner(domain="the vm")) for name in ("net0", "net1")]
+    other = with_asking([ready(machine="b", owner=Owner(domain="b"))], reached)
+
+    said = f"`{command}` asks it, if the QEMU guest agent runs there"
+    assert plain(with_asking(nics, reached))[-1].endswith(said)
+    assert "`rscvm check --guest` asks it" in plain([*with_asking(nics, reached), *other])[-1]
+    of_nobodys = with_asking([ready(owner=Owner(pid=7))], ("--connect", "qemu:///system"))
+    assert "`rscvm check --guest` asks it" in plain(of_nobodys)[-1]
 
 
 def test_a_guest_that_has_told_leaves_nothing_to_be_asked() -> None:

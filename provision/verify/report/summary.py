@@ -195,4 +195,9 @@ def _of_the_guest(verdicts: Sequence[NicVerdict]) -> Iterator[str]:
     look = (
         "in Windows Get-NetAdapterRsc | Format-List tells whether RSC works there (OperationalState True); "
     )
-    yield f"READY ({one_sided(alone[0])}): {look if windows else ''}`rscvm check --guest` asks it"
+    commands = {found.asking for found in alone}
+    command = next(iter(commands)) if len(commands) == 1 else ""
+    yield (
+        f"READY ({one_sided(alone[0])}): {look if windows else ''}`{command or 'rscvm check --guest'}` asks it, "
+        "if the QEMU guest agent runs there"
+    )
