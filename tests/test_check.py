@@ -11,6 +11,7 @@ import pytest
 from provision.runtime.command import Result, Run
 from provision.runtime.errors import RequestError
 from provision.runtime.protocols import Domain
+from provision.runtime.underway import told_to
 from provision.verbs.check import Look, check
 from provision.verify.collect.source import MachineSource, domain_source
 from provision.verify.collect.traffic import SCRIPTS
@@ -18,6 +19,7 @@ from provision.verify.evidence import NicEvidence, Traffic, Unasked
 from provision.verify.judge.verdict import NicVerdict
 from tests.builders import FakeEdges, FakeHost, nic, virtio
 from tests.frames import RECORDED
+from tests.heard import Heard
 from tests.listings import XML, Listing, TellingHost, running
 
 
@@ -198,6 +200,18 @@ def test_the_mean_frame_is_told_of_each_part_of_the_time() -> None:
     traffic = found.evidence.traffic
     assert isinstance(traffic, Traffic)
     assert [mean for _, mean in traffic.means] == [1514, 1514, 1514, 1514]
+
+
+@pytest.mark.parametrize(("observe", "said"), [(0, []), (7, ["7 s"]), (0.5, ["2 s"])])
+def test_the_time_for_which_taps_are_watched_is_told_where_they_are(observe: float, said: list[str]) -> None:
+    heard = Heard()
+    there = replace(source(Streaming(files=["negotiated-by-linux"]), [nic()], [nic()]), wait=lambda _: None)
+
+    with told_to(heard):
+        check(there, Look(observe=observe))
+
+    watching = [each for each in heard.begun if each[0].startswith("watching")]
+    assert watching == [(f"watching what goes to the TAPs of this host for {each}", 0) for each in said]
 
 
 def test_nics_of_one_name_are_both_told_after_a_second_look() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from provision.facts.guest import Adapter
+from provision.verify.collect.machines import nics_in_xml
 from provision.verify.evidence import FAMILIES, AskedGuest, Family, NicEvidence, Unasked
 from provision.verify.judge.ladder import ladder
 from provision.verify.judge.verdict import judge_nic
@@ -90,6 +91,20 @@ def test_a_guest_that_does_not_answer_is_unknown_at_its_rungs_and_holds_nothing_
     assert judge_nic(silent).verdict == "ready"
     assert cause(replace(silent, guest_must=True)) == "guest-unreachable"
     assert judge_nic(replace(silent, guest_must=True)).finding.seen == "the guest agent: not connected"
+
+
+@pytest.mark.parametrize(
+    ("port", "first"), [("org.qemu.guest_agent.0", "install"), ("com.redhat.spice.0", "libvirt: `<channel")]
+)
+def test_where_the_agents_channel_is_missing_the_fix_begins_with_it(port: str, first: str) -> None:
+    channel = f"<channel type='unix'><target type='virtio' name='{port}'/></channel>"
+    text = f"<domain><name>vm</name><devices><interface type='bridge'/>{channel}</devices></domain>"
+
+    [read] = nics_in_xml("local", "vm", text)
+    silent = nic(rsc=None, guest_must=True, defined_in="libvirt", agent_port=read.agent_port)
+
+    assert judge_nic(silent).fix[0].startswith(first)
+    assert judge_nic(replace(silent, agent_port=None)).fix[0].startswith("install")
 
 
 def test_a_guest_that_must_answer_and_was_not_asked_is_unknown() -> None:

@@ -78,6 +78,9 @@ def test_a_link_that_is_out_is_the_cause(links: tuple[Link, ...], seen: str, fix
     assert (found.verdict, found.finding.cause.id, found.finding.seen) == ("not-ready", "link-down", seen)
     assert found.fix == (fix,)
     assert {family.verdict for family in found.families.values()} == {"not-ready"}
+    rung = found.ladder[0]
+    assert (rung.name, set(rung.states.values())) == (found.finding.cause.rung, {"fail"})
+    assert rung.seen == f"guest_csum, guest_tso4, guest_tso6 on; link down: {seen}"
 
 
 def test_a_bridge_that_only_the_tap_tells_is_named() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provision.cli import run
-from provision.cli.nothing import without_nic
+from provision.cli.nothing import those_off, without_nic
 from provision.cli.targets import Machines
 from provision.edges.uri import system_uri
 from provision.runtime.protocols import Domain
@@ -54,11 +54,19 @@ def test_the_document_says_how_many_were_checked() -> None:
 
 
 def test_a_sentence_tells_what_did_not_count() -> None:
-    assert (
-        summed([ready(), OFF]).sentence
-        == "2 NICs: 1 unknown, 1 ready (1 of machines that are off, not counted)"
-    )
+    assert summed([ready(), OFF]).sentence == "2 NICs: 1 ready, 1 off"
     assert summed([OFF]).sentence == "1 NIC: 1 unknown"
+    assert as_json([ready(), OFF])["summary"]["unknown"] == 1  # a document's counts are of all
+
+
+def test_a_page_tells_what_did_not_count_as_the_table_does() -> None:
+    page = as_html([ready(), OFF], when=WHEN, title="check")
+
+    assert "2 NICs: 1 ready, 1 off." in page
+    assert "</span> off</span>" in page
+    assert as_html([ready()], when=WHEN, title="check").count("</span> off</span>") == 0
+    assert page.count("</span> unknown</span>") == 1  # the count of those, which is 0
+    assert '<td class="number">' not in page  # nothing by cause
 
 
 def test_a_page_says_why_it_is_empty() -> None:
@@ -95,6 +103,21 @@ def test_a_source_tells_machines_that_have_no_nic() -> None:
 )
 def test_machines_without_nic_are_named(machines: list[str], words: str) -> None:
     assert without_nic(machines) == words
+
+
+@pytest.mark.parametrize(
+    ("found", "uri"),
+    [
+        ([ready(defined_in="libvirt"), ready(defined_in="qemu")], "qemu:///system"),
+        ([ready(defined_in="libvirt", host="hv1"), ready(defined_in="libvirt")], "URI"),
+        ([ready(defined_in="qemu")], None),
+    ],
+)
+def test_where_those_that_are_off_are_told_is_said_where_there_is_a_libvirt(
+    found: list[NicVerdict], uri: str | None
+) -> None:
+    said = f"machines that are off are not in this: `rscvm check --connect {uri}` has libvirt's"
+    assert those_off(found) == (said if uri else "")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
@@ -19,8 +18,7 @@ from provision.host.read.capabilities import measure_accelerators
 from provision.runtime.deadline import Deadline, wait_for
 from provision.runtime.errors import WaitedError
 from provision.runtime.underway import Work, told_to, underway
-from provision.verbs.check import Look, check
-from provision.verify.collect.source import MachineSource
+from tests.heard import Heard
 from tests.recorded_answers import LAB
 from tests.recorded_host import RecordedEdges
 
@@ -30,20 +28,6 @@ LONG = 20
 
 def assert_soon(seen: Callable[[], bool]) -> None:
     wait_for(seen, Deadline(LONG), "what the test is about", every=0.01)
-
-
-@dataclass
-class Heard:
-    """Hears what is under way, and what has ended."""
-
-    begun: list[tuple[str, float]] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-
-    def begin(self, work: Work) -> None:
-        self.begun.append((work.what, work.seconds))
-
-    def end(self, work: Work) -> None:
-        self.ended.append(work.what)
 
 
 def test_what_is_under_way_has_ended_however_its_block_does() -> None:
@@ -67,16 +51,6 @@ def test_measuring_the_accelerators_is_told() -> None:
 
     assert heard.begun == [("measuring KVM and TCG on local", 90)]
     assert heard.ended == ["measuring KVM and TCG on local"]
-
-
-def test_the_time_for_which_taps_are_watched_is_told() -> None:
-    heard = Heard()
-    source = MachineSource(RecordedEdges(), "local", lambda _: [])
-
-    with told_to(heard):
-        check(source, Look(observe=60))
-
-    assert ("watching what goes to the TAPs of local", 60) in heard.begun
 
 
 def test_what_is_waited_for_is_told() -> None:

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from provision.cli.libvirts import with_asking
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
 from provision.runtime.safe_text import cell
-from provision.verify.evidence import FAMILIES, AskedGuest, Unasked
+from provision.verify.evidence import FAMILIES, AskedGuest, Owner, Unasked
 from provision.verify.report.document import as_json
 from provision.verify.report.summary import summed, table, worst_first
 from provision.verify.report.text import as_text, shown
 from tests.builders import virtio
+from tests.frames import traffic
 from tests.verdicts import HOSTILE, broken, every_kind, host_off, hostile, meant_off, off, ready, silent
 
 Golden = Callable[[str, str], None]
@@ -117,6 +119,21 @@ def test_a_machine_that_is_off_is_one_line_however_many_nics_it_has() -> None:
     assert "spare" not in "\n".join(lines[3:])
 
 
+def test_what_was_seen_of_the_traffic_to_a_nic_whose_ladder_is_not_shown_is_a_line() -> None:
+    busy = ready(traffic=traffic(None, size=9000))
+    idle = ready(machine="idle", traffic=replace(traffic(None), frames=0, octets=0))
+    cut = broken(traffic=traffic(None))
+
+    lines = plain([busy, idle, cut, off(machine="spare", traffic=Unasked("the machine is not running"))])
+
+    before = lines.index("") + 1
+    told = [line for line in lines[before:] if "the host handed on" in line]
+    assert told[0].startswith(f"idle.net0: {idle.ladder[-1].seen}")
+    assert told[1].startswith(f"vm.net0: {busy.ladder[-1].seen}")
+    assert [line.split()[0] for line in told[2:]] == ["observed"]
+    assert not [line for line in plain([ready()]) if "watched" in line]
+
+
 def test_rungs_that_were_not_asked_are_one_line() -> None:
     lines = [line.plain for line in as_text([ready(ways=())])]
 
@@ -138,6 +155,27 @@ def test_a_verdict_of_the_hosts_side_alone_says_so_and_what_to_run_in_windows() 
         "READY (host side; the guest was not asked): in Windows Get-NetAdapterRsc | Format-List" in alone[-1]
     )
     assert "Windows" not in plain([ready()])[-1]  # its driver took GUEST_ECN
+
+
+@pytest.mark.parametrize(
+    ("reached", "command"),
+    [
+        ((), "rscvm check --guest"),
+        (("lab.yaml",), "rscvm check lab.yaml vm --guest"),
+        (("--connect", "qemu:///system"), "rscvm check --connect qemu:///system 'the vm' --guest"),
+    ],
+)
+def test_what_asks_the_guest_is_a_command_of_the_one_machine_that_it_is_of(
+    reached: tuple[str, ...], command: str
+) -> None:
+    nics = [ready(nic=name, owner=Owner(domain="the vm")) for name in ("net0", "net1")]
+    other = with_asking([ready(machine="b", owner=Owner(domain="b"))], reached)
+
+    said = f"`{command}` asks it, if the QEMU guest agent runs there"
+    assert plain(with_asking(nics, reached))[-1].endswith(said)
+    assert "`rscvm check --guest` asks it" in plain([*with_asking(nics, reached), *other])[-1]
+    of_nobodys = with_asking([ready(owner=Owner(pid=7))], ("--connect", "qemu:///system"))
+    assert "`rscvm check --guest` asks it" in plain(of_nobodys)[-1]
 
 
 def test_a_guest_that_has_told_leaves_nothing_to_be_asked() -> None:

@@ -197,12 +197,14 @@ def check(output: Output, /, **options: Any) -> int:
 
 
 def _say_what_is_not_seen(output: Output, asked: _Asked, found: Sequence[NicVerdict]) -> None:
-    """What root would see, and machines that were named and have no NIC."""
+    """What root would see, machines that are off where those are not asked, and machines that were named and have no NIC."""
+    from provision.cli.nothing import those_off, without_nic
+
     if os.geteuid() != 0 and not asked.source and any(_is_open(each) for each in found):
         output.say("root may ask more of QEMU and of this host: sudo")
+    if asked.machines.everywhere and not (asked.source or asked.running) and (words := those_off(found)):
+        output.say(words)
     if unseen := asked.machines.named - {each.evidence.machine for each in found}:
-        from provision.cli.nothing import without_nic
-
         output.say(without_nic(sorted(unseen)))
 
 
@@ -214,6 +216,7 @@ def _is_open(found: NicVerdict) -> bool:
 def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdict]]], Nothing | None]:
     """The verdicts by host, or why there is none though no host failed; a watch ends by its interruption alone."""
     from provision.api.saved import Keep, judged_from
+    from provision.cli.libvirts import with_asking
     from provision.cli.nothing import SAVED, why_nothing
     from provision.cli.progress import progress
     from provision.cli.watch import watch_sources
@@ -232,10 +235,15 @@ def _outcomes(output: Output, asked: _Asked) -> tuple[list[Outcome[list[NicVerdi
         asked.page.note(sources)
         if asked.watch is not None:
             watch_sources(output, sources, asked.watch, as_json=asked.as_json)
+
+        def judged_at(name: str) -> list[NicVerdict]:
+            reached = sources[name].reached
+            return with_asking(with_commands(look_at(sources[name], look), reached), reached)
+
         with progress(output):
             found = side_by_side(
                 list(sources),
-                lambda name: with_commands(look_at(sources[name], look), sources[name].reached),
+                judged_at,
                 seconds=PATIENCE + LONGEST + look.observe,
             )
         return found, why_nothing(output, asked.machines, sources) if _is_empty(found) else None

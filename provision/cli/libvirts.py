@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from provision.api.saved import Keep
     from provision.cli.output import Output
     from provision.edges.wiring import RealEdges
+    from provision.runtime.command import Argv
     from provision.verify.collect.source import MachineSource
     from provision.verify.evidence import NicEvidence
+    from provision.verify.judge.verdict import NicVerdict
 
 _LONGEST = 200
 """Characters of a name or URI in a message."""
@@ -171,6 +173,20 @@ def located(output: Output, uris: Sequence[str], host: str, names: Sequence[str]
             known[uri] = edges.libvirt(name).names()
     refuse_absent(names, [each for there in known.values() for each in there], uris)
     return [(uri, name) for uri in uris for name in names if name in known[uri]]
+
+
+def with_asking(verdicts: Sequence[NicVerdict], reached: Argv) -> list[NicVerdict]:
+    """The verdicts, each with the command that asks its guest, where there is one.
+
+    :param reached: as a source of machines has it.
+    """
+    return [replace(found, asking=_asking(found.evidence, reached)) for found in verdicts]
+
+
+def _asking(nic: NicEvidence, reached: Argv) -> str:
+    of_libvirt = reached[:1] == ("--connect",)
+    name = nic.owner.domain if of_libvirt else nic.machine
+    return shlex.join(("rscvm", "check", *reached, name, "--guest")) if reached and name else ""
 
 
 def refuse_no_file(output: Output, command: str, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.cli.libvirts import reached
 from provision.cli.output import complain
-from provision.edges.uri import system_uri
+from provision.edges.uri import LOCAL, system_uri
 from provision.runtime.errors import RscvmError
 from provision.runtime.safe_text import short
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provision.cli.output import Output
     from provision.cli.targets import Machines
     from provision.verify.collect.source import MachineSource
+    from provision.verify.judge.verdict import NicVerdict
 
 _NAMES = 200
 """Characters of names in a sentence."""
@@ -36,6 +37,7 @@ class Nothing:
 
 
 SAVED = Nothing("there is no NIC in what was given")
+_EVERYWHERE = "machines that are off are not looked for: `rscvm check --connect qemu:///system` has libvirt's"
 ALL_OFF = Nothing("none of these machines runs", "without --running what their next start will do is told")
 
 
@@ -47,6 +49,15 @@ def without_nic(machines: Sequence[str]) -> str:
     return f"{names} has no NIC" if len(machines) == 1 else f"none of these machines has a NIC: {names}"
 
 
+def those_off(found: Sequence[NicVerdict]) -> str:
+    """Where machines that are off are told, if there is a libvirt of which some run; it is not asked for that."""
+    hosts = {each.evidence.host for each in found if each.evidence.defined_in == "libvirt"}
+    uri = "qemu:///system" if hosts == {LOCAL} else "URI"
+    return (
+        f"machines that are off are not in this: `rscvm check --connect {uri}` has libvirt's" if hosts else ""
+    )
+
+
 def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSource]) -> Nothing:
     """Why sources without any NIC had none; of a user's own libvirt without machines the system's is looked into.
 
@@ -56,7 +67,9 @@ def why_nothing(output: Output, asked: Machines, sources: Mapping[str, MachineSo
         where = short(", ".join(sources), _NAMES)
         return Nothing(
             f"no QEMU with a NIC is seen on {where}",
-            "" if os.geteuid() == 0 and not asked.hosts else "whoever is not root there sees only their own",
+            _EVERYWHERE
+            if os.geteuid() == 0 and not asked.hosts
+            else "whoever is not root there sees only their own",
         )
     machines = [name for source in sources.values() for name in source.machines()]
     if machines or not asked.connect:

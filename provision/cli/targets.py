@@ -67,6 +67,11 @@ class Machines:
             raise RequestError("--host goes with a single --connect")
 
     @property
+    def everywhere(self) -> bool:
+        """Whether all that run on hosts are meant, and so none that is off."""
+        return not (self.names or self.connect or self.qmp)
+
+    @property
     def host(self) -> str:
         """The one host that was named; empty for this one, or the URI's."""
         return self.hosts[0] if self.hosts else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.facts.domain_processor import DomainProcessor, parse_processor
 from provision.facts.domain_tree import OURS, QEMU, attribute, number, read_domain
 from provision.facts.overrides import aliases_with, overrides
+from provision.runtime.guest_channel import AGENT_PORT
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -94,6 +95,8 @@ class DomainFacts:
     overridden: frozenset[str] = frozenset()
     """Names of the properties that overrides say of any device."""
     processor: DomainProcessor = field(default_factory=DomainProcessor)
+    agent_port: bool = False
+    """Whether it has a channel for a guest agent."""
 
 
 def _nic(element: _Element, overridden: frozenset[str]) -> DomainNic:
@@ -170,6 +173,7 @@ def parse_domain(text: str) -> DomainFacts:
         kvm=root.get("type") == "kvm",
         overridden=frozenset(name for said in overrides(root).values() for name in said),
         processor=parse_processor(root),
+        agent_port=root.find(f"devices/channel/target[@name='{AGENT_PORT}']") is not None,
         keeps_state=any(
             root.find(path) is not None for path in ("os[@firmware='efi']", "os/nvram", "devices/tpm")
         ),

@@ -26,6 +26,11 @@ class Work:
         return f"{self.what}: {time.monotonic() - self.begun:.0f} s{most}"
 
 
+def spoken(host: str) -> str:
+    """A host as it is called before a reader."""
+    return "this host" if host == "local" else host
+
+
 class Audience(Protocol):
     """Who shows it; told from any thread."""
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from provision.runtime.errors import HostError
-from provision.runtime.underway import underway
+from provision.runtime.underway import spoken, underway
 from provision.verify.collect.guest_answers import ask_guests, ways_in, with_guest
 from provision.verify.collect.host_devices import TapsRead, read_taps
 from provision.verify.collect.own_taps import has_device
@@ -67,11 +67,10 @@ def check(source: MachineSource, look: Look) -> list[NicVerdict]:
     start or stop in between, or a machine end and leave its TAP's name to another; so machines about whose
     TAP there is something to say, and those that are in another run by then, are asked again, once.
     """
-    with underway(f"asking the machines of {source.host}"):
+    with underway(f"asking the machines of {spoken(source.host)}"):
         nics = source.ask(())
     guests = guests_of(source, nics, look)
-    with underway(f"watching what goes to the TAPs of {source.host}", look.observe):
-        watched = replace(_watched(source, nics, look), guests=guests)
+    watched = replace(_watched(source, nics, look), guests=guests)
     verdicts = _judged(nics, watched, look, nics)
     now = source.runs()
     moved = {nic.machine for nic in nics if nic.run and nic.run != now.get(nic.machine)}
@@ -122,10 +121,12 @@ def _watched(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> 
     places = [
         at for nic in nics if (at := place(with_tap(nic, before))) is not None and _is_there(at, before)
     ]
-    between = [*_looks(source, look.observe - LASTS)]
-    samples = sample(source.edges.host(source.host), sorted(set(places)))
-    if all(each.trouble for each in samples.values()):  # it has ended at once
-        source.wait(min(look.observe, LASTS))
+    seconds = max(look.observe, LASTS)
+    with underway(f"watching what goes to the TAPs of {spoken(source.host)} for {seconds:.3g} s"):
+        between = [*_looks(source, look.observe - LASTS)]
+        samples = sample(source.edges.host(source.host), sorted(set(places)))
+        if all(each.trouble for each in samples.values()):  # it has ended at once
+            source.wait(min(look.observe, LASTS))
     return _Watched(before, taps_of(source, nics, look), samples, between)
 
 
@@ -144,11 +145,10 @@ def _is_there(at: Place, taps: TapsRead) -> bool:
 
 def taps_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> TapsRead:
     """The host's devices, where there are any that matter."""
-    return (
-        devices_of(source, timed=bool(look.observe))
-        if any(nic.tap or (has_device(nic) and nic.state != "off") for nic in nics)
-        else TapsRead.none("")
-    )
+    if not any(nic.tap or (has_device(nic) and nic.state != "off") for nic in nics):
+        return TapsRead.none("")
+    with underway(f"reading the network devices of {spoken(source.host)}"):
+        return devices_of(source, timed=bool(look.observe))
 
 
 def devices_of(source: MachineSource, *, timed: bool) -> TapsRead:
@@ -162,7 +162,7 @@ def devices_of(source: MachineSource, *, timed: bool) -> TapsRead:
 def guests_of(source: MachineSource, nics: Sequence[NicEvidence], look: Look) -> Answers:
     """What the guests of machines that run tell, as far as they are to be asked."""
     ways = ways_in(nics, source.ways, must=look.guest)
-    with underway(f"asking the guests of {source.host}"):
+    with underway(f"asking the guests of {spoken(source.host)}"):
         return ask_guests(source.edges, source.host, ways) if ways else {}
 
 

@@ -244,6 +244,8 @@ class NicEvidence:
     """None where nobody asked the guest."""
     defined_in: Literal["", "libvirt", "qemu"] = ""
     """By whose words its machine is defined: libvirt's XML, or QEMU's arguments; empty where that is not known."""
+    agent_port: bool | None = None
+    """Whether its machine has a channel for a guest agent; None: not known."""
     guest_must: bool = False
     """Whether the guest has to answer, or its rungs are unknown (`--guest`)."""
 

@@ -35,6 +35,7 @@ def test_the_first_screen_is_that_of_three_domains_of_which_two_are_broken(with_
     done = rscvm(host, "check")
 
     assert done.returncode == 1
+    assert "machines that are off are not in this: `rscvm check --connect qemu:///system`" in done.stderr
     assert done.stdout.split("\n\n")[0] == shown.removesuffix("…\n").strip()
     for line in after:
         words = line.split("#")[0].removeprefix("sudo ").split()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def of_domain(nic: NicEvidence, facts: DomainFacts) -> NicEvidence:
     """The NIC with what its domain's XML says of its machine."""
     cores = facts.vcpus // facts.threads if facts.vcpus else None
-    return replace(nic, vcpus=facts.vcpus, cores=cores)
+    return replace(nic, vcpus=facts.vcpus, cores=cores, agent_port=facts.agent_port)
 
 
 def of_process(nic: NicEvidence, argv: tuple[str, ...]) -> NicEvidence:

@@ -116,6 +116,12 @@ def _all_needed(evidence: NicEvidence) -> list[str]:
 
 
 def _configured(evidence: NicEvidence) -> Rung:
+    rung = _device_configured(evidence)
+    cuts = "; ".join(cut.seen for cut in evidence.cuts)
+    return same("configured", "fail", f"{rung.seen}; link down: {cuts}") if cuts else rung
+
+
+def _device_configured(evidence: NicEvidence) -> Rung:
     if not evidence.model and evidence.kind != "hostdev":
         return same("configured", "unknown", "libvirt tells no model of this NIC")
     bare, properties = without_vnet_header(evidence), evidence.properties

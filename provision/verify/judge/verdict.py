@@ -58,6 +58,8 @@ class NicVerdict:
     """What its machine's next start will make of it; None where that is what runs, or nobody knows."""
     command: str = ""
     """What has `rscvm fix` mend it; empty where that does not, or nobody said how its machine is reached."""
+    asking: str = ""
+    """What has `rscvm check` ask its guest; empty where nobody said how its machine is reached."""
 
     @property
     def verdict(self) -> Verdict:

@@ -26,7 +26,7 @@ from provision.verify.report.style import (
     one_sided,
     several,
 )
-from provision.verify.report.summary import summed, worst_first
+from provision.verify.report.summary import counted, summed, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _NAME = 120
 """Characters of a name in a heading; more of it is among the facts."""
 _OFF = "RSC is off, as it is meant to be"
+_NOT_COUNTED = ("skipped", "·", "off")
+"""In place of a verdict's class, sign and word: the machine is off."""
 _VERDICT_SIGNS: dict[str, str] = {"ready": "✓", "not-ready": "✗", "unknown": "?"}
 
 
@@ -133,7 +135,8 @@ def as_html(
 ) -> str:
     """The page of `check --html`, worst first; `errors` are the hosts of which there is no verdict, and why."""
     style = shipped_text("report.css") + shipped_text("plots.css")
-    summary = summed(verdicts)
+    summary, meant = summed(verdicts), {id(found) for found in counted(verdicts)}
+    off = [(*_NOT_COUNTED, summary.off)] if summary.off else []
     page = template("report.html.j2", escape=True, trim=True)
     return page.render(
         title=short(title, _NAME),
@@ -141,32 +144,35 @@ def as_html(
         style=style,
         digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         sentence=summary.sentence,
-        counts=[(v, _VERDICT_SIGNS[v], WORDS[v], summary.verdicts[v]) for v in VERDICTS],
+        counts=[*((v, _VERDICT_SIGNS[v], WORDS[v], summary.verdicts[v]) for v in VERDICTS), *off],
         causes=[(v, _VERDICT_SIGNS[v], WORDS[v], cause, n) for (v, cause), n in summary.causes.items()],
         no_cause=NO_CAUSE,
         families=FAMILIES,
         hosts=several([found.evidence.host for found in verdicts]),
         errors=[_Fact(short(host, _NAME), short(why)) for host, why in (errors or {}).items()],
-        nics=[nic_view(found) for found in worst_first(verdicts)],
+        nics=[nic_view(found, meant=id(found) in meant) for found in worst_first(verdicts)],
         by=short(beside.by, _NAME),
         about=[_Fact(short(host, _NAME), short(what)) for host, what in beside.hosts.items()],
         nothing=short(beside.nothing),
     )
 
 
-def nic_view(found: NicVerdict) -> _Nic:
-    """A NIC for a template.
+def nic_view(found: NicVerdict, *, meant: bool = True) -> _Nic:
+    """A NIC for a template; one that is not meant is of a machine that is off, and counts for nothing.
 
     What comes from outside is in no markup yet: whoever prints it escapes it.
     """
     nic, cause = found.evidence, found.finding.cause
+    verdict, sign, words = (
+        (found.verdict, _VERDICT_SIGNS[found.verdict], WORDS[found.verdict]) if meant else _NOT_COUNTED
+    )
     return _Nic(
         name=short(nic_name(nic), _NAME),
         host=short(nic.host, _NAME),
         tap=short(nic.tap or "", _NAME),
-        verdict=found.verdict,
-        sign=_VERDICT_SIGNS[found.verdict],
-        words=WORDS[found.verdict],
+        verdict=verdict,
+        sign=sign,
+        words=words,
         remark=_OFF if off_as_meant(found) else "",
         rests=one_sided(found),
         next_start=short(next_start(found)),

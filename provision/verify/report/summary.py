@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from provision.runtime.safe_text import cell
@@ -41,22 +41,22 @@ _FEW = 6
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of NICs."""
+    """Counts of NICs: of those that the exit status is of, and beside them of the rest."""
 
     verdicts: Mapping[Verdict, int]
     """Each verdict is in it, worst first."""
     causes: Mapping[tuple[Verdict, str], int]
     """Of those that are not ready or not known to be; `""` where no cause is known; worst first."""
-    uncounted: int = 0
-    """How many have no part in the exit status."""
+    off: int = 0
+    """How many are of machines that are off and were not meant by name."""
 
     @property
     def sentence(self) -> str:
         """The counts in words."""
-        total = sum(self.verdicts.values())
+        total = sum(self.verdicts.values()) + self.off
         parts = [f"{count} {WORDS[verdict]}" for verdict, count in self.verdicts.items() if count]
-        said = f"{total} NIC{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing to judge'}"
-        return f"{said} ({self.uncounted} of machines that are off, not counted)" if self.uncounted else said
+        parts += [f"{self.off} off"] if self.off else []
+        return f"{total} NIC{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing to judge'}"
 
 
 def worst_first(verdicts: Sequence[NicVerdict]) -> list[NicVerdict]:
@@ -79,20 +79,24 @@ def counted(verdicts: Sequence[NicVerdict]) -> list[NicVerdict]:
 
 
 def summed(verdicts: Sequence[NicVerdict]) -> Summary:
-    """How many of each verdict, and of each cause."""
+    """How many of each verdict, and of each cause; those of machines that are off by themselves."""
+    meant = counted(verdicts)
+    return replace(_of_all(meant), off=len(verdicts) - len(meant))
+
+
+def _of_all(verdicts: Sequence[NicVerdict]) -> Summary:
     counts = Counter(verdict.verdict for verdict in verdicts)
     causes: Counter[tuple[Verdict, str]] = Counter(
         (found.verdict, found.finding.cause.id if found.finding.cause else "")
         for found in worst_first(verdicts)
         if found.verdict != "ready"
     )
-    uncounted = len(verdicts) - len(counted(verdicts))
-    return Summary({verdict: counts[verdict] for verdict in VERDICTS}, dict(causes), uncounted)
+    return Summary({verdict: counts[verdict] for verdict in VERDICTS}, dict(causes))
 
 
 def as_object(verdicts: Sequence[NicVerdict]) -> dict[str, Any]:
-    """The summary as `check --json` has it."""
-    summary = summed(verdicts)
+    """The summary as `check --json` has it: of all, also of machines that are off."""
+    summary = _of_all(verdicts)
     causes: Counter[str] = Counter()
     for (_, cause), count in summary.causes.items():
         causes[cause] += count
@@ -191,4 +195,9 @@ def _of_the_guest(verdicts: Sequence[NicVerdict]) -> Iterator[str]:
     look = (
         "in Windows Get-NetAdapterRsc | Format-List tells whether RSC works there (OperationalState True); "
     )
-    yield f"READY ({one_sided(alone[0])}): {look if windows else ''}`rscvm check --guest` asks it"
+    commands = {found.asking for found in alone}
+    command = next(iter(commands)) if len(commands) == 1 else ""
+    yield (
+        f"READY ({one_sided(alone[0])}): {look if windows else ''}`{command or 'rscvm check --guest'}` asks it, "
+        "if the QEMU guest agent runs there"
+    )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _HERE = ("local", "pasted")
 """Hosts that need no name: what is said to run there runs where it is read."""
+_GAP = "  "
 _NAMED = 3
 """NICs; of more that a note is of the others are counted."""
 _NAME, _STATE = 11, 9
@@ -51,14 +52,27 @@ def shown(verdicts: Sequence[NicVerdict], *, ladders: bool = False, width: int |
         return []
     running = [found for found in worst_first(verdicts) if found.evidence.state != "off"]
     whole = [found for found in running if ladders or found.verdict != "ready"]
-    beside = _notes([found for found in running if not (ladders or found.verdict != "ready")], width)
+    folded = [found for found in running if not (ladders or found.verdict != "ready")]
     blocks = as_text(whole, width)
     return [
         *table(verdicts, width),
         Text(""),
         *counts(verdicts, width),
-        *beside,
+        *_traffic(folded, width),
+        *_notes(folded, width),
         *([Text(""), *blocks[:-1]] if blocks else []),
+    ]
+
+
+def _traffic(verdicts: Sequence[NicVerdict], width: int | None) -> list[Text]:
+    """What was seen of the traffic to NICs whose ladders are not shown, a line each of those that were to be watched."""
+    from rich.text import Text  # noqa: PLC0415
+
+    return [
+        part
+        for found in verdicts
+        if found.evidence.traffic is not None
+        for part in wrapped(Text(f"{nic_name(found.evidence)}: {found.ladder[-1].seen}"), width, len(_GAP))
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provision.runtime.guest_channel import AGENT_PORT
 from provision.verify.judge.blockers import culprits, suspects
 from provision.verify.judge.cause import Fix, always, cause, windows_reason
 from provision.verify.judge.guest_rungs import (
@@ -75,6 +76,12 @@ def _is_silent(nic: NicEvidence) -> bool:
 
 @cause(
     "operational",
+    Fix(
+        f"`<channel type='unix'><target type='virtio' name='{AGENT_PORT}'/></channel>` among the machine's `<devices>`, and a "
+        "power cycle: without it no agent in the guest is heard",
+        "libvirt",
+        lambda nic: _is_silent(nic) and nic.agent_port is False,
+    ),
     Fix(
         "install the QEMU guest agent there (virtio-win has it), and let it run guest-exec",
         "guest",
