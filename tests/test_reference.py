@@ -14,10 +14,12 @@ from provision.cli import rscvm
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 OPTIONS = "\n## Options\n"
+# A command keeps the names of its --help from the first context that asks for them.
+WHOLE = click.Context(rscvm, **rscvm.context_settings)
 
 
 def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
+    context = click.Context(group, parent=WHOLE)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -28,7 +30,7 @@ def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Comma
 
 
 def rows(command: click.Command) -> Iterator[str]:
-    context = click.Context(command)
+    context = click.Context(command, parent=WHOLE)
     for param in (each for each in command.get_params(context) if isinstance(each, click.Option)):
         record = param.get_help_record(context)
         if record is not None and "--help" not in record[0]:
