@@ -25,7 +25,7 @@ _WIDEST = 2
 
 
 def wrapped(line: Text, width: int | None, beside: int | None = None, *, hang: int = _MARGIN) -> list[Text]:
-    """The line in as many as it takes; None: there is no width.
+    """The line in as many as it takes; None: there is no width. One that is not to be wrapped stays one.
 
     A word that is wider than that stays whole, so that a path can be copied, and so does a command between backticks, on a
     line of its own; in a column they are broken. What is in brackets, such as `[requested on]`, stays together.
@@ -36,7 +36,7 @@ def wrapped(line: Text, width: int | None, beside: int | None = None, *, hang: i
     from rich.cells import cell_len  # noqa: PLC0415 - only where a person reads
     from rich.text import Text  # noqa: PLC0415
 
-    if width is None or cell_len(line.plain) <= width:
+    if width is None or line.no_wrap or cell_len(line.plain) <= width:
         return [line]
     label = _LABEL.match(line.plain)
     start = beside if beside is not None else label.end() if label else 0
