@@ -17,7 +17,7 @@ OPTIONS = "\n## Options\n"
 
 
 def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
+    context = click.Context(group, **rscvm.context_settings)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -28,7 +28,8 @@ def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Comma
 
 
 def rows(command: click.Command) -> Iterator[str]:
-    context = click.Context(command)
+    # as beneath their group: click keeps the names of the first --help for all that come after
+    context = click.Context(command, **rscvm.context_settings)
     for param in (each for each in command.get_params(context) if isinstance(each, click.Option)):
         record = param.get_help_record(context)
         if record is not None and "--help" not in record[0]:
@@ -37,9 +38,7 @@ def rows(command: click.Command) -> Iterator[str]:
 
 
 def table(name: str, command: click.Command) -> str:
-    usage = command.make_context(name, [], resilient_parsing=True).command.collect_usage_pieces(
-        click.Context(command)
-    )
+    usage = command.collect_usage_pieces(click.Context(command, **rscvm.context_settings))
     lines = [*rows(command)]
     whole = " ".join(("rscvm", *filter(None, (name, *usage))))
     head = f"\n### {f'rscvm {name}'.strip()}\n\n    {whole}\n"
