@@ -62,6 +62,8 @@ class MeasuredHost(FakeHost):
     octets: int = 0
     legs: list[str] = field(default_factory=list)
     armed: bool = False
+    keeps_undo: bool = False
+    """Whether the host's own undo cannot be ended."""
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Result:
         result, text = super().run(argv, stdin=stdin, timeout=timeout), " ".join(argv)
@@ -73,6 +75,8 @@ class MeasuredHost(FakeHost):
             if argv[-1] in self.stuck:
                 return replace(result, status=1, err="tap0's checksum is not that")
             self.tap = argv[-1]
+        if self.keeps_undo and _ends_undo(text):
+            return replace(result, status=1, err="read-only file system")
         return replace(result, out=result.out or self._said(tuple(argv), text, stdin))
 
     def _said(self, argv: tuple[str, ...], text: str, stdin: str) -> str:
@@ -82,7 +86,7 @@ class MeasuredHost(FakeHost):
             assert "tx-checksumming" in stdin
             assert stdin.endswith(f"{_INDEX} on\n")
             self.armed = True
-        if "gone" in text and "mv --" in text:
+        if _ends_undo(text):
             self.armed = False
         if "iperf3" in argv:
             return self._sent()
@@ -118,6 +122,10 @@ class MeasuredHost(FakeHost):
         tap["stats64"]["tx"] |= {"packets": self.packets, "bytes": self.octets}
         tap["linkinfo"]["info_slave_data"]["state"] = "forwarding"
         return json.dumps(links)
+
+
+def _ends_undo(text: str) -> bool:
+    return "gone" in text and "mv --" in text
 
 
 @dataclass

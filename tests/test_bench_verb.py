@@ -176,6 +176,15 @@ def test_what_cannot_be_given_back_stays_with_the_hosts_own_undo_and_is_told() -
     assert (there.host.tap, there.host.armed) == ("off", True)
 
 
+def test_of_the_hosts_own_undo_it_is_told_only_that_it_could_not_be_ended() -> None:
+    there, keeping = Measured(), Measured(MeasuredHost(keeps_undo=True))
+    there.bench(pairs=1)
+    keeping.bench(pairs=1)
+
+    assert not any("undo" in line or "back" in line for line in there.said)
+    assert [line for line in keeping.said if line.startswith("could not take back")]
+
+
 def test_an_interruption_tells_what_could_not_be_given_back() -> None:
     there = Measured(MeasuredHost(stuck=("on",), interrupted_in="off"))
 

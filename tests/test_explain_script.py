@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from provision.cli import run
+from provision.cli import rscvm, run
 from provision.cli.explain import explain
 from provision.render.guest_scripts import GUEST_SCRIPTS
 
@@ -49,7 +49,7 @@ def test_a_script_and_a_cause_are_not_asked_for_at_once() -> None:
 
 
 def test_help_names_every_script() -> None:
-    said = "".join(CliRunner().invoke(explain, ["--help"]).output.split())
+    said = "".join(CliRunner().invoke(rscvm, ["explain", "--help"]).output.split())
 
     for name in GUEST_SCRIPTS:
         assert name in said
@@ -58,6 +58,6 @@ def test_help_names_every_script() -> None:
 def test_names_are_completed() -> None:
     option = next(each for each in explain.params if each.name == "script")
 
-    with explain.make_context("explain", []) as context:
+    with explain.make_context("explain", [], **rscvm.context_settings) as context:
         found = [each.value for each in option.shell_complete(context, "fix-")]
     assert found == [name for name in GUEST_SCRIPTS if name.startswith("fix-")]

@@ -32,6 +32,23 @@ def test_the_table_is_as_it_was(golden: Golden) -> None:
     golden("report/gain.txt", "\n".join(line.plain for line in as_text(gain(notes=("mind the MTU",)))) + "\n")
 
 
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_in_a_narrow_terminal_every_row_is_a_line_and_no_column_is_lost(width: int) -> None:
+    found = gain(legs=(*gain().legs, leg("reference", 12.8), leg("reference", 10.84)))
+    wide, narrow = as_text(found), as_text(found, width)
+    rows = [line.plain for line in narrow[1:] if not line.plain.startswith(("pairs", "limit"))]
+
+    assert max(map(len, rows)) <= width
+    assert sorted(" ".join(rows).split()) == sorted(
+        " ".join(
+            [*(line.plain for line in wide[1:5]), *["RSC on RSC off rsc: false"] * (len(rows) // 4 - 1)]
+        ).split()
+    )
+    if width == 80:
+        assert all(word in rows[0] for word in ("Gb/s", "(range)", "mean frame", "host CPU", "vCPU"))
+        assert len(rows) == 8
+
+
 def test_the_document_is_as_it_was(golden: Golden) -> None:
     golden("report/gain.json", json.dumps(as_json(gain()), indent=2, ensure_ascii=False) + "\n")
 

@@ -25,5 +25,13 @@ def test_the_page_has_every_dependency_with_its_lowest_version_and_says_rightly_
             assert verdict == ("" if new_enough or version == "none" else "too old")
 
 
+def test_the_folder_of_every_completion_file_is_made_before_it_is_written() -> None:
+    text = (ROOT / "docs" / "install.md").read_text()
+    found = re.findall(r"^ +rscvm completion \w+ > (\S+)/", text, re.MULTILINE)
+
+    [made] = re.findall(r"^ +mkdir -p (~.*)$", text.partition("rscvm completion")[0], re.MULTILINE)
+    assert made.split() == found != []
+
+
 def numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]

@@ -14,12 +14,10 @@ from provision.cli import rscvm
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 OPTIONS = "\n## Options\n"
-# A command keeps the names of its --help from the first context that asks for them.
-WHOLE = click.Context(rscvm, **rscvm.context_settings)
 
 
 def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group, parent=WHOLE)
+    context = click.Context(group, **rscvm.context_settings)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -30,7 +28,8 @@ def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Comma
 
 
 def rows(command: click.Command) -> Iterator[str]:
-    context = click.Context(command, parent=WHOLE)
+    # as beneath their group: click keeps the names of the first --help for all that come after
+    context = click.Context(command, **rscvm.context_settings)
     for param in (each for each in command.get_params(context) if isinstance(each, click.Option)):
         record = param.get_help_record(context)
         if record is not None and "--help" not in record[0]:
@@ -39,9 +38,7 @@ def rows(command: click.Command) -> Iterator[str]:
 
 
 def table(name: str, command: click.Command) -> str:
-    usage = command.make_context(name, [], resilient_parsing=True).command.collect_usage_pieces(
-        click.Context(command)
-    )
+    usage = command.collect_usage_pieces(click.Context(command, **rscvm.context_settings))
     lines = [*rows(command)]
     whole = " ".join(("rscvm", *filter(None, (name, *usage))))
     head = f"\n### {f'rscvm {name}'.strip()}\n\n    {whole}\n"

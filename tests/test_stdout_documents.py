@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -48,6 +51,26 @@ def test_a_report_goes_to_stdout_alone(
     assert steady(said.out) == steady(Path("file").read_text())
     assert table
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_report_is_written_also_where_whoever_read_stdout_has_gone(more: list[str], tmp_path: Path) -> None:
+    reader, stdout = os.pipe()
+    os.close(reader)
+    words = [*PASTED, *more, "--html", str(tmp_path / "page.html"), "--junit", str(tmp_path / "cases.xml")]
+    done = subprocess.run(
+        [sys.executable, "-m", "provision", *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(stdout)
+
+    assert done.returncode == 141
+    assert "wrote " in done.stderr
+    assert (tmp_path / "page.html").read_text().rstrip().endswith("</html>")
+    assert (tmp_path / "cases.xml").exists()
 
 
 @pytest.mark.parametrize(

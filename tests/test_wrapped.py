@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable
 
@@ -33,6 +34,14 @@ def lines(text: str, width: int | None, beside: int | None = None) -> list[str]:
         ("read " + "x" * 40, None, ["read", "  " + "x" * 40]),
         ("a  b  " + "x" * 40, 6, ["a  b  " + "x" * 24, "      " + "x" * 16]),
         ("it fits", 3, ["it fits"]),
+        ("hint: do it so: `rscvm fix a b`, or so", None, ["hint: do it so:", "      `rscvm fix a b`, or so"]),
+        (
+            "hint: by `rscvm fix --connect qemu:///system web`: it mends it",
+            None,
+            ["hint: by", "      `rscvm fix --connect qemu:///system web`:", "      it mends it"],
+        ),
+        ("a ` alone breaks at any blank, too", None, ["a ` alone breaks at any", "  blank, too"]),
+        ("on  tso4 is on, tso6 off [requested on]", 4, ["on  tso4 is on, tso6 off", "    [requested on]"]),
     ],
 )
 def test_what_goes_on_stands_beneath_what_it_belongs_to(
@@ -54,7 +63,7 @@ def test_no_line_is_too_wide_and_nothing_is_lost(text: str, width: int, beside: 
     shown = lines(text, width, beside)
 
     assert "".join("".join(shown).split()) == "".join(text.split())
-    words = text.split() if beside is None else text
+    words = re.findall(r"(?:`[^`]*`|\[[\w ]{1,24}\]|\S)+", text) if beside is None else text
     widest = max(map(cell_len, words), default=0)
     assert all(cell_len(line) <= max(width, widest + 10) for line in shown)
 

@@ -21,7 +21,7 @@ from provision.cli.check import check
 from provision.cli.completion import VARIABLE, answer, completion
 from provision.cli.doctor import doctor
 from provision.cli.down import down
-from provision.cli.ended import INTERRUPTED, ended_by, interrupted
+from provision.cli.ended import INTERRUPTED, ended_by, interrupted, named_by
 from provision.cli.examples import examples
 from provision.cli.explain import explain
 from provision.cli.export import autohck, export
@@ -53,6 +53,10 @@ class _AsListed(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls with it
         """Every command's name."""
         return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`help COMMAND` is that command's --help."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
 
 @click.group(
@@ -90,6 +94,7 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets `?` for a tick
     output = Output()
+    words = sys.argv[1:] if arguments is None else arguments
     try:
         return int(rscvm.main(arguments, prog_name="rscvm", standalone_mode=False, obj=output) or 0)
     except (KeyboardInterrupt, click.Abort) as error:
@@ -102,8 +107,8 @@ def run(arguments: list[str] | None = None) -> int:
             raise
         # A library may have made an error of its own of an interruption.
         known = isinstance(error, (click.ClickException, RscvmError, OSError))
-        ended = INTERRUPTED if told() and not known else ended_by(error)
-    ended.tell(output, sys.argv[1:] if arguments is None else arguments)
+        ended = INTERRUPTED if told() and not known else ended_by(error, named_by(words, rscvm, "rscvm"))
+    ended.tell(output, words)
     _drop_what_nobody_takes()
     return ended.status
 

@@ -234,7 +234,7 @@ def _shown(output: Output, asked: _Asked, found: Benched) -> int:
         row = {"host": gain.host, "message": str(trouble), "hint": trouble.hint} if trouble else None
         output.json({**as_json(gain), **({"errors": [row]} if row else {})})
     elif not alone:
-        output.show(as_text(gain))
+        output.show(as_text(gain, output.width))
     _write(asked, found)
     if trouble is not None:
         complain(str(trouble), hint=trouble.hint)

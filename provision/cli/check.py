@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,7 @@ from provision.edges.uri import LOCAL
 from provision.runtime.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from provision.cli.nothing import Nothing
     from provision.runtime.parallel import Outcome
@@ -174,16 +175,14 @@ def check(output: Output, /, **options: Any) -> int:
     if found and not verdicts:
         from provision.cli.nothing import ALL_OFF as nothing  # noqa: N811 - it stands for what was found
     errors = {outcome.host: str(outcome.error) for outcome in outcomes if outcome.error is not None}
+    write = partial(_write, output, verdicts, errors, asked, nothing)
     if errors and len(outcomes) == 1:
-        _write(output, verdicts, errors, asked, nothing)
+        write()
     if len(outcomes) == 1:
         raise_or_tell(outcomes)
     more = errors_of(outcomes)
-    status = (
-        exit_status(verdicts)
-        if alone
-        else judged(output, verdicts, as_json=asked.as_json, more=more, ladders=asked.ladders)
-    )
+    show = partial(judged, output, verdicts, as_json=asked.as_json, more=more, ladders=asked.ladders)
+    status = exit_status(verdicts) if alone else _shown(show, write)
     raise_or_tell(outcomes)  # last, where it is seen
     if errors:
         complain(f"{len(errors)} of {len(outcomes)} hosts could not be asked")
@@ -192,8 +191,17 @@ def check(output: Output, /, **options: Any) -> int:
     elif not errors:
         _say_what_is_not_seen(output, asked, found)
     # Last: what was seen is shown also where it cannot be written.
-    _write(output, verdicts, errors, asked, nothing)
+    write()
     return worst(outcomes, status)
+
+
+def _shown(show: Callable[[], int], write: Callable[[], None]) -> int:
+    """What `show` returns; where whoever read that has gone, as `head` does, the documents are written all the same."""
+    try:
+        return show()
+    except (BrokenPipeError, SystemExit):  # rich makes the second of the first
+        write()
+        raise
 
 
 def _say_what_is_not_seen(output: Output, asked: _Asked, found: Sequence[NicVerdict]) -> None:

@@ -53,17 +53,34 @@ _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """Where no command is named, click makes an error of the help since 8.2."""
 
 
-def ended_by(error: Exception) -> Ended:
-    """What an error comes to."""
+def ended_by(error: Exception, command: tuple[str, click.Command]) -> Ended:
+    """What an error comes to; the command that was named tells where click's own errors do not."""
     if isinstance(error, _HELP):
         return Ended(str(error), "", 2, verbatim=True)
     match error:
         case click.ClickException():
-            where = getattr(error, "ctx", None)
-            return Ended(error.format_message(), f"{where.command_path if where else 'rscvm'} --help", 2)
+            # click writes a choice a line, after a tab
+            return Ended(" ".join(error.format_message().split()), _usage(error, *command), 2)
         case RscvmError():
             return Ended(str(error), error.hint, error.status, error.verbatim)
         case OSError():
             file = f": {error.filename}" if error.filename else ""
             return Ended(f"{error.strerror or error}{file}", "", 3)
-    return ended_by(UnforeseenError(error))
+    return ended_by(UnforeseenError(error), command)
+
+
+def _usage(error: click.ClickException, named: str, command: click.Command) -> str:
+    """Where the right use is told, or how an option is given that stands before its command."""
+    where: click.Context | None = getattr(error, "ctx", None)
+    option = error.option_name if isinstance(error, click.NoSuchOption) else ""
+    if where and where.command is not command and any(option in each.opts for each in command.params):
+        return f"{option} goes after the command: `{named} {option}`"
+    return f"{where.command_path if where else named} --help"
+
+
+def named_by(arguments: Sequence[str], command: click.Command, name: str) -> tuple[str, click.Command]:
+    """The command that a command line names, and its words."""
+    for word in arguments:
+        if isinstance(command, click.Group) and word in command.commands:
+            name, command = f"{name} {word}", command.commands[word]
+    return name, command

@@ -195,7 +195,15 @@ def refuse_no_file(output: Output, command: str, names: Sequence[str]) -> None:
     :raise RequestError: when it is not; where its name is a domain's, with the command that was meant.
     """
     if not Path(names[0]).exists():
-        raise RequestError(f"there is no lab file {names[0]}", hint=_meant(output, command, names))
+        meant = _at_libvirt(command, names) if "://" in names[0] else _meant(output, command, names)
+        raise RequestError(f"there is no lab file {names[0]}", hint=meant)
+
+
+def _at_libvirt(command: str, names: Sequence[str]) -> str:
+    uri, *domains = (short(shlex.quote(name), _LONGEST) for name in names)
+    all_there = "" if command == "check" else " DOMAIN"
+    said = f" {' '.join(domains)}" if domains else all_there
+    return f"for domains of that libvirt's: `rscvm {command} --connect {uri}{said}`"
 
 
 def _meant(output: Output, command: str, names: Sequence[str]) -> str:

@@ -33,7 +33,12 @@ def voice(*, hidden: bool) -> list[click.Parameter]:
 
     return [
         option("--quiet", "-q", is_flag=True, help="No progress on stderr."),
-        option("--verbose", "-v", is_flag=True, help="Show every command that is run."),
+        option(
+            "--verbose",
+            "-v",
+            is_flag=True,
+            help="Show every command that is run; scripts whole with RSCVM_DEBUG=1.",
+        ),
         option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),

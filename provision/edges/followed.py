@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from provision.edges.traced import traced
 from provision.runtime.errors import LostError
 from provision.runtime.interrupt import look, shield
-from provision.runtime.masked import masked_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +72,7 @@ def followed(
 ) -> Iterator[FollowedProgram]:
     """Start a program, and end its input with the block: it then has a moment to end by itself, and is killed."""
     if trace is not None:
-        trace(f"+ {shlex.join(masked_arguments(argv))}")
+        trace(traced(argv))
     with ExitStack() as open_:
         with shield():  # an interruption comes when there is something that can be ended
             stream = start(argv)

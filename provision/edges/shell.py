@@ -13,11 +13,11 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from provision.edges.traced import traced
 from provision.runtime.command import HELD, Result, Run
 from provision.runtime.deadline import within_limit
 from provision.runtime.errors import DeadlineError, HostError, LostError
 from provision.runtime.interrupt import look, shield
-from provision.runtime.masked import masked_arguments
 from provision.runtime.safe_text import short
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class ShellHost:
             return []
         if self._trace is not None:
             for run in runs:
-                self._trace(f"+ {shlex.join(masked_arguments(run.argv))}")
+                self._trace(traced(run.argv))
         within_limit(timeout)
         if self._shell is None:
             self._shell = _Shell(self.name, self._start(("sh",)))

@@ -14,6 +14,9 @@ _LABEL = re.compile(r" *(?:[a-z]{2,8}: |- |[0-9]{1,2}\. )?")
 """What a line begins with, and what goes on stands beside: `  fix: `, an item's mark."""
 _AS_IT_IS = re.compile(r"#|\||    ")
 """How lines begin that are no prose: headings, tables, code."""
+_WORDS = re.compile(r"(?:`[^`]*`|\[[\w ]{1,24}\]|\S)+")
+"""Where a line may be broken lies between these: a command between backticks is one, so that it can be copied."""
+_WORDS_OF_A_COLUMN = re.compile(r"(?:\[[\w ]{1,24}\]|\S)+")
 _LEAST = 16
 """Columns; where fewer are left beside it, what goes on begins at the margin's second."""
 _MARGIN = 2
@@ -22,9 +25,10 @@ _WIDEST = 2
 
 
 def wrapped(line: Text, width: int | None, beside: int | None = None, *, hang: int = _MARGIN) -> list[Text]:
-    """The line in as many as it takes; None: there is no width.
+    """The line in as many as it takes; None: there is no width. One that is not to be wrapped stays one.
 
-    A word that is wider than that stays whole, so that a path can be copied; in a column it is broken.
+    A word that is wider than that stays whole, so that a path can be copied, and so does a command between backticks, on a
+    line of its own; in a column they are broken. What is in brackets, such as `[requested on]`, stays together.
 
     :param beside: how many characters of it what goes on stands beside, in a column; by default its label, or its blanks and
         `hang`.
@@ -32,7 +36,7 @@ def wrapped(line: Text, width: int | None, beside: int | None = None, *, hang: i
     from rich.cells import cell_len  # noqa: PLC0415 - only where a person reads
     from rich.text import Text  # noqa: PLC0415
 
-    if width is None or cell_len(line.plain) <= width:
+    if width is None or line.no_wrap or cell_len(line.plain) <= width:
         return [line]
     label = _LABEL.match(line.plain)
     start = beside if beside is not None else label.end() if label else 0
@@ -68,11 +72,11 @@ def paragraphs(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _breaks(text: str, width: int, *, whole: bool) -> Iterator[int]:
-    """Where lines of so many columns begin, but for the first; with `whole` no word is broken."""
+    """Where lines of so many columns begin, but for the first; with `whole` no word and no command is broken."""
     from rich.cells import cell_len  # noqa: PLC0415
 
     begin = 0
-    for word in re.finditer(r"\S+", text):
+    for word in (_WORDS if whole else _WORDS_OF_A_COLUMN).finditer(text):
         if cell_len(text[begin : word.end()]) > width and text[begin : word.start()].strip():
             begin = word.start()
             yield begin

@@ -88,7 +88,10 @@ def _give_back(session: HostSession, steps: tuple[Step, Step], begun: Sequence[S
             f"{tap} was not given its checksum and TSO back: {error}",
             hint=f"`ethtool -K {tap} tx on` on {session.host}; it tries that itself once more, soon",
         ) from error
-    undo_steps(session.edges, [step for step in begun if step is armed], say)
+    told: list[str] = []
+    if not undo_steps(session.edges, [step for step in begun if step is armed], told.append):
+        for line in told:  # that it went well after each leg is worth no words
+            say(line)
 
 
 def _off_step(host: str, nic: NicEvidence, found: Reading) -> Step:

@@ -57,8 +57,18 @@ def named(words: str, names: Mapping[str, str]) -> str:
 
 def in_line(spans: Sequence[Span]) -> str:
     """Spans as plain text: code in backticks, but where it stands alone, so that it can be copied as it is."""
-    alone = len([words for words, _ in spans if words not in _SAID_TO.values()]) == 1
+    alone = len(_said(spans)) == 1
     return "".join(f"`{words}`" if code and not alone else words for words, code in spans)
+
+
+def is_command(spans: Sequence[Span]) -> bool:
+    """Whether they are code alone, but for to whom it is said."""
+    said = _said(spans)
+    return len(said) == 1 and said[0][1]
+
+
+def _said(spans: Sequence[Span]) -> list[Span]:
+    return [span for span in spans if span[0] not in _SAID_TO.values()]
 
 
 def spoken(fixes: Sequence[Fix], nic: NicEvidence) -> list[Fix]:

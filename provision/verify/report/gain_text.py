@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
 HEAD = ("", "Gb/s", "(range)", "mean frame", "host CPU s/GB", "vCPU s/GB", "guest CPU s/GB", "resent/GB")
 _DIGITS = 4
+_GAP = "  "
 
 
-def as_text(gain: Gain) -> list[Text]:
-    """The sentence first, then what each kind of leg came to, and what bounds it."""
+def as_text(gain: Gain, width: int | None = None) -> list[Text]:
+    """The sentence first, then what each kind of leg came to, and what bounds it.
+
+    :param width: the columns that there are; what does not fit beside the table stands beneath it, as another.
+    """
     from rich.text import Text  # noqa: PLC0415 - only where a person reads
 
-    rows = [HEAD, *(row(side) for side in sides(gain))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [Text(sentence(gain), "bold")]
-    for cells in rows:
-        first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-        lines.append(Text("  ".join((cells[0].ljust(len(first)), *rest))))
+    lines = [Text(sentence(gain), "bold"), *map(Text, _table(gain, width))]
     ratios = ", ".join(f"{ratio:.2f}" for ratio in gain.ratios)
     lines.append(Text(f"pairs: {ratios}"))
     counted = [(NAMES[side.kind], side.coalesced) for side in sides(gain) if side.coalesced is not None]
@@ -35,6 +34,23 @@ def as_text(gain: Gain) -> list[Text]:
         lines.append(Text(f"large frames, by NetKVM's CoalescedHost: {told_by}"))
     lines.append(Text(f"limit: {limit(gain)}"))
     return [*lines, *(Text(f"note: {note}") for note in gain.notes)]
+
+
+def _table(gain: Gain, width: int | None) -> Iterator[str]:
+    """Its rows, each a line; where they are too wide, as many columns at a time as fit."""
+    names, *columns = zip(HEAD, *(row(side) for side in sides(gain)), strict=True)
+    first, *more = ([cell.rjust(max(map(len, cells))) for cell in cells] for cells in columns)
+    margin = max(map(len, names))
+    tables = [[[name.ljust(margin) for name in names], first]]
+    for column in more:
+        if (
+            width is not None
+            and sum(len(cells[0] + _GAP) for cells in (*tables[-1], column)) - len(_GAP) > width
+        ):
+            tables.append(tables[0][:1])
+        tables[-1].append(column)
+    for table in tables:
+        yield from map(_GAP.join, zip(*table, strict=True))
 
 
 def as_json(gain: Gain) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.runtime.wrapped import wrapped
 from provision.tables.backends import INTERFACES
 from provision.verify.evidence import FAMILIES
-from provision.verify.judge.cause import in_line
+from provision.verify.judge.cause import in_line, is_command
 from provision.verify.judge.fold import told, walked
 from provision.verify.report.style import (
     COLOURS,
@@ -184,4 +184,4 @@ def _advice(verdict: NicVerdict) -> list[Text]:
     lines: list[Text] = [Text.assemble((f"  {cause}", "bold"), f": {finding.seen}")]
     if finding.cause:
         lines.append(Text(f"  why: {finding.cause.why}"))
-    return lines + [Text(f"  fix: {in_line(spans)}") for spans in verdict.advice]
+    return lines + [Text(f"  fix: {in_line(spans)}", no_wrap=is_command(spans)) for spans in verdict.advice]
