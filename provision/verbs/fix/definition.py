@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_devices import start_aliases
 from provision.facts.domain_tree import read_domain
 from provision.facts.overrides import Property, aliases_with, overrides
 from provision.runtime.masked import masked_xml
@@ -229,10 +230,17 @@ def definition_rows(nic: NicEvidence, found: Sequence[Found], domain: Domain) ->
             )
             yield f"{cause.id}: {nic.mac}: {why}: nothing is edited"
             continue
-        alias = running[0].find("alias")
         index = list(kept.iterfind("devices/interface")).index(defined[0])
-        named = str(alias.get("name", "")) if alias is not None else ""
+        named = _alias(live, running[0])
         yield from EDITED[cause.id](_Case(cause, families, nic, seen, live, kept, index, named))
+
+
+def _alias(root: _Element, nic: _Element) -> str:
+    """A NIC's alias; of a machine that is off the one that libvirt will give it."""
+    there = list(root.iterfind("devices/interface"))
+    found = nic.find("alias")
+    said = str(found.get("name", "")) if found is not None else ""
+    return said or [*start_aliases(there)][there.index(nic)]
 
 
 def edit_diffs(before: str, mends: Sequence[Mend]) -> list[tuple[Mend, Diff]]:
