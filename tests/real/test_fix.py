@@ -85,6 +85,33 @@ def assert_a_power_cycle_is_all_that_lacks(vm: Vm, edited: str) -> None:
     assert "shutting" not in restarted.stderr
 
 
+def test_a_definition_that_would_start_broken_is_mended_while_nothing_is_restarted(
+    with_libvirt: Hypervisor, tmp_path: Path
+) -> None:
+    """While it runs ready from before, and while it is off."""
+    vm = Vm(with_libvirt, tmp_path)
+    good, file = vm.definition(), tmp_path / "broken.xml"
+    file.write_text(
+        good.replace("<model type='virtio'/>", "<model type='virtio'/><driver><guest tso4='off'/></driver>")
+    )
+    for state in ("running", "shut off"):
+        vm.host.virsh("define", str(file))
+        if state == "shut off":
+            vm.host.virsh("destroy", "vm")
+        checked = rscvm(vm.host, "check", "--connect", URI, "vm").stdout
+        assert f"  fix: rscvm fix --connect {URI} vm\n" in checked, checked
+        done, document = vm.fix("--restart")
+
+        assert [change["cause"] for change in document["changed"]] == ["guest-offloads-off"], done.stderr
+        assert (
+            vm.definition()
+            == vm.backups()[-1].read_text().rstrip("\n").replace("tso4='off'", "tso4='on'") + "\n"
+        )
+        assert "takes effect at its next start" in document["notes"][-1]
+        assert vm.host.virsh("domstate", "vm").strip() == state
+        assert vm.fix()[1]["changed"] == []
+
+
 def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_path: Path) -> None:
     """Dry-run, edit, a second time, power cycle: one definition, one backup, ready."""
     vm = Vm(
@@ -120,7 +147,11 @@ def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_pa
     assert "geheim" not in shown.stdout + shown.stderr
     assert "takes effect after a power cycle" in shown.stdout
     assert shown.stdout.splitlines()[-1] == "1 change made; 1 NIC: 1 not ready (1 ready after a power cycle)"
-    assert fixes_told(vm) == told[:2], "what only waits for a power cycle is not to be fixed again"
+    restart = f"`rscvm fix --connect {URI} vm --restart`"
+    assert fixes_told(vm) == [f"power-cycle the machine: {restart}"], (
+        "what only waits is not to be fixed again"
+    )
+    assert f"power-cycle it: {restart}" in shown.stdout
     assert pending["changed"] == []
     assert "the definition has guest_tso4 on already: takes effect after a power cycle" in pending["notes"][0]
     assert_a_power_cycle_is_all_that_lacks(vm, edited)
