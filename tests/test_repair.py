@@ -205,16 +205,26 @@ def test_of_several_nics_the_one_with_the_mac_is_edited_however_it_is_written() 
     assert edits(repaired(evidence, kept)) == [SetValue(1, GUEST, "tso4", "on")]
 
 
-def test_each_edit_has_its_own_diff_and_one_that_another_has_made_is_left_out() -> None:
+def test_edits_of_one_element_are_one_diff_and_one_that_another_has_made_is_left_out() -> None:
     before = "<domain>\n  <devices>\n    <interface>\n      <mac address='52:54:00:12:34:56'/>\n    </interface>\n  </devices>\n</domain>"
     repair = repaired(off("guest_tso4", "guest_tso6"), before)
 
-    found = edit_diffs(before, [*repair.mends, *repair.mends])
+    [(mend, diff)] = edit_diffs(before, [*repair.mends, *repair.mends])
 
-    assert [[line for line in diff if line[0] in "+-"][2:] for _, diff in found] == [
-        ["+      <driver>", "+        <guest tso4='on'/>", "+      </driver>"],
-        ["-        <guest tso4='on'/>", "+        <guest tso4='on' tso6='on'/>"],
+    assert mend.what == "<driver><guest tso4='on' tso6='on'/>"
+    assert [line for line in diff if line[0] in "+-"][2:] == [
+        "+      <driver>",
+        "+        <guest tso4='on' tso6='on'/>",
+        "+      </driver>",
     ]
+
+
+def test_what_is_edited_in_two_places_is_told_as_two() -> None:
+    live = xml(TSO4_OFF, override(guest_tso4="off"))
+
+    found = edit_diffs(live, repaired(off("guest_tso4"), live).mends)
+
+    assert [mend.what for mend, _ in found] == ["no override of guest_tso4", "<driver><guest tso4='on'/>"]
 
 
 @pytest.mark.parametrize("line", ["same words in each line", "line {n}"])

@@ -173,7 +173,9 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     waiting = any(map(waits, repairs))
     redone = _Redone(holds=False, error=asked.error)
     if asked.error is None:
-        redone = _redone(place, domain, [mend.edit for mend, _ in edits], restart if waiting else None, say)
+        redone = _redone(
+            place, domain, [mend.edit for mend in mends] if edits else [], restart if waiting else None, say
+        )
     said = refusals(asked.read) + _after_notes(place, redone, notes)
     changes = tuple(replace(change, backup=redone.path) for change in changes if redone.holds)
     fixed = Fixed((), done(asked.read) + changes, said, redone.error, redone.cycled)
