@@ -174,6 +174,19 @@ def test_an_edit_ends_with_the_command_that_makes_it_take_effect() -> None:
     assert not [note for note in fixed.notes if "power" in note]
 
 
+def test_no_restart_is_named_that_only_a_running_guest_could_make() -> None:
+    paused = Fixable(Daemon(there=Domain("vm", "paused", xml(TSO4_OFF), xml(TSO4_OFF))))
+
+    assert paused.fix().notes[-1].startswith("vm's definition: takes effect after a power cycle")
+
+
+def test_the_command_reaches_the_domain_as_its_user_did() -> None:
+    reached = ("--connect", "qemu+tls://hv1/system", "--host", "ssh://me@hv1")
+    place = Place(FakeEdges(), "hv1", reached[1], "win 10", list, lambda *_: "", None, reached)
+
+    assert place.restarting == f"rscvm fix {' '.join(reached)} 'win 10' --restart"
+
+
 def test_a_guest_that_does_not_shut_down_is_never_destroyed() -> None:
     there = Fixable(daemon(deaf=True))
 
