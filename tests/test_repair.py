@@ -14,11 +14,14 @@ from provision.verbs.fix.definition import EDITED, edit_diffs, unified
 from provision.verbs.fix.domain_edit import DropOverride, SetValue
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.repair import BACK_ON, ONE_NUMBER, Repair, plan_repair
+from provision.verify.collect.machines import collect_domain
 from provision.verify.evidence import NicEvidence, Owner
 from provision.verify.judge.verdict import judge_nic
-from tests.builders import ON, features, nic, one_vm, virtio
+from tests.builders import ON, FakeEdges, features, nic, one_vm, virtio
 from tests.causes import CASES, HCK
 from tests.repairs import NIC, TSO4_OFF, xml
+from tests.starts import TSO6_OFF, domain, interface
+from tests.starts import override as starts_with
 
 
 def override(**properties: str) -> str:
@@ -203,6 +206,22 @@ def test_of_several_nics_the_one_with_the_mac_is_edited_however_it_is_written() 
     evidence = nic(mac="52:54:0a:12:34:56", properties={**ON, "guest_tso4": False})
 
     assert edits(repaired(evidence, kept)) == [SetValue(1, GUEST, "tso4", "on")]
+
+
+NUMBERED = domain(interface(), more=starts_with("net0", "false"))  # as libvirt will number it
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (Domain("vm", "off", NUMBERED, NUMBERED), DropOverride("net0", ("guest_tso4",))),
+        (Domain("vm", "running", domain(), domain(interface(TSO6_OFF))), SetValue(0, GUEST, "tso6", "on")),
+    ],
+)
+def test_a_definition_alone_tells_what_to_edit(there: Domain, wanted: object) -> None:
+    [evidence] = collect_domain(FakeEdges(), "local", there, monitor=False)
+
+    assert [mend.edit for mend in plan_repair(judge_nic(evidence), there).later] == [wanted]
 
 
 def test_edits_of_one_element_are_one_diff_and_one_that_another_has_made_is_left_out() -> None:
