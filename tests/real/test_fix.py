@@ -85,33 +85,6 @@ def assert_a_power_cycle_is_all_that_lacks(vm: Vm, edited: str) -> None:
     assert "shutting" not in restarted.stderr
 
 
-def test_a_definition_that_would_start_broken_is_mended_while_nothing_is_restarted(
-    with_libvirt: Hypervisor, tmp_path: Path
-) -> None:
-    """While it runs ready from before, and while it is off."""
-    vm = Vm(with_libvirt, tmp_path)
-    good, file = vm.definition(), tmp_path / "broken.xml"
-    file.write_text(
-        good.replace("<model type='virtio'/>", "<model type='virtio'/><driver><guest tso4='off'/></driver>")
-    )
-    for state in ("running", "shut off"):
-        vm.host.virsh("define", str(file))
-        if state == "shut off":
-            vm.host.virsh("destroy", "vm")
-        checked = rscvm(vm.host, "check", "--connect", URI, "vm").stdout
-        assert f"  fix: rscvm fix --connect {URI} vm\n" in checked, checked
-        done, document = vm.fix("--restart")
-
-        assert [change["cause"] for change in document["changed"]] == ["guest-offloads-off"], done.stderr
-        assert (
-            vm.definition()
-            == vm.backups()[-1].read_text().rstrip("\n").replace("tso4='off'", "tso4='on'") + "\n"
-        )
-        assert "takes effect at its next start" in document["notes"][-1]
-        assert vm.host.virsh("domstate", "vm").strip() == state
-        assert vm.fix()[1]["changed"] == []
-
-
 def test_an_offload_that_the_definition_has_off(with_libvirt: Hypervisor, tmp_path: Path) -> None:
     """Dry-run, edit, a second time, power cycle: one definition, one backup, ready."""
     vm = Vm(

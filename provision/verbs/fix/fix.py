@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from provision.host.apply.session import HostSession
     from provision.runtime.command import Argv, Say
     from provision.runtime.protocols import Domain, Edges, Libvirt
+    from provision.verbs.fix.definition import Mend
     from provision.verbs.fix.domain_edit import Edit
     from provision.verbs.fix.repair import Repair
     from provision.verify.collect.source import MachineSource
@@ -159,23 +160,18 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
         raise RequestError(f"no domain {place.name} at {place.uri}")
     repairs = [plan_repair(verdict, domain, guest=place.guests is not None) for verdict in verdicts]
     mends = [mend for repair in repairs for mend in (*repair.mends, *repair.later)]
-    edits = edit_diffs(domain.persistent_xml, mends) if mends else []
-    changes: tuple[Change, ...] = tuple(
-        Edited(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in edits
-    )
-    there = definition_notes(domain, repairs, place.restarting, edited=bool(changes))
-    notes = [*map(Note, _told(repairs, lambda _: ())), *there]
+    changes = _edits(domain, mends)
+    notes = [*map(Note, _told(repairs, lambda _: ()))]
+    notes += definition_notes(domain, repairs, place.restarting, edited=bool(changes))
     if dry_run:
         planned = tries(repairs) + changes + _in_guests(place.guests, verdicts)
         return Fixed(verdicts, planned, tuple(note.words for note in notes))
     _check_same_run(libvirt, verdicts)
     asked = ask_taps(place.edges, place.host, repairs, say)
-    waiting = any(map(waits, repairs))
+    cycle = restart if any(map(waits, repairs)) else None
     redone = _Redone(holds=False, error=asked.error)
     if asked.error is None:
-        redone = _redone(
-            place, domain, [mend.edit for mend in mends] if edits else [], restart if waiting else None, say
-        )
+        redone = _redone(place, domain, [mend.edit for mend in mends] if changes else [], cycle, say)
     said = refusals(asked.read) + _after_notes(place, redone, notes)
     changes = tuple(replace(change, backup=redone.path) for change in changes if redone.holds)
     fixed = Fixed((), done(asked.read) + changes, said, redone.error, redone.cycled)
@@ -189,6 +185,12 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     except HostError as error:  # what was done is told all the same
         return replace(fixed, error=fixed.error or error)
     return replace(fixed, verdicts=after)
+
+
+def _edits(domain: Domain, mends: Sequence[Mend]) -> tuple[Change, ...]:
+    """What is edited in a domain's definition."""
+    found = edit_diffs(domain.persistent_xml, mends) if mends else []
+    return tuple(Edited(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in found)
 
 
 def _check_same_run(libvirt: Libvirt, verdicts: Sequence[NicVerdict]) -> None:
