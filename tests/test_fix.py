@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, RequestError
+from provision.runtime.protocols import Domain
 from provision.verbs.fix.domain_edit import laid_out
 from provision.verbs.fix.fix import Place, fix_domain
 from provision.verbs.fix.redefine import power_cycle
+from provision.verify.collect.machines import collect_domain
 from provision.verify.judge.verdict import judge_nic
-from tests.builders import FakeEdges, FakeHost, features, nic
-from tests.repairs import PASSWORD, WITHOUT_TSO4, Daemon, Fixable, daemon, xml
+from tests.builders import ON, FakeEdges, FakeHost, features, nic
+from tests.repairs import PASSWORD, TSO4_OFF, WITHOUT_TSO4, Daemon, Fixable, daemon, xml
 
 
 def test_what_is_defined_and_kept_has_the_passwords_and_what_is_shown_has_not() -> None:
@@ -101,10 +104,87 @@ def test_a_restart_makes_a_pending_edit_take_effect_without_another() -> None:
     assert there.daemon.there is not None
     there.daemon.there = replace(there.daemon.there, persistent_xml=xml())
 
-    there.fix(restart=Deadline(1))
-
+    assert there.fix().notes[-1].startswith(RESTART)
+    assert there.fix(restart=Deadline(1)).restarted
     assert there.said() == ["shutdown", "start"]
     assert there.kept == []
+
+
+MENDED = "vm's definition: takes effect at its next start"
+RESTART = "power-cycle it: `rscvm fix --connect qemu:///system vm --restart` asks the guest to shut down"
+
+
+def starting(state: str, live: str, kept: str) -> Fixable:
+    """A domain whose NIC works where it runs, and its definition."""
+    there = Domain("vm", state, xml(live), xml(kept))
+    [found] = collect_domain(FakeEdges(), "local", there, monitor=False)
+    works: dict[str, Any] = (
+        {} if state == "off" else {"tap": "tap0", "properties": ON, "virtio": nic().virtio}
+    )
+    return Fixable(Daemon(there=there), evidence=replace(found, **works, features=nic().features))
+
+
+@pytest.mark.parametrize(
+    ("state", "live", "said"),
+    [
+        ("off", TSO4_OFF, MENDED),
+        ("running", "<model type='virtio'/>", f"{MENDED}, and what runs needs no restart for it"),
+    ],
+)
+def test_a_definition_that_would_start_broken_is_edited_and_nothing_is_restarted(
+    state: str, live: str, said: str
+) -> None:
+    tried, there = starting(state, live, TSO4_OFF), starting(state, live, TSO4_OFF)
+
+    trial, fixed = tried.fix(dry_run=True), there.fix(restart=Deadline(1))
+
+    assert tried.said() == []
+    assert there.said() == ["define"]
+    assert 'tso4="on"' in there.daemon.said[0][1]
+    [change] = fixed.changed
+    assert (change.cause, change.backup) == ("guest-offloads-off", "/backups/vm.xml")
+    assert change.why.startswith("at its next start: guest_tso4 is off")
+    assert [each.diff for each in trial.changed] == [change.diff]
+    assert [note for note in fixed.notes if "puts it back" not in note] == [said]
+    assert not fixed.restarted
+
+
+def test_a_machine_that_is_off_and_starts_well_is_left_alone() -> None:
+    there = starting("off", "<model type='virtio'/>", "<model type='virtio'/>")
+
+    assert there.fix().notes == ("vm.ua-net0: machine-off: nothing that can be changed from here: start it",)
+    assert there.said() == []
+
+
+def test_what_no_edit_mends_before_the_next_start_is_told() -> None:
+    there = starting("running", "<model type='virtio'/>", "<model type='virtio'/><link state='down'/>")
+
+    [note] = there.fix().notes
+
+    assert note.startswith("vm.ua-net0: at its next start: link-down: nothing that can be changed from here")
+    assert there.said() == []
+
+
+def test_an_edit_ends_with_the_command_that_makes_it_take_effect() -> None:
+    there = Fixable(daemon())
+
+    assert there.fix().notes[-1].startswith(RESTART)
+    fixed = Fixable(daemon()).fix(restart=Deadline(1))
+    assert fixed.restarted
+    assert not [note for note in fixed.notes if "power" in note]
+
+
+def test_no_restart_is_named_that_only_a_running_guest_could_make() -> None:
+    paused = Fixable(Daemon(there=Domain("vm", "paused", xml(TSO4_OFF), xml(TSO4_OFF))))
+
+    assert paused.fix().notes[-1].startswith("vm's definition: takes effect after a power cycle")
+
+
+def test_the_command_reaches_the_domain_as_its_user_did() -> None:
+    reached = ("--connect", "qemu+tls://hv1/system", "--host", "ssh://me@hv1")
+    place = Place(FakeEdges(), "hv1", reached[1], "win 10", list, lambda *_: "", None, reached)
+
+    assert place.restarting == f"rscvm fix {' '.join(reached)} 'win 10' --restart"
 
 
 def test_a_guest_that_does_not_shut_down_is_never_destroyed() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,15 +18,22 @@ from provision.edges.wiring import RealEdges
 from provision.facts.guest import Adapter, FamilyRsc, GuestFacts
 from provision.runtime.parallel import Outcome
 from provision.runtime.places import Target
+from provision.runtime.protocols import Domain
 from provision.verbs.fix.command_line import with_commands
 from provision.verbs.fix.fix import Fixed
 from provision.verbs.fix.taps import Change
+from provision.verify.collect.machines import collect_domain
 from provision.verify.evidence import AskedGuest, Cut, Definition, Owner, Unasked
 from provision.verify.judge.cause import Fix, in_line
 from provision.verify.judge.causes.catalogue import CATALOGUE
-from tests.builders import nic
+from provision.verify.judge.verdict import NicVerdict, judge_nic
+from provision.verify.report.html import as_html
+from provision.verify.report.text import shown
+from tests.builders import ON, FakeEdges, nic, virtio
+from tests.starts import TSO6_OFF, VIRTIO, domain, interface
 from tests.verdicts import broken, host_off, ready, verdict
 
+WHEN = datetime(2026, 11, 28, tzinfo=UTC)
 URI = "qemu+ssh://root@hv1/system"
 THEIRS = {"rsc": None, "purpose": None}
 PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -108,7 +116,59 @@ def test_an_edit_that_only_waits_for_a_power_cycle_is_not_asked_for_again() -> N
 
     assert found.definition is not None
     assert found.definition.verdict == "ready"
-    assert with_commands([found], ("--connect", URI))[0].command == ""
+    [told] = with_commands([found], ("--connect", URI))
+    [line] = told.advice
+    assert in_line(line) == f"power-cycle the machine: `rscvm fix --connect {URI} 'win 10' --restart`"
+    assert told.fix == ("power-cycle the machine: a reboot from inside keeps the old device",)
+    assert with_commands([found], ("lab.yaml",))[0].command == ""
+
+
+def later(inner: str, live: str = "") -> NicVerdict:
+    """A NIC of `vm` that works, or where `live` is empty is off, whose definition has `inner`."""
+    kept = domain(interface(inner))
+    there = Domain("vm", "running" if live else "off", domain(interface(live)) if live else kept, kept)
+    [found] = collect_domain(FakeEdges(), "local", there, monitor=False)
+    works: dict[str, Any] = {
+        "tap": "tap0",
+        "properties": ON,
+        "virtio": virtio("linux"),
+        "features": nic().features,
+    }
+    [told] = with_commands([judge_nic(replace(found, **(works if live else {})))], ("--connect", URI))
+    return told
+
+
+@pytest.mark.parametrize(("live", "now"), [("", "unknown"), (VIRTIO, "ready")], ids=["off", "ready"])
+def test_what_a_next_start_has_wrong_is_told_with_the_command_that_mends_it(live: str, now: str) -> None:
+    found = later(TSO6_OFF, live)
+
+    lines = [line.plain for line in shown([found])]
+
+    assert found.verdict == now
+    start = next(number for number, line in enumerate(lines) if line.startswith("  at its next start: NOT"))
+    assert lines[start + 1 : start + 3] == [
+        "  fix: libvirt: <driver><guest csum='on' tso4='on' tso6='on'/></driver>",
+        f"  fix: rscvm fix --connect {URI} vm",
+    ]
+    assert lines.count(lines[start + 2]) == 1
+    assert not [line for line in lines if "power-cycle" in line]
+    assert f"rscvm fix --connect {URI} vm</code>" in as_html([found], when=WHEN, title="check")
+
+
+@pytest.mark.parametrize("inner", [VIRTIO, "<model type='e1000e'/>"])
+def test_a_next_start_that_no_edit_of_ours_mends_has_no_command(inner: str) -> None:
+    kind = "user" if "e1000e" in inner else "bridge"
+    there = Domain("vm", "off", domain(interface(inner, kind=kind)), domain(interface(inner, kind=kind)))
+    [found] = collect_domain(FakeEdges(), "local", there, monitor=False)
+
+    assert with_commands([judge_nic(found)], ("--connect", URI))[0].command == ""
+
+
+def test_a_machine_that_is_off_and_was_not_asked_for_has_no_block() -> None:
+    found = later(TSO6_OFF)
+    unasked = replace(found, evidence=replace(found.evidence, named=False))
+
+    assert not [line for line in shown([ready(), unasked]) if "rscvm fix" in line.plain]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +241,20 @@ def test_fix_ends_with_what_was_done_and_how_it_is_now(
     assert lines[0].startswith("verdict")
     assert lines.index("note: mind this") > lines.index("2 NICs: 1 not ready, 1 ready")
     assert lines[-1] == f"{last}; 2 NICs: 1 not ready, 1 ready"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [((), "1 restarted"), ((Change("vm", "vm.net0", "x", "y", "-"),), "1 change made, 1 restarted")],
+)
+def test_a_restart_is_told_as_what_was_done(
+    changes: tuple[Change, ...], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = Fixed([ready()], changes, restarted=True)
+
+    _shown(Output(), [Outcome("local", fixed)], as_json=False, dry_run=False)
+
+    assert capsys.readouterr().out.splitlines()[-1] == f"{what}; 1 NIC: 1 ready"
 
 
 def test_what_is_told_can_be_pasted_whatever_a_domain_is_called() -> None:

@@ -14,11 +14,14 @@ from provision.verbs.fix.definition import EDITED, edit_diffs, unified
 from provision.verbs.fix.domain_edit import DropOverride, SetValue
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.repair import BACK_ON, ONE_NUMBER, Repair, plan_repair
+from provision.verify.collect.machines import collect_domain
 from provision.verify.evidence import NicEvidence, Owner
 from provision.verify.judge.verdict import judge_nic
-from tests.builders import ON, features, nic, one_vm, virtio
+from tests.builders import ON, FakeEdges, features, nic, one_vm, virtio
 from tests.causes import CASES, HCK
 from tests.repairs import NIC, TSO4_OFF, xml
+from tests.starts import TSO6_OFF, domain, interface
+from tests.starts import override as starts_with
 
 
 def override(**properties: str) -> str:
@@ -205,16 +208,42 @@ def test_of_several_nics_the_one_with_the_mac_is_edited_however_it_is_written() 
     assert edits(repaired(evidence, kept)) == [SetValue(1, GUEST, "tso4", "on")]
 
 
-def test_each_edit_has_its_own_diff_and_one_that_another_has_made_is_left_out() -> None:
+NUMBERED = domain(interface(), more=starts_with("net0", "false"))  # as libvirt will number it
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (Domain("vm", "off", NUMBERED, NUMBERED), DropOverride("net0", ("guest_tso4",))),
+        (Domain("vm", "running", domain(), domain(interface(TSO6_OFF))), SetValue(0, GUEST, "tso6", "on")),
+    ],
+)
+def test_a_definition_alone_tells_what_to_edit(there: Domain, wanted: object) -> None:
+    [evidence] = collect_domain(FakeEdges(), "local", there, monitor=False)
+
+    assert [mend.edit for mend in plan_repair(judge_nic(evidence), there).later] == [wanted]
+
+
+def test_edits_of_one_element_are_one_diff_and_one_that_another_has_made_is_left_out() -> None:
     before = "<domain>\n  <devices>\n    <interface>\n      <mac address='52:54:00:12:34:56'/>\n    </interface>\n  </devices>\n</domain>"
     repair = repaired(off("guest_tso4", "guest_tso6"), before)
 
-    found = edit_diffs(before, [*repair.mends, *repair.mends])
+    [(mend, diff)] = edit_diffs(before, [*repair.mends, *repair.mends])
 
-    assert [[line for line in diff if line[0] in "+-"][2:] for _, diff in found] == [
-        ["+      <driver>", "+        <guest tso4='on'/>", "+      </driver>"],
-        ["-        <guest tso4='on'/>", "+        <guest tso4='on' tso6='on'/>"],
+    assert mend.what == "<driver><guest tso4='on' tso6='on'/>"
+    assert [line for line in diff if line[0] in "+-"][2:] == [
+        "+      <driver>",
+        "+        <guest tso4='on' tso6='on'/>",
+        "+      </driver>",
     ]
+
+
+def test_what_is_edited_in_two_places_is_told_as_two() -> None:
+    live = xml(TSO4_OFF, override(guest_tso4="off"))
+
+    found = edit_diffs(live, repaired(off("guest_tso4"), live).mends)
+
+    assert [mend.what for mend, _ in found] == ["no override of guest_tso4", "<driver><guest tso4='on'/>"]
 
 
 @pytest.mark.parametrize("line", ["same words in each line", "line {n}"])

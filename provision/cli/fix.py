@@ -168,7 +168,8 @@ def _fix_domain(
     with progress(output), reached(output, uri, named) as (host, edges):
         source = named_domains(domain_source(edges, host, (name,)), edges, uri, (name,))
         guests = Guests(edges, host) if look.guest else None
-        place = Place(edges, host, uri, name, lambda: check(source, look), keep, guests)
+        before = ("--connect", uri, *(("--host", named) if named else ()))
+        place = Place(edges, host, uri, name, lambda: check(source, look), keep, guests, before)
         restart = None if wait is None else Deadline(wait)
         return Outcome(host, fix_domain(place, output.say, dry_run=dry_run, restart=restart))
 
@@ -191,7 +192,8 @@ def _shown(output: Output, outcomes: Sequence[Outcome[Fixed]], *, as_json: bool,
     else:
         output.show(shown(verdicts, width=output.width))
         output.show(_lines(changes, notes, dry_run=dry_run))
-        output.show([_summary(len(changes), verdicts, dry_run=dry_run)])
+        restarted = sum(fixed.restarted for fixed in done)
+        output.show([_summary(len(changes), restarted, verdicts, dry_run=dry_run)])
     for outcome in outcomes:
         if outcome.value is not None and outcome.error is not None:
             complain(str(outcome.error), hint=outcome.error.hint)
@@ -223,14 +225,15 @@ def _lines(changes: Sequence[Change], notes: Sequence[str], *, dry_run: bool) ->
     return [Text(""), *lines, *([Text("")] if lines else [])]
 
 
-def _summary(changes: int, verdicts: Sequence[NicVerdict], *, dry_run: bool) -> Text:
+def _summary(changes: int, restarted: int, verdicts: Sequence[NicVerdict], *, dry_run: bool) -> Text:
     """What was done, and how it is now."""
     from rich.text import Text
 
     from provision.verify.report.summary import summed
 
     made = "would be made" if dry_run else "made"
-    what = f"{changes} change{'s'[: changes > 1]} {made}" if changes else "nothing to change from here"
+    did = [f"{changes} change{'s'[: changes > 1]} {made}"] if changes else []
+    what = ", ".join(did + ([f"{restarted} restarted"] if restarted else [])) or "nothing to change from here"
     waiting = (each.definition for each in verdicts if each.verdict == "not-ready")
     later = sum(found is not None and found.verdict == "ready" for found in waiting)
     then = f" ({later} ready after a power cycle)" if later else ""

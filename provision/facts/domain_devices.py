@@ -56,11 +56,11 @@ def defined_devices(text: str) -> tuple[DefinedDevice, ...]:
             attribute(nic, "model", "type") in _DRIVERS,
             _trouble(nic, alias, arguments),
         )
-        for nic, alias in zip(nics, _aliases(nics), strict=True)
+        for nic, alias in zip(nics, start_aliases(nics), strict=True)
     )
 
 
-def _aliases(nics: Sequence[_Element]) -> Iterator[str]:
+def start_aliases(nics: Sequence[_Element]) -> Iterator[str]:
     """Their aliases at the start: libvirt keeps `ua-` ones, and numbers all others (a hostdev among its own)."""
     number = 0
     for nic in nics:

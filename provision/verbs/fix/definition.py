@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from provision.facts.domain_devices import start_aliases
 from provision.facts.domain_tree import read_domain
 from provision.facts.overrides import Property, aliases_with, overrides
 from provision.runtime.masked import masked_xml
@@ -229,21 +231,48 @@ def definition_rows(nic: NicEvidence, found: Sequence[Found], domain: Domain) ->
             )
             yield f"{cause.id}: {nic.mac}: {why}: nothing is edited"
             continue
-        alias = running[0].find("alias")
         index = list(kept.iterfind("devices/interface")).index(defined[0])
-        named = str(alias.get("name", "")) if alias is not None else ""
+        named = _alias(live, running[0])
         yield from EDITED[cause.id](_Case(cause, families, nic, seen, live, kept, index, named))
 
 
+def _alias(root: _Element, nic: _Element) -> str:
+    """A NIC's alias; of a machine that is off the one that libvirt will give it."""
+    there = list(root.iterfind("devices/interface"))
+    found = nic.find("alias")
+    said = str(found.get("name", "")) if found is not None else ""
+    return said or [*start_aliases(there)][there.index(nic)]
+
+
 def edit_diffs(before: str, mends: Sequence[Mend]) -> list[tuple[Mend, Diff]]:
-    """Each edit with what it changes; one that a former has made already is left out."""
+    """Each edit with what it changes, those of one element together; one that a former has made already is left out."""
     found: list[tuple[Mend, Diff]] = []
-    for mend in mends:
-        after = edited(before, [mend.edit])
-        if after != before:
-            found.append((mend, unified(before, after)))
+    for _, together in groupby(mends, _place):
+        some, after = list[Mend](), before
+        for mend in together:
+            then = edited(after, [mend.edit])
+            some += [mend] if then != after else []
+            after = then
+        if some:
+            found.append((replace(some[0], what=_joined(some)), unified(before, after)))
         before = after
     return found
+
+
+def _place(mend: Mend) -> object:
+    """Where a value is set and why, the same for what is shown as one edit."""
+    edit = mend.edit
+    return replace(mend, what="", edit=replace(edit, attribute="")) if isinstance(edit, SetValue) else mend
+
+
+def _joined(mends: Sequence[Mend]) -> str:
+    """What edits of one element make of it, in words."""
+    said = [mend.edit for mend in mends if isinstance(mend.edit, SetValue)]
+    if len(said) < 2:
+        return mends[0].what
+    outer = "".join(f"<{tag}>" for tag in said[0].path[:-1])
+    values = " ".join(f"{edit.attribute}='{edit.value}'" for edit in said)
+    return f"{outer}<{said[0].path[-1]} {values}/>"
 
 
 def unified(before: str, after: str) -> Diff:

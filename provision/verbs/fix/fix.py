@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from provision.facts.domain import parse_domain
 from provision.runtime.deadline import Deadline
 from provision.runtime.errors import HostError, LostError, RequestError, RscvmError
 from provision.verbs.check import Look, check
+from provision.verbs.fix.command_line import restarting
 from provision.verbs.fix.definition import edit_diffs
+from provision.verbs.fix.definition_notes import Note, definition_notes, waits
 from provision.verbs.fix.in_guest import Guests, InGuest, guest_mends, is_restarting
 from provision.verbs.fix.lab_keys import lab_words
 from provision.verbs.fix.redefine import await_drivers_of, has_edits, power_cycle, redefine
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from provision.host.apply.session import HostSession
-    from provision.runtime.command import Say
+    from provision.runtime.command import Argv, Say
     from provision.runtime.protocols import Domain, Edges, Libvirt
+    from provision.verbs.fix.definition import Mend
     from provision.verbs.fix.domain_edit import Edit
     from provision.verbs.fix.repair import Repair
     from provision.verify.collect.source import MachineSource
@@ -38,7 +40,6 @@ LOOK = Look()
 """What `fix` asks before and after, where nothing else is wished."""
 _RESTARTED = 60.0
 """Seconds within which an adapter that was restarted in its guest has its driver again."""
-POWER_CYCLE = "takes effect after a power cycle; a reboot from inside keeps the old device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Fixed:
     notes: tuple[str, ...] = ()
     error: RscvmError | None = None
     """What ended it early; the rest still holds."""
+    restarted: bool = False
+    """Whether a domain was power-cycled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ class Place:
     """Keeps a definition (the domain's name, its XML) and tells where."""
     guests: Guests | None = None
     """By whom its guest is reached; None where nothing is to be changed in it."""
+    reached: Argv = ()
+    """What stands before the domain's name on a command line; its libvirt's URI alone, where nobody says."""
+
+    @property
+    def restarting(self) -> str:
+        """The command that power-cycles it."""
+        return restarting(self.reached or ("--connect", self.uri), self.name)
 
 
 def fix_lab(
@@ -149,24 +159,22 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     if domain is None:
         raise RequestError(f"no domain {place.name} at {place.uri}")
     repairs = [plan_repair(verdict, domain, guest=place.guests is not None) for verdict in verdicts]
-    mends = [mend for repair in repairs for mend in repair.mends]
-    edits = edit_diffs(domain.persistent_xml, mends) if mends else []
-    changes: tuple[Change, ...] = tuple(
-        Edited(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in edits
-    )
-    notes = [*map(_Note, _told(repairs, lambda _: ())), *_definition_notes(domain, changes, repairs)]
+    mends = [mend for repair in repairs for mend in (*repair.mends, *repair.later)]
+    changes = _edits(domain, mends)
+    notes = [*map(Note, _told(repairs, lambda _: ()))]
+    notes += definition_notes(domain, repairs, place.restarting, edited=bool(changes))
     if dry_run:
         planned = tries(repairs) + changes + _in_guests(place.guests, verdicts)
         return Fixed(verdicts, planned, tuple(note.words for note in notes))
     _check_same_run(libvirt, verdicts)
     asked = ask_taps(place.edges, place.host, repairs, say)
-    waiting = bool(edits) or any(repair.pending for repair in repairs)
+    cycle = restart if any(map(waits, repairs)) else None
     redone = _Redone(holds=False, error=asked.error)
     if asked.error is None:
-        redone = _redone(place, domain, [mend.edit for mend, _ in edits], restart if waiting else None, say)
-    said = _after_notes(place, redone, notes) + refusals(asked.read)
+        redone = _redone(place, domain, [mend.edit for mend in mends] if changes else [], cycle, say)
+    said = refusals(asked.read) + _after_notes(place, redone, notes)
     changes = tuple(replace(change, backup=redone.path) for change in changes if redone.holds)
-    fixed = Fixed((), done(asked.read) + changes, said, redone.error)
+    fixed = Fixed((), done(asked.read) + changes, said, redone.error, redone.cycled)
     fixed = _with_guests(fixed, place.guests, verdicts, say)
     try:
         after = (
@@ -177,6 +185,12 @@ def fix_domain(place: Place, say: Say, *, dry_run: bool, restart: Deadline | Non
     except HostError as error:  # what was done is told all the same
         return replace(fixed, error=fixed.error or error)
     return replace(fixed, verdicts=after)
+
+
+def _edits(domain: Domain, mends: Sequence[Mend]) -> tuple[Change, ...]:
+    """What is edited in a domain's definition."""
+    found = edit_diffs(domain.persistent_xml, mends) if mends else []
+    return tuple(Edited(domain.name, mend.nic, mend.cause, mend.what, mend.why, diff) for mend, diff in found)
 
 
 def _check_same_run(libvirt: Libvirt, verdicts: Sequence[NicVerdict]) -> None:
@@ -230,23 +244,14 @@ def _has(libvirt: Libvirt, domain: Domain, edits: Sequence[Edit]) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
-    """Something to be said beside the changes."""
-
-    words: str
-    waits: bool = False
-    """Whether it is of what takes effect only after a power cycle."""
-
-
-def _after_notes(place: Place, redone: _Redone, notes: Sequence[_Note]) -> tuple[str, ...]:
+def _after_notes(place: Place, redone: _Redone, notes: Sequence[Note]) -> tuple[str, ...]:
     """What remains to be said once the definition was, or was not, made anew."""
-    nothing_waits = redone.cycled or not redone.holds
-    said = tuple(note.words for note in notes if not (note.waits and nothing_waits))
-    if not redone.path:
-        return said
-    back = shlex.join(("virsh", "-c", place.uri, "define", redone.path))
-    return (*said, f"the definition as it was is in {redone.path}; `{back}` puts it back")
+    nothingwaits = redone.cycled or not redone.holds
+    said = [note.words for note in notes if not note.waits]
+    if redone.path:
+        back = shlex.join(("virsh", "-c", place.uri, "define", redone.path))
+        said.append(f"the definition as it was is in {redone.path}; `{back}` puts it back")
+    return (*said, *(note.words for note in notes if note.waits and not nothingwaits))
 
 
 def _told(repairs: Sequence[Repair], words: Callable[[NicVerdict], Sequence[str]]) -> tuple[str, ...]:
@@ -264,20 +269,3 @@ def _elsewhere(repairs: Sequence[Repair]) -> Iterator[str]:
         cause = repair.verdict.finding.cause
         if cause is not None and repair.verdict.verdict == "not-ready" and not repair.command:
             yield f"{name_of(repair.verdict)}: {cause.id}: {'; '.join(repair.verdict.fix)}"
-
-
-def _definition_notes(
-    domain: Domain, changes: Sequence[Change], repairs: Sequence[Repair]
-) -> Iterator[_Note]:
-    for repair in repairs:
-        if repair.pending:
-            what = f"{name_of(repair.verdict)}: the definition has {', '.join(repair.pending)} already"
-            yield _Note(f"{what}: {POWER_CYCLE}", waits=True)
-    if not changes:
-        return
-    if mark := parse_domain(domain.persistent_xml).mark:
-        yield _Note(
-            f"{domain.name} is machine {mark.machine} of lab {mark.lab}: where its lab file says otherwise, "
-            "`rscvm up` puts this edit back"
-        )
-    yield _Note(f"{domain.name}'s definition: {POWER_CYCLE}", waits=True)

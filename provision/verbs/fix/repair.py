@@ -59,6 +59,8 @@ class Repair:
     switched: Mapping[str, bool] = field(default_factory=dict)
     """The TAP's features to ask for, or to switch off."""
     mends: tuple[Mend, ...] = ()
+    later: tuple[Mend, ...] = ()
+    """For its machine's next start; what runs needs no restart for them."""
     pending: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
 
@@ -90,6 +92,31 @@ def causes_of(verdict: NicVerdict) -> list[Found]:
     return [(cause, families or FAMILIES, seen) for cause, families, seen in found.values()]
 
 
+def waits_for_restart(verdict: NicVerdict) -> bool:
+    """Whether the definition has what mends it already, and only a power cycle brings that to what runs."""
+    ready = verdict.definition is not None and verdict.definition.verdict == "ready"
+    running = verdict.evidence.state == "running"
+    return ready and running and any(cause.id in EDITED for cause, _, _ in causes_of(verdict))
+
+
+def _for_later(verdict: NicVerdict, domain: Domain | None) -> list[Mend | str]:
+    """What the definition needs for its machine's next start to be ready, where what runs does not tell."""
+    later = verdict.later
+    if later is None or domain is None:
+        return []
+    there = verdict.evidence.definition
+    if there is not None and there.now is None:  # nothing runs that could tell more
+        domain = replace(domain, live_xml=domain.persistent_xml)
+    rows = list(definition_rows(later.evidence, causes_of(later), domain))
+    if not rows and later.finding.cause is not None:
+        cause = later.finding.cause
+        return [
+            f"at its next start: {cause.id}: nothing that can be changed from here: {'; '.join(later.words(cause))}"
+        ]
+    told = [f"at its next start: {row}" for row in rows if isinstance(row, str)]
+    return [replace(row, why=f"at its next start: {row.why}") for row in rows if isinstance(row, Mend)] + told
+
+
 def plan_repair(verdict: NicVerdict, domain: Domain | None, *, guest: bool = False) -> Repair:
     """What to do about a NIC; without a domain its definition is not ours to edit here.
 
@@ -97,7 +124,10 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None, *, guest: bool = Fal
 
     :raise UnreadableError: when the domain's XML cannot be read.
     """
-    found = causes_of(verdict)
+    later = _for_later(verdict, domain)
+    mends_later = tuple(row for row in later if isinstance(row, Mend))
+    off = verdict.evidence.state == "off" and bool(mends_later)
+    found = [] if off else causes_of(verdict)
     rows = list(definition_rows(verdict.evidence, found, domain)) if domain is not None else []
     asking = _tap_repair(verdict, found)
     told = [row for row in rows if isinstance(row, str)]
@@ -113,8 +143,9 @@ def plan_repair(verdict: NicVerdict, domain: Domain | None, *, guest: bool = Fal
     return replace(
         asking,
         mends=tuple(dict.fromkeys(row for row in rows if isinstance(row, Mend))),
+        later=tuple(dict.fromkeys(mends_later)),
         pending=tuple(row.what for row in rows if isinstance(row, Pending)),
-        told=(*asking.told, *told),
+        told=(*asking.told, *told, *(row for row in later if isinstance(row, str))),
     )
 
 

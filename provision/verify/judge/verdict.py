@@ -10,7 +10,7 @@ from provision.tables.backends import INTERFACES
 from provision.tables.families import FAMILY_NAMES
 from provision.verify.evidence import FAMILIES, Family, NicEvidence, Unasked
 from provision.verify.judge.blockers import guest_words
-from provision.verify.judge.cause import in_line, spoken
+from provision.verify.judge.cause import POWER_CYCLE, in_line, spoken
 from provision.verify.judge.causes.catalogue import CATALOGUE, GUEST_REASONS, OF_THE_HOST
 from provision.verify.judge.fold import blamed
 from provision.verify.judge.ladder import OF_THE_GUEST, ORDER, engine_dropped, ladder, standby, unreadable
@@ -60,6 +60,8 @@ class NicVerdict:
     """What has `rscvm fix` mend it; empty where that does not, or nobody said how its machine is reached."""
     asking: str = ""
     """What has `rscvm check` ask its guest; empty where nobody said how its machine is reached."""
+    power_cycles: bool = False
+    """Whether that command power-cycles its machine."""
 
     @property
     def verdict(self) -> Verdict:
@@ -81,7 +83,25 @@ class NicVerdict:
     def advice(self) -> tuple[tuple[Span, ...], ...]:
         """The same for a reader, in pieces of which some are code, and the command that does it."""
         told = self.spans(self.finding.cause) if self.finding.cause is not None else ()
-        return (*told, ((self.command, True),)) if self.command else told
+        if self.power_cycles and self.fix == (POWER_CYCLE,):
+            return ((("power-cycle the machine: ", False), (self.command, True)),)
+        return (*told, ((self.command, True),)) if self.command and self.later is None else told
+
+    @property
+    def later(self) -> NicVerdict | None:
+        """How its machine's next start leaves it, where that is not what runs, and not ready."""
+        nic, found = self.evidence, self.definition
+        then = nic.definition.next if nic.definition and found and found.verdict == "not-ready" else None
+        return judge_nic(replace(then, nic=nic.nic)) if isinstance(then, NicEvidence) else None
+
+    @property
+    def advice_for_later(self) -> tuple[tuple[Span, ...], ...]:
+        """What to do about that, and the command that does it; nothing that runs needs a power cycle for it."""
+        cause = self.later.finding.cause if self.later is not None else None
+        if self.later is None or cause is None:
+            return ()
+        told = [spans for spans in self.later.spans(cause) if in_line(spans) != POWER_CYCLE]
+        return (*told, ((self.command, True),)) if self.command else tuple(told)
 
     def words(self, cause: Cause) -> tuple[str, ...]:
         """What to do about one of its causes, with this NIC's names in it."""
@@ -102,6 +122,8 @@ class NicVerdict:
         quoted = {name: shlex.quote(value or name.upper()) for name, value in names.items()}
         of = [family for family, found in self.families.items() if found.cause is cause]
         theirs = spoken([fix for fix in cause.fix if fix.when(nic)], nic)
+        if self.definition is not None and self.definition.verdict == "ready":  # what it says to edit is done
+            theirs = [fix for fix in theirs if fix.words == POWER_CYCLE] or theirs
         return tuple(fix.spans({**quoted, **guest_words(nic, of)}) for fix in theirs)
 
 

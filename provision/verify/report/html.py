@@ -113,6 +113,8 @@ class _Nic:
     seen: str
     why: str
     fix: tuple[tuple[Span, ...], ...]
+    fix_later: tuple[tuple[Span, ...], ...]
+    """For its machine's next start."""
     notes: tuple[str, ...]
     facts: tuple[_Fact, ...]
     ladder: tuple[_Step, ...]
@@ -157,6 +159,10 @@ def as_html(
     )
 
 
+def _shortened(advice: Sequence[tuple[Span, ...]]) -> tuple[tuple[Span, ...], ...]:
+    return tuple(tuple((short(words), code) for words, code in spans) for spans in advice)
+
+
 def nic_view(found: NicVerdict, *, meant: bool = True) -> _Nic:
     """A NIC for a template; one that is not meant is of a machine that is off, and counts for nothing.
 
@@ -179,7 +185,8 @@ def nic_view(found: NicVerdict, *, meant: bool = True) -> _Nic:
         cause=cause.id if cause else "",
         seen=short(found.finding.seen),
         why=cause.why if cause else "",
-        fix=tuple(tuple((short(words), code) for words, code in spans) for spans in found.advice),
+        fix=_shortened(found.advice),
+        fix_later=_shortened(found.advice_for_later),
         notes=tuple(short(note) for note in found.notes),
         facts=tuple(_facts(nic)),
         ladder=tuple(_step(rung, found) for rung in found.ladder if not is_skipped(rung)),

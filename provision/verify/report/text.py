@@ -50,9 +50,11 @@ def shown(verdicts: Sequence[NicVerdict], *, ladders: bool = False, width: int |
 
     if not verdicts:
         return []
-    running = [found for found in worst_first(verdicts) if found.evidence.state != "off"]
-    whole = [found for found in running if ladders or found.verdict != "ready"]
-    folded = [found for found in running if not (ladders or found.verdict != "ready")]
+    there = [
+        found for found in worst_first(verdicts) if found.evidence.state != "off" or _starts_broken(found)
+    ]
+    whole = [found for found in there if ladders or found.verdict != "ready" or found.advice_for_later]
+    folded = [found for found in there if id(found) not in {*map(id, whole)}]
     blocks = as_text(whole, width)
     return [
         *table(verdicts, width),
@@ -74,6 +76,11 @@ def _traffic(verdicts: Sequence[NicVerdict], width: int | None) -> list[Text]:
         if found.evidence.traffic is not None
         for part in wrapped(Text(f"{nic_name(found.evidence)}: {found.ladder[-1].seen}"), width, len(_GAP))
     ]
+
+
+def _starts_broken(found: NicVerdict) -> bool:
+    """Whether it was meant, and its machine's next start leaves it not ready for what can be mended."""
+    return found.evidence.named and bool(found.advice_for_later)
 
 
 def _notes(verdicts: Sequence[NicVerdict], width: int | None) -> list[Text]:
@@ -99,6 +106,7 @@ def as_text(verdicts: Sequence[NicVerdict], width: int | None = None) -> list[Te
     for verdict in verdicts:
         advice = _advice(verdict) if verdict.finding.verdict != "ready" else []
         more = [*advice, *(Text(f"  {words}") for words in [next_start(verdict)] if words)]
+        more += [Text(f"  fix: {in_line(spans)}") for spans in verdict.advice_for_later]
         more += [Text(f"  note: {note}") for note in verdict.notes]
         lines += wrapped(_heading(verdict), width)
         lines += _ladder(verdict, width)
