@@ -209,7 +209,7 @@ def _machine(output: Output, asked: _Asked) -> Iterator[tuple[HostSession, Machi
 
 def _shown(output: Output, asked: _Asked, found: Benched) -> int:
     """Show what was measured, or why nothing was, unless a document has stdout alone; return the exit status."""
-    from provision.cli.check import judged
+    from provision.cli.judged import judged
     from provision.verify.report.document import exit_status as verdict_status
 
     gain, alone = found.gain, asked.to_stdout

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provision.cli.fleet import errors_of, raise_or_tell, worst
+from provision.cli.judged import judged
 from provision.cli.options import one_to_stdout
 from provision.cli.output import Output, complain
 from provision.cli.page import Page
@@ -285,23 +286,3 @@ def _write(
     for path in filter(None, (asked.junit, asked.html, asked.save)):
         if path != "-":
             output.say(f"wrote {path}")
-
-
-def judged(
-    output: Output,
-    verdicts: list[NicVerdict],
-    *,
-    as_json: bool,
-    more: Mapping[str, object] | None = None,
-    ladders: bool = False,
-) -> int:
-    """Show verdicts, alone or as part of another document, and return their exit status."""
-    from provision.verify.report.document import as_json as documented
-    from provision.verify.report.document import exit_status
-    from provision.verify.report.text import shown
-
-    if as_json:
-        output.json({**documented(verdicts), **(more or {})})
-    else:
-        output.show(shown(verdicts, ladders=ladders, width=output.width))
-    return exit_status(verdicts)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.check import judged
 from provision.cli.fleet import errors_of, on_hosts, worst
+from provision.cli.judged import judged
 from provision.cli.options import JSON, LAB, MACHINES
 from provision.cli.output import Output
 from provision.cli.selection import by_host, chosen
