@@ -209,6 +209,7 @@ def test_virtio_on_its_own_bus_is_asked_too() -> None:
     nic = ["-netdev", tap("t0"), "-device", "virtio-net-device,netdev=t0,id=mmio"]
     with Hypervisor() as host:
         host.output(["qemu-system-x86_64", *machine, *nic, "-qmp", f"unix:{SOCKET},server=on,wait=off"])
+        host.output(["ip", "link", "set", "t0", "up"])
 
         found = check(host)[1]["someone.mmio"]
 

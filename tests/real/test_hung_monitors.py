@@ -44,7 +44,10 @@ def test_monitors_that_hang_stop_no_other_and_are_not_asked_again(with_libvirt: 
         host.output(["kill", f"-{signal.SIGCONT.value}", *stopped])
 
     for status, nics, errors in (first, second):
-        assert (status, errors) == (4, "")
+        assert status == 4
+        assert {line.partition(":")[0] for line in errors.splitlines()} <= {
+            "asking the machines of this host"
+        }
         assert {name.partition(".")[0] for name in nics} == set(NAMES)
         for name, nic in nics.items():
             hung = name.partition(".")[0] in HUNG
