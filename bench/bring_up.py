@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cold import RSCVM
 from bench.compare import Figure, in_turn, seconds
-from tests.real.demo_guest import CMDLINE, GUEST
+from tests.real.demo_guest import GUEST
 from tests.real.hypervisor import wait_for
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ machines:
     memory: 192MiB
     vcpus: 1
     accel: tcg
-    kernel: {{image: {GUEST}/vmlinuz, initrd: {GUEST}/initrd, cmdline: "{CMDLINE}"}}
+    kernel: {{image: {GUEST}/vmlinuz, initrd: {GUEST}/initrd.gz, cmdline: "console=ttyS0 quiet no_timer_check"}}
     nics: [{{bridge: {_BRIDGE}, ifname: {_TAP}}}]
 """
 _DEVICE = "/machine/peripheral/ua-net0/virtio-backend"
