@@ -11,6 +11,7 @@ from provision.host.apply.session import HostSession
 from provision.host.read.devices import FEATURES, LINKS
 from provision.lab.spec import Lab
 from provision.runtime.command import HELD, Result
+from provision.runtime.errors import LostError
 from provision.verbs.bench.bench import Benched, bench
 from provision.verbs.bench.legs import Course
 from provision.verbs.bench.switch import SCRIPTS
@@ -54,8 +55,8 @@ class MeasuredHost(FakeHost):
     """How its features are once four legs that count were sent, where otherwise."""
     anew_after: int = 99
     """Legs after which the TAP is another of the same name."""
-    interrupted_in: str = ""
-    """In which kind of leg somebody presses Ctrl-C."""
+    ends_by: BaseException | None = None
+    """What comes in a leg without RSC; a host that is lost has put its TAP back by the time it is reached again."""
     client: tuple[int, str] | None = None
     """How iperf3 ends, status and complaint, where it says nothing else."""
     packets: int = 0
@@ -104,8 +105,10 @@ class MeasuredHost(FakeHost):
             self.refusing -= 1
             return REFUSED
         assert self.armed == (self.tap == "off")
-        if self.tap == self.interrupted_in:
-            raise KeyboardInterrupt
+        if self.tap == "off" and self.ends_by is not None:
+            if isinstance(self.ends_by, LostError):
+                self.tap, self.armed = "on", False
+            raise self.ends_by
         self.legs.append(self.tap)
         octets = int(json.loads(IPERF[self.tap])["end"]["sum_received"]["bytes"] * self.passing)
         self.octets, self.packets = self.octets + octets, self.packets + octets // FRAME[self.tap]

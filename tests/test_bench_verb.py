@@ -186,7 +186,7 @@ def test_of_the_hosts_own_undo_it_is_told_only_that_it_could_not_be_ended() -> N
 
 
 def test_an_interruption_tells_what_could_not_be_given_back() -> None:
-    there = Measured(MeasuredHost(stuck=("on",), interrupted_in="off"))
+    there = Measured(MeasuredHost(stuck=("on",), ends_by=KeyboardInterrupt()))
 
     with pytest.raises(KeyboardInterrupt) as raised:
         there.bench()
@@ -229,15 +229,7 @@ def test_traffic_that_takes_another_way_is_no_leg() -> None:
 
 
 def test_an_interruption_puts_the_tap_back_and_ends_the_server() -> None:
-    there = Measured()
-    send = there.host._sent
-
-    def interrupted() -> str:
-        if there.host.tap == "off":
-            raise KeyboardInterrupt
-        return send()
-
-    there.host._sent = interrupted  # type: ignore[method-assign]
+    there = Measured(MeasuredHost(ends_by=KeyboardInterrupt()))
 
     with pytest.raises(KeyboardInterrupt):
         there.bench()
@@ -246,16 +238,7 @@ def test_an_interruption_puts_the_tap_back_and_ends_the_server() -> None:
 
 
 def test_a_host_that_is_lost_has_put_it_back_itself_which_is_read_back() -> None:
-    there = Measured()
-    send = there.host._sent
-
-    def lost() -> str:
-        if there.host.tap == "off":
-            there.host.tap, there.host.armed = "on", False
-            raise LostError("local is gone")
-        return send()
-
-    there.host._sent = lost  # type: ignore[method-assign]
+    there = Measured(MeasuredHost(ends_by=LostError("local is gone")))
 
     with pytest.raises(HostError, match=r"was lost .*; tap0 is as it was found, which was read back"):
         there.bench()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from provision.verbs.bench.switch import SCRIPTS
 from tests.real.conftest import HEAD, Lab, guest_machine
 from tests.real.hypervisor import Hypervisor, wait_for
 
@@ -129,6 +131,22 @@ def test_a_tap_that_is_renamed_meanwhile_has_its_own_back_and_another_of_its_nam
             for line in ("tuntap del dev tap-qemu mode tap", "link set tap-other name tap-qemu"):
                 lab.host.output(["ip", *line.split()])
     assert not left_over(lab, ".undo")
+
+
+def test_a_tap_is_known_by_its_index_also_where_sys_is_another_namespaces() -> None:
+    """As in `make demo`. The index of the first device that is made there is one of ours, too."""
+    lines = (
+        "ip tuntap add dev t0 mode tap",
+        "index=$(ip -o link show dev t0 | cut -d : -f 1)",
+        'for state in off on; do sh -c "$SCRIPT" sh "$index" "$state" || exit 1; ethtool -k t0 | grep generic; done',
+    )
+    argv = ["unshare", "--net", "sh", "-ec", "\n".join(lines)]
+    env = {**os.environ, "SCRIPT": SCRIPTS["switch a TAP's checksum"]}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    off, on = (line.split(": ")[1] for line in done.stdout.splitlines())
+    assert (off, on in ("on", "off [requested on]")) == ("off", True)
 
 
 def test_a_tap_that_cannot_be_given_back_is_told_also_after_an_interruption(lab: Lab, folder: Path) -> None:

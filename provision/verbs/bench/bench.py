@@ -55,10 +55,11 @@ class Benched:
 
 
 def bench(session: HostSession, source: MachineSource, course: Course, say: Say) -> Benched:
-    """Measure what RSC is worth to a NIC of the source's one machine; its TAP is as it was found when this returns or raises.
+    """Measure what RSC is worth to a NIC of the source's one machine; its TAP is as it was found when this returns.
 
     :raise RequestError: when there is nothing to switch, or several NICs might be meant.
-    :raise HostError: when it does not run, something fails, or its TAP was changed by somebody else meanwhile.
+    :raise HostError: when it does not run or something fails; its TAP is as it was found, or that says what it could not
+        be given back, which its host then tries, too. What fails after the legs is `trouble` of what is returned.
     """
     with session.locked(say):
         verdict = meant(check(source, Look()), course.nic)
@@ -79,6 +80,7 @@ def bench(session: HostSession, source: MachineSource, course: Course, say: Say)
                 measuring.see_that_all_is_as_found(found)
                 if course.reference:
                     gain = replace(gain, legs=(*gain.legs, *_reference(session, source, nic, course, say)))
+                    _await_ready(source, nic, say)
             except LostError:
                 raise
             except HostError as error:
@@ -140,7 +142,14 @@ def _reference(
                 f"no leg with `rsc: false` within {_BOOTS} s: {said}", hint=why[0].hint if why else ""
             ) from error
         there = Legs(session, now, course, server, say)
-        legs = there.legs(("reference",), read_tap(session.edges.host(session.host), now))
+        return there.legs(("reference",), read_tap(session.edges.host(session.host), now))
+
+
+def _await_ready(source: MachineSource, nic: NicEvidence, say: Say) -> None:
+    """Wait until the machine is ready as it was before the reference.
+
+    :raise WaitedError: when it is not in time.
+    """
     say(f"waiting up to {_BOOTS} s for the driver of {nic.machine}'s guest, which starts as before")
 
     def ready() -> bool:
@@ -149,4 +158,3 @@ def _reference(
         return False
 
     wait_for(ready, Deadline(_BOOTS), f"{nic.machine} to be ready as before", every=1)
-    return legs

@@ -31,16 +31,16 @@ _AFTER = 40
 
 # By the index, which no other device ever gets: a name may be another TAP's by the time that it is to be given back. Checksum
 # takes TSO with it (netdev_fix_features): the TAP is then as that of a device that offers neither. A guest that starts its
-# driver anew just then asks for none of it for a moment. A device that has gone took its features along.
+# driver anew just then asks for none of it for a moment. A device that has gone took its features along. Not by /sys, which
+# may be another network namespace's; a TAP has no device below it, whose name `ip` would add.
 _SWITCH = r"""
-for device in /sys/class/net/*; do
-    [ "$(cat "$device/ifindex" 2>/dev/null)" = "$1" ] || continue
-    name=${device##*/}
+name=$(ip -o link | while IFS=': ' read -r index name _; do [ "$index" != "$1" ] || echo "$name"; done)
+if [ -n "$name" ]; then
     LC_ALL=C ethtool -K "$name" tx-checksumming "$2" >&2
     LC_ALL=C ethtool -k "$name" | grep -Eq "^[[:space:]]*tx-checksum-ip-generic: ($2|off \[requested $2\])" && exit 0
     echo "$name's checksum is not $2" >&2
     exit 1
-done
+fi
 [ "$2" = on ] || { echo "there is no device of index $1" >&2; exit 1; }
 """
 SCRIPTS = {"switch a TAP's checksum": _SWITCH}

@@ -32,6 +32,7 @@ class Counters:
     links: Mapping[str, Link]
 
 
+# Other commands than those before and after: evidence of older versions has none of these, and is not read out of step.
 _SCRIPT = """
 cat /proc/uptime && ip -json -stats link
 """
