@@ -138,7 +138,7 @@ def test_a_tap_is_known_by_its_index_also_where_sys_is_another_namespaces() -> N
     lines = (
         "ip tuntap add dev t0 mode tap",
         "index=$(ip -o link show dev t0 | cut -d : -f 1)",
-        'for state in off on; do sh -c "$SCRIPT" sh "$index" "$state" || exit 1; ethtool -k t0 | grep generic; done',
+        'for state in off on; do sh -c "$SCRIPT" sh "$index" "$state" || exit 1; ethtool -k t0 | grep ip-generic; done',
     )
     argv = ["unshare", "--net", "sh", "-ec", "\n".join(lines)]
     env = {**os.environ, "SCRIPT": SCRIPTS["switch a TAP's checksum"]}
